@@ -1,0 +1,25 @@
+/**
+ * The two things that the kit needs of a database client, so that users of pg, postgres.js, Kysely, Drizzle or Prisma
+ * keep their client: run one statement, and run several in one transaction.
+ */
+
+/**
+ * Runs one statement with its values (`$1`, `$2`, …) and resolves to its rows.
+ *
+ * @throws the client's own error; if it carries a `code` with a SQLSTATE, the kit tells retryable from definite by it.
+ */
+export type Sql = <Row extends object = Record<string, unknown>>(
+  text: string,
+  values?: readonly unknown[],
+) => Promise<Row[]>;
+
+/** A database as the kit sees it. Adapters: `pgDatabase`, `postgresJsDatabase`. */
+export interface Database {
+  /** Runs one statement in a transaction of its own. */
+  readonly run: Sql;
+  /**
+   * Runs `work` in one SQL transaction at READ COMMITTED: committed when it resolves, rolled back when it throws.
+   * The `sql` that `work` gets is valid only until it settles.
+   */
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+}

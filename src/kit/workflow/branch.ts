@@ -1,0 +1,49 @@
+/**
+ * The words that every scheme shares: what a branch is, what may be asked of it, and what is known of the answer.
+ * Pure: nothing here touches Temporal or Node, so that workflows, activities and callers can all import it.
+ */
+
+/** What is asked of a branch, by scheme: saga, TCC, two-phase commit. */
+export type Op = 'action' | 'compensation' | 'try' | 'confirm' | 'cancel' | 'prepare' | 'commit' | 'rollback';
+
+/** The scheme that a global transaction runs under. */
+export type Scheme = 'saga' | 'tcc' | '2pc' | '3pc' | 'message' | 'state';
+
+/** The state of a global transaction, as the search attribute `TxState` shows it. */
+export type TransactionState = 'running' | 'compensating' | 'committed' | 'compensated' | 'stuck' | 'failed';
+
+/**
+ * What the driver of a transaction knows of a call.
+ * - `succeeded`: it happened.
+ * - `rejected`: a definite no; nothing happened, and nothing of it can happen later.
+ * - `unknown`: timeout, lost reply, worker died, cancelled while running; it may have happened, or may yet.
+ */
+export type Knowledge = 'succeeded' | 'rejected' | 'unknown';
+
+/** One operation of one branch, as the kit hands it to a participant. It is the first argument of every activity. */
+export interface Branch {
+  /** The global transaction: the Temporal workflow id, derived by the caller from its own business id. */
+  readonly gid: string;
+  /** The branch: the name of its step, unique within the gid. */
+  readonly branch: string;
+  readonly op: Op;
+  readonly scheme: Scheme;
+  /** The place of the branch in its transaction: 1 for the first step. An undo carries its action's number. */
+  readonly seq: number;
+}
+
+/** A branch's operation together with the call that carries it: what a participant's function gets. */
+export interface Operation extends Branch {
+  /** The full name of the function, such as `payments.charge.action`. */
+  readonly function: string;
+  /** Who drives the transaction, such as `workflow:<run id>`. */
+  readonly driver: string;
+  /** Who does the work: the identity of the worker. */
+  readonly who: string;
+  /** 1 for the first attempt. */
+  readonly attempt: number;
+  /** How long this attempt may take, in milliseconds; the guard ends its SQL transaction before that. */
+  readonly timeoutMs: number;
+  /** Aborted when the driver no longer waits for the answer. */
+  readonly signal: AbortSignal;
+}
