@@ -1,0 +1,43 @@
+import { z } from 'zod';
+
+/** PostgreSQL's `integer`, far above any order, and far below 2^53. */
+const MAX_CENTS = 2_000_000_000;
+const MAX_UNITS = 1_000_000;
+
+const id = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores');
+
+/** What a caller gives to have an order placed. */
+export const placeOrderSchema = z.strictObject({
+  orderId: id,
+  customerId: id,
+  /** What is bought; the shop sells compact discs. */
+  sku: id.default('cd'),
+  units: z.int().min(1).max(MAX_UNITS),
+  /** What is to be paid, in cents; 0 is a gift. */
+  amount: z.int().min(0).max(MAX_CENTS),
+  /** `stock-first` reserves the stock before the payment. */
+  sequence: z.enum(['pay-first', 'stock-first']).default('pay-first'),
+});
+
+export type PlaceOrder = z.output<typeof placeOrderSchema>;
+export type PlaceOrderInput = z.input<typeof placeOrderSchema>;
+
+/** What a placed order answers. */
+export interface PlacedOrder {
+  orderId: string;
+  paymentId: string;
+  shipmentId: string;
+  pointsSpent: number;
+}
+
+/** The gid of an order's transaction. */
+export function orderGid(orderId: string): string {
+  return `order-${orderId}`;
+}
+
+/** The order's own id, from its gid. */
+export function orderIdOf(gid: string): string {
+  return gid.replace(/^order-/, '');
+}

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+
+/** What the shop opens with: customers with money and points, and stock. Opening again changes only what is missing. */
+export const openShopSchema = z.strictObject({
+  customers: z.array(z.string().min(1).max(64)).max(100_000),
+  /** Cents that each customer's wallet starts with. */
+  walletCents: z.int().min(0).max(2_000_000_000).default(10_000),
+  /** Points that each customer starts with. */
+  points: z.int().min(0).max(2_000_000_000).default(1_000),
+  sku: z.string().min(1).max(64).default('cd'),
+  /** Units of the sku delivered to the shop in all, since it opened; never lowered. */
+  units: z.int().min(0).max(2_000_000_000),
+});
+export type OpenShop = z.output<typeof openShopSchema>;
+
+/** One thing that does not add up. */
+export interface Difference {
+  /** The rule that is broken, such as `wallets + captured - refunded = deposited`. */
+  check: string;
+  /** What it was found on: an order, a customer, a sku, or a whole database. */
+  subject: string;
+  expected: string;
+  found: string;
+}
+
+/** The proof, across databases, that nothing was lost and nothing was done twice. */
+export interface Books {
+  balanced: boolean;
+  figures: {
+    orders: number;
+    placed: number;
+    cancelled: number;
+    /** Orders that are in no final state. */
+    open: number;
+    depositedCents: number;
+    walletsCents: number;
+    capturedCents: number;
+    refundedCents: number;
+    initialUnits: number;
+    stockUnits: number;
+    placedUnits: number;
+    initialPoints: number;
+    pointsHeld: number;
+    pointsSpent: number;
+  };
+  /** The first of the differences; `differenceCount` counts all. */
+  differences: Difference[];
+  differenceCount: number;
+}
+
+/** Differences named in one report, at most. */
+export const MAX_DIFFERENCES = 200;
