@@ -1,0 +1,95 @@
+import { activityInfo, Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import { InputMismatch } from '../database/index.js';
+import { Rejection, Suspended } from '../database/rejection.js';
+import type { Branch, Operation } from '../workflow/branch.js';
+import type { DecidedDetail } from '../workflow/failure.js';
+
+/** A participant's implementation: operations by name, each a record of functions by op. */
+export type ParticipantImplementation = Readonly<
+  Record<string, Readonly<Record<string, (operation: Operation, input: never, result: never) => Promise<unknown>>>>
+>;
+
+/** Options of {@link participantActivities}. */
+export interface ParticipantActivitiesOptions {
+  /** Who does the work, for the guard's rows: usually the worker's identity. */
+  readonly who: string;
+}
+
+/**
+ * Makes participants into activities for a worker: `payments.charge.action`, `payments.charge.compensation`, …
+ *
+ * Each heartbeats while it runs (so that a cancellation reaches it and a dead worker is noticed), gets the call's
+ * {@link Operation}, and has its failures mapped so that the workflow can tell rejected from unknown.
+ */
+export function participantActivities(
+  participants: Readonly<Record<string, ParticipantImplementation>>,
+  options: ParticipantActivitiesOptions,
+): Record<string, (branch: Branch, ...args: unknown[]) => Promise<unknown>> {
+  const activities: Record<string, (branch: Branch, ...args: unknown[]) => Promise<unknown>> = {};
+  for (const [participant, operations] of Object.entries(participants)) {
+    for (const [operation, functions] of Object.entries(operations)) {
+      for (const [op, implementation] of Object.entries(functions)) {
+        const name = `${participant}.${operation}.${op}`;
+        activities[name] = (branch, ...args) => perform(name, implementation as Implementation, options.who, branch, args);
+      }
+    }
+  }
+  return activities;
+}
+
+type Implementation = (operation: Operation, ...args: unknown[]) => Promise<unknown>;
+
+async function perform(
+  name: string,
+  implementation: Implementation,
+  who: string,
+  branch: Branch,
+  args: unknown[],
+): Promise<unknown> {
+  const info = activityInfo();
+  const operation: Operation = {
+    ...branch,
+    function: name,
+    driver: `workflow:${info.workflowExecution?.runId ?? ''}`,
+    who,
+    attempt: info.attempt,
+    timeoutMs: info.startToCloseTimeoutMs,
+    signal: Context.current().cancellationSignal,
+  };
+  const stop = heartbeatWhileRunning(info.isLocal ? undefined : info.heartbeatTimeoutMs);
+  try {
+    return await implementation(operation, ...args);
+  } catch (error) {
+    throw toFailure(error);
+  } finally {
+    stop();
+  }
+}
+
+/** Heartbeats three times within the timeout; short calls never reach the first. */
+function heartbeatWhileRunning(timeoutMs: number | undefined): () => void {
+  if (timeoutMs === undefined || timeoutMs === 0) return () => undefined;
+  const context = Context.current();
+  const timer = setInterval(() => {
+    context.heartbeat();
+  }, timeoutMs / 3);
+  return () => {
+    clearInterval(timer);
+  };
+}
+
+/**
+ * Maps what a participant throws to what the workflow judges. Only what the guard decided is marked as decided; every
+ * other error stays retryable, and unknown if the retries end.
+ */
+export function toFailure(error: unknown): unknown {
+  const decided = (type: string, detail: DecidedDetail, cause: Error) =>
+    ApplicationFailure.create({ type, message: cause.message, nonRetryable: true, details: [detail], cause });
+  if (error instanceof Rejection) return decided(error.type, { backstitch: 'rejected' }, error);
+  if (error instanceof Suspended) return decided('Suspended', { backstitch: 'suspended' }, error);
+  if (error instanceof InputMismatch) {
+    return ApplicationFailure.create({ type: 'InputMismatch', message: error.message, nonRetryable: true, cause: error });
+  }
+  return error;
+}

@@ -1,0 +1,74 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  TemporalFailure,
+  TimeoutFailure,
+} from '@temporalio/common';
+import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { DecidedDetail } from './failure.js';
+import { retryProfiles, type RetryProfile } from './retry.js';
+import type { Lane } from './saga/definition.js';
+import type { Call, Judgement } from './saga/driver.js';
+
+/**
+ * How a workflow calls a participant, and the one place where the answer is judged.
+ */
+
+const WAIT = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
+
+/**
+ * Calls an operation as an activity, or as a local activity in the lean lane.
+ *
+ * @param untilMs milliseconds after which the call is no longer retried; for compensations
+ */
+export function callActivity(call: Call, lane: Lane, untilMs?: number): Promise<unknown> {
+  const { branch, operation, profile, summary, options } = call;
+  const local = lane === 'lean' && profile !== 'compensation' && options.long !== true;
+  const figures: RetryProfile = local ? retryProfiles[profile === 'action' ? 'local' : 'localForward'] : retryProfiles[profile];
+  const retries = profile === 'action' ? options.retries : undefined;
+  const shared = {
+    startToCloseTimeout: options.timeout ?? figures.startToCloseMs,
+    cancellationType: WAIT,
+    retry: retries === undefined ? figures.retry : { ...figures.retry, maximumAttempts: retries + 1 },
+    summary,
+  };
+  const name = `${operation}.${branch.op}`;
+  const proxy = local
+    ? proxyLocalActivities(shared)
+    : proxyActivities({
+        ...shared,
+        heartbeatTimeout: figures.heartbeatMs,
+        scheduleToCloseTimeout: untilMs,
+      });
+  const activity = proxy[name];
+  if (activity === undefined) throw new TypeError(`activity ${name} cannot be called`);
+  return activity(branch, ...call.args);
+}
+
+/**
+ * Says what is known of a call that failed.
+ *
+ * - `rejected`: the guard decided it (the failure's first detail says so), durably; or it was refused because its own
+ *   undo came first. Nothing happened, and nothing of it can happen later.
+ * - `unknown`: everything else: a timeout, a lost worker, a cancellation, an error whose outcome nobody recorded.
+ *
+ * @throws the error itself when it is none of Temporal's failures: a defect of the worker or of this code, which must
+ * fail the workflow task (it is tried again with a mended worker), not the transaction
+ */
+export function judge(error: unknown): Judgement {
+  if (!(error instanceof TemporalFailure)) throw error;
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (cause instanceof ApplicationFailure) {
+    const decided = cause.details?.[0] as Partial<DecidedDetail> | undefined;
+    const knowledge = decided?.backstitch === undefined ? 'unknown' : 'rejected';
+    return { knowledge, type: cause.type ?? 'Error', message: cause.message };
+  }
+  if (cause instanceof TimeoutFailure) {
+    return { knowledge: 'unknown', type: 'Timeout', message: `no answer in time (${cause.timeoutType})` };
+  }
+  if (cause instanceof CancelledFailure) {
+    return { knowledge: 'unknown', type: 'Cancelled', message: 'cancelled while it may have been running' };
+  }
+  return { knowledge: 'unknown', type: cause?.name ?? 'Error', message: cause?.message ?? error.message };
+}

@@ -1,0 +1,76 @@
+import type { Knowledge, Scheme, TransactionState } from './branch.js';
+
+/**
+ * How failures travel: an activity's failure says in its details what the guard decided, a step's failure says what is
+ * known of the call, and a transaction's failure carries a report that a caller can read without parsing any text.
+ */
+
+/** The first detail of an activity's failure when the guard decided it: without this mark an outcome is unknown. */
+export interface DecidedDetail {
+  readonly backstitch: 'rejected' | 'suspended';
+}
+
+/** A failure as plain data: for views, reports and the history. */
+export interface FailureNote {
+  /** A stable name to branch on, such as `InsufficientFunds`, `Timeout` or `Cancelled`. */
+  readonly type: string;
+  readonly message: string;
+}
+
+/** A step that did not succeed, as a transaction's body sees it under every driver. */
+export class StepFailed extends Error {
+  readonly step: string;
+  /** `rejected`: nothing happened; the body may try another way. `unknown`: the transaction can only be undone. */
+  readonly knowledge: Exclude<Knowledge, 'succeeded'>;
+  readonly type: string;
+
+  constructor(step: string, knowledge: 'rejected' | 'unknown', note: FailureNote, cause?: unknown) {
+    super(note.message, { cause });
+    this.name = 'StepFailed';
+    this.step = step;
+    this.knowledge = knowledge;
+    this.type = note.type;
+  }
+}
+
+/** Why the driver stops a transaction from outside its steps. */
+export class TransactionStopped extends Error {
+  readonly type: 'DeadlineExceeded' | 'Cancelled';
+
+  constructor(type: 'DeadlineExceeded' | 'Cancelled', message: string) {
+    super(message);
+    this.name = 'TransactionStopped';
+    this.type = type;
+  }
+}
+
+/** A saga's body that breaks the grammar, such as a step name used twice; it is undone and reported, never retried. */
+export class GrammarError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'GrammarError';
+  }
+}
+
+/**
+ * The types of the one failure that a transaction ends with.
+ * - `TransactionCompensated`: it was undone; no effect is left.
+ * - `TransactionFailed`: something was not undone, or not completed after the pivot; the report names each branch.
+ */
+export const transactionFailure = {
+  compensated: 'TransactionCompensated',
+  failed: 'TransactionFailed',
+} as const;
+
+/** What a transaction that did not commit says of itself: the detail of its failure. */
+export interface TransactionReport {
+  readonly gid: string;
+  readonly scheme: Scheme;
+  readonly state: TransactionState;
+  /** The first error: why it was not committed. `step` is absent for a deadline, a cancellation, an error in the body. */
+  readonly cause: FailureNote & { readonly step?: string; readonly knowledge?: Knowledge };
+  /** Steps that were undone, in the order in which that was done. */
+  readonly undone: readonly string[];
+  /** Steps that happened or may have happened, and were not undone. */
+  readonly notUndone: readonly (FailureNote & { readonly step: string })[];
+}

@@ -1,0 +1,17 @@
+/**
+ * `backstitch/workflow`: what a transaction's code uses. Deterministic; loads in Temporal's workflow sandbox.
+ */
+export type { Branch, Knowledge, Op, Operation, Scheme, TransactionState } from './branch.js';
+export { initialAttributes, searchAttributeTypes, TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from './attributes.js';
+export {
+  StepFailed,
+  transactionFailure,
+  type DecidedDetail,
+  type FailureNote,
+  type TransactionReport,
+} from './failure.js';
+export { participant, type Forward, type OperationRef, type Participant, type Undoable } from './participant.js';
+export { COMPENSATION_WINDOW_MS, retryProfiles, type RetryProfile } from './retry.js';
+export type { Lane, SagaBody, SagaOptions, StepOptions, Tx } from './saga/definition.js';
+export { saga, type SagaWorkflow } from './saga/workflow.js';
+export { DECISION_UPDATE, TRANSACTION_QUERY, type BranchView, type Decision, type TransactionView } from './view.js';

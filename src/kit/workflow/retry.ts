@@ -1,0 +1,44 @@
+import type { RetryPolicy } from '@temporalio/common';
+
+/** A retry profile: how long one attempt of a call may take, and how often it is made again. */
+export interface RetryProfile {
+  /** One attempt, in milliseconds. */
+  readonly startToCloseMs: number;
+  /** A worker that is silent for so long is given up, in milliseconds. Local activities cannot heartbeat. */
+  readonly heartbeatMs?: number;
+  readonly retry: RetryPolicy;
+}
+
+const patient = { initialInterval: 200, backoffCoefficient: 2, maximumInterval: 30_000 };
+
+/**
+ * The retry profiles and their figures, in one table. `maximumAttempts` counts the first attempt; without it a call is
+ * retried for as long as it takes.
+ *
+ * | profile        | one attempt | worker silent | retries      | backoff        |
+ * | -------------- | ----------- | ------------- | ------------ | -------------- |
+ * | `action`       | 10 s        | 5 s           | 3 (option)   | 0.1 s … 2 s    |
+ * | `pivot`        | 10 s        | 5 s           | no limit     | 0.2 s … 30 s   |
+ * | `forward`      | 10 s        | 5 s           | no limit     | 0.2 s … 30 s   |
+ * | `compensation` | 10 s        | 5 s           | for a window | 0.2 s … 30 s   |
+ * | `local`        | 5 s         | –             | 3 (option)   | 0.05 s … 1 s   |
+ * | `localForward` | 5 s         | –             | no limit     | 0.1 s … 30 s   |
+ */
+export const retryProfiles = {
+  action: {
+    startToCloseMs: 10_000,
+    heartbeatMs: 5_000,
+    retry: { initialInterval: 100, backoffCoefficient: 2, maximumInterval: 2_000, maximumAttempts: 4 },
+  },
+  pivot: { startToCloseMs: 10_000, heartbeatMs: 5_000, retry: patient },
+  forward: { startToCloseMs: 10_000, heartbeatMs: 5_000, retry: patient },
+  compensation: { startToCloseMs: 10_000, heartbeatMs: 5_000, retry: patient },
+  local: {
+    startToCloseMs: 5_000,
+    retry: { initialInterval: 50, backoffCoefficient: 2, maximumInterval: 1_000, maximumAttempts: 4 },
+  },
+  localForward: { startToCloseMs: 5_000, retry: { ...patient, initialInterval: 100 } },
+} as const satisfies Record<string, RetryProfile>;
+
+/** How long a compensation is tried, counted from the transaction's failure, in milliseconds: 30 minutes. */
+export const COMPENSATION_WINDOW_MS = 30 * 60_000;

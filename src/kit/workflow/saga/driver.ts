@@ -1,0 +1,47 @@
+import type { Branch, Knowledge, TransactionState } from '../branch.js';
+import type { FailureNote } from '../failure.js';
+import type { StepOptions } from './definition.js';
+
+/** How a call is retried: which row of the table of retry profiles applies. */
+export type CallProfile = 'action' | 'pivot' | 'forward' | 'compensation';
+
+/** One call of a participant's operation. */
+export interface Call {
+  readonly branch: Branch;
+  /** The operation's name without its op, such as `payments.charge`. */
+  readonly operation: string;
+  readonly profile: CallProfile;
+  /** What follows the branch: the input, and for an undo the action's result. */
+  readonly args: readonly unknown[];
+  readonly summary: string;
+  readonly options: StepOptions;
+}
+
+/** What is known of a call that failed. */
+export interface Judgement extends FailureNote {
+  readonly knowledge: Exclude<Knowledge, 'succeeded'>;
+}
+
+/**
+ * What carries a saga: a workflow, or the caller's process. The saga itself (the order of things, what is undone, what
+ * is reported) is the same for all of them.
+ */
+export interface SagaDriver {
+  readonly gid: string;
+  /** The time, in milliseconds since 1970, by the driver's own clock. */
+  now(): number;
+  /** Makes the call and resolves to its result; rejects with whatever went wrong. */
+  call(call: Call): Promise<unknown>;
+  /** Says what is known of a call that rejected: the one place that tells `rejected` from `unknown`. */
+  judge(error: unknown): Judgement;
+  /** Runs the body: the deadline and a cancellation cancel the calls within it. */
+  cancellable<T>(work: () => Promise<T>): Promise<T>;
+  /** Runs the decision and the undo: nothing cancels them. */
+  shielded<T>(work: () => Promise<T>): Promise<T>;
+  /** Runs `work` so that `cancel` cancels the calls within it that can be cancelled. */
+  group<T>(work: (cancel: () => void) => Promise<T>): Promise<T>;
+  /** Whether calls made here and now would be cancelled at once. */
+  cancelled(): boolean;
+  /** Told of every change; `state` when the transaction's state changed. */
+  changed(state?: TransactionState): void;
+}

@@ -1,0 +1,288 @@
+import type { Op, TransactionState } from '../branch.js';
+import { GrammarError, StepFailed, TransactionStopped, type TransactionReport } from '../failure.js';
+import type { OperationRef } from '../participant.js';
+import type { SagaBody, SagaOptions, StepOptions, Tx } from './definition.js';
+import type { CallProfile, Judgement, SagaDriver } from './driver.js';
+import { Ledger, type BranchRecord, type StepKind } from './ledger.js';
+
+/**
+ * One run of a saga, whoever drives it.
+ *
+ * States: `running` → `committed`, or `running` → `compensating` → `compensated` | `failed`; `running` → `failed` when
+ * something after the pivot cannot be done.
+ *
+ * Transitions:
+ * - The body runs. Each step is recorded before it is called, and what is known of it when it settled.
+ * - A step whose outcome is unknown, the deadline and a cancellation *doom* the run: no further step is begun, whatever
+ *   the body does. A rejected step does not: a body may catch it and try another way.
+ * - When the body has ended and every step has settled, the run is decided once: committed if the body returned and the
+ *   run is not doomed; forward only (so failed, with nothing undone) if the pivot may have happened; else undone.
+ * - The undo asks every branch that happened or may have happened, newest first or all at once. One that fails does not
+ *   keep the others from being undone.
+ *
+ * Invariant: at the end of a run every branch before the pivot has its effect exactly once (committed), or is undone or
+ * barred (compensated), or is named in the report as not undone (failed).
+ */
+export class SagaRun<Input, Result> {
+  readonly ledger = new Ledger();
+  state: TransactionState = 'running';
+  readonly #driver: SagaDriver;
+  readonly #options: SagaOptions;
+  readonly #inFlight = new Set<Promise<unknown>>();
+  /** Why no further step begins. */
+  #doom: Error | undefined;
+  /** A stop that came when the pivot was already under way: it counts only if the pivot is rejected. */
+  #late: Error | undefined;
+  /** A step after the pivot whose outcome is unknown: the others go on, but the transaction is not committed. */
+  #unknownForward: Error | undefined;
+  /** An error of the driver or the worker, not of a participant: nothing may be decided on it. */
+  #defect: { error: unknown } | undefined;
+  #report: TransactionReport | undefined;
+
+  constructor(driver: SagaDriver, options: SagaOptions) {
+    this.#driver = driver;
+    this.#options = options;
+  }
+
+  /** Why the transaction is not committed, from the moment that this is decided. */
+  get report(): TransactionReport | undefined {
+    return this.#report;
+  }
+
+  /** Lets no further step begin, unless the pivot was scheduled. The caller cancels what is running. */
+  stop(reason: TransactionStopped): void {
+    if (this.ledger.pivoted) this.#late ??= reason;
+    else this.#doom ??= reason;
+  }
+
+  /**
+   * Runs the body to its decision, and the undo if that is the decision.
+   *
+   * @throws only a defect that the driver would not judge; nothing is decided then
+   * @returns the body's result if committed, else the first error; {@link report} then says what was undone
+   */
+  async execute(
+    body: SagaBody<Input, Result>,
+    input: Input,
+  ): Promise<{ committed: true; result: Result } | { committed: false; cause: unknown }> {
+    let outcome: { result: Result } | { thrown: unknown };
+    try {
+      outcome = { result: await this.#driver.cancellable(() => body(this.#tx(), input)) };
+    } catch (thrown) {
+      outcome = { thrown };
+    }
+    return this.#driver.shielded(async () => {
+      // A body may end before its steps have: nothing is decided while an outcome can still change.
+      while (this.#inFlight.size > 0) await Promise.allSettled(this.#inFlight);
+      if (this.#defect) throw this.#defect.error;
+      const doom = this.#doom ?? (this.ledger.pivoted ? this.#unknownForward : this.#late);
+      if ('result' in outcome && doom === undefined) {
+        this.#enter('committed');
+        return { committed: true, result: outcome.result };
+      }
+      const cause = doom ?? (outcome as { thrown: unknown }).thrown;
+      if (this.ledger.pivoted) this.#fail(cause);
+      else await this.#undo(cause);
+      return { committed: false, cause };
+    });
+  }
+
+  #tx(): Tx {
+    return {
+      gid: this.#driver.gid,
+      run: (step, operation, input, options) => this.#step('step', step, operation, input, options),
+      pivot: (step, operation, input, options) => this.#step('pivot', step, operation, input, options),
+      forward: (step, operation, input, options) => this.#step('forward', step, operation, input, options),
+      parallel: (...branches) => this.#parallel(branches) as never,
+    };
+  }
+
+  #step<Result>(
+    kind: StepKind,
+    step: string,
+    operation: OperationRef<unknown>,
+    input: unknown,
+    options: StepOptions = {},
+  ): Promise<Result> {
+    const settled = this.#begin(kind, step, operation, input, options);
+    this.#inFlight.add(settled);
+    const forget = () => this.#inFlight.delete(settled);
+    void settled.then(forget, forget);
+    return settled as Promise<Result>;
+  }
+
+  async #begin(
+    kind: StepKind,
+    step: string,
+    operation: OperationRef<unknown>,
+    input: unknown,
+    options: StepOptions,
+  ): Promise<unknown> {
+    this.#admit(kind, step);
+    const record = this.ledger.begin({
+      step,
+      kind,
+      operation: operation.name,
+      summary: options.summary ?? step,
+      input,
+      startedAt: this.#driver.now(),
+    });
+    const profile = kind === 'step' ? 'action' : kind;
+    try {
+      const call = this.#call(record, 'action', profile, [input], { retries: this.#options.retries, ...options });
+      this.#driver.changed();
+      const result = await call;
+      this.ledger.succeed(record, result, this.#driver.now());
+      return result;
+    } catch (error) {
+      const judgement = this.#judge(error);
+      this.ledger.fail(record, judgement, this.#driver.now());
+      const failed = new StepFailed(step, judgement.knowledge, judgement, error);
+      if (judgement.knowledge === 'unknown') {
+        if (kind === 'forward') this.#unknownForward ??= failed;
+        else this.#doom ??= failed;
+      }
+      throw failed;
+    } finally {
+      this.#driver.changed();
+    }
+  }
+
+  #call(
+    record: BranchRecord,
+    op: Op,
+    profile: CallProfile,
+    args: unknown[],
+    options: StepOptions,
+  ): Promise<unknown> {
+    const { step, seq, operation, summary } = record;
+    return this.#driver.call({
+      branch: { gid: this.#driver.gid, branch: step, op, scheme: 'saga', seq },
+      operation,
+      profile,
+      args,
+      summary: op === 'action' ? summary : `undo: ${summary}`,
+      options,
+    });
+  }
+
+  /** Refuses a step that must not begin. */
+  #admit(kind: StepKind, step: string): void {
+    const doom = this.#doom ?? (this.ledger.pivoted ? undefined : this.#late);
+    if (doom !== undefined) throw doom;
+    if (this.state !== 'running') throw new GrammarError(`step '${step}' was begun after the saga's body had ended`);
+    if (this.ledger.has(step)) {
+      throw new GrammarError(`step '${step}' is used twice in ${this.#driver.gid}: name each step of a saga differently`);
+    }
+    if (kind === 'forward' && !this.ledger.pivoted) {
+      throw new GrammarError(`step '${step}' goes forward before a pivot: call tx.pivot first, or tx.run with an undo`);
+    }
+    if (kind !== 'forward' && this.ledger.pivoted) {
+      throw new GrammarError(`step '${step}' comes after the pivot, where nothing is undone: use tx.forward`);
+    }
+    if (kind !== 'forward' && this.#driver.cancelled()) {
+      throw new TransactionStopped('Cancelled', `step '${step}' was not begun: a branch beside it has failed`);
+    }
+  }
+
+  #parallel(branches: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
+    return this.#driver.group(async (cancel) => {
+      const failures: unknown[] = [];
+      const results = await Promise.all(
+        branches.map(async (branch) => {
+          try {
+            return await branch();
+          } catch (error) {
+            if (failures.push(error) === 1) cancel();
+            return undefined;
+          }
+        }),
+      );
+      if (failures.length > 0) throw failures[0];
+      return results;
+    });
+  }
+
+  async #undo(cause: unknown): Promise<void> {
+    const branches = this.ledger.toUndo;
+    const undone: string[] = [];
+    this.#report = this.#describe(cause, 'compensating', undone);
+    if (branches.length > 0) this.#enter('compensating');
+    const undoOne = async (record: BranchRecord): Promise<void> => {
+      if (await this.#compensate(record)) undone.push(record.step);
+    };
+    if (this.#options.undo === 'parallel') await Promise.all(branches.map(undoOne));
+    else for (const record of branches) await undoOne(record);
+    const state = undone.length === branches.length ? 'compensated' : 'failed';
+    this.#report = this.#describe(cause, state, undone);
+    this.#enter(state);
+  }
+
+  async #compensate(record: BranchRecord): Promise<boolean> {
+    const undo: NonNullable<BranchRecord['undo']> = { state: 'running', startedAt: this.#driver.now() };
+    record.undo = undo;
+    try {
+      const call = this.#call(record, 'compensation', 'compensation', [record.input, record.result], {});
+      this.#driver.changed();
+      await call;
+      undo.state = 'undone';
+      return true;
+    } catch (error) {
+      const { type, message } = this.#judge(error);
+      undo.state = 'failed';
+      undo.failure = { type, message };
+      return false;
+    } finally {
+      undo.endedAt = this.#driver.now();
+      this.#driver.changed();
+    }
+  }
+
+  /** Judges a failed call; what the driver will not judge ends the run without a decision. */
+  #judge(error: unknown): Judgement {
+    try {
+      return this.#driver.judge(error);
+    } catch (defect) {
+      this.#defect ??= { error: defect };
+      return { knowledge: 'unknown', type: 'Defect', message: String(defect) };
+    }
+  }
+
+  #fail(cause: unknown): void {
+    this.#report = this.#describe(cause, 'failed', []);
+    this.#enter('failed');
+  }
+
+  #describe(cause: unknown, state: TransactionState, undone: readonly string[]): TransactionReport {
+    const left = this.ledger.branches.filter(
+      ({ step, state: known }) => (known === 'succeeded' || known === 'unknown') && !undone.includes(step),
+    );
+    const why = state === 'compensating' ? 'its undo is under way' : 'nothing is undone after the pivot';
+    return {
+      gid: this.#driver.gid,
+      scheme: 'saga',
+      state,
+      cause: describeCause(cause),
+      undone: [...undone],
+      notUndone: left.map(({ step, state: known, undo, failure }) => ({
+        step,
+        ...(undo?.failure ?? failure ?? { type: 'NotUndone', message: `it ${known}; ${why}` }),
+      })),
+    };
+  }
+
+  #enter(state: TransactionState): void {
+    this.state = state;
+    this.#driver.changed(state);
+  }
+}
+
+function describeCause(cause: unknown): TransactionReport['cause'] {
+  if (cause instanceof StepFailed) {
+    const { step, knowledge, type, message } = cause;
+    return { step, knowledge, type, message };
+  }
+  if (cause instanceof TransactionStopped) return { type: cause.type, message: cause.message };
+  if (cause instanceof Error) return { type: cause.name, message: cause.message };
+  return { type: 'Error', message: String(cause) };
+}

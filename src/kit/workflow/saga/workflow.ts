@@ -1,0 +1,193 @@
+import { ApplicationFailure, type Duration } from '@temporalio/common';
+import { msToNumber } from '@temporalio/common/lib/time.js';
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  defineQuery,
+  defineUpdate,
+  setCurrentDetails,
+  setHandler,
+  sleep,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { TX_SCHEME, TX_STATE } from '../attributes.js';
+import type { TransactionState } from '../branch.js';
+import { callActivity, judge } from '../calls.js';
+import { transactionFailure, TransactionStopped, type TransactionReport } from '../failure.js';
+import { COMPENSATION_WINDOW_MS } from '../retry.js';
+import { DECISION_UPDATE, describeView, TRANSACTION_QUERY, type Decision, type TransactionView } from '../view.js';
+import type { SagaBody, SagaOptions } from './definition.js';
+import type { Call, SagaDriver } from './driver.js';
+import { SagaRun } from './run.js';
+import { viewOf } from './view.js';
+
+/** A saga as a workflow: start it with an input, and with options that override the saga's own for this call. */
+export interface SagaWorkflow<Input, Result> {
+  (input: Input, overrides?: SagaOptions): Promise<Result>;
+  /** The saga without its driver. */
+  readonly definition: { readonly options: SagaOptions; readonly body: SagaBody<Input, Result> };
+}
+
+/**
+ * Defines a saga: a transaction that runs steps, registers an undo for each, and undoes on any error.
+ *
+ * The returned function is the workflow: export it from the module that the worker loads. It resolves to the body's
+ * result when the transaction is committed.
+ *
+ * @throws ApplicationFailure of type `TransactionCompensated` (undone, no effect is left) or `TransactionFailed` (see
+ * its report), whose first detail is the {@link TransactionReport} and whose cause is the first error
+ *
+ * @example
+ * ```ts
+ * export const placeOrder = saga({ deadline: '10 minutes' }, async (tx, order: PlaceOrder) => {
+ *   const { paymentId } = await tx.run('pay', payments.charge, order);
+ *   await tx.pivot('ship', shipping.dispatch, { orderId: order.orderId });
+ *   return { paymentId };
+ * });
+ * ```
+ */
+export function saga<Input, Result>(options: SagaOptions, body: SagaBody<Input, Result>): SagaWorkflow<Input, Result> {
+  const workflow = (input: Input, overrides: SagaOptions = {}): Promise<Result> =>
+    drive({ ...options, ...overrides }, body, input);
+  return Object.assign(workflow, { definition: { options, body } });
+}
+
+async function drive<Input, Result>(
+  options: SagaOptions,
+  body: SagaBody<Input, Result>,
+  input: Input,
+): Promise<Result> {
+  const driver = new WorkflowDriver(options);
+  const run = new SagaRun<Input, Result>(driver, options);
+  const view = (): TransactionView => viewOf(run, driver);
+  driver.observe(view, (reason) => {
+    run.stop(reason);
+  });
+
+  setHandler(defineQuery<TransactionView>(TRANSACTION_QUERY), view);
+  setHandler(defineUpdate<Decision>(DECISION_UPDATE), async () => {
+    await condition(() => run.state !== 'running');
+    return { state: run.state, report: run.report };
+  });
+
+  const outcome = await run.execute(body, input);
+  driver.clearDeadline();
+  // A caller that asked for the decision must get it before the workflow closes.
+  await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+  if (outcome.committed) return outcome.result;
+  throw failureOf(run.report, outcome.cause);
+}
+
+/** The one failure that a caller gets: what the cause was, what was undone, and what was not. */
+function failureOf(report: TransactionReport | undefined, cause: unknown): ApplicationFailure {
+  if (report === undefined) throw new Error('a saga that is not committed has a report');
+  const { type, step, message } = report.cause;
+  const undone = report.undone.length > 0 ? report.undone.join(', ') : 'nothing had to be';
+  const left = report.notUndone.map((branch) => `${branch.step} (${branch.type}: ${branch.message})`).join(', ');
+  return ApplicationFailure.create({
+    type: report.state === 'compensated' ? transactionFailure.compensated : transactionFailure.failed,
+    message: `${step ? `${step}: ` : ''}${type}: ${message}; undone: ${undone}${left ? `; NOT undone: ${left}` : ''}`,
+    nonRetryable: true,
+    details: [report],
+    // The step's own failure if there was one, so that the Web UI and the client show the activity's stack.
+    cause: cause instanceof Error ? (cause.cause instanceof Error ? cause.cause : cause) : undefined,
+  });
+}
+
+/** Drives a saga as a workflow: calls are activities, the deadline is a timer, cancellation is Temporal's. */
+class WorkflowDriver implements SagaDriver {
+  readonly gid = workflowInfo().workflowId;
+  readonly lane: string;
+  readonly startedAt = workflowInfo().startTime.getTime();
+  readonly deadlineAt: number | undefined;
+  readonly #options: SagaOptions;
+  readonly #running = new CancellationScope({ cancellable: true });
+  readonly #timer = new CancellationScope({ cancellable: true });
+  #undoUntil: number | undefined;
+  #view: (() => TransactionView) | undefined;
+
+  constructor(options: SagaOptions) {
+    this.#options = options;
+    this.lane = options.lane ?? 'durable';
+    this.deadlineAt = options.deadline === undefined ? undefined : this.startedAt + msToNumber(options.deadline);
+  }
+
+  /** Tells `stop` of the deadline and of a cancellation, before what is running hears of it. */
+  observe(view: () => TransactionView, stop: (reason: TransactionStopped) => void): void {
+    this.#view = view;
+    this.#running.cancelRequested.catch(() => {
+      stop(new TransactionStopped('Cancelled', 'the transaction was cancelled by a request'));
+    });
+    const { deadline } = this.#options;
+    if (deadline === undefined) return;
+    this.#timer
+      .run(() => sleep(deadline, { summary: 'deadline' }))
+      .then(
+        () => {
+          stop(new TransactionStopped('DeadlineExceeded', `not past its pivot within ${describe(deadline)}`));
+          this.#running.cancel();
+        },
+        () => undefined, // The timer was cancelled: the transaction was decided in time.
+      );
+  }
+
+  clearDeadline(): void {
+    this.#timer.cancel();
+  }
+
+  now(): number {
+    return Date.now();
+  }
+
+  call(call: Call): Promise<unknown> {
+    const send = () => callActivity(call, this.#options.lane ?? 'durable', this.#windowFor(call));
+    return call.profile === 'pivot' || call.profile === 'forward' ? CancellationScope.nonCancellable(send) : send();
+  }
+
+  judge = judge;
+
+  cancellable<T>(work: () => Promise<T>): Promise<T> {
+    return this.#running.run(work);
+  }
+
+  shielded<T>(work: () => Promise<T>): Promise<T> {
+    return CancellationScope.nonCancellable(work);
+  }
+
+  group<T>(work: (cancel: () => void) => Promise<T>): Promise<T> {
+    const scope = new CancellationScope({ cancellable: true });
+    return scope.run(() =>
+      work(() => {
+        scope.cancel();
+      }),
+    );
+  }
+
+  cancelled(): boolean {
+    return CancellationScope.current().consideredCancelled;
+  }
+
+  changed(state?: TransactionState): void {
+    if (this.#view) setCurrentDetails(describeView(this.#view()));
+    if (state === undefined) return;
+    const known = workflowInfo().typedSearchAttributes;
+    const scheme = known.get(TX_SCHEME) === undefined ? [{ key: TX_SCHEME, value: 'saga' }] : [];
+    upsertSearchAttributes([...scheme, { key: TX_STATE, value: state }]);
+  }
+
+  /** Milliseconds that are left of the compensation window, which opens with the first undo. */
+  #windowFor(call: Call): number | undefined {
+    if (call.profile !== 'compensation') return undefined;
+    const { compensationWindow } = this.#options;
+    const window = compensationWindow === undefined ? COMPENSATION_WINDOW_MS : msToNumber(compensationWindow);
+    this.#undoUntil ??= this.now() + window;
+    // Every compensation is tried at least once, even if those before it used up the window.
+    return Math.max(this.#undoUntil - this.now(), 1_000);
+  }
+}
+
+function describe(duration: Duration): string {
+  return typeof duration === 'number' ? `${duration} ms` : duration;
+}

@@ -1,0 +1,68 @@
+import type { Knowledge, Op, Scheme, TransactionState } from './branch.js';
+import type { FailureNote, TransactionReport } from './failure.js';
+
+/** The name of the query that answers with a {@link TransactionView}. */
+export const TRANSACTION_QUERY = 'transaction';
+/** The name of the update that answers once it is decided whether the transaction commits; with a {@link Decision}. */
+export const DECISION_UPDATE = 'decision';
+
+/** One branch of a transaction, as its driver sees it. Times are milliseconds since 1970. */
+export interface BranchView {
+  readonly branch: string;
+  readonly seq: number;
+  readonly operation: string;
+  readonly summary: string;
+  /** What is known of the first operation. */
+  readonly state: 'running' | Knowledge;
+  /** What is known of the undo, or of the second phase. */
+  readonly second?: { readonly op: Op; readonly state: 'running' | 'done' | 'failed'; readonly failure?: FailureNote };
+  readonly failure?: FailureNote;
+  readonly startedAt: number;
+  readonly endedAt?: number;
+}
+
+/** A transaction, as its driver sees it: the same for every scheme. */
+export interface TransactionView {
+  readonly gid: string;
+  readonly scheme: Scheme;
+  readonly state: TransactionState;
+  /** How it is driven. */
+  readonly lane: string;
+  readonly startedAt: number;
+  readonly deadlineAt?: number;
+  readonly branches: readonly BranchView[];
+  /** Present once the transaction will not commit. */
+  readonly report?: TransactionReport;
+}
+
+/** What was decided. An undo may still run: the report says how far it was when the question was answered. */
+export interface Decision {
+  readonly state: TransactionState;
+  readonly report?: TransactionReport;
+}
+
+/** The view as Markdown, for the Web UI: a line of state and a table of branches. */
+export function describeView(view: TransactionView): string {
+  const { state, report, branches } = view;
+  const lines = [`**${state}** · ${view.scheme}, ${view.lane} · ${view.gid}`, ''];
+  if (report) {
+    const { cause } = report;
+    lines.push(`Cause: ${cause.step ? `\`${cause.step}\` ` : ''}**${cause.type}**: ${cell(cause.message)}`, '');
+  }
+  lines.push('| # | branch | operation | state | then | note |', '| --- | --- | --- | --- | --- | --- |');
+  for (const branch of branches) {
+    const { second } = branch;
+    const then = second ? `${second.op} ${second.state}` : '';
+    const failure = second?.failure ?? branch.failure;
+    const note = failure ? `${failure.type}: ${failure.message}` : branch.summary;
+    lines.push(
+      `| ${branch.seq} | ${cell(branch.branch)} | ${cell(branch.operation)} | ${branch.state} | ${then} | ${cell(note)} |`,
+    );
+  }
+  return lines.join('\n');
+}
+
+/** Keeps a text within its cell. */
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ');
+}
