@@ -31,7 +31,8 @@ export function participantActivities(
     for (const [operation, functions] of Object.entries(operations)) {
       for (const [op, implementation] of Object.entries(functions)) {
         const name = `${participant}.${operation}.${op}`;
-        activities[name] = (branch, ...args) => perform(name, implementation as Implementation, options.who, branch, args);
+        activities[name] = (branch, ...args) =>
+          perform(name, implementation as Implementation, options.who, branch, args);
       }
     }
   }
@@ -89,7 +90,12 @@ export function toFailure(error: unknown): unknown {
   if (error instanceof Rejection) return decided(error.type, { backstitch: 'rejected' }, error);
   if (error instanceof Suspended) return decided('Suspended', { backstitch: 'suspended' }, error);
   if (error instanceof InputMismatch) {
-    return ApplicationFailure.create({ type: 'InputMismatch', message: error.message, nonRetryable: true, cause: error });
+    return ApplicationFailure.create({
+      type: 'InputMismatch',
+      message: error.message,
+      nonRetryable: true,
+      cause: error,
+    });
   }
   return error;
 }

@@ -1,2 +1,7 @@
-/** `backstitch/worker`: makes participants into activities. */
-export { participantActivities, type ParticipantActivitiesOptions, type ParticipantImplementation } from './activities.js';
+/** `backstitch/worker`: makes participants into activities, and settings for the worker that runs them. */
+export {
+  participantActivities,
+  type ParticipantActivitiesOptions,
+  type ParticipantImplementation,
+} from './activities.js';
+export { transactionWorkerOptions } from './settings.js';

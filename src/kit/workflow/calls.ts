@@ -25,7 +25,9 @@ const WAIT = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
 export function callActivity(call: Call, lane: Lane, untilMs?: number): Promise<unknown> {
   const { branch, operation, profile, summary, options } = call;
   const local = lane === 'lean' && profile !== 'compensation' && options.long !== true;
-  const figures: RetryProfile = local ? retryProfiles[profile === 'action' ? 'local' : 'localForward'] : retryProfiles[profile];
+  const figures: RetryProfile = local
+    ? retryProfiles[profile === 'action' ? 'local' : 'localForward']
+    : retryProfiles[profile];
   const retries = profile === 'action' ? options.retries : undefined;
   const shared = {
     startToCloseTimeout: options.timeout ?? figures.startToCloseMs,

@@ -2,7 +2,14 @@
  * `backstitch/workflow`: what a transaction's code uses. Deterministic; loads in Temporal's workflow sandbox.
  */
 export type { Branch, Knowledge, Op, Operation, Scheme, TransactionState } from './branch.js';
-export { initialAttributes, searchAttributeTypes, TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from './attributes.js';
+export {
+  initialAttributes,
+  searchAttributeTypes,
+  TX_BRANCH,
+  TX_SCHEME,
+  TX_STATE,
+  TX_STUCK_SINCE,
+} from './attributes.js';
 export {
   StepFailed,
   transactionFailure,

@@ -148,13 +148,7 @@ export class SagaRun<Input, Result> {
     }
   }
 
-  #call(
-    record: BranchRecord,
-    op: Op,
-    profile: CallProfile,
-    args: unknown[],
-    options: StepOptions,
-  ): Promise<unknown> {
+  #call(record: BranchRecord, op: Op, profile: CallProfile, args: unknown[], options: StepOptions): Promise<unknown> {
     const { step, seq, operation, summary } = record;
     return this.#driver.call({
       branch: { gid: this.#driver.gid, branch: step, op, scheme: 'saga', seq },
@@ -172,7 +166,9 @@ export class SagaRun<Input, Result> {
     if (doom !== undefined) throw doom;
     if (this.state !== 'running') throw new GrammarError(`step '${step}' was begun after the saga's body had ended`);
     if (this.ledger.has(step)) {
-      throw new GrammarError(`step '${step}' is used twice in ${this.#driver.gid}: name each step of a saga differently`);
+      throw new GrammarError(
+        `step '${step}' is used twice in ${this.#driver.gid}: name each step of a saga differently`,
+      );
     }
     if (kind === 'forward' && !this.ledger.pivoted) {
       throw new GrammarError(`step '${step}' goes forward before a pivot: call tx.pivot first, or tx.run with an undo`);

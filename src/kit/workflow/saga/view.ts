@@ -11,7 +11,10 @@ export interface ViewedDriver {
 }
 
 /** A saga's run as the view that every scheme shares. */
-export function viewOf(run: Pick<SagaRun<unknown, unknown>, 'state' | 'ledger' | 'report'>, driver: ViewedDriver): TransactionView {
+export function viewOf(
+  run: Pick<SagaRun<unknown, unknown>, 'state' | 'ledger' | 'report'>,
+  driver: ViewedDriver,
+): TransactionView {
   const { gid, lane, startedAt, deadlineAt } = driver;
   return {
     gid,

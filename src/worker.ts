@@ -1,0 +1,105 @@
+import { extname } from 'node:path';
+import { hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import pg from 'pg';
+import { createShop, migrateShop, serviceNames, type ServiceName } from './activities/index.js';
+import { createFaults, parseFault } from './activities/faults.js';
+import { ConfigError, temporalSettings, workerSettings, type TemporalSettings, type WorkerSettings } from './config.js';
+import { pgDatabase, type Database } from './kit/database/index.js';
+import { participantActivities, transactionWorkerOptions } from './kit/worker/index.js';
+
+/** The module with every workflow: this file's neighbour, as TypeScript or as JavaScript, as this file is. */
+export const workflowsPath = fileURLToPath(new URL(`./workflows/index${extname(import.meta.url)}`, import.meta.url));
+
+/** A worker with the pools that it uses. */
+export interface ShopWorker {
+  readonly worker: Worker;
+  readonly connection: NativeConnection;
+  /** Runs until {@link stop} is called. @throws if the worker fails */
+  run(): Promise<void>;
+  /** Stops taking work, lets what runs end, and closes the connections. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Makes a worker for the shop: connects to Temporal and to each service's database, brings the databases to the newest
+ * schema, and registers workflows and activities. This is the only place that builds pools.
+ */
+export async function createShopWorker(temporal: TemporalSettings, settings: WorkerSettings): Promise<ShopWorker> {
+  const identity = `${process.pid}@${hostname()}`;
+  const faults = createFaults();
+  for (const text of settings.faults?.split(/[,\s]+/).filter(Boolean) ?? []) faults.set(parseFault(text));
+
+  const pools = new Map<ServiceName, pg.Pool>();
+  let connection: NativeConnection | undefined;
+  const close = async () => {
+    await connection?.close();
+    await Promise.all([...pools.values()].map((pool) => pool.end()));
+  };
+  try {
+    const databases = {} as Record<ServiceName, Database>;
+    for (const service of serviceNames) {
+      const pool = new pg.Pool({
+        connectionString: settings.databaseUrls[service],
+        max: settings.poolSize,
+        connectionTimeoutMillis: 5_000,
+        application_name: `backstitch ${service}`,
+      });
+      pools.set(service, pool);
+      databases[service] = pgDatabase(pool);
+    }
+    await migrateShop(databases);
+    const shop = createShop({ databases, probe: faults.probe });
+    connection = await NativeConnection.connect(temporal.connection);
+    const worker = await Worker.create({
+      ...transactionWorkerOptions,
+      connection,
+      namespace: temporal.namespace,
+      taskQueue: temporal.taskQueue,
+      identity,
+      workflowsPath,
+      activities: { ...participantActivities(shop.participants, { who: identity }), ...shop.plain },
+    });
+    let running: Promise<void> | undefined;
+    return {
+      worker,
+      connection,
+      run: () => (running ??= worker.run()),
+      async stop() {
+        if (worker.getState() === 'RUNNING') worker.shutdown();
+        await running?.catch(() => undefined); // Whoever called run() hears of it.
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function main(): Promise<void> {
+  // Temporal's runtime would take the signals for itself; the pools have to be closed after the worker.
+  Runtime.install({ shutdownSignals: [] });
+  const temporal = temporalSettings();
+  const shop = await createShopWorker(temporal, workerSettings(serviceNames));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      console.error(`worker: ${signal}: finishing what runs, then stopping`);
+      void shop.stop();
+    });
+  }
+  console.error(
+    `worker: serving task queue '${temporal.taskQueue}' of namespace '${temporal.namespace}' at ${temporal.address}`,
+  );
+  await shop.run();
+  await shop.stop();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  main().catch((error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error);
+    console.error(`worker: ${message}`);
+    process.exitCode = error instanceof ConfigError ? 2 : 1;
+  });
+}
