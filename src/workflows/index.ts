@@ -1,2 +1,3 @@
-/** The registry that the worker loads: every business transaction of the shop. */
+/** The registry that the worker loads: every business transaction of the shop, and what opens and audits it. */
 export { placeOrder } from './place-order.js';
+export { openShop, proveBooks } from './shop.js';

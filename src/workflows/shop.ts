@@ -1,0 +1,31 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { ShopActivities } from '../activities/index.js';
+import type { Books, OpenShop } from '../contracts/shop.js';
+
+/** Customers that one activity opens. */
+const CHUNK = 1_000;
+
+const opening = proxyActivities<ShopActivities>({ startToCloseTimeout: '1 minute', heartbeatTimeout: '10 seconds' });
+const proving = proxyActivities<ShopActivities>({
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '30 seconds',
+  retry: { maximumAttempts: 3 },
+});
+
+/** Opens the shop: points and a wallet for each customer, and stock. Opening again adds only what is missing. */
+export async function openShop(input: OpenShop): Promise<void> {
+  const { customers, points, walletCents, sku, units } = input;
+  for (let from = 0; from < customers.length; from += CHUNK) {
+    const customerIds = customers.slice(from, from + CHUNK);
+    await Promise.all([
+      opening['orders.openCustomers']({ customerIds, points }),
+      opening['payments.openWallets']({ customerIds, cents: walletCents }),
+    ]);
+  }
+  await opening['inventory.deliver']({ sku, units });
+}
+
+/** Proves the books across all databases, by the services' own readers. */
+export async function proveBooks(): Promise<Books> {
+  return proving['books.prove']();
+}
