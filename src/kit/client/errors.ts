@@ -1,0 +1,118 @@
+import type { TransactionState } from '../workflow/branch.js';
+import type { TransactionReport } from '../workflow/failure.js';
+
+/**
+ * What a caller can get instead of a result. Each is one line to read, and fields to decide on.
+ */
+
+/** The transaction was undone: no effect is left. */
+export class TransactionCompensated extends Error {
+  readonly gid: string;
+  readonly report: TransactionReport;
+
+  constructor(message: string, report: TransactionReport, cause?: unknown) {
+    super(`${report.gid} was undone: ${message}`, { cause });
+    this.name = 'TransactionCompensated';
+    this.gid = report.gid;
+    this.report = report;
+  }
+}
+
+/** Something was not undone, or not completed after the pivot: the report names each branch. */
+export class TransactionFailed extends Error {
+  readonly gid: string;
+  readonly report: TransactionReport;
+
+  constructor(message: string, report: TransactionReport, cause?: unknown) {
+    super(`${report.gid} failed: ${message}`, { cause });
+    this.name = 'TransactionFailed';
+    this.gid = report.gid;
+    this.report = report;
+  }
+}
+
+/** The transaction goes on by itself; ask for its outcome later. Nothing is lost by not waiting. */
+export class TransactionPending extends Error {
+  readonly gid: string;
+  readonly state: TransactionState;
+  /** Whether no worker serves its task queue: it goes on as soon as one does. */
+  readonly noWorker: boolean;
+  /** Present when it is decided that it will not commit. */
+  readonly report?: TransactionReport;
+
+  constructor(pending: {
+    gid: string;
+    state: TransactionState;
+    taskQueue: string;
+    noWorker?: boolean;
+    report?: TransactionReport;
+  }) {
+    const { gid, state, taskQueue, noWorker = false, report } = pending;
+    super(pendingMessage(gid, state, noWorker ? taskQueue : undefined, report));
+    this.name = 'TransactionPending';
+    this.gid = gid;
+    this.state = state;
+    this.noWorker = noWorker;
+    this.report = report;
+  }
+}
+
+function pendingMessage(
+  gid: string,
+  state: TransactionState,
+  unserved: string | undefined,
+  report: TransactionReport | undefined,
+): string {
+  const then = unserved
+    ? `no worker serves task queue '${unserved}': it goes on as soon as one is started`
+    : 'it goes on by itself: ask again later';
+  if (report === undefined) return `${gid} has not ended yet (${state}); ${then}`;
+  const { step, type, message } = report.cause;
+  return `${gid} will be undone (${step ? `${step}: ` : ''}${type}: ${message}); ${then}`;
+}
+
+/** The run that drove the transaction was ended from outside, before it was decided or undone. */
+export class TransactionTerminated extends Error {
+  readonly gid: string;
+  readonly how: 'terminated' | 'timed-out' | 'cancelled';
+
+  constructor(gid: string, how: 'terminated' | 'timed-out' | 'cancelled', reason: string) {
+    super(`${gid} was ${how} from outside (${reason}): what it did is neither completed nor undone`);
+    this.name = 'TransactionTerminated';
+    this.gid = gid;
+    this.how = how;
+  }
+}
+
+/** The gid was used before, for something else. */
+export class GidConflict extends Error {
+  readonly gid: string;
+
+  constructor(gid: string, used: string) {
+    super(`${gid} was started before ${used}: nothing was started; use another id, or ask for what was started`);
+    this.name = 'GidConflict';
+    this.gid = gid;
+  }
+}
+
+/** There is no transaction with this gid. */
+export class TransactionNotFound extends Error {
+  readonly gid: string;
+
+  constructor(gid: string, namespace: string) {
+    super(`no transaction ${gid} in namespace '${namespace}'`);
+    this.name = 'TransactionNotFound';
+    this.gid = gid;
+  }
+}
+
+/** The Temporal server did not answer, or cannot be used as it is set up. */
+export class ServerUnavailable extends Error {
+  readonly address: string;
+
+  constructor(message: string, address: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'ServerUnavailable';
+    this.address = address;
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * `backstitch/client`: what callers of transactions use: start them, wait, list, look. Knows Temporal only.
+ */
+export {
+  GidConflict,
+  ServerUnavailable,
+  TransactionCompensated,
+  TransactionFailed,
+  TransactionNotFound,
+  TransactionPending,
+  TransactionTerminated,
+} from './errors.js';
+export { describeIssue, InvalidInput, parserOf, type InputIssue, type StandardSchema } from './input.js';
+export { hasWorker } from './server.js';
+export {
+  transactionClient,
+  type CallOptions,
+  type StartedTransaction,
+  type StartOptions,
+  type Transaction,
+  type TransactionClientOptions,
+  type TransactionContract,
+  type WaitOptions,
+} from './transactions.js';

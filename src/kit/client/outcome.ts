@@ -1,0 +1,82 @@
+import {
+  type Client,
+  isGrpcDeadlineError,
+  WorkflowFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
+import { TX_STATE } from '../workflow/attributes.js';
+import type { TransactionState } from '../workflow/branch.js';
+import { transactionFailure, type TransactionReport } from '../workflow/failure.js';
+import { TransactionCompensated, TransactionFailed, TransactionPending, TransactionTerminated } from './errors.js';
+import { ask, explained, hasWorker } from './server.js';
+
+/** One transaction that was started, and where. */
+export interface StartedRun {
+  readonly gid: string;
+  /** Absent: the only run there is. */
+  readonly runId?: string;
+  readonly taskQueue: string;
+}
+
+/**
+ * Waits until the transaction has ended.
+ *
+ * @param until milliseconds since 1970
+ * @throws {@link TransactionCompensated}, {@link TransactionFailed}, {@link TransactionTerminated};
+ * {@link TransactionPending} when it has not ended by then
+ */
+export async function awaitOutcome<Result>(client: Client, run: StartedRun, until: number): Promise<Result> {
+  try {
+    const handle = client.workflow.getHandle(run.gid, run.runId);
+    return (await client.withDeadline(until, () => handle.result())) as Result;
+  } catch (error) {
+    if (isGrpcDeadlineError(error)) throw await pending(client, run);
+    if (error instanceof WorkflowFailedError) throw outcomeOf(run.gid, error);
+    throw explained(client, error);
+  }
+}
+
+/** Waits until `decide` answers; the same limits and the same errors as {@link awaitOutcome}. */
+export async function awaitDecision<T>(
+  client: Client,
+  run: StartedRun,
+  until: number,
+  decide: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await client.withDeadline(until, decide);
+  } catch (error) {
+    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isGrpcDeadlineError(error)) {
+      throw await pending(client, run);
+    }
+    throw explained(client, error);
+  }
+}
+
+async function pending(client: Client, { gid, runId, taskQueue }: StartedRun): Promise<TransactionPending> {
+  const [description, served] = await Promise.all([
+    ask(client, () => client.workflow.getHandle(gid, runId).describe()),
+    hasWorker(client, taskQueue),
+  ]);
+  const state = (description.typedSearchAttributes.get(TX_STATE) ?? 'running') as TransactionState;
+  return new TransactionPending({ gid, state, taskQueue, noWorker: !served });
+}
+
+/** The failure that a run closed with, as one of this package's errors; any other is returned as it is. */
+export function outcomeOf(gid: string, error: WorkflowFailedError): Error {
+  const { cause } = error;
+  if (cause instanceof ApplicationFailure) {
+    const report = cause.details?.[0] as TransactionReport | undefined;
+    if (cause.type === transactionFailure.compensated && report) {
+      return new TransactionCompensated(cause.message, report, cause.cause);
+    }
+    if (cause.type === transactionFailure.failed && report) {
+      return new TransactionFailed(cause.message, report, cause.cause);
+    }
+  }
+  if (cause instanceof TerminatedFailure) return new TransactionTerminated(gid, 'terminated', cause.message);
+  if (cause instanceof TimeoutFailure) return new TransactionTerminated(gid, 'timed-out', cause.message);
+  if (cause instanceof CancelledFailure) return new TransactionTerminated(gid, 'cancelled', cause.message);
+  return error;
+}

@@ -1,0 +1,70 @@
+import { type Client, isGrpcDeadlineError, isGrpcServiceError } from '@temporalio/client';
+import { NamespaceNotFoundError } from '@temporalio/common/lib/errors.js';
+import { searchAttributeTypes } from '../workflow/attributes.js';
+import { ServerUnavailable } from './errors.js';
+
+/** How long the server may take for one answer, in milliseconds. Lost connections are retried within it. */
+export const ANSWER_MS = 30_000;
+/** A worker that has not polled for so long is gone: polls last a minute. */
+const POLL_MS = 90_000;
+
+const GRPC = { INVALID_ARGUMENT: 3, UNAVAILABLE: 14 } as const;
+
+/**
+ * Asks the server, for a limited time.
+ *
+ * @throws {@link ServerUnavailable} when it does not answer or is not set up; else what the call throws
+ */
+export async function ask<T>(client: Client, call: () => Promise<T>, ms = ANSWER_MS): Promise<T> {
+  try {
+    return await client.withDeadline(Date.now() + ms, call);
+  } catch (error) {
+    if (isGrpcDeadlineError(error)) throw silent(client, `gave no answer within ${ms / 1000} s`, error);
+    throw explained(client, error);
+  }
+}
+
+/** The error in the words of this package, if the server is the trouble. */
+export function explained(client: Client, error: unknown): unknown {
+  if (error instanceof NamespaceNotFoundError) {
+    const { namespace } = error;
+    const address = addressOf(client);
+    return new ServerUnavailable(`the Temporal server at ${address} has no namespace '${namespace}'`, address, error);
+  }
+  const grpc = isGrpcServiceError(error) ? error : error instanceof Error ? error.cause : undefined;
+  if (!isGrpcServiceError(grpc)) return error;
+  const code: number = grpc.code;
+  if (code === GRPC.UNAVAILABLE) return silent(client, 'cannot be reached', error);
+  if (code === GRPC.INVALID_ARGUMENT && /search attribute/i.test(grpc.details)) {
+    const register = Object.entries(searchAttributeTypes).map(([name, type]) => `--name ${name} --type ${type}`);
+    return new ServerUnavailable(
+      `the namespace '${client.options.namespace}' lacks search attributes (${grpc.details}): register them with ` +
+        `temporal operator search-attribute create ${register.join(' ')}`,
+      addressOf(client),
+      error,
+    );
+  }
+  return error;
+}
+
+function silent(client: Client, how: string, cause: unknown): ServerUnavailable {
+  const address = addressOf(client);
+  return new ServerUnavailable(`the Temporal server at ${address} ${how}: start it, or name another`, address, cause);
+}
+
+/** Where the client's server is; `the connection's address` when the connection does not say. */
+export function addressOf(client: Client): string {
+  const { options } = client.connection as { options?: { address?: string } };
+  return options?.address ?? "the connection's address";
+}
+
+/** Whether a worker serves the task queue: whether one polled it lately. */
+export async function hasWorker(client: Client, taskQueue: string): Promise<boolean> {
+  const { pollers } = await ask(client, () =>
+    client.workflowService.describeTaskQueue({
+      namespace: client.options.namespace,
+      taskQueue: { name: taskQueue },
+    }),
+  );
+  return pollers.some(({ lastAccessTime }) => Date.now() - Number(lastAccessTime?.seconds ?? 0) * 1000 < POLL_MS);
+}

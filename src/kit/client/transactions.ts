@@ -1,0 +1,223 @@
+import {
+  type Client,
+  WithStartWorkflowOperation,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
+import type { Duration } from '@temporalio/common';
+import { msToNumber } from '@temporalio/common/lib/time.js';
+import { initialAttributes } from '../workflow/attributes.js';
+import type { Scheme } from '../workflow/branch.js';
+import type { SagaOptions } from '../workflow/saga/definition.js';
+import { DECISION_UPDATE, type Decision } from '../workflow/view.js';
+import { GidConflict, TransactionPending } from './errors.js';
+import { hashOf } from './input.js';
+import { awaitDecision, awaitOutcome, type StartedRun } from './outcome.js';
+import { ask } from './server.js';
+
+declare const result: unique symbol;
+
+/** What the callers of a transaction and its workflow agree on. */
+export interface TransactionContract<Given, Input, Result> {
+  /** The name of the workflow. */
+  readonly workflow: string;
+  readonly scheme: Scheme;
+  /** Checks what a caller gave; `parserOf` makes one from a schema. @throws {@link InvalidInput} */
+  parse(given: Given): Input;
+  /** The global transaction's id, from the caller's own business id: the same order is the same transaction. */
+  gid(input: Input): string;
+  /** One line for the Web UI. */
+  summary(input: Input): string;
+  /** Markdown for the Web UI. */
+  details?(input: Input): string;
+  readonly [result]?: Result;
+}
+
+/** How long to wait for an outcome. */
+export interface WaitOptions {
+  /** After that the caller gets {@link TransactionPending}, and the transaction goes on. Default: 1 hour. */
+  readonly wait?: Duration;
+}
+
+/** Options of starting; they override the transaction's own for this call, and mean nothing to a duplicate. */
+export type StartOptions = Pick<SagaOptions, 'lane' | 'deadline' | 'retries' | 'compensationWindow'>;
+
+/** Options of a call that waits for the outcome. */
+export interface CallOptions extends StartOptions, WaitOptions {
+  /**
+   * - `wait`: the caller gets its answer when the transaction has ended; the default.
+   * - `background`: when it is decided that it will be undone, the caller gets {@link TransactionPending} at once, and
+   *   the undo runs on.
+   */
+  readonly undo?: 'wait' | 'background';
+}
+
+/** A transaction that runs, or ran. */
+export interface StartedTransaction<Result> {
+  readonly gid: string;
+  readonly runId: string;
+  /** Whether it had been started before, with the same input: this is that one. */
+  readonly duplicate: boolean;
+  /** Waits for its outcome; the same errors as the call. */
+  result(options?: WaitOptions): Promise<Result>;
+}
+
+/**
+ * A transaction as a typed function: starts it, and resolves to its result when it is committed. A gid runs once: a
+ * second caller with the same input gets the outcome of the first, whether that still runs or has ended.
+ *
+ * @throws InvalidInput, GidConflict: nothing was started
+ * @throws TransactionCompensated: it was undone, no effect is left
+ * @throws TransactionFailed: something was neither completed nor undone; the report names it
+ * @throws TransactionPending: it has not ended yet, and goes on
+ * @throws TransactionTerminated: an operator ended its run
+ * @throws ServerUnavailable: whether it was started is not known; calling again with the same input is safe
+ */
+export interface Transaction<Given, Result> {
+  (given: Given, options?: CallOptions): Promise<Result>;
+  /** Starts it and does not wait. The same errors, as far as they can be known then. */
+  start(given: Given, options?: StartOptions): Promise<StartedTransaction<Result>>;
+}
+
+/** Options of {@link transactionClient}. */
+export interface TransactionClientOptions {
+  /** The task queue that the workers of these transactions serve. */
+  readonly taskQueue: string;
+  /** Starts on a worker in this process; only with a client made from the worker's own `NativeConnection`. */
+  readonly eagerStart?: boolean;
+}
+
+const DEFAULT_WAIT: Duration = '1 hour';
+
+/**
+ * Makes contracts into typed functions that run transactions through a Temporal client.
+ *
+ * @example
+ * ```ts
+ * const transactions = transactionClient(client, { taskQueue: 'backstitch' });
+ * const placeOrder = transactions.of(placeOrderTransaction);
+ * const { paymentId } = await placeOrder({ orderId: '1', customerId: '7', units: 2, amount: 2933 });
+ * ```
+ */
+export function transactionClient(client: Client, options: TransactionClientOptions) {
+  return {
+    of: <Given, Input, Result>(contract: TransactionContract<Given, Input, Result>): Transaction<Given, Result> =>
+      transactionOf(client, options, contract),
+  };
+}
+
+function transactionOf<Given, Input, Result>(
+  client: Client,
+  { taskQueue, eagerStart }: TransactionClientOptions,
+  contract: TransactionContract<Given, Input, Result>,
+): Transaction<Given, Result> {
+  const prepare = (given: Given, options: StartOptions) => {
+    const input = contract.parse(given);
+    const overrides = overridesOf(options);
+    return {
+      workflowId: contract.gid(input),
+      taskQueue,
+      args: overrides === undefined ? [input] : [input, overrides],
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      staticSummary: contract.summary(input),
+      staticDetails: contract.details?.(input),
+      typedSearchAttributes: initialAttributes(contract.scheme),
+      memo: { inputHash: hashOf(input) },
+    } as const;
+  };
+  type Prepared = ReturnType<typeof prepare>;
+
+  /** The run that has the gid already. @throws {@link GidConflict} when it is of something else */
+  const existing = async (prepared: Prepared): Promise<string> => {
+    const gid = prepared.workflowId;
+    const known = await ask(client, () => client.workflow.getHandle(gid).describe());
+    if (known.type !== contract.workflow) throw new GidConflict(gid, `as a run of '${known.type}'`);
+    const hash = known.memo?.inputHash;
+    if (hash !== undefined && hash !== prepared.memo.inputHash) throw new GidConflict(gid, 'with other content');
+    return known.runId;
+  };
+
+  const start = async (given: Given, options: StartOptions = {}): Promise<StartedTransaction<Result>> => {
+    const prepared = prepare(given, options);
+    const gid = prepared.workflowId;
+    const started = (runId: string, duplicate: boolean): StartedTransaction<Result> => ({
+      gid,
+      runId,
+      duplicate,
+      result: ({ wait = DEFAULT_WAIT } = {}) =>
+        awaitOutcome<Result>(client, { gid, runId, taskQueue }, Date.now() + msToNumber(wait)),
+    });
+    try {
+      const handle = await ask(client, () =>
+        client.workflow.start(contract.workflow, { ...prepared, requestEagerStart: eagerStart }),
+      );
+      return started(handle.firstExecutionRunId, false);
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      return started(await existing(prepared), true);
+    }
+  };
+
+  const startToDecision = async (
+    given: Given,
+    options: StartOptions,
+    until: number,
+  ): Promise<[StartedRun, Decision]> => {
+    const prepared = prepare(given, options);
+    const run = { gid: prepared.workflowId, taskQueue };
+    // One id for all callers: they share one update, and so one answer.
+    const update = { updateId: DECISION_UPDATE };
+    const operation = new WithStartWorkflowOperation(contract.workflow, {
+      ...prepared,
+      workflowIdConflictPolicy: 'FAIL',
+    });
+    try {
+      const decision = await awaitDecision(client, run, until, () =>
+        client.workflow.executeUpdateWithStart<() => Promise<Result>, Decision, []>(DECISION_UPDATE, {
+          ...update,
+          startWorkflowOperation: operation,
+        }),
+      );
+      return [run, decision];
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+    const started = { ...run, runId: await existing(prepared) };
+    try {
+      const handle = client.workflow.getHandle(started.gid, started.runId);
+      return [
+        started,
+        await awaitDecision(client, started, until, () => handle.executeUpdate<Decision, []>(DECISION_UPDATE, update)),
+      ];
+    } catch (error) {
+      // A run that has closed answers no updates: its outcome says all.
+      if (error instanceof WorkflowNotFoundError) return [started, { state: 'committed' }];
+      throw error;
+    }
+  };
+
+  const call = async (
+    given: Given,
+    { undo = 'wait', wait = DEFAULT_WAIT, ...options }: CallOptions = {},
+  ): Promise<Result> => {
+    const until = Date.now() + msToNumber(wait);
+    if (undo === 'wait') {
+      const { gid, runId } = await start(given, options);
+      return awaitOutcome<Result>(client, { gid, runId, taskQueue }, until);
+    }
+    const [run, { state, report }] = await startToDecision(given, options, until);
+    if (state === 'compensating' || state === 'stuck') {
+      throw new TransactionPending({ gid: run.gid, state, taskQueue, report });
+    }
+    return awaitOutcome<Result>(client, run, until);
+  };
+  return Object.assign(call, { start });
+}
+
+/** What the workflow gets as its second argument; nothing when there is nothing to override. */
+function overridesOf({ lane, deadline, retries, compensationWindow }: StartOptions): SagaOptions | undefined {
+  const given = Object.entries({ lane, deadline, retries, compensationWindow }).filter(
+    ([, value]) => value !== undefined,
+  );
+  return given.length === 0 ? undefined : Object.fromEntries(given);
+}
