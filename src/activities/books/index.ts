@@ -1,0 +1,125 @@
+import type { Books } from '../../contracts/shop.js';
+import { safeInteger } from '../integers.js';
+import type { InventoryReader } from '../inventory/books.js';
+import type { NotificationsReader } from '../notifications/books.js';
+import type { OrdersReader } from '../orders/books.js';
+import type { PaymentsReader } from '../payments/books.js';
+import type { ShippingReader } from '../shipping/books.js';
+import { checkOrder, type OrderRecords } from './checks.js';
+import { Findings } from './findings.js';
+import { mergeByOrder } from './merge.js';
+
+/** What the books read: each service only through its own reader. */
+export interface BooksReaders {
+  readonly orders: OrdersReader;
+  readonly payments: PaymentsReader;
+  readonly inventory: InventoryReader;
+  readonly shipping: ShippingReader;
+  readonly notifications: NotificationsReader;
+}
+
+/** Orders between two calls of the heartbeat. */
+const HEARTBEAT_EVERY = 500;
+
+/**
+ * Proves the books across all databases: every account of every service on its own, every order across the services,
+ * and the sums of the whole shop. Memory does not grow with the orders: they are streamed in key order and joined.
+ *
+ * It reads while the shop works, so an order that is under way then counts as open; a proof wants a shop at rest.
+ *
+ * @param heartbeat called every now and then; what it throws ends the proof
+ * @throws a RangeError for a sum beyond 2^53
+ */
+export async function proveBooks(readers: BooksReaders, heartbeat: () => void): Promise<Books> {
+  const { orders, payments, inventory, shipping, notifications } = readers;
+  const findings = new Findings();
+  for (const ledger of [orders.points, payments.wallets, inventory.stock]) {
+    await ledger.prove(findings);
+    heartbeat();
+  }
+  const [points, wallets, stock] = await Promise.all([
+    orders.points.totals(),
+    payments.wallets.totals(),
+    inventory.stock.totals(),
+  ]);
+
+  const tally = new Tally();
+  const records = mergeByOrder({
+    order: orders.orders(),
+    points: orders.points.entries(),
+    payment: payments.payments(),
+    money: payments.wallets.entries(),
+    reservation: inventory.reservations(),
+    stock: inventory.stock.entries(),
+    shipment: shipping.shipments(),
+    notification: notifications.placed(),
+  });
+  let seen = 0;
+  for await (const { orderId, rows } of records) {
+    checkOrder(orderId, rows, findings);
+    tally.add(rows);
+    if ((seen += 1) % HEARTBEAT_EVERY === 0) heartbeat();
+  }
+
+  const figures = {
+    orders: tally.placed + tally.cancelled + tally.open,
+    placed: tally.placed,
+    cancelled: tally.cancelled,
+    open: tally.open,
+    depositedCents: wallets.opened,
+    walletsCents: wallets.held,
+    capturedCents: safeInteger(tally.capturedCents, 'the sum of payments'),
+    refundedCents: safeInteger(tally.refundedCents, 'the sum of refunds'),
+    initialUnits: stock.opened,
+    stockUnits: stock.held,
+    placedUnits: safeInteger(tally.placedUnits, 'the sum of units'),
+    initialPoints: points.opened,
+    pointsHeld: points.held,
+    pointsSpent: safeInteger(tally.pointsSpent, 'the sum of points'),
+  };
+  const { walletsCents, capturedCents, refundedCents, stockUnits, placedUnits, pointsHeld, pointsSpent } = figures;
+  findings.compare(
+    'wallets + captured - refunded = deposited',
+    'payments',
+    figures.depositedCents,
+    walletsCents + capturedCents - refundedCents,
+  );
+  findings.compare(
+    'stock + units of placed orders = delivered',
+    'inventory',
+    figures.initialUnits,
+    stockUnits + placedUnits,
+  );
+  findings.compare(
+    'points held + points of placed orders = points opened',
+    'orders',
+    figures.initialPoints,
+    pointsHeld + pointsSpent,
+  );
+  const { differences, count } = findings;
+  return { balanced: count === 0, figures, differences, differenceCount: count };
+}
+
+/** Sums over the orders, exact however many there are. */
+class Tally {
+  placed = 0;
+  cancelled = 0;
+  open = 0;
+  capturedCents = 0n;
+  refundedCents = 0n;
+  placedUnits = 0n;
+  pointsSpent = 0n;
+
+  add({ order, payment }: OrderRecords): void {
+    if (payment) {
+      this.capturedCents += BigInt(payment.amount);
+      if (payment.status === 'refunded') this.refundedCents += BigInt(payment.amount);
+    }
+    if (order?.status === 'placed') {
+      this.placed += 1;
+      this.placedUnits += BigInt(order.units);
+      this.pointsSpent += BigInt(order.points_spent);
+    } else if (order?.status === 'cancelled') this.cancelled += 1;
+    else if (order) this.open += 1;
+  }
+}

@@ -1,0 +1,96 @@
+import type { Deliver, OpenCustomers, OpenWallets } from '../contracts/services.js';
+import type { Books } from '../contracts/shop.js';
+import { createGuard, guardMigrations, migrate, type Database, type Probe } from '../kit/database/index.js';
+import { proveBooks } from './books/index.js';
+import { readInventory } from './inventory/books.js';
+import { createInventory } from './inventory/index.js';
+import { inventoryMigrations } from './inventory/migrations.js';
+import { deliver } from './inventory/opening.js';
+import { readNotifications } from './notifications/books.js';
+import { createNotifications } from './notifications/index.js';
+import { notificationsMigrations } from './notifications/migrations.js';
+import { readOrders } from './orders/books.js';
+import { createOrders } from './orders/index.js';
+import { ordersMigrations } from './orders/migrations.js';
+import { openCustomers } from './orders/opening.js';
+import { readPayments } from './payments/books.js';
+import { createPayments } from './payments/index.js';
+import { paymentsMigrations } from './payments/migrations.js';
+import { openWallets } from './payments/opening.js';
+import { readShipping } from './shipping/books.js';
+import { createShipping } from './shipping/index.js';
+import { shippingMigrations } from './shipping/migrations.js';
+
+/** The shop's services, each with a database of its own. */
+export const serviceNames = ['orders', 'payments', 'inventory', 'shipping', 'notifications'] as const;
+export type ServiceName = (typeof serviceNames)[number];
+
+/** A database for each service. */
+export type ShopDatabases = Readonly<Record<ServiceName, Database>>;
+
+const migrations = {
+  orders: ordersMigrations,
+  payments: paymentsMigrations,
+  inventory: inventoryMigrations,
+  shipping: shippingMigrations,
+  notifications: notificationsMigrations,
+} as const satisfies Record<ServiceName, unknown>;
+
+/** Brings each service's database to the newest schema, its guard's included. Several may do so at once. */
+export async function migrateShop(databases: ShopDatabases): Promise<void> {
+  await Promise.all(
+    serviceNames.map(async (service) => {
+      await migrate(databases[service], 'guard', guardMigrations);
+      await migrate(databases[service], service, migrations[service]);
+    }),
+  );
+}
+
+/** What the shop needs. */
+export interface ShopDependencies {
+  readonly databases: ShopDatabases;
+  /** Called by the guards at their crash points: see `createFaults`. */
+  readonly probe?: Probe;
+  /** Called every now and then by long work; what it throws ends the work. */
+  readonly heartbeat?: () => void;
+}
+
+/**
+ * Makes the shop over its databases.
+ *
+ * @returns `participants`: the services, for transactions; `plain`: activities of no transaction, each idempotent by
+ * itself, under their full names
+ */
+export function createShop({ databases, probe, heartbeat = () => undefined }: ShopDependencies) {
+  const { orders, payments, inventory, shipping, notifications } = databases;
+  const guardOf = (database: Database) => createGuard(database, { probe });
+  return {
+    participants: {
+      orders: createOrders({ guard: guardOf(orders) }),
+      payments: createPayments({ guard: guardOf(payments) }),
+      inventory: createInventory({ guard: guardOf(inventory) }),
+      shipping: createShipping({ guard: guardOf(shipping) }),
+      notifications: createNotifications({ guard: guardOf(notifications) }),
+    },
+    plain: {
+      'orders.openCustomers': (input: OpenCustomers): Promise<void> => openCustomers(orders, input),
+      'payments.openWallets': (input: OpenWallets): Promise<void> => openWallets(payments, input),
+      'inventory.deliver': (input: Deliver): Promise<void> => deliver(inventory, input),
+      'books.prove': (): Promise<Books> =>
+        proveBooks(
+          {
+            orders: readOrders(orders),
+            payments: readPayments(payments),
+            inventory: readInventory(inventory),
+            shipping: readShipping(shipping),
+            notifications: readNotifications(notifications),
+          },
+          heartbeat,
+        ),
+    },
+  };
+}
+
+export type Shop = ReturnType<typeof createShop>;
+/** The activities that belong to no transaction. */
+export type ShopActivities = Shop['plain'];

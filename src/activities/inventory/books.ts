@@ -1,0 +1,26 @@
+import type { Database } from '../../kit/database/index.js';
+import { readLedger } from '../books/ledger.js';
+import { streamByOrder, type OrderRow } from '../books/pages.js';
+import { stockLedger } from './migrations.js';
+
+/** A reservation, as the books read it. */
+export interface ReservationRecord extends OrderRow {
+  sku: string;
+  units: number;
+  status: 'reserved' | 'released';
+}
+
+/** How the books read the inventory database. */
+export function readInventory(database: Database) {
+  return {
+    stock: readLedger(database, stockLedger),
+    reservations: () =>
+      streamByOrder<ReservationRecord>(
+        database,
+        `select order_id, sku, units, status
+         from reservations where order_id > $1 order by order_id limit $2`,
+      ),
+  };
+}
+
+export type InventoryReader = ReturnType<typeof readInventory>;

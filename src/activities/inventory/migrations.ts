@@ -1,0 +1,33 @@
+import { ledgerSql, type Ledger } from '../ledger.js';
+
+/** Units of stock. */
+export const stockLedger: Ledger = {
+  accounts: 'stock',
+  entries: 'stock_entries',
+  key: 'sku',
+  balance: 'available',
+  kinds: { delivered: '+', reserved: '-', released: '+' },
+};
+
+/** The inventory database: stock, and what orders reserve of it. */
+export const inventoryMigrations = [
+  { name: '001-stock', sql: ledgerSql(stockLedger) },
+  {
+    name: '002-reservations',
+    sql: `
+create table reservations (
+  order_id text collate "C" primary key,
+  sku text collate "C" not null references stock,
+  units integer not null check (units > 0),
+  status text not null default 'reserved' check (status in ('reserved', 'released')),
+  reserved_at timestamptz not null default now(),
+  released_at timestamptz,
+  constraint reservations_released check ((status = 'released') = (released_at is not null))
+);
+
+alter table stock_entries add constraint stock_entries_order foreign key (order_id) references reservations;
+
+create index stock_entries_delivered on stock_entries (sku) where kind = 'delivered';
+`,
+  },
+] as const;

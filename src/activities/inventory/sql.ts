@@ -1,0 +1,46 @@
+/**
+ * The statements of the inventory database. Each locks the stock first, then the reservation: one order of locks, so
+ * that no two of them wait for each other. A sku's stock is one hot row, so the work on it is one statement.
+ */
+
+/** Makes sure of a sku's stock row, and locks it. */
+export const LOCK_STOCK = `
+insert into stock (sku) values ($1) on conflict (sku) do update set sku = excluded.sku`;
+
+/** Delivers what is missing to make `$2` units delivered in all. Runs after {@link LOCK_STOCK}, to see what is there. */
+export const DELIVER_MISSING = `
+insert into stock_entries (sku, kind, amount)
+select $1, 'delivered', $2::bigint - coalesce(sum(amount), 0)
+from stock_entries where sku = $1 and kind = 'delivered'
+having coalesce(sum(amount), 0) < $2::bigint`;
+
+/** Reserves units. No row: no such sku. `order_id` null: too few available, or reserved already. */
+export const RESERVE = `
+with article as materialized (
+  select sku, available from stock where sku = $2 for no key update
+), reserved as (
+  insert into reservations (order_id, sku, units)
+  select $1, sku, $3::integer from article where available >= $3::integer
+  on conflict (order_id) do nothing
+  returning order_id, sku, units
+), entered as (
+  insert into stock_entries (sku, kind, amount, order_id)
+  select sku, 'reserved', -units, order_id from reserved
+)
+select article.available, reserved.order_id from article left join reserved on true`;
+
+/** Releases what an order reserved. No row: there is nothing reserved. */
+export const RELEASE = `
+with article as materialized (
+  select sku from stock where sku = $2 for no key update
+), released as (
+  update reservations set status = 'released', released_at = now() from article
+  where order_id = $1 and reservations.sku = article.sku and status = 'reserved'
+  returning order_id, reservations.sku, units
+), entered as (
+  insert into stock_entries (sku, kind, amount, order_id)
+  select sku, 'released', units, order_id from released
+)
+select units from released`;
+
+export const RESERVATION_STATUS = `select status from reservations where order_id = $1`;

@@ -1,0 +1,52 @@
+/**
+ * The statements of the orders database. Each locks the customer first, then the order: one order of locks, so that no
+ * two of them wait for each other.
+ */
+
+/** Opens customers with their points. A customer that is there is left as it is, so it can be run again. */
+export const OPEN_CUSTOMERS = `
+with opened as (
+  insert into customers (customer_id)
+  select given.customer_id from unnest($1::text[]) as given (customer_id) group by 1 order by 1
+  on conflict do nothing
+  returning customer_id
+)
+insert into point_entries (customer_id, kind, amount)
+select customer_id, 'opening', $2::bigint from opened`;
+
+/** Creates an order and takes the points it spends. No row: no such customer. `points_spent` null: the order exists. */
+export const CREATE_ORDER = `
+with customer as materialized (
+  select customer_id, points from customers where customer_id = $2 for no key update
+), created as (
+  insert into orders (order_id, customer_id, sku, units, amount, points_spent)
+  select $1, customer_id, $3, $4::integer, $5::integer, least(points, $6::integer) from customer
+  on conflict (order_id) do nothing
+  returning order_id, customer_id, points_spent
+), spent as (
+  insert into point_entries (customer_id, kind, amount, order_id)
+  select customer_id, 'spent', -points_spent, order_id from created where points_spent > 0
+)
+select created.points_spent from customer left join created on true`;
+
+/** Cancels an order that is created, and gives its points back. No row: it is not created. */
+export const CANCEL_ORDER = `
+with customer as materialized (
+  select customer_id from customers where customer_id = $2 for no key update
+), cancelled as (
+  update orders set status = 'cancelled', ended_at = now() from customer
+  where order_id = $1 and orders.customer_id = customer.customer_id and status = 'created'
+  returning order_id, orders.customer_id, points_spent
+), returned as (
+  insert into point_entries (customer_id, kind, amount, order_id)
+  select customer_id, 'returned', points_spent, order_id from cancelled where points_spent > 0
+)
+select points_spent from cancelled`;
+
+/** Completes an order that is created. No row: it is not. */
+export const COMPLETE_ORDER = `
+update orders set status = 'placed', ended_at = now()
+where order_id = $1 and status = 'created'
+returning order_id`;
+
+export const ORDER_STATUS = `select status from orders where order_id = $1`;

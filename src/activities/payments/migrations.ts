@@ -1,0 +1,32 @@
+import { ledgerSql, type Ledger } from '../ledger.js';
+
+/** Customers' money, in cents. */
+export const walletsLedger: Ledger = {
+  accounts: 'wallets',
+  entries: 'wallet_entries',
+  key: 'customer_id',
+  balance: 'balance',
+  kinds: { deposit: '+', capture: '-', refund: '+' },
+};
+
+/** The payments database: wallets and payments. Amounts are cents. */
+export const paymentsMigrations = [
+  { name: '001-wallets', sql: ledgerSql(walletsLedger) },
+  {
+    name: '002-payments',
+    sql: `
+create table payments (
+  order_id text collate "C" primary key,
+  payment_id text not null generated always as ('payment-' || order_id) stored,
+  customer_id text collate "C" not null references wallets,
+  amount integer not null check (amount >= 0),
+  status text not null default 'captured' check (status in ('captured', 'refunded')),
+  captured_at timestamptz not null default now(),
+  refunded_at timestamptz,
+  constraint payments_refunded check ((status = 'refunded') = (refunded_at is not null))
+);
+
+alter table wallet_entries add constraint wallet_entries_order foreign key (order_id) references payments;
+`,
+  },
+] as const;

@@ -1,0 +1,46 @@
+/**
+ * The statements of the payments database. Each locks the wallet first, then the payment: one order of locks, so that
+ * no two of them wait for each other.
+ */
+
+/** Opens wallets with their deposit. A wallet that is there is left as it is, so it can be run again. */
+export const OPEN_WALLETS = `
+with opened as (
+  insert into wallets (customer_id)
+  select given.customer_id from unnest($1::text[]) as given (customer_id) group by 1 order by 1
+  on conflict do nothing
+  returning customer_id
+)
+insert into wallet_entries (customer_id, kind, amount)
+select customer_id, 'deposit', $2::bigint from opened`;
+
+/** Charges a wallet. No row: no such wallet. `payment_id` null: too little in it, or the order is paid already. */
+export const CHARGE = `
+with wallet as materialized (
+  select customer_id, balance from wallets where customer_id = $2 for no key update
+), paid as (
+  insert into payments (order_id, customer_id, amount)
+  select $1, customer_id, $3::integer from wallet where balance >= $3::integer
+  on conflict (order_id) do nothing
+  returning order_id, payment_id, customer_id, amount
+), entered as (
+  insert into wallet_entries (customer_id, kind, amount, order_id)
+  select customer_id, 'capture', -amount, order_id from paid
+)
+select wallet.balance, paid.payment_id from wallet left join paid on true`;
+
+/** Refunds a captured payment. No row: there is none. */
+export const REFUND = `
+with wallet as materialized (
+  select customer_id from wallets where customer_id = $2 for no key update
+), refunded as (
+  update payments set status = 'refunded', refunded_at = now() from wallet
+  where order_id = $1 and payments.customer_id = wallet.customer_id and status = 'captured'
+  returning order_id, payments.customer_id, amount
+), entered as (
+  insert into wallet_entries (customer_id, kind, amount, order_id)
+  select customer_id, 'refund', amount, order_id from refunded
+)
+select amount from refunded`;
+
+export const PAYMENT_STATUS = `select status from payments where order_id = $1`;
