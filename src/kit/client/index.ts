@@ -11,6 +11,14 @@ export {
   TransactionTerminated,
 } from './errors.js';
 export { describeIssue, InvalidInput, parserOf, type InputIssue, type StandardSchema } from './input.js';
+export {
+  foundStates,
+  listTransactions,
+  schemes,
+  type FoundState,
+  type ListedTransaction,
+  type ListOptions,
+} from './list.js';
 export { hasWorker } from './server.js';
 export {
   transactionClient,
@@ -22,3 +30,5 @@ export {
   type TransactionContract,
   type WaitOptions,
 } from './transactions.js';
+export { showTransaction } from './show/show.js';
+export type { ShownBranch, ShownCall, ShownTransaction } from './show/shown.js';

@@ -165,8 +165,6 @@ function transactionOf<Given, Input, Result>(
   ): Promise<[StartedRun, Decision]> => {
     const prepared = prepare(given, options);
     const run = { gid: prepared.workflowId, taskQueue };
-    // One id for all callers: they share one update, and so one answer.
-    const update = { updateId: DECISION_UPDATE };
     const operation = new WithStartWorkflowOperation(contract.workflow, {
       ...prepared,
       workflowIdConflictPolicy: 'FAIL',
@@ -174,7 +172,6 @@ function transactionOf<Given, Input, Result>(
     try {
       const decision = await awaitDecision(client, run, until, () =>
         client.workflow.executeUpdateWithStart<() => Promise<Result>, Decision, []>(DECISION_UPDATE, {
-          ...update,
           startWorkflowOperation: operation,
         }),
       );
@@ -187,7 +184,7 @@ function transactionOf<Given, Input, Result>(
       const handle = client.workflow.getHandle(started.gid, started.runId);
       return [
         started,
-        await awaitDecision(client, started, until, () => handle.executeUpdate<Decision, []>(DECISION_UPDATE, update)),
+        await awaitDecision(client, started, until, () => handle.executeUpdate<Decision, []>(DECISION_UPDATE)),
       ];
     } catch (error) {
       // A run that has closed answers no updates: its outcome says all.
