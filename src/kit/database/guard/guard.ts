@@ -1,0 +1,293 @@
+import type { Op, Operation } from '../../workflow/branch.js';
+import { Rejection, Suspended } from '../rejection.js';
+import type { Database, Sql } from '../sql.js';
+import { rejectionOf } from '../sqlstate.js';
+import { fromJson, hashInput, maskInput, toJson } from './json.js';
+import * as statements from './statements.js';
+
+/**
+ * The guard: a row in the participant's own database, written in the SQL transaction of the work, that makes an
+ * operation happen at most once.
+ *
+ * States of a branch: nothing → applied | rejected (phase 1), or nothing → barred by its undo; applied → undone or
+ * confirmed (phase 2), never both; rejected or barred → empty (phase 2).
+ *
+ * Rivals meet on one key, `(gid, branch, phase)`: an action and the bar of its undo on phase 1, an undo and a confirm on
+ * phase 2. Whoever inserts the key first wins; the other waits for that transaction to end and then reads its row.
+ *
+ * Invariant: the work of a branch has its effect once or not at all; after any undo returned it has none, and no action
+ * of that branch can have one from then on; a rejection that was returned once is returned always.
+ *
+ * The idea of two inserts under one key that decide applied, empty and suspended is DTM's barrier (dtm-labs/dtm); the
+ * stored results, durable rejections and the single statement of the undo are our own.
+ */
+export interface Guard {
+  /**
+   * Phase 1: does the work once.
+   *
+   * @param work runs inside the SQL transaction; throws {@link Rejection} for a definite no
+   * @returns the result of the work, or the stored one if it was done before
+   * @throws {@link Rejection} the stored one if it was refused before
+   * @throws {@link Suspended} if its undo came first
+   * @throws {@link InputMismatch} if it was done before with another input
+   * @throws any other error: the outcome is unknown
+   */
+  apply<Result>(operation: Operation, input: unknown, work: (sql: Sql) => Promise<Result>): Promise<Result>;
+
+  /**
+   * Phase 2: undoes what phase 1 did, or bars it from ever happening.
+   *
+   * @param work runs only if phase 1 was applied, with its stored result
+   * @returns what the work returned, now or before; `undefined` if there was nothing to undo
+   * @throws {@link Suspended} if phase 1 was confirmed
+   * @throws any other error, a {@link Rejection} too: nothing is undone yet, try again
+   */
+  undo<Applied, Result>(
+    operation: Operation,
+    input: unknown,
+    work: (sql: Sql, applied: Applied) => Promise<Result>,
+  ): Promise<Result | undefined>;
+
+  /**
+   * Phase 2: confirms what phase 1 did.
+   *
+   * @throws {@link Suspended} if phase 1 was not applied, or was undone
+   */
+  confirm<Applied, Result>(
+    operation: Operation,
+    input: unknown,
+    work: (sql: Sql, applied: Applied) => Promise<Result>,
+  ): Promise<Result>;
+}
+
+/**
+ * A named point in an operation's life, for faults in tests and demos.
+ * `before` BEGIN; `working`: the guard row is written, the work not begun; `worked`: before COMMIT; `committed`: before
+ * the reply.
+ */
+export type Probe = (point: 'before' | 'working' | 'worked' | 'committed', operation: Operation) => Promise<void>;
+
+/** Options of {@link createGuard}. */
+export interface GuardOptions {
+  readonly probe?: Probe;
+  /** Dotted paths of the input that are stored as `***`. The hash is over the whole input. */
+  readonly mask?: readonly string[];
+}
+
+/** The same operation came with another input than the one that it was done with. */
+export class InputMismatch extends Error {
+  constructor(operation: Operation) {
+    const { gid, branch, op } = operation;
+    super(
+      `${op} of branch '${branch}' in ${gid} was done before with another input: a step name or a gid is used twice`,
+    );
+    this.name = 'InputMismatch';
+  }
+}
+
+/** An operation's outcome in the database. */
+export interface Guarded<Result> {
+  readonly outcome: 'applied' | 'duplicate' | 'empty';
+  readonly result: Result;
+}
+
+const UNDOS: readonly Op[] = ['compensation', 'cancel', 'rollback'];
+
+interface StoredRow {
+  readonly phase: number;
+  readonly op: Op;
+  readonly outcome: 'applied' | 'empty' | 'rejected' | 'barred';
+  readonly result: string | null;
+  readonly failure: string | null;
+  readonly inputHash: string;
+}
+
+/** Makes the guard of one database. */
+export function createGuard(db: Database, options: GuardOptions = {}): Guard {
+  const { probe = () => Promise.resolve() } = options;
+  const inTransaction = async <Result>(
+    operation: Operation,
+    body: (sql: Sql) => Promise<Guarded<Result>>,
+  ): Promise<Result> => {
+    await probe('before', operation);
+    const { result } = await db.transaction(body);
+    await probe('committed', operation);
+    return result;
+  };
+  const probed =
+    <Args extends unknown[], Result>(operation: Operation, work: (sql: Sql, ...args: Args) => Promise<Result>) =>
+    async (sql: Sql, ...args: Args): Promise<Result> => {
+      await probe('working', operation);
+      const result = await work(sql, ...args);
+      await probe('worked', operation);
+      return result;
+    };
+
+  return {
+    async apply(operation, input, work) {
+      try {
+        return await inTransaction(operation, (sql) =>
+          guardPhase1(sql, operation, input, probed(operation, work), options),
+        );
+      } catch (error) {
+        if (error instanceof StoredRejection) throw error;
+        const rejection = rejectionOf(error);
+        if (rejection === undefined) throw error;
+        const { result } = await recordRejection(db.run, operation, input, rejection, options);
+        return result as never;
+      }
+    },
+    undo: (operation, input, work) =>
+      inTransaction(operation, (sql) => guardUndo(sql, operation, input, probed(operation, work), options)),
+    confirm: (operation, input, work) =>
+      inTransaction(operation, (sql) => guardConfirm(sql, operation, input, probed(operation, work), options)),
+  };
+}
+
+/** A rejection that was read from the guard: it need not be stored again. */
+class StoredRejection extends Rejection {}
+
+/**
+ * Phase 1 within the caller's own SQL transaction, which the caller must roll back when this throws. After a
+ * {@link Rejection} it must then call {@link recordRejection}: until that is written the outcome is unknown.
+ */
+export async function guardPhase1<Result>(
+  sql: Sql,
+  operation: Operation,
+  input: unknown,
+  work: (sql: Sql) => Promise<Result>,
+  options: Pick<GuardOptions, 'mask'> = {},
+): Promise<Guarded<Result>> {
+  const row = rowOf(operation, input, options);
+  const claimed = await sql(statements.claim, [...row, ...limitsOf(operation)]);
+  if (claimed.length === 0) return readPhase1<Result>(sql, operation, row[3]);
+  const result = await work(sql);
+  return { outcome: 'applied', result: await finish(sql, operation, 1, result) };
+}
+
+/**
+ * Makes a rejection durable, in a transaction of its own.
+ *
+ * @throws the rejection, or the one that was stored before it; what {@link Guard.apply} throws if something else was
+ * stored meanwhile; an error that says that the outcome is unknown if it cannot be written
+ * @returns the stored result if another attempt was applied meanwhile
+ */
+export async function recordRejection(
+  run: Sql,
+  operation: Operation,
+  input: unknown,
+  rejection: Rejection,
+  options: Pick<GuardOptions, 'mask'> = {},
+): Promise<Guarded<unknown>> {
+  const row = rowOf(operation, input, options);
+  const failure = JSON.stringify({ type: rejection.type, message: rejection.message });
+  let claimed: unknown[];
+  try {
+    claimed = await run(statements.reject, [...row, failure]);
+  } catch (error) {
+    const { gid, branch } = operation;
+    throw new Error(
+      `branch '${branch}' of ${gid} was refused (${rejection.type}), but that could not be stored, so its outcome is unknown: ${String(error)}`,
+      { cause: error },
+    );
+  }
+  if (claimed.length > 0) throw rejection;
+  return readPhase1(run, operation, row[3]);
+}
+
+/** An undo within the caller's own SQL transaction, which the caller must roll back when this throws. */
+export async function guardUndo<Applied, Result>(
+  sql: Sql,
+  operation: Operation,
+  input: unknown,
+  work: (sql: Sql, applied: Applied) => Promise<Result>,
+  options: Pick<GuardOptions, 'mask'> = {},
+): Promise<Guarded<Result | undefined>> {
+  return guardPhase2(statements.bar, sql, operation, input, work, options);
+}
+
+/** A confirm within the caller's own SQL transaction, which the caller must roll back when this throws. */
+export async function guardConfirm<Applied, Result>(
+  sql: Sql,
+  operation: Operation,
+  input: unknown,
+  work: (sql: Sql, applied: Applied) => Promise<Result>,
+  options: Pick<GuardOptions, 'mask'> = {},
+): Promise<Guarded<Result>> {
+  const guarded = await guardPhase2(statements.follow, sql, operation, input, work, options);
+  return guarded as Guarded<Result>;
+}
+
+async function guardPhase2<Applied, Result>(
+  statement: string,
+  sql: Sql,
+  operation: Operation,
+  input: unknown,
+  work: (sql: Sql, applied: Applied) => Promise<Result>,
+  options: Pick<GuardOptions, 'mask'>,
+): Promise<Guarded<Result | undefined>> {
+  const row = rowOf(operation, input, options);
+  const [first] = await sql<{ outcome: StoredRow['outcome']; result: string | null; claimed: boolean }>(statement, [
+    ...row,
+    ...limitsOf(operation),
+  ]);
+  if (first?.claimed !== true) return readPhase2<Result>(sql, operation, row[3]);
+  if (first.outcome !== 'applied') return { outcome: 'empty', result: undefined };
+  const result = await work(sql, fromJson(first.result) as Applied);
+  return { outcome: 'applied', result: await finish(sql, operation, 2, result) };
+}
+
+async function readPhase1<Result>(sql: Sql, operation: Operation, inputHash: string): Promise<Guarded<Result>> {
+  const { first, second } = await readRows(sql, operation);
+  // The undo is looked at first, even where the action's own row is there.
+  if (second !== undefined && UNDOS.includes(second.op)) throw suspended(operation, second.op);
+  if (first?.outcome === 'barred') throw suspended(operation, first.op);
+  if (first === undefined) throw vanished(operation);
+  if (first.op !== operation.op || first.inputHash !== inputHash) throw new InputMismatch(operation);
+  if (first.outcome === 'rejected') {
+    const { type, message } = fromJson(first.failure) as { type: string; message: string };
+    throw new StoredRejection(type, message);
+  }
+  return { outcome: 'duplicate', result: fromJson(first.result) as Result };
+}
+
+async function readPhase2<Result>(sql: Sql, operation: Operation, inputHash: string): Promise<Guarded<Result>> {
+  const { second } = await readRows(sql, operation);
+  if (second === undefined) throw suspended(operation, 'action');
+  if (second.op !== operation.op) throw suspended(operation, second.op);
+  if (second.inputHash !== inputHash) throw new InputMismatch(operation);
+  return { outcome: 'duplicate', result: fromJson(second.result) as Result };
+}
+
+async function readRows(sql: Sql, { gid, branch }: Operation) {
+  const rows = await sql<StoredRow>(statements.read, [gid, branch]);
+  return { first: rows.find(({ phase }) => phase === 1), second: rows.find(({ phase }) => phase === 2) };
+}
+
+/** Stores the result, and returns it as a later caller would read it. */
+async function finish<Result>(sql: Sql, { gid, branch }: Operation, phase: 1 | 2, result: Result): Promise<Result> {
+  const json = toJson(result);
+  await sql(statements.finish, [gid, branch, phase, json]);
+  return fromJson(json) as Result;
+}
+
+function rowOf(operation: Operation, input: unknown, { mask = [] }: Pick<GuardOptions, 'mask'>) {
+  const { gid, branch, op, driver, seq, function: name, who, attempt } = operation;
+  const stored = JSON.stringify(maskInput(input, mask) ?? null);
+  return [gid, branch, op, hashInput(input), stored, driver, seq, name, who, attempt] as const;
+}
+
+/** The SQL transaction ends before the attempt does, and waits for a lock for half of that at most. */
+function limitsOf({ timeoutMs }: Operation): [string, string] {
+  const transaction = Math.max(Math.floor(timeoutMs * 0.8), 100);
+  return [String(transaction), String(Math.floor(transaction / 2))];
+}
+
+function suspended({ gid, branch, op }: Operation, by: Op): Suspended {
+  const reason = by === 'action' ? 'its action was never applied' : `its ${by} came first`;
+  return new Suspended(`${op} of branch '${branch}' in ${gid} is refused: ${reason}`);
+}
+
+function vanished({ gid, branch }: Operation): Error {
+  return new Error(`the guard row of branch '${branch}' in ${gid} was removed while it was read: try again`);
+}

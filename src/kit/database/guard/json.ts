@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * How the guard writes values: as JSON text, and only what JSON carries unchanged.
+ */
+
+/** A result that cannot be stored as it is. */
+export class UnstorableResult extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'UnstorableResult';
+  }
+}
+
+/**
+ * A value as JSON text; `null` for `undefined`, which JSON has no word for.
+ *
+ * @throws {@link UnstorableResult} for what would come back as something else: a BigInt, an integer beyond 2^53, NaN
+ */
+export function toJson(value: unknown): string | null {
+  if (value === undefined) return null;
+  return JSON.stringify(value, (key, part: unknown) => {
+    const wrong =
+      typeof part === 'bigint' ||
+      typeof part === 'function' ||
+      (typeof part === 'number' && (!Number.isFinite(part) || (Number.isInteger(part) && !Number.isSafeInteger(part))));
+    if (wrong) {
+      const where = key === '' ? 'the value' : `'${key}'`;
+      throw new UnstorableResult(`${where} is ${String(part)}, which JSON does not carry: store it as text`);
+    }
+    return part;
+  });
+}
+
+/** What {@link toJson} wrote. */
+export function fromJson(text: string | null): unknown {
+  return text === null ? undefined : JSON.parse(text);
+}
+
+/** Equal for inputs that mean the same: the order of keys does not count. */
+export function hashInput(input: unknown): string {
+  return createHash('sha256')
+    .update(input === undefined ? 'undefined' : JSON.stringify(input, sortKeys))
+    .digest('base64url');
+}
+
+function sortKeys(_: string, part: unknown): unknown {
+  if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
+  return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** A copy of the input with the values at these dotted paths replaced, for the log. */
+export function maskInput(input: unknown, paths: readonly string[]): unknown {
+  if (paths.length === 0 || typeof input !== 'object' || input === null) return input;
+  const copy = structuredClone(input) as Record<string, unknown>;
+  for (const path of paths) {
+    const keys = path.split('.');
+    const last = keys.pop() ?? '';
+    let at: unknown = copy;
+    for (const key of keys) at = isRecord(at) ? at[key] : undefined;
+    if (isRecord(at) && last in at) at[last] = '***';
+  }
+  return copy;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

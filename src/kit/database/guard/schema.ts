@@ -1,0 +1,30 @@
+import type { Migration } from '../migrate.js';
+
+/** The guard's table, in every participant's own database. */
+export const guardMigrations: readonly Migration[] = [
+  {
+    name: '001-guard',
+    sql: `
+create table backstitch.guard (
+  gid text not null,
+  branch text not null,
+  -- 1: action, try, prepare, or the bar of an undo that came first; 2: compensation, confirm or cancel, commit or rollback
+  phase smallint not null check (phase in (1, 2)),
+  op text not null,
+  outcome text not null check (outcome in ('applied', 'empty', 'rejected', 'barred')),
+  result jsonb,
+  failure jsonb,
+  input_hash text not null,
+  input jsonb,
+  driver text not null,
+  seq integer not null,
+  function text not null,
+  who text not null,
+  attempt integer not null,
+  began_at timestamptz not null default clock_timestamp(),
+  ended_at timestamptz,
+  primary key (gid, branch, phase)
+);
+create index guard_ended on backstitch.guard (ended_at);`,
+  },
+];

@@ -1,0 +1,76 @@
+/**
+ * The guard's statements. At READ COMMITTED each sees what was committed before it began, and an insert that meets the
+ * same key in flight waits for it.
+ *
+ * `$1` to `$10` are the row: gid, branch, op, input_hash, input, driver, seq, function, who, attempt. JSON travels as
+ * text, so that every client writes and reads it alike.
+ */
+
+const columns = 'gid, branch, phase, op, outcome, input_hash, input, driver, seq, function, who, attempt';
+const row = '$4, $5::text::jsonb, $6, $7::int, $8, $9, $10::int';
+
+/** `$11`: milliseconds for the whole SQL transaction, `$12`: for a lock; set with the insert, at no round trip of their own. */
+const limits = `limits as materialized (
+  select set_config('transaction_timeout', $11::text, true),
+         set_config('idle_in_transaction_session_timeout', $11::text, true),
+         set_config('lock_timeout', $12::text, true)
+)`;
+
+/** Phase 1: claims the key. No row comes back when somebody has it. */
+export const claim = `
+with ${limits}
+insert into backstitch.guard (${columns})
+select $1, $2, 1, $3, 'applied', ${row} from limits
+on conflict (gid, branch, phase) do nothing
+returning 1 as claimed`;
+
+/**
+ * An undo: bars phase 1 or, if it is there, locks it and reads its newest version; then claims phase 2. The update
+ * changes nothing: it is there because `do nothing` would return no row.
+ */
+export const bar = `
+with ${limits},
+first as (
+  insert into backstitch.guard as g (${columns}, ended_at)
+  select $1, $2, 1, $3, 'barred', ${row}, clock_timestamp() from limits
+  on conflict (gid, branch, phase) do update set gid = g.gid
+  returning g.outcome, g.result
+), second as (
+  insert into backstitch.guard (${columns}, ended_at)
+  select $1, $2, 2, $3, case first.outcome when 'applied' then 'applied' else 'empty' end, ${row}, clock_timestamp()
+  from first
+  on conflict (gid, branch, phase) do nothing
+  returning 1
+)
+select first.outcome, first.result::text as result, exists (select from second) as claimed from first`;
+
+/** A confirm or commit: locks phase 1 and reads it; claims phase 2 if phase 1 was applied. No row: phase 1 never came. */
+export const follow = `
+with ${limits},
+first as (
+  select g.outcome, g.result from limits, backstitch.guard g
+  where g.gid = $1 and g.branch = $2 and g.phase = 1 for update of g
+), second as (
+  insert into backstitch.guard (${columns}, ended_at)
+  select $1, $2, 2, $3, 'applied', ${row}, clock_timestamp() from first where first.outcome = 'applied'
+  on conflict (gid, branch, phase) do nothing
+  returning 1
+)
+select first.outcome, first.result::text as result, exists (select from second) as claimed from first`;
+
+/** Both phases of a branch, in a statement (and so a snapshot) of its own. */
+export const read = `
+select phase, op, outcome, result::text as result, failure::text as failure, input_hash as "inputHash"
+from backstitch.guard where gid = $1 and branch = $2`;
+
+/** Stores what the work resulted in, before the commit. */
+export const finish = `
+update backstitch.guard set result = $4::text::jsonb, ended_at = clock_timestamp()
+where gid = $1 and branch = $2 and phase = $3::smallint`;
+
+/** Stores a definite no, in a transaction of its own. No row comes back when something is stored already: that counts. */
+export const reject = `
+insert into backstitch.guard (${columns}, failure, ended_at)
+values ($1, $2, 1, $3, 'rejected', ${row}, $11::text::jsonb, clock_timestamp())
+on conflict (gid, branch, phase) do nothing
+returning 1 as claimed`;

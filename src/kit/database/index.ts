@@ -1,0 +1,26 @@
+/**
+ * `backstitch/database`: makes operations happen at most once, in the participant's own database, with any client.
+ */
+export { pgDatabase, type PgClient, type PgOptions, type PgPool } from './adapters/pg.js';
+export { NotCommitted } from './adapters/not-committed.js';
+export { postgresJsDatabase, type PostgresJs, type PostgresJsOptions } from './adapters/postgres-js.js';
+export {
+  createGuard,
+  guardConfirm,
+  guardPhase1,
+  guardUndo,
+  InputMismatch,
+  recordRejection,
+  type Guard,
+  type Guarded,
+  type GuardOptions,
+  type Probe,
+} from './guard/guard.js';
+export { UnstorableResult } from './guard/json.js';
+export { forgetGuards, GUARD_RETENTION_DAYS } from './guard/retention.js';
+export { guardMigrations } from './guard/schema.js';
+export { migrate, MigrationError, type Migration } from './migrate.js';
+export { Rejection, Suspended } from './rejection.js';
+export type { Database, Sql } from './sql.js';
+export { classifyError, rejectionOf, type ErrorClass } from './sqlstate.js';
+export type { Branch, Op, Operation } from '../workflow/branch.js';
