@@ -1,0 +1,109 @@
+import { Connection, type ConnectionOptions } from '@temporalio/client';
+import { Child } from './child.js';
+import { firstLine } from './temporal-program.js';
+
+/** Types of search attributes, as Temporal names them, with their numbers in its API. */
+const attributeTypes = { Text: 1, Keyword: 2, Int: 3, Double: 4, Bool: 5, Datetime: 6, KeywordList: 7 } as const;
+
+export type SearchAttributes = Readonly<Record<string, keyof typeof attributeTypes>>;
+
+/** How the development server is started. */
+export interface TemporalServerOptions {
+  readonly program: string;
+  readonly port: number;
+  readonly uiPort: number;
+  readonly namespace: string;
+  /** The file that holds its database; in memory if absent. */
+  readonly databaseFile?: string;
+  readonly logFile: string;
+  readonly searchAttributes: SearchAttributes;
+  readonly onStarted: (pid: number) => void;
+  readonly onDeath?: (report: Error) => void;
+}
+
+/** Starts Temporal's development server with its Web UI, and waits until the namespace can be used. */
+export async function startTemporal(options: TemporalServerOptions): Promise<Child> {
+  const { program, port, uiPort, namespace, databaseFile, searchAttributes } = options;
+  const address = `127.0.0.1:${port}`;
+  const settings = {
+    'system.enableEagerWorkflowStart': true,
+    'system.enableActivityEagerExecution': true,
+    // The demo lists what it has just done.
+    'system.forceSearchAttributesCacheRefreshOnRead': true,
+  };
+  const args = [
+    ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port)],
+    ...['--ui-ip', '127.0.0.1', '--ui-port', String(uiPort), '--namespace', namespace, '--log-level', 'error'],
+    ...Object.entries(settings).flatMap(([key, value]) => [
+      '--dynamic-config-value',
+      `${key}=${JSON.stringify(value)}`,
+    ]),
+    ...(databaseFile === undefined
+      ? []
+      : [
+          '--db-filename',
+          databaseFile,
+          '--sqlite-pragma',
+          'journal_mode=WAL',
+          '--sqlite-pragma',
+          'synchronous=NORMAL',
+        ]),
+  ];
+  return Child.start(
+    {
+      name: 'the Temporal server',
+      command: program,
+      args,
+      logFile: options.logFile,
+      signal: 'SIGINT',
+      readyMs: 60_000,
+      onDeath: options.onDeath,
+      ready: () =>
+        prepareNamespace({ address }, namespace, searchAttributes, 2_000).then(
+          () => true,
+          () => false,
+        ),
+    },
+    options.onStarted,
+  );
+}
+
+/**
+ * Makes sure that a server answers, that the namespace is there, and that the search attributes are registered in it.
+ * What is there already stays as it is.
+ *
+ * @throws one line that says what is missing and what to do
+ */
+export async function prepareNamespace(
+  options: ConnectionOptions,
+  namespace: string,
+  searchAttributes: SearchAttributes,
+  connectMs = 10_000,
+): Promise<void> {
+  const where = options.address ?? '127.0.0.1:7233';
+  let connection: Connection;
+  try {
+    connection = await Connection.connect({ ...options, connectTimeout: connectMs });
+  } catch (error) {
+    throw new Error(`no Temporal server answers at ${where}: ${firstLine(error)}`, { cause: error });
+  }
+  try {
+    await connection.withDeadline(Date.now() + 10_000, async () => {
+      const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+      const missing = Object.entries(searchAttributes).filter(([name]) => !(name in customAttributes));
+      if (missing.length === 0) return;
+      await connection.operatorService.addSearchAttributes({
+        namespace,
+        searchAttributes: Object.fromEntries(missing.map(([name, type]) => [name, attributeTypes[type]])),
+      });
+    });
+  } catch (error) {
+    const wanted = Object.entries(searchAttributes).map(([name, type]) => `${name}=${type}`);
+    throw new Error(
+      `namespace '${namespace}' at ${where} cannot be prepared (${firstLine(error)}): create it, and register its search attributes ${wanted.join(', ')}`,
+      { cause: error },
+    );
+  } finally {
+    await connection.close();
+  }
+}
