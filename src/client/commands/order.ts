@@ -1,0 +1,150 @@
+import { Option } from '@commander-js/extra-typings';
+import { msToNumber } from '@temporalio/common/lib/time.js';
+import { orderGid, type PlacedOrder, type PlaceOrder, type PlaceOrderInput } from '../../contracts/place-order.js';
+import { placeOrderTransaction } from '../../contracts/transactions.js';
+import {
+  InvalidInput,
+  showTransaction,
+  transactionClient,
+  TransactionPending,
+  type CallOptions,
+  type Transaction,
+} from '../../kit/client/index.js';
+import type { Cli } from '../cli.js';
+import { EXIT, exitOfState, type ExitCode } from '../exit.js';
+import { duration, integer } from '../options.js';
+import { readOrders } from '../orders-file.js';
+import { placeOrders, type PlacingReport } from '../place-orders.js';
+import { requireWorker, type Session } from '../session.js';
+import { describeOrder, describePlacing } from '../words.js';
+
+/** `order place`, `order show`. */
+export function addOrderCommands(cli: Cli): void {
+  const order = cli.root.command('order').description('place orders, and see what became of them');
+
+  const place = order
+    .command('place')
+    .description('place one order, or all orders of a file; an order is placed once, however often it is asked for')
+    .addOption(new Option('--file <path>', 'a CSV file of orders').conflicts('order'))
+    .addOption(new Option('--order <json>', 'one order'))
+    .option('--stock-first', 'reserve the stock before the payment')
+    .addOption(new Option('--lane <lane>', 'how the steps are carried').choices(['durable', 'lean'] as const))
+    .addOption(
+      new Option('--undo <how>', "'background': once it is decided that it is undone, do not wait for the undo")
+        .choices(['wait', 'background'] as const)
+        .default('wait' as const),
+    )
+    .option('--deadline <duration>', 'undo what is not shipped by then', duration)
+    .option('--wait <duration>', 'how long to wait for an order; it goes on by itself', duration, '2 minutes' as const)
+    .option('--concurrency <n>', 'orders of a file under way at a time, 1 to 200', integer(1, 200), 20)
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 placed; 1 undone; 2 bad usage or input, nothing was started; 3 not ended yet; 4 a person is needed.
+
+Examples:
+  $ backstitch order place --order '{"orderId":"1","customerId":"7","units":2,"amount":2933}'
+  $ backstitch order place --file examples/orders.csv --concurrency 50`,
+    );
+  place.action(
+    cli.does(async ({ file, order: json, stockFirst, concurrency, ...call }) => {
+      const sequence = stockFirst === true ? 'stock-first' : undefined;
+      // What is given is checked before anyone is asked for anything.
+      if (file !== undefined) {
+        const orders = await readOrders(file, { sequence });
+        return placeFile(await cli.open(), orders, call, concurrency);
+      }
+      if (json === undefined) return place.error('error: give --file FILE or --order JSON');
+      const given = parseOrder(json, sequence);
+      return placeOne(await cli.open(), given, call);
+    }),
+  );
+
+  order
+    .command('show')
+    .description("what became of an order: its transaction in words; the exit code tells of its state, as 'place' does")
+    .argument('<id>', 'the id of the order')
+    .action(
+      cli.does(async (id) => {
+        const { client, output } = await cli.open();
+        const transaction = await showTransaction(client, orderGid(id));
+        output.result({ orderId: id, ...transaction }, () => describeOrder(id, transaction));
+        return exitOfState(transaction.state);
+      }),
+    );
+}
+
+function parseOrder(json: string, sequence: PlaceOrder['sequence'] | undefined): PlaceOrderInput {
+  let given: unknown;
+  try {
+    given = JSON.parse(json);
+  } catch (error) {
+    throw new InvalidInput([{ field: '', value: json, rule: `--order is no JSON: ${(error as Error).message}` }]);
+  }
+  if (sequence !== undefined && typeof given === 'object') given = { ...given, sequence };
+  return placeOrderTransaction.parse(given as PlaceOrderInput);
+}
+
+function placing({ client, settings }: Session): Transaction<PlaceOrderInput, PlacedOrder> {
+  return transactionClient(client, { taskQueue: settings.taskQueue }).of(placeOrderTransaction);
+}
+
+/** How long an order is waited for before it is looked whether any worker is there. */
+const LOOK_MS = 5_000;
+
+async function placeOne(session: Session, order: PlaceOrderInput, call: CallOptions): Promise<ExitCode> {
+  const { output } = session;
+  const placeOrder = placing(session);
+  const total = msToNumber(call.wait ?? 0);
+  const gid = orderGid(order.orderId);
+  let result: PlacedOrder;
+  try {
+    result = await placeOrder(order, { ...call, wait: Math.min(total, LOOK_MS) });
+  } catch (error) {
+    const goesOn = error instanceof TransactionPending && !error.noWorker && error.report === undefined;
+    if (!goesOn || total <= LOOK_MS) throw error;
+    output.note(`${gid} has not ended yet; waiting ${Math.round((total - LOOK_MS) / 1000)} s more`);
+    result = await placeOrder(order, { ...call, wait: total - LOOK_MS });
+  }
+  output.result({ gid, state: 'committed', result }, () => {
+    const { orderId, paymentId, shipmentId, pointsSpent } = result;
+    return `order ${orderId} was placed: payment ${paymentId}, shipment ${shipmentId}, ${pointsSpent} points spent`;
+  });
+  return EXIT.done;
+}
+
+async function placeFile(
+  session: Session,
+  orders: readonly PlaceOrder[],
+  call: CallOptions,
+  concurrency: number,
+): Promise<ExitCode> {
+  const { output } = session;
+  await requireWorker(session);
+  const interrupt = new AbortController();
+  const onSignal = () => {
+    interrupt.abort();
+  };
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const bar = output.progress(orders.length, 'orders');
+  const report = await placeOrders(orders, {
+    placeOrder: placing(session),
+    concurrency,
+    call,
+    signal: interrupt.signal,
+    onOutcome: () => {
+      bar.step();
+    },
+  }).finally(() => {
+    bar.stop();
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  });
+  output.result({ orders: orders.length, ...report }, () => describePlacing(report, orders.length));
+  return exitOfReport(report);
+}
+
+function exitOfReport({ stuck, pending, stopped, undone, conflict }: PlacingReport): ExitCode {
+  if (stuck > 0) return EXIT.stuck;
+  if (pending > 0 || stopped !== undefined) return EXIT.pending;
+  return undone + conflict > 0 ? EXIT.undone : EXIT.done;
+}

@@ -1,0 +1,16 @@
+import { Cli } from './cli.js';
+import { addBooksCommand } from './commands/books.js';
+import { addOrderCommands } from './commands/order.js';
+import { addShopCommands } from './commands/shop.js';
+import { addTransactionCommands } from './commands/tx.js';
+import type { ExitCode } from './exit.js';
+
+/** The command line as a function: runs the command that the arguments name, and returns the exit code. */
+export function runProgram(args: readonly string[]): Promise<ExitCode> {
+  const cli = new Cli();
+  addOrderCommands(cli);
+  addTransactionCommands(cli);
+  addBooksCommand(cli);
+  addShopCommands(cli);
+  return cli.run(args);
+}

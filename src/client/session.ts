@@ -1,0 +1,57 @@
+import { Client, Connection } from '@temporalio/client';
+import type { TemporalSettings } from '../config.js';
+import { hasWorker, ServerUnavailable } from '../kit/client/index.js';
+import { NotReady } from './exit.js';
+import type { Output } from './output.js';
+
+/** What a command works with. */
+export interface Session {
+  readonly client: Client;
+  readonly settings: TemporalSettings;
+  readonly output: Output;
+}
+
+const CONNECT_MS = 5_000;
+
+/**
+ * Connects to the Temporal server.
+ *
+ * @throws {@link NotReady} when none answers within 5 s
+ */
+export async function connect(settings: TemporalSettings): Promise<Client> {
+  const { address, namespace } = settings;
+  try {
+    const connection = await Connection.connect({ ...settings.connection, address, connectTimeout: CONNECT_MS });
+    return new Client({ connection, namespace });
+  } catch (error) {
+    throw new NotReady(
+      `no Temporal server answers at ${address}: start one with 'npm run dev', or name yours with TEMPORAL_ADDRESS or --address`,
+      error,
+    );
+  }
+}
+
+const WORKER_MS = 5_000;
+
+/**
+ * Waits up to 5 s for a worker to serve the task queue.
+ *
+ * @throws {@link NotReady} when none does, or the namespace cannot be used
+ */
+export async function requireWorker({ client, settings }: Session): Promise<void> {
+  const until = Date.now() + WORKER_MS;
+  try {
+    while (!(await hasWorker(client, settings.taskQueue))) {
+      if (Date.now() > until) throw noWorker(settings);
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  } catch (error) {
+    throw error instanceof ServerUnavailable ? new NotReady(error.message, error) : error;
+  }
+}
+
+export function noWorker({ taskQueue, namespace, address }: TemporalSettings): NotReady {
+  return new NotReady(
+    `no worker serves task queue '${taskQueue}' of namespace '${namespace}' at ${address}: start one with 'npm run worker' (or all that is needed with 'npm run dev'); nothing was done`,
+  );
+}

@@ -1,0 +1,183 @@
+import Table from 'cli-table3';
+import type { Books } from '../contracts/shop.js';
+import type { ListedTransaction, ShownBranch, ShownCall, ShownTransaction } from '../kit/client/index.js';
+import { formatCents } from '../contracts/money.js';
+import type { PlacingReport } from './place-orders.js';
+
+/** What people read: transactions, lists, reports and books as text. */
+
+/** A transaction: its state, a table of what was asked of each branch, and why it was not committed. */
+export function describeTransaction(transaction: ShownTransaction, link?: string): string {
+  const { gid, state, transaction: name, scheme, lane, startedAt, endedAt, summary, driver } = transaction;
+  const lines = [`${gid}  ${state}  (${name}: ${scheme}, ${lane})`];
+  if (summary !== undefined) lines.push(summary);
+  lines.push(
+    endedAt === undefined
+      ? `started ${startedAt}`
+      : `started ${startedAt}, ended ${endedAt} (${span(startedAt, endedAt)})`,
+    `run ${driver.runId}, ${driver.historyEvents} events, ${driver.historyBytes} bytes of history`,
+  );
+  if (transaction.deadlineAt !== undefined && endedAt === undefined) lines.push(`deadline ${transaction.deadlineAt}`);
+  lines.push(branchTable(transaction.branches), ...explain(transaction));
+  if (!transaction.workerAnswered) {
+    lines.push(
+      'No worker answered within 2 s: this is what the server knows; steps that run locally are not in it yet.',
+    );
+  }
+  if (link !== undefined) lines.push(link);
+  return lines.join('\n');
+}
+
+/** Why it was not committed, and what is left. */
+function explain({ report, ended }: ShownTransaction): string[] {
+  if (ended !== undefined) return [`${ended.type}: ${ended.message}`];
+  if (report === undefined) return [];
+  const { cause, undone, notUndone } = report;
+  return [
+    `cause: ${cause.step === undefined ? '' : `${cause.step}: `}${cause.type}: ${cause.message}`,
+    `undone: ${undone.length > 0 ? undone.join(', ') : 'nothing had to be'}`,
+    ...notUndone.map(({ step, type, message }) => `NOT undone: ${step}: ${type}: ${message}`),
+  ];
+}
+
+function branchTable(branches: readonly ShownBranch[]): string {
+  const rows = branches.flatMap((branch) => {
+    if (branch.calls.length === 0)
+      return [[branch.seq, branch.branch, branch.operation, branch.state, '', '', branch.summary]];
+    return branch.calls.map((call, index) => [
+      ...(index === 0 ? [branch.seq, branch.branch] : ['', '']),
+      call.function,
+      call.state,
+      call.attempts,
+      call.endedAt === undefined ? '' : span(call.startedAt, call.endedAt),
+      noteOf(branch, call, index),
+    ]);
+  });
+  return table(['#', 'branch', 'operation', 'state', 'attempts', 'took', 'note'], rows);
+}
+
+function noteOf(branch: ShownBranch, call: ShownCall, index: number): string {
+  const { failure, lastFailure, nextAttemptAt } = call;
+  if (failure) return `${failure.type}: ${failure.message}${nextAttemptAt ? ` (again at ${nextAttemptAt})` : ''}`;
+  if (lastFailure) return `${branch.summary} (before: ${lastFailure.type}: ${lastFailure.message})`;
+  return index === 0 ? branch.summary : '';
+}
+
+/** Transactions, a line each. */
+export function describeList(transactions: readonly ListedTransaction[]): string {
+  if (transactions.length === 0) return 'no transactions';
+  return table(
+    ['gid', 'state', 'scheme', 'transaction', 'started', 'took'],
+    transactions.map(({ gid, state, scheme, transaction, startedAt, endedAt }) => [
+      gid,
+      state,
+      scheme,
+      transaction,
+      startedAt,
+      endedAt === undefined ? '' : span(startedAt, endedAt),
+    ]),
+  );
+}
+
+/** An order's transaction as a story, a line for each thing that happened. */
+export function describeOrder(orderId: string, transaction: ShownTransaction): string {
+  const { state, report, branches } = transaction;
+  const lines = [`order ${orderId}: ${orderStates[state]}`];
+  for (const { branch, calls, summary, state: known } of branches) {
+    const [first, second] = calls;
+    lines.push(
+      `  ${mark(known)} ${branch}: ${summary}${first?.failure ? `: ${known}, ${first.failure.type}: ${first.failure.message}` : ''}`,
+    );
+    if (second)
+      lines.push(`    ${mark(second.state)} ${second.op}${second.failure ? `: ${second.failure.message}` : ''}`);
+  }
+  if (report) lines.push(...explain(transaction).map((line) => `  ${line}`));
+  return lines.join('\n');
+}
+
+const orderStates: Readonly<Record<ShownTransaction['state'], string>> = {
+  running: 'is being placed',
+  compensating: 'is being undone',
+  committed: 'was placed',
+  compensated: 'was undone: no trace is left but its records',
+  stuck: 'waits for a person',
+  failed: 'failed: a person is needed',
+  terminated: 'its run was terminated from outside: neither completed nor undone',
+  'timed-out': 'its run timed out: neither completed nor undone',
+  cancelled: 'its run was cancelled from outside: neither completed nor undone',
+};
+
+function mark(state: ShownCall['state']): string {
+  if (state === 'succeeded') return '✓';
+  return state === 'running' || state === 'waiting' ? '…' : '✗';
+}
+
+/** What came of placing many orders. */
+export function describePlacing(report: PlacingReport, total: number): string {
+  const { done, placed, undone, pending, conflict, stuck, latencyMs, seconds, perSecond, failures, stopped } = report;
+  const others = Object.entries({ pending, conflict, stuck }).filter(([, count]) => count > 0);
+  const lines = [
+    `${done} of ${total} orders in ${seconds} s (${perSecond}/s): ` +
+      [`${placed} placed`, `${undone} undone`, ...others.map(([what, count]) => `${count} ${what}`)].join(', '),
+    ...Object.entries(report.reasons).map(([reason, count]) => `  ${count} × ${reason}`),
+    `latency p50 ${latencyMs.p50} ms, p99 ${latencyMs.p99} ms, longest ${latencyMs.max} ms`,
+  ];
+  if (failures.length > 0)
+    lines.push('the first that were not placed:', ...failures.map(({ message }) => `  ${message}`));
+  if (stopped !== undefined) {
+    lines.push(
+      `stopped after ${done} of ${total}: ${stopped}. What was started goes on by itself; run the same command again: it goes on where it was, as an order is placed once.`,
+    );
+  }
+  return lines.join('\n');
+}
+
+/** The books: figures, then a line with ✓ or ✗ for each check, then every difference. */
+export function describeBooks(books: Books): string {
+  const { figures, differences, differenceCount } = books;
+  const width = Math.max(...Object.keys(figures).map((name) => name.length));
+  const lines = Object.entries(figures).map(([name, value]) => {
+    const shown = name.endsWith('Cents') ? formatCents(value) : String(value);
+    return `${name.padEnd(width)}  ${shown.padStart(16)}`;
+  });
+  lines.push(...checksOf(books).map(([holds, check]) => `${holds ? '✓' : '✗'} ${check}`));
+  lines.push(
+    ...differences.map(
+      ({ check, subject, expected, found }) => `  ${subject}: ${check}: expected ${expected}, found ${found}`,
+    ),
+  );
+  if (differenceCount > differences.length) lines.push(`  … and ${differenceCount - differences.length} more`);
+  lines.push(books.balanced ? 'The books balance.' : `The books do NOT balance: ${differenceCount} differences.`);
+  return lines.join('\n');
+}
+
+function checksOf({ figures, differenceCount }: Books): [holds: boolean, check: string][] {
+  const f = figures;
+  const sums: [boolean, string][] = [
+    [
+      f.walletsCents + f.capturedCents - f.refundedCents === f.depositedCents,
+      'wallets + captured - refunded = deposited',
+    ],
+    [f.stockUnits + f.placedUnits === f.initialUnits, 'stock + units of placed orders = delivered'],
+    [f.pointsHeld + f.pointsSpent === f.initialPoints, 'points held + points of placed orders = points opened'],
+  ];
+  // Each sum that does not hold is a difference; what is left was found on single accounts or orders.
+  const broken = sums.filter(([holds]) => !holds).length;
+  return [
+    ...sums,
+    [f.open === 0, 'every order is in a final state'],
+    [differenceCount === broken, 'every account and every order agrees with its records in all services'],
+  ];
+}
+
+function table(head: string[], rows: (string | number)[][]): string {
+  const drawn = new Table({ head, style: { head: [], border: [], compact: true } });
+  drawn.push(...rows);
+  return drawn.toString();
+}
+
+/** Between two times, such as `12 ms` or `3.4 s`. */
+function span(from: string, to: string): string {
+  const ms = Date.parse(to) - Date.parse(from);
+  return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
