@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import pg from 'pg';
+import { startServers, type Servers } from '../../src/dev/servers.js';
+import { timeSkippingServer } from '../../src/dev/time-skipping-server.js';
+import { searchAttributeTypes } from '../../src/kit/workflow/index.js';
+
+/**
+ * The servers that tests need, each started when the first test asks for it and kept for the whole run. A test gets a
+ * database of its own, and leaves no connection behind.
+ */
+
+const onProgress = (line: string) => {
+  console.error(`    (${line})`);
+};
+const onDeath = (report: Error) => {
+  console.error(report.message);
+  process.exit(1);
+};
+
+let postgres: Promise<Servers> | undefined;
+let temporal: Promise<Servers> | undefined;
+
+function postgresServer(): Promise<Servers> {
+  postgres ??= startServers({ ephemeral: true, databases: ['postgres'], onProgress, onDeath });
+  return postgres;
+}
+
+/** The URL of a PostgreSQL server's database `postgres`. */
+export async function postgresUrl(): Promise<string> {
+  return (await postgresServer()).databaseUrl('postgres');
+}
+
+/** The address of a Temporal development server whose namespace `default` has the kit's search attributes. */
+export async function temporalAddress(): Promise<string> {
+  temporal ??= startServers({ ephemeral: true, databases: [], searchAttributes: searchAttributeTypes, onProgress, onDeath });
+  return (await temporal).temporal.address;
+}
+
+/** A new time-skipping environment; the caller tears it down. */
+export async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
+  const path = await timeSkippingServer(onProgress);
+  return TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } });
+}
+
+/** A database of a test's own. */
+export interface TestDatabase {
+  readonly url: string;
+  /** Drops it. @throws if a connection to it was left open: close every pool first */
+  drop(): Promise<void>;
+}
+
+/** Creates an empty database. */
+export async function testDatabase(name = 'test'): Promise<TestDatabase> {
+  const server = await postgresUrl();
+  const database = `${name}_${randomBytes(4).toString('hex')}`;
+  await onServer(server, (client) => client.query(`create database ${database}`));
+  const url = new URL(server);
+  url.pathname = `/${database}`;
+  return {
+    url: url.href,
+    drop: () =>
+      onServer(server, async (client) => {
+        // A connection that was just closed is gone only when the server has noticed.
+        for (let attempt = 1; ; attempt++) {
+          const { rows } = await client.query<{ name: string; query: string }>(
+            'select application_name as name, query from pg_stat_activity where datname = $1',
+            [database],
+          );
+          if (rows.length === 0) break;
+          if (attempt === 100) {
+            const [{ name: who, query } = { name: '?', query: '?' }] = rows;
+            await client.query(`drop database ${database} with (force)`);
+            throw new Error(`${rows.length} connections to ${database} were left open, one by '${who}', last: ${query}`);
+          }
+          await client.query('select pg_sleep(0.05)');
+        }
+        await client.query(`drop database ${database}`);
+      }),
+  };
+}
+
+/** Stops what was started. */
+export async function stopServers(): Promise<void> {
+  const started = await Promise.allSettled([postgres, temporal]);
+  for (const server of started) if (server.status === 'fulfilled') await server.value?.stop();
+}
+
+async function onServer<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
