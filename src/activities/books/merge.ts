@@ -6,6 +6,13 @@ type RowOf<Stream> = Stream extends AsyncIterable<infer Row> ? Row : never;
 /** What all streams have of one order. */
 export type Merged<Source extends Streams> = { readonly [Name in keyof Source]?: RowOf<Source[Name]> };
 
+/** A stream with its next row. */
+interface Head {
+  readonly name: string;
+  readonly iterator: AsyncIterator<OrderRow>;
+  row: OrderRow | undefined;
+}
+
 /**
  * Joins the streams by order: yields once for each order that any of them has. Holds one row a stream.
  *
@@ -14,23 +21,28 @@ export type Merged<Source extends Streams> = { readonly [Name in keyof Source]?:
 export async function* mergeByOrder<Source extends Streams>(
   streams: Source,
 ): AsyncGenerator<{ orderId: string; rows: Merged<Source> }> {
-  const heads: { name: string; iterator: AsyncIterator<OrderRow>; row: OrderRow }[] = [];
-  for (const [name, stream] of Object.entries(streams)) {
-    const iterator = stream[Symbol.asyncIterator]();
-    const first = await iterator.next();
-    if (first.done !== true) heads.push({ name, iterator, row: first.value });
-  }
-  while (heads.length > 0) {
-    let orderId: string | undefined;
-    for (const { row } of heads) if (orderId === undefined || row.order_id < orderId) orderId = row.order_id;
+  const heads: Head[] = Object.entries(streams).map(([name, stream]) => {
+    return { name, iterator: stream[Symbol.asyncIterator](), row: undefined };
+  });
+  for (const head of heads) await advance(head);
+  for (let orderId = lowest(heads); orderId !== undefined; orderId = lowest(heads)) {
     const rows: Record<string, OrderRow> = {};
-    for (const head of [...heads]) {
-      if (head.row.order_id !== orderId) continue;
+    for (const head of heads) {
+      if (head.row?.order_id !== orderId) continue;
       rows[head.name] = head.row;
-      const next = await head.iterator.next();
-      if (next.done === true) heads.splice(heads.indexOf(head), 1);
-      else head.row = next.value;
+      await advance(head);
     }
-    yield { orderId: orderId as string, rows: rows as Merged<Source> };
+    yield { orderId, rows: rows as Merged<Source> };
   }
+}
+
+async function advance(head: Head): Promise<void> {
+  const next = await head.iterator.next();
+  head.row = next.done === true ? undefined : next.value;
+}
+
+function lowest(heads: readonly Head[]): string | undefined {
+  let low: string | undefined;
+  for (const { row } of heads) if (row && (low === undefined || row.order_id < low)) low = row.order_id;
+  return low;
 }

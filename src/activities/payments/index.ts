@@ -1,7 +1,7 @@
 import { formatCents } from '../../contracts/money.js';
 import { chargeSchema, type Charge } from '../../contracts/services.js';
 import { Rejection, type Guard } from '../../kit/database/index.js';
-import type { Operation } from '../../kit/workflow/branch.js';
+import type { Undoable } from '../../kit/workflow/participant.js';
 import { safeInteger } from '../integers.js';
 import { validInput } from '../input.js';
 import { CHARGE, PAYMENT_STATUS, REFUND } from './sql.js';
@@ -13,36 +13,34 @@ export interface Charged {
 
 /** The payments service: customers' wallets, and what orders take from them. */
 export function createPayments({ guard }: { guard: Guard }) {
-  return {
-    /** Takes the amount. Rejections: `InsufficientFunds`, `UnknownCustomer`, `AlreadyPaid`, `InvalidInput`. */
-    charge: {
-      action: (operation: Operation, input: Charge): Promise<Charged> =>
-        guard.apply(operation, input, async (sql) => {
-          const { orderId, customerId, amount } = validInput(chargeSchema, input);
-          type Row = { balance: string; payment_id: string | null };
-          const [row] = await sql<Row>(CHARGE, [orderId, customerId, amount]);
-          if (!row) throw new Rejection('UnknownCustomer', `customer ${customerId} has no wallet (order ${orderId})`);
-          if (row.payment_id !== null) return { paymentId: row.payment_id };
-          const balance = safeInteger(row.balance, 'the balance');
-          if (balance >= amount) throw new Rejection('AlreadyPaid', `order ${orderId} was paid before`);
-          throw new Rejection(
-            'InsufficientFunds',
-            `customer ${customerId} has ${formatCents(balance)}, order ${orderId} costs ${formatCents(amount)}`,
-          );
-        }),
-      /** Gives the amount back. */
-      compensation: (operation: Operation, input: Charge, _charged: Charged | undefined) =>
-        guard.undo(operation, input, async (sql) => {
-          const { orderId, customerId } = input;
-          const [row] = await sql<{ amount: number }>(REFUND, [orderId, customerId]);
-          if (row) return { refunded: row.amount };
-          const [payment] = await sql<{ status: string }>(PAYMENT_STATUS, [orderId]);
-          throw new Error(
-            `the payment of order ${orderId} cannot be refunded: it is ${payment?.status ?? 'not there'}`,
-          );
-        }),
-    },
-  };
+  /** Takes the amount. Rejections: `InsufficientFunds`, `UnknownCustomer`, `AlreadyPaid`, `InvalidInput`. */
+  const charge = {
+    action: (operation, input) =>
+      guard.apply(operation, input, async (sql) => {
+        const { orderId, customerId, amount } = validInput(chargeSchema, input);
+        type Row = { balance: string; payment_id: string | null };
+        const [row] = await sql<Row>(CHARGE, [orderId, customerId, amount]);
+        if (!row) throw new Rejection('UnknownCustomer', `customer ${customerId} has no wallet (order ${orderId})`);
+        if (row.payment_id !== null) return { paymentId: row.payment_id };
+        const balance = safeInteger(row.balance, 'the balance');
+        if (balance >= amount) throw new Rejection('AlreadyPaid', `order ${orderId} was paid before`);
+        throw new Rejection(
+          'InsufficientFunds',
+          `customer ${customerId} has ${formatCents(balance)}, order ${orderId} costs ${formatCents(amount)}`,
+        );
+      }),
+    /** Gives the amount back. */
+    compensation: (operation, input) =>
+      guard.undo(operation, input, async (sql) => {
+        const { orderId, customerId } = input;
+        const [row] = await sql<{ amount: number }>(REFUND, [orderId, customerId]);
+        if (row) return { refunded: row.amount };
+        const [payment] = await sql<{ status: string }>(PAYMENT_STATUS, [orderId]);
+        throw new Error(`the payment of order ${orderId} cannot be refunded: it is ${payment?.status ?? 'not there'}`);
+      }),
+  } satisfies Undoable<Charge, Charged>;
+
+  return { charge };
 }
 
 export type Payments = ReturnType<typeof createPayments>;
