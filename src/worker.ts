@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { Context } from '@temporalio/activity';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pg from 'pg';
 import { createShop, migrateShop, serviceNames, type ServiceName } from './activities/index.js';
@@ -50,7 +51,10 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
       databases[service] = pgDatabase(pool);
     }
     await migrateShop(databases);
-    const shop = createShop({ databases, probe: faults.probe });
+    const heartbeat = () => {
+      Context.current().heartbeat();
+    };
+    const shop = createShop({ databases, probe: faults.probe, heartbeat });
     connection = await NativeConnection.connect(temporal.connection);
     const worker = await Worker.create({
       ...transactionWorkerOptions,

@@ -5,10 +5,8 @@ import { Rejection, Suspended } from '../database/rejection.js';
 import type { Branch, Operation } from '../workflow/branch.js';
 import type { DecidedDetail } from '../workflow/failure.js';
 
-/** A participant's implementation: operations by name, each a record of functions by op. */
-export type ParticipantImplementation = Readonly<
-  Record<string, Readonly<Record<string, (operation: Operation, input: never, result: never) => Promise<unknown>>>>
->;
+/** A participant's implementation: operations by name, each a record of functions by op, such as an `Undoable`. */
+export type ParticipantImplementation = Readonly<Record<string, object>>;
 
 /** Options of {@link participantActivities}. */
 export interface ParticipantActivitiesOptions {
@@ -31,6 +29,7 @@ export function participantActivities(
     for (const [operation, functions] of Object.entries(operations)) {
       for (const [op, implementation] of Object.entries(functions)) {
         const name = `${participant}.${operation}.${op}`;
+        if (typeof implementation !== 'function') throw new TypeError(`${name} is not a function`);
         activities[name] = (branch, ...args) =>
           perform(name, implementation as Implementation, options.who, branch, args);
       }
