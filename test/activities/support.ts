@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import pg from 'pg';
+import { createFaults, type Faults } from '../../src/activities/faults.js';
+import {
+  createShop,
+  migrateShop,
+  serviceNames,
+  type ServiceName,
+  type Shop,
+  type ShopDatabases,
+} from '../../src/activities/index.js';
+import type { PlaceOrder } from '../../src/contracts/place-order.js';
+import { pgDatabase, type Database } from '../../src/kit/database/index.js';
+import type { Op, Operation } from '../../src/kit/workflow/branch.js';
+import { testDatabase } from '../support/servers.js';
+
+/** A shop on databases of its own. */
+export interface TestShop {
+  shop: Shop;
+  faults: Faults;
+  databases: ShopDatabases;
+  /** Runs a statement in a service's database. */
+  sql<Row extends object>(service: ServiceName, text: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** Runs a statement with the database's rules (triggers, foreign keys) switched off: what a broken program or disk does. */
+  damage(service: ServiceName, text: string): Promise<void>;
+  /** Empties all tables. */
+  empty(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const tables: Record<ServiceName, string> = {
+  orders: 'customers, point_entries, orders',
+  payments: 'wallets, wallet_entries, payments',
+  inventory: 'stock, stock_entries, reservations',
+  shipping: 'shipments',
+  notifications: 'notifications',
+};
+
+export async function openTestShop(): Promise<TestShop> {
+  const opened = await Promise.all(
+    serviceNames.map(async (service) => {
+      const { url, drop } = await testDatabase(service);
+      return { service, drop, pool: new pg.Pool({ connectionString: url, max: 10 }) };
+    }),
+  );
+  const databases = Object.fromEntries(opened.map(({ service, pool }) => [service, pgDatabase(pool)])) as Record<
+    ServiceName,
+    Database
+  >;
+  await migrateShop(databases);
+  const faults = createFaults();
+  const damage = (service: ServiceName, text: string) =>
+    databases[service].transaction(async (sql) => {
+      await sql('set local session_replication_role = replica');
+      await sql(text);
+    });
+  return {
+    shop: createShop({ databases, probe: faults.probe }),
+    faults,
+    databases,
+    sql: (service, text, values) => databases[service].run(text, values),
+    damage,
+    async empty() {
+      for (const service of serviceNames) await damage(service, `truncate ${tables[service]}, backstitch.guard`);
+    },
+    async close() {
+      await Promise.all(
+        opened.map(async ({ pool, drop }) => {
+          await pool.end();
+          await drop();
+        }),
+      );
+    },
+  };
+}
+
+/** The operation that a driver would hand to a participant's function. */
+export function operation(name: string, gid: string, call: Partial<Operation> = {}): Operation {
+  const branch = name.slice(0, name.lastIndexOf('.'));
+  const op = name.slice(branch.length + 1) as Op;
+  const signal = new AbortController().signal;
+  const rest = { scheme: 'saga', seq: 1, driver: 'test', who: 'test', attempt: 1, timeoutMs: 20_000, signal } as const;
+  return { gid, branch, op, function: name, ...rest, ...call };
+}
+
+/** Orders for tests: 2 CDs for 29.33 by customer c1, unless told otherwise. */
+export function orderOf(orderId: string, order: Partial<PlaceOrder> = {}): Omit<PlaceOrder, 'sequence'> {
+  return { orderId, customerId: 'c1', sku: 'cd', units: 2, amount: 2_933, ...order };
+}
+
+/** Opens the shop: customers with 100.00 and 1,000 points each, and 100 CDs. */
+export async function stockUp({ shop }: TestShop, customerIds: string[] = ['c1', 'c2']): Promise<void> {
+  await shop.plain['orders.openCustomers']({ customerIds, points: 1_000 });
+  await shop.plain['payments.openWallets']({ customerIds, cents: 10_000 });
+  await shop.plain['inventory.deliver']({ sku: 'cd', units: 100 });
+}
+
+/** What a saga does of an order, up to a step: each part in the saga's order. */
+export async function advance(
+  { shop }: TestShop,
+  order: Omit<PlaceOrder, 'sequence'>,
+  until: 'created' | 'paid' | 'reserved' | 'placed' = 'placed',
+): Promise<void> {
+  const { orders, payments, inventory, shipping, notifications } = shop.participants;
+  const { orderId, customerId, sku, units, amount } = order;
+  const gid = `order-${orderId}`;
+  await orders.create.action(operation('orders.create.action', gid), order);
+  if (until === 'created') return;
+  await payments.charge.action(operation('payments.charge.action', gid), { orderId, customerId, amount });
+  if (until === 'paid') return;
+  await inventory.reserve.action(operation('inventory.reserve.action', gid), { orderId, sku, units });
+  if (until === 'reserved') return;
+  const parcel = { orderId, customerId, sku, units };
+  await shipping.dispatch.action(operation('shipping.dispatch.action', gid), parcel);
+  await orders.complete.action(operation('orders.complete.action', gid), { orderId });
+  await notifications.orderPlaced.action(operation('notifications.orderPlaced.action', gid), { orderId, customerId });
+}
+
+/** Undoes all that {@link advance} did before the pivot, newest first. */
+export async function undo({ shop }: TestShop, order: Omit<PlaceOrder, 'sequence'>): Promise<void> {
+  const { orders, payments, inventory } = shop.participants;
+  const { orderId, customerId, sku, units, amount } = order;
+  const gid = `order-${orderId}`;
+  await inventory.reserve.compensation(operation('inventory.reserve.compensation', gid), { orderId, sku, units });
+  await payments.charge.compensation(operation('payments.charge.compensation', gid), { orderId, customerId, amount });
+  await orders.create.compensation(operation('orders.create.compensation', gid), order);
+}
+
+/** Asserts a rejection of a type; returns its message. */
+export async function refused(call: Promise<unknown>, type: string): Promise<string> {
+  let message = '';
+  await assert.rejects(call, (error: Error & { type?: string }) => {
+    assert.equal(error.type, type, `${error.name}: ${error.message}`);
+    assert.doesNotMatch(error.message, /\n/);
+    ({ message } = error);
+    return true;
+  });
+  return message;
+}
