@@ -8,7 +8,7 @@ import { createShop, migrateShop, serviceNames, type ServiceName } from './activ
 import { createFaults, parseFault } from './activities/faults.js';
 import { ConfigError, temporalSettings, workerSettings, type TemporalSettings, type WorkerSettings } from './config.js';
 import { pgDatabase, type Database } from './kit/database/index.js';
-import { participantActivities, transactionWorkerOptions } from './kit/worker/index.js';
+import { participantActivities, transactionLogger, transactionWorkerOptions } from './kit/worker/index.js';
 
 /** The module with every workflow: this file's neighbour, as TypeScript or as JavaScript, as this file is. */
 export const workflowsPath = fileURLToPath(new URL(`./workflows/index${extname(import.meta.url)}`, import.meta.url));
@@ -84,7 +84,7 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
 
 async function main(): Promise<void> {
   // Temporal's runtime would take the signals for itself; the pools have to be closed after the worker.
-  Runtime.install({ shutdownSignals: [] });
+  Runtime.install({ shutdownSignals: [], logger: transactionLogger() });
   const temporal = temporalSettings();
   const shop = await createShopWorker(temporal, workerSettings(serviceNames));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -1,11 +1,14 @@
 import { createServer } from 'node:net';
 
-/** A port on 127.0.0.1 that nobody listens on at this moment. */
-export async function freePort(): Promise<number> {
+/** A port on 127.0.0.1 that nobody listens on at this moment: the preferred one if it is free. */
+export async function freePort(preferred?: number): Promise<number> {
   const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
+  return new Promise<number>((resolve, reject) => {
+    server.once('error', (error) => {
+      if (preferred === undefined) reject(error);
+      else resolve(freePort());
+    });
+    server.listen(preferred ?? 0, '127.0.0.1', () => {
       const address = server.address();
       server.close(() => {
         if (address !== null && typeof address === 'object') resolve(address.port);
@@ -16,13 +19,17 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Starts something on a port: the fixed one, or a free one, tried again with another if somebody else took it between
+ * Starts something on a port: the fixed one, or a free one (the preferred one if it is), tried again with another if somebody else took it between
  * choosing and listening.
  */
-export async function onPort<T>(fixed: number | undefined, start: (port: number) => Promise<T>): Promise<T> {
+export async function onPort<T>(
+  fixed: number | undefined,
+  start: (port: number) => Promise<T>,
+  preferred?: number,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await start(fixed ?? (await freePort()));
+      return await start(fixed ?? (await freePort(attempt === 1 ? preferred : undefined)));
     } catch (error) {
       const taken = error instanceof Error && /address already in use|could not bind|EADDRINUSE/i.test(error.message);
       if (!taken) throw error;

@@ -32,7 +32,7 @@ export interface ServerOptions {
 export interface Servers {
   readonly temporal: TemporalSettings;
   /** The URL of a database that was asked for. */
-  databaseUrl(name: string): string;
+  readonly databaseUrl: (name: string) => string;
   /** The folder that keeps everything. */
   readonly state: string;
   /** Stops what was started here, in order; safe to call twice. */
@@ -95,8 +95,10 @@ export async function startServers(options: ServerOptions): Promise<Servers> {
       return settings;
     }
     const program = await temporalProgram(onProgress);
-    return onPort(options.ports?.temporal, async (port) => {
-      const uiPort = options.ports?.ui ?? (await freePort());
+    // Where every Temporal client looks first, if it is free: then the command line needs no settings.
+    const [preferred, preferredUi] = ephemeral ? [] : [7233, 8233];
+    const start = async (port: number) => {
+      const uiPort = options.ports?.ui ?? (await freePort(preferredUi));
       const child = await startTemporal({
         program,
         port,
@@ -113,7 +115,8 @@ export async function startServers(options: ServerOptions): Promise<Servers> {
       children.push(child);
       const address = `127.0.0.1:${port}`;
       return { ...settings, address, connection: { address }, ui: `http://127.0.0.1:${uiPort}` };
-    });
+    };
+    return onPort(options.ports?.temporal, start, preferred);
   };
 
   try {

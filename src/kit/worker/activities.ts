@@ -1,5 +1,5 @@
 import { activityInfo, Context } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { InputMismatch } from '../database/index.js';
 import { Rejection, Suspended } from '../database/rejection.js';
 import type { Branch, Operation } from '../workflow/branch.js';
@@ -85,7 +85,15 @@ function heartbeatWhileRunning(timeoutMs: number | undefined): () => void {
  */
 export function toFailure(error: unknown): unknown {
   const decided = (type: string, detail: DecidedDetail, cause: Error) =>
-    ApplicationFailure.create({ type, message: cause.message, nonRetryable: true, details: [detail], cause });
+    ApplicationFailure.create({
+      type,
+      message: cause.message,
+      nonRetryable: true,
+      details: [detail],
+      cause,
+      // A no is an answer, not a fault of the worker: no error in its log and its metrics.
+      category: ApplicationFailureCategory.BENIGN,
+    });
   if (error instanceof Rejection) return decided(error.type, { backstitch: 'rejected' }, error);
   if (error instanceof Suspended) return decided('Suspended', { backstitch: 'suspended' }, error);
   if (error instanceof InputMismatch) {

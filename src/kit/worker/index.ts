@@ -4,4 +4,5 @@ export {
   type ParticipantActivitiesOptions,
   type ParticipantImplementation,
 } from './activities.js';
+export { transactionLogger } from './logger.js';
 export { transactionWorkerOptions } from './settings.js';

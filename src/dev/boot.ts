@@ -1,0 +1,58 @@
+import { Runtime } from '@temporalio/worker';
+import { serviceNames } from '../activities/index.js';
+import type { TemporalSettings } from '../config.js';
+import { searchAttributeTypes } from '../kit/workflow/index.js';
+import { transactionLogger } from '../kit/worker/index.js';
+import { createShopWorker, type ShopWorker } from '../worker.js';
+import { startServers, type ServerOptions, type Servers } from './servers.js';
+
+/** The servers and a worker of the shop, all running. */
+export interface Running {
+  readonly servers: Servers;
+  readonly temporal: TemporalSettings;
+  readonly shop: ShopWorker;
+  /** Resolves when something that must not end has ended; the error has the last lines. Never rejects. */
+  readonly died: Promise<Error>;
+  /** Stops the worker, then the servers. */
+  stop(): Promise<void>;
+}
+
+/** What the development programs may choose. */
+export interface BootOptions extends Pick<ServerOptions, 'state' | 'fresh' | 'ports'> {
+  readonly taskQueue?: string;
+  readonly faults?: string;
+  readonly onProgress: (line: string) => void;
+}
+
+/** Starts the servers that are missing, and a worker. */
+export async function boot({ taskQueue, faults, onProgress, ...options }: BootOptions): Promise<Running> {
+  Runtime.install({ shutdownSignals: [], logger: transactionLogger('ERROR') });
+  let onDeath: (report: Error) => void = () => undefined;
+  const died = new Promise<Error>((resolve) => {
+    onDeath = resolve;
+  });
+  const servers = await startServers({
+    ...options,
+    databases: serviceNames,
+    searchAttributes: searchAttributeTypes,
+    onProgress,
+    onDeath,
+  });
+  try {
+    const temporal = { ...servers.temporal, taskQueue: taskQueue ?? servers.temporal.taskQueue };
+    const shop = await createShopWorker(temporal, {
+      databaseUrls: Object.fromEntries(serviceNames.map((name) => [name, servers.databaseUrl(name)])),
+      poolSize: 20,
+      faults,
+    });
+    shop.run().catch(onDeath);
+    const stop = async () => {
+      await shop.stop();
+      await servers.stop();
+    };
+    return { servers, temporal, shop, died, stop };
+  } catch (error) {
+    await servers.stop();
+    throw error;
+  }
+}
