@@ -12,8 +12,8 @@ import type { Operation } from '../kit/workflow/branch.js';
  * - `die-after-commit`: the first attempts commit, and their reply is lost.
  * - `kill-after-commit`: the first attempts commit, and the process is killed.
  */
-export const faultKinds = ['refuse', 'fail', 'fail-worked', 'hang', 'die-after-commit', 'kill-after-commit'] as const;
-export type FaultKind = (typeof faultKinds)[number];
+const faultKinds = ['refuse', 'fail', 'fail-worked', 'hang', 'die-after-commit', 'kill-after-commit'] as const;
+type FaultKind = (typeof faultKinds)[number];
 
 /** A fault, and what it befalls. */
 export interface Fault {
@@ -37,7 +37,7 @@ const points = {
 } as const satisfies Record<FaultKind, Parameters<Probe>[0]>;
 
 /** An error that a fault throws in place of a broken connection or a lost reply: it says nothing of the outcome. */
-export class InjectedFault extends Error {
+class InjectedFault extends Error {
   constructor(message: string) {
     super(message);
     this.name = 'InjectedFault';

@@ -39,8 +39,8 @@ const tables: Record<ServiceName, string> = {
 export async function openTestShop(): Promise<TestShop> {
   const opened = await Promise.all(
     serviceNames.map(async (service) => {
-      const { url, drop } = await testDatabase(service);
-      return { service, drop, pool: new pg.Pool({ connectionString: url, max: 10 }) };
+      const database = await testDatabase(service);
+      return { service, database, pool: new pg.Pool({ connectionString: database.url, max: 10 }) };
     }),
   );
   const databases = Object.fromEntries(opened.map(({ service, pool }) => [service, pgDatabase(pool)])) as Record<
@@ -65,9 +65,9 @@ export async function openTestShop(): Promise<TestShop> {
     },
     async close() {
       await Promise.all(
-        opened.map(async ({ pool, drop }) => {
+        opened.map(async ({ pool, database }) => {
           await pool.end();
-          await drop();
+          await database.drop();
         }),
       );
     },

@@ -6,7 +6,7 @@ import { validInput } from '../input.js';
 import { RELEASE, RESERVATION_STATUS, RESERVE } from './sql.js';
 
 /** What reserving stock answers. */
-export interface Reserved {
+interface Reserved {
   orderId: string;
 }
 

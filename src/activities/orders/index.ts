@@ -11,7 +11,7 @@ import { validInput } from '../input.js';
 import { CANCEL_ORDER, COMPLETE_ORDER, CREATE_ORDER, ORDER_STATUS } from './sql.js';
 
 /** What creating an order answers. */
-export interface CreatedOrder {
+interface CreatedOrder {
   orderId: string;
   /** Points that the order took: as many as the customer had, at most one for each whole unit of money. */
   pointsSpent: number;

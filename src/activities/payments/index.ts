@@ -7,7 +7,7 @@ import { validInput } from '../input.js';
 import { CHARGE, PAYMENT_STATUS, REFUND } from './sql.js';
 
 /** What charging a wallet answers. */
-export interface Charged {
+interface Charged {
   paymentId: string;
 }
 

@@ -5,7 +5,7 @@ import { validInput } from '../input.js';
 import { DISPATCH } from './sql.js';
 
 /** What dispatching an order answers. */
-export interface Dispatched {
+interface Dispatched {
   shipmentId: string;
 }
 
