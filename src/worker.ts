@@ -18,9 +18,9 @@ export interface ShopWorker {
   readonly worker: Worker;
   readonly connection: NativeConnection;
   /** Runs until {@link stop} is called. @throws if the worker fails */
-  run(): Promise<void>;
+  readonly run: () => Promise<void>;
   /** Stops taking work, lets what runs end, and closes the connections. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /**
@@ -52,7 +52,9 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
     }
     await migrateShop(databases);
     const heartbeat = () => {
-      Context.current().heartbeat();
+      const context = Context.current();
+      context.heartbeat();
+      context.cancellationSignal.throwIfAborted();
     };
     const shop = createShop({ databases, probe: faults.probe, heartbeat });
     connection = await NativeConnection.connect(temporal.connection);

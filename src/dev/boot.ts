@@ -14,7 +14,7 @@ export interface Running {
   /** Resolves when something that must not end has ended; the error has the last lines. Never rejects. */
   readonly died: Promise<Error>;
   /** Stops the worker, then the servers. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** What the development programs may choose. */

@@ -36,7 +36,7 @@ export interface Servers {
   /** The folder that keeps everything. */
   readonly state: string;
   /** Stops what was started here, in order; safe to call twice. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /**

@@ -5,7 +5,11 @@ import type { Books, OpenShop } from '../contracts/shop.js';
 /** Customers that one activity opens. */
 const CHUNK = 1_000;
 
-const opening = proxyActivities<ShopActivities>({ startToCloseTimeout: '1 minute', heartbeatTimeout: '10 seconds' });
+const opening = proxyActivities<ShopActivities>({
+  startToCloseTimeout: '1 minute',
+  // What breaks the contract is refused for good.
+  retry: { maximumAttempts: 10, nonRetryableErrorTypes: ['Rejection'] },
+});
 const proving = proxyActivities<ShopActivities>({
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '30 seconds',

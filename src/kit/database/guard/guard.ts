@@ -2,7 +2,7 @@ import type { Op, Operation } from '../../workflow/branch.js';
 import { Rejection, Suspended } from '../rejection.js';
 import type { Database, Sql } from '../sql.js';
 import { rejectionOf } from '../sqlstate.js';
-import { fromJson, hashInput, maskInput, toJson } from './json.js';
+import { fromJson, hashInput, maskInput, toJson, toLog } from './json.js';
 import * as statements from './statements.js';
 
 /**
@@ -273,7 +273,7 @@ async function finish<Result>(sql: Sql, { gid, branch }: Operation, phase: 1 | 2
 
 function rowOf(operation: Operation, input: unknown, { mask = [] }: Pick<GuardOptions, 'mask'>) {
   const { gid, branch, op, driver, seq, function: name, who, attempt } = operation;
-  const stored = JSON.stringify(maskInput(input, mask) ?? null);
+  const stored = toLog(maskInput(input, mask));
   return [gid, branch, op, hashInput(input), stored, driver, seq, name, who, attempt] as const;
 }
 

@@ -15,7 +15,8 @@ export class UnstorableResult extends Error {
 /**
  * A value as JSON text; `null` for `undefined`, which JSON has no word for.
  *
- * @throws {@link UnstorableResult} for what would come back as something else: a BigInt, an integer beyond 2^53, NaN
+ * @throws {@link UnstorableResult} for what would come back as something else: a BigInt, an integer beyond 2^53, NaN, a
+ * zero character
  */
 export function toJson(value: unknown): string | null {
   if (value === undefined) return null;
@@ -23,10 +24,13 @@ export function toJson(value: unknown): string | null {
     const wrong =
       typeof part === 'bigint' ||
       typeof part === 'function' ||
+      (typeof part === 'string' && part.includes('\0')) ||
       (typeof part === 'number' && (!Number.isFinite(part) || (Number.isInteger(part) && !Number.isSafeInteger(part))));
     if (wrong) {
       const where = key === '' ? 'the value' : `'${key}'`;
-      throw new UnstorableResult(`${where} is ${String(part)}, which JSON does not carry: store it as text`);
+      throw new UnstorableResult(
+        `${where} is ${JSON.stringify(String(part))}, which JSON in PostgreSQL does not carry: return it as other text`,
+      );
     }
     return part;
   });
@@ -35,6 +39,16 @@ export function toJson(value: unknown): string | null {
 /** What {@link toJson} wrote. */
 export function fromJson(text: string | null): unknown {
   return text === null ? undefined : JSON.parse(text);
+}
+
+/** An input as JSON text for the log: whatever it holds can be written, as the hash tells inputs apart. */
+export function toLog(input: unknown): string {
+  const text = JSON.stringify(input, (_, part: unknown) => {
+    // PostgreSQL's jsonb has no place for a zero character; JSON has none for a BigInt.
+    if (typeof part === 'string') return part.replaceAll('\0', '\ufffd');
+    return typeof part === 'bigint' ? String(part) : part;
+  }) as string | undefined;
+  return text ?? 'null';
 }
 
 /** Equal for inputs that mean the same: the order of keys does not count. */

@@ -47,9 +47,14 @@ export class Ledger {
     return this.branches.some((record) => record.step === step);
   }
 
-  /** Whether the pivot was scheduled and did not end as a definite no: from then on the saga only goes forward. */
+  /** The pivot, from the moment that it was scheduled, unless it ended as a definite no. */
+  get pivot(): BranchRecord | undefined {
+    return this.branches.find(({ kind, state }) => kind === 'pivot' && state !== 'rejected');
+  }
+
+  /** Whether the saga only goes forward. */
   get pivoted(): boolean {
-    return this.branches.some((record) => record.kind === 'pivot' && record.state !== 'rejected');
+    return this.pivot !== undefined;
   }
 
   /** What has to be undone, newest first: what happened, and what may have happened. */

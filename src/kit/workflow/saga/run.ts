@@ -5,6 +5,9 @@ import type { SagaBody, SagaOptions, StepOptions, Tx } from './definition.js';
 import type { CallProfile, Judgement, SagaDriver } from './driver.js';
 import { Ledger, type BranchRecord, type StepKind } from './ledger.js';
 
+/** How a run ended: {@link SagaRun.report} says what was undone. */
+export type SagaOutcome<Result> = { committed: true; result: Result } | { committed: false; cause: unknown };
+
 /**
  * One run of a saga, whoever drives it.
  *
@@ -13,10 +16,11 @@ import { Ledger, type BranchRecord, type StepKind } from './ledger.js';
  *
  * Transitions:
  * - The body runs. Each step is recorded before it is called, and what is known of it when it settled.
- * - A step whose outcome is unknown, the deadline and a cancellation *doom* the run: no further step is begun, whatever
- *   the body does. A rejected step does not: a body may catch it and try another way.
+ * - A step whose outcome is unknown, a broken rule of the grammar, the deadline and a cancellation *doom* the run: no
+ *   further step is begun, whatever the body does. A rejected step does not: a body may catch it and try another way.
+ * - After the pivot was scheduled nothing dooms it: a *flaw* there (an unknown step, a broken rule) lets the others go on.
  * - When the body has ended and every step has settled, the run is decided once: committed if the body returned and the
- *   run is not doomed; forward only (so failed, with nothing undone) if the pivot may have happened; else undone.
+ *   run is neither doomed nor flawed; forward only (so failed, with nothing undone) if the pivot may have happened; else undone.
  * - The undo asks every branch that happened or may have happened, newest first or all at once. One that fails does not
  *   keep the others from being undone.
  *
@@ -33,10 +37,13 @@ export class SagaRun<Input, Result> {
   #doom: Error | undefined;
   /** A stop that came when the pivot was already under way: it counts only if the pivot is rejected. */
   #late: Error | undefined;
-  /** A step after the pivot whose outcome is unknown: the others go on, but the transaction is not committed. */
-  #unknownForward: Error | undefined;
-  /** An error of the driver or the worker, not of a participant: nothing may be decided on it. */
-  #defect: { error: unknown } | undefined;
+  /** What went wrong after the pivot: the others go on, but the transaction is not committed. */
+  #flaw: Error | undefined;
+  /** The first failure of a parallel group that is being cancelled: the cause of what becomes unknown by that. */
+  #cancelling: Error | undefined;
+  /** Ends the run with an error of the driver or the worker, not of a participant: nothing may be decided on it. */
+  #break: (defect: unknown) => void = () => undefined;
+  readonly #broken = new Promise<never>((_, reject) => (this.#break = reject));
   #report: TransactionReport | undefined;
 
   constructor(driver: SagaDriver, options: SagaOptions) {
@@ -61,10 +68,11 @@ export class SagaRun<Input, Result> {
    * @throws only a defect that the driver would not judge; nothing is decided then
    * @returns the body's result if committed, else the first error; {@link report} then says what was undone
    */
-  async execute(
-    body: SagaBody<Input, Result>,
-    input: Input,
-  ): Promise<{ committed: true; result: Result } | { committed: false; cause: unknown }> {
+  execute(body: SagaBody<Input, Result>, input: Input): Promise<SagaOutcome<Result>> {
+    return Promise.race([this.#broken, this.#decide(body, input)]);
+  }
+
+  async #decide(body: SagaBody<Input, Result>, input: Input): Promise<SagaOutcome<Result>> {
     let outcome: { result: Result } | { thrown: unknown };
     try {
       outcome = { result: await this.#driver.cancellable(() => body(this.#tx(), input)) };
@@ -72,10 +80,12 @@ export class SagaRun<Input, Result> {
       outcome = { thrown };
     }
     return this.#driver.shielded(async () => {
-      // A body may end before its steps have: nothing is decided while an outcome can still change.
-      while (this.#inFlight.size > 0) await Promise.allSettled(this.#inFlight);
-      if (this.#defect) throw this.#defect.error;
-      const doom = this.#doom ?? (this.ledger.pivoted ? this.#unknownForward : this.#late);
+      // A body may end before its steps have: they are waited for, and what they fail with is its failure.
+      while (this.#inFlight.size > 0) {
+        const failed = (await Promise.allSettled(this.#inFlight)).find(({ status }) => status === 'rejected');
+        if (failed && 'result' in outcome) outcome = { thrown: (failed as PromiseRejectedResult).reason };
+      }
+      const doom = this.#doom ?? (this.ledger.pivoted ? this.#flaw : this.#late);
       if ('result' in outcome && doom === undefined) {
         this.#enter('committed');
         return { committed: true, result: outcome.result };
@@ -129,22 +139,25 @@ export class SagaRun<Input, Result> {
     });
     const profile = kind === 'step' ? 'action' : kind;
     try {
-      const call = this.#call(record, 'action', profile, [input], { retries: this.#options.retries, ...options });
+      const call = this.#call(record, 'action', profile, [input], {
+        ...options,
+        retries: options.retries ?? this.#options.retries,
+      });
       this.#driver.changed();
       const result = await call;
       this.ledger.succeed(record, result, this.#driver.now());
+      this.#driver.changed();
       return result;
     } catch (error) {
-      const judgement = this.#judge(error);
+      const judgement = await this.#judge(error);
       this.ledger.fail(record, judgement, this.#driver.now());
+      this.#driver.changed();
       const failed = new StepFailed(step, judgement.knowledge, judgement, error);
       if (judgement.knowledge === 'unknown') {
-        if (kind === 'forward') this.#unknownForward ??= failed;
-        else this.#doom ??= failed;
+        if (kind === 'forward') this.#flaw ??= failed;
+        else this.#doom ??= this.#cancelling ?? failed;
       }
       throw failed;
-    } finally {
-      this.#driver.changed();
     }
   }
 
@@ -162,40 +175,60 @@ export class SagaRun<Input, Result> {
 
   /** Refuses a step that must not begin. */
   #admit(kind: StepKind, step: string): void {
-    const doom = this.#doom ?? (this.ledger.pivoted ? undefined : this.#late);
+    const { pivot, pivoted } = this.ledger;
+    const doom = this.#doom ?? (pivoted ? undefined : this.#late);
     if (doom !== undefined) throw doom;
     if (this.state !== 'running') throw new GrammarError(`step '${step}' was begun after the saga's body had ended`);
-    if (this.ledger.has(step)) {
-      throw new GrammarError(
-        `step '${step}' is used twice in ${this.#driver.gid}: name each step of a saga differently`,
-      );
-    }
-    if (kind === 'forward' && !this.ledger.pivoted) {
-      throw new GrammarError(`step '${step}' goes forward before a pivot: call tx.pivot first, or tx.run with an undo`);
-    }
-    if (kind !== 'forward' && this.ledger.pivoted) {
-      throw new GrammarError(`step '${step}' comes after the pivot, where nothing is undone: use tx.forward`);
+    const rule = this.#brokenRule(kind, step, pivot?.state === 'succeeded');
+    if (rule !== undefined) {
+      const broken = new GrammarError(rule);
+      if (pivoted) this.#flaw ??= broken;
+      else this.#doom ??= broken;
+      throw broken;
     }
     if (kind !== 'forward' && this.#driver.cancelled()) {
       throw new TransactionStopped('Cancelled', `step '${step}' was not begun: a branch beside it has failed`);
     }
   }
 
+  /** The rule of the grammar that a step would break, and what to do about it. */
+  #brokenRule(kind: StepKind, step: string, passed: boolean): string | undefined {
+    const running = this.ledger.branches.find(({ state }) => state === 'running')?.step;
+    if (this.ledger.has(step)) {
+      return `step '${step}' is used twice in ${this.#driver.gid}: name each step of a saga differently`;
+    }
+    if (kind === 'forward' && !passed) {
+      return `step '${step}' goes forward before a pivot has succeeded: await tx.pivot first, or use tx.run with an undo`;
+    }
+    if (kind !== 'forward' && this.ledger.pivoted) {
+      return `step '${step}' comes after the pivot, where nothing is undone: use tx.forward`;
+    }
+    if (kind === 'pivot' && running !== undefined) {
+      return `the pivot '${step}' begins while '${running}' runs: await every step before it`;
+    }
+    return undefined;
+  }
+
   #parallel(branches: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
     return this.#driver.group(async (cancel) => {
-      const failures: unknown[] = [];
+      let first: { failure: unknown } | undefined;
       const results = await Promise.all(
         branches.map(async (branch) => {
           try {
             return await branch();
-          } catch (error) {
-            if (failures.push(error) === 1) cancel();
+          } catch (failure) {
+            if (first === undefined) {
+              first = { failure };
+              if (failure instanceof Error) this.#cancelling ??= failure;
+              cancel();
+            }
             return undefined;
           }
         }),
       );
-      if (failures.length > 0) throw failures[0];
-      return results;
+      if (first === undefined) return results;
+      this.#cancelling = undefined;
+      throw (first as { failure: unknown }).failure;
     });
   }
 
@@ -224,7 +257,7 @@ export class SagaRun<Input, Result> {
       undo.state = 'undone';
       return true;
     } catch (error) {
-      const { type, message } = this.#judge(error);
+      const { type, message } = await this.#judge(error);
       undo.state = 'failed';
       undo.failure = { type, message };
       return false;
@@ -234,13 +267,13 @@ export class SagaRun<Input, Result> {
     }
   }
 
-  /** Judges a failed call; what the driver will not judge ends the run without a decision. */
-  #judge(error: unknown): Judgement {
+  /** Judges a failed call; what the driver will not judge breaks the run there and then: the body never goes on. */
+  async #judge(error: unknown): Promise<Judgement> {
     try {
       return this.#driver.judge(error);
     } catch (defect) {
-      this.#defect ??= { error: defect };
-      return { knowledge: 'unknown', type: 'Defect', message: String(defect) };
+      this.#break(defect);
+      return new Promise(() => undefined);
     }
   }
 

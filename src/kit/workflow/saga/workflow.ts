@@ -16,7 +16,7 @@ import { TX_SCHEME, TX_STATE } from '../attributes.js';
 import type { TransactionState } from '../branch.js';
 import { callActivity, judge } from '../calls.js';
 import { transactionFailure, TransactionStopped, type TransactionReport } from '../failure.js';
-import { COMPENSATION_WINDOW_MS } from '../retry.js';
+import { COMPENSATION_WINDOW_MS, retryProfiles } from '../retry.js';
 import { DECISION_UPDATE, describeView, TRANSACTION_QUERY, type Decision, type TransactionView } from '../view.js';
 import type { SagaBody, SagaOptions } from './definition.js';
 import type { Call, SagaDriver } from './driver.js';
@@ -68,7 +68,8 @@ async function drive<Input, Result>(
 
   setHandler(defineQuery<TransactionView>(TRANSACTION_QUERY), view);
   setHandler(defineUpdate<Decision>(DECISION_UPDATE), async () => {
-    await condition(() => run.state !== 'running');
+    // A cancelled transaction still owes the answer.
+    await CancellationScope.nonCancellable(() => condition(() => run.state !== 'running'));
     return { state: run.state, report: run.report };
   });
 
@@ -120,17 +121,18 @@ class WorkflowDriver implements SagaDriver {
     this.#running.cancelRequested.catch(() => {
       stop(new TransactionStopped('Cancelled', 'the transaction was cancelled by a request'));
     });
-    const { deadline } = this.#options;
-    if (deadline === undefined) return;
-    this.#timer
-      .run(() => sleep(deadline, { summary: 'deadline' }))
-      .then(
-        () => {
-          stop(new TransactionStopped('DeadlineExceeded', `not past its pivot within ${describe(deadline)}`));
-          this.#running.cancel();
-        },
-        () => undefined, // The timer was cancelled: the transaction was decided in time.
-      );
+    if (this.deadlineAt === undefined) return;
+    const exceeded = () => {
+      const { deadline = 0 } = this.#options;
+      stop(new TransactionStopped('DeadlineExceeded', `not past its pivot within ${describe(deadline)}`));
+      this.#running.cancel();
+    };
+    // A worker may have come late: the deadline counts from the start.
+    const left = this.deadlineAt - this.now();
+    if (left <= 0) exceeded();
+    else {
+      this.#timer.run(() => sleep(left, { summary: 'deadline' })).then(exceeded, () => undefined); // It is cancelled when the transaction was decided in time.
+    }
   }
 
   clearDeadline(): void {
@@ -183,8 +185,8 @@ class WorkflowDriver implements SagaDriver {
     const { compensationWindow } = this.#options;
     const window = compensationWindow === undefined ? COMPENSATION_WINDOW_MS : msToNumber(compensationWindow);
     this.#undoUntil ??= this.now() + window;
-    // Every compensation is tried at least once, even if those before it used up the window.
-    return Math.max(this.#undoUntil - this.now(), 1_000);
+    // Every compensation gets the time of one attempt, even if those before it used up the window.
+    return Math.max(this.#undoUntil - this.now(), retryProfiles.compensation.startToCloseMs);
   }
 }
 
