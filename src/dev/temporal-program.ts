@@ -28,7 +28,7 @@ export interface ProgramSource {
  */
 export async function temporalProgram(
   onProgress: (line: string) => void,
-  sources: readonly ProgramSource[] = [onPath, inCache, bySdk, byGo],
+  sources: readonly ProgramSource[] = Object.values(programSources),
 ): Promise<string> {
   const tried: string[] = [];
   for (const source of sources) {
@@ -100,18 +100,21 @@ async function inCacheOr(build: () => Promise<string>): Promise<string> {
   return existsSync(path) ? path : build();
 }
 
+/** The ways to the program, in the order in which they are tried. */
+export const programSources = { onPath, inCache, bySdk, byGo } as const;
+
 async function build(go: string, onProgress: (line: string) => void): Promise<string> {
   onProgress(`building the Temporal server with Go, once, into ${cacheFolder()}: about five minutes`);
   const folder = scratchFolder();
   const begun = Date.now();
   let modules = 0;
+  let lastDownload = begun;
   let last = '';
   const tell = () => {
     const seconds = Math.round((Date.now() - begun) / 1000);
     const doing = Date.now() - lastDownload > 5_000 && modules > 0 ? 'compiling' : 'downloading';
     onProgress(`building the Temporal server: ${seconds} s, ${modules} modules downloaded, ${doing}`);
   };
-  let lastDownload = Date.now();
   const ticker = setInterval(tell, 10_000);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -121,12 +124,14 @@ async function build(go: string, onProgress: (line: string) => void): Promise<st
         timeout: BUILD_LIMIT_MS,
       });
       child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        const first = modules === 0;
         for (const line of text.split('\n').filter((each) => each !== '')) {
           if (line.startsWith('go: downloading')) {
             modules++;
             lastDownload = Date.now();
           } else last = line;
         }
+        if (first && modules > 0) tell();
       });
       child.once('error', reject);
       child.once('close', (code, signal) => {
