@@ -1,0 +1,6 @@
+-- One database a service; each worker brings them to the newest schema. Runs once, when the volume is empty.
+CREATE DATABASE orders;
+CREATE DATABASE payments;
+CREATE DATABASE inventory;
+CREATE DATABASE shipping;
+CREATE DATABASE notifications;
