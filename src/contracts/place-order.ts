@@ -36,8 +36,3 @@ export interface PlacedOrder {
 export function orderGid(orderId: string): string {
   return `order-${orderId}`;
 }
-
-/** The order's own id, from its gid. */
-export function orderIdOf(gid: string): string {
-  return gid.replace(/^order-/, '');
-}
