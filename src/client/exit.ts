@@ -1,6 +1,7 @@
 import {
   GidConflict,
   InvalidInput,
+  ServerNotPrepared,
   ServerUnavailable,
   TransactionCompensated,
   TransactionFailed,
@@ -53,11 +54,19 @@ export function exitOfState(state: FoundState): ExitCode {
   return stateExits[state];
 }
 
-const badInput = [InvalidInput, InvalidOrdersFile, ConfigError, NotReady, GidConflict, TransactionNotFound];
+const nothingStarted = [
+  InvalidInput,
+  InvalidOrdersFile,
+  ConfigError,
+  NotReady,
+  ServerNotPrepared,
+  GidConflict,
+  TransactionNotFound,
+];
 
 /** The exit code that tells of this error. */
 export function exitOf(error: unknown): ExitCode {
-  if (badInput.some((known) => error instanceof known)) return EXIT.bad;
+  if (nothingStarted.some((known) => error instanceof known)) return EXIT.bad;
   if (error instanceof TransactionPending) return exitOfState(error.state);
   if (error instanceof ServerUnavailable) return EXIT.pending;
   if (error instanceof TransactionCompensated) return EXIT.undone;

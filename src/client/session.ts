@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import type { TemporalSettings } from '../config.js';
-import { hasWorker, ServerUnavailable } from '../kit/client/index.js';
+import { hasWorker } from '../kit/client/index.js';
 import { NotReady } from './exit.js';
 import type { Output } from './output.js';
 
@@ -36,17 +36,13 @@ const WORKER_MS = 5_000;
 /**
  * Waits up to 5 s for a worker to serve the task queue.
  *
- * @throws {@link NotReady} when none does, or the namespace cannot be used
+ * @throws {@link NotReady} when none does
  */
 export async function requireWorker({ client, settings }: Session): Promise<void> {
   const until = Date.now() + WORKER_MS;
-  try {
-    while (!(await hasWorker(client, settings.taskQueue))) {
-      if (Date.now() > until) throw noWorker(settings);
-      await new Promise((resolve) => setTimeout(resolve, 250));
-    }
-  } catch (error) {
-    throw error instanceof ServerUnavailable ? new NotReady(error.message, error) : error;
+  while (!(await hasWorker(client, settings.taskQueue))) {
+    if (Date.now() > until) throw noWorker(settings);
+    await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }
 

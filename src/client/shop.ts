@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { type Client, isGrpcDeadlineError, WorkflowFailedError } from '@temporalio/client';
+import { type Client, WorkflowFailedError } from '@temporalio/client';
 import type { Books, OpenShop } from '../contracts/shop.js';
 import { hasWorker } from '../kit/client/index.js';
-import { ask, explained } from '../kit/client/server.js';
+import { ask, explained, TimeIsOver, waitUntil } from '../kit/client/server.js';
 import type { TemporalSettings } from '../config.js';
 import { noWorker } from './session.js';
 
@@ -51,11 +51,11 @@ async function runJob<Result>(
   const until = Date.now() + JOB_MS;
   for (;;) {
     try {
-      return (await client.withDeadline(Math.min(until, Date.now() + LOOK_MS), () => handle.result())) as Result;
+      return (await waitUntil(client, Math.min(until, Date.now() + LOOK_MS), () => handle.result())) as Result;
     } catch (error) {
       if (error instanceof WorkflowFailedError)
         throw new Error(`${workflow} failed: ${firstCause(error)}`, { cause: error });
-      if (!isGrpcDeadlineError(error)) throw explained(client, error);
+      if (!(error instanceof TimeIsOver)) throw explained(client, error);
       const served = await hasWorker(client, taskQueue);
       if (served && Date.now() < until) continue;
       await ask(client, () => handle.terminate('nobody waits for it any more'));

@@ -106,7 +106,15 @@ export class TransactionNotFound extends Error {
   }
 }
 
-/** The Temporal server did not answer, or cannot be used as it is set up. */
+/** The Temporal server cannot be used as it is set up: nothing was started. The message says what to do. */
+export class ServerNotPrepared extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'ServerNotPrepared';
+  }
+}
+
+/** The Temporal server did not answer, for as long as was tried. */
 export class ServerUnavailable extends Error {
   readonly address: string;
 

@@ -3,6 +3,7 @@
  */
 export {
   GidConflict,
+  ServerNotPrepared,
   ServerUnavailable,
   TransactionCompensated,
   TransactionFailed,

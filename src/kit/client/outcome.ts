@@ -1,15 +1,10 @@
-import {
-  type Client,
-  isGrpcDeadlineError,
-  WorkflowFailedError,
-  WorkflowUpdateRPCTimeoutOrCancelledError,
-} from '@temporalio/client';
+import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
 import { TX_STATE } from '../workflow/attributes.js';
 import type { TransactionState } from '../workflow/branch.js';
 import { transactionFailure, type TransactionReport } from '../workflow/failure.js';
 import { TransactionCompensated, TransactionFailed, TransactionPending, TransactionTerminated } from './errors.js';
-import { ask, explained, hasWorker } from './server.js';
+import { ask, explained, hasWorker, TimeIsOver, waitUntil } from './server.js';
 
 /** One transaction that was started, and where. */
 export interface StartedRun {
@@ -29,9 +24,9 @@ export interface StartedRun {
 export async function awaitOutcome<Result>(client: Client, run: StartedRun, until: number): Promise<Result> {
   try {
     const handle = client.workflow.getHandle(run.gid, run.runId);
-    return (await client.withDeadline(until, () => handle.result())) as Result;
+    return (await waitUntil(client, until, () => handle.result())) as Result;
   } catch (error) {
-    if (isGrpcDeadlineError(error)) throw await pending(client, run);
+    if (error instanceof TimeIsOver) throw await pending(client, run);
     if (error instanceof WorkflowFailedError) throw outcomeOf(run.gid, error);
     throw explained(client, error);
   }
@@ -45,11 +40,9 @@ export async function awaitDecision<T>(
   decide: () => Promise<T>,
 ): Promise<T> {
   try {
-    return await client.withDeadline(until, decide);
+    return await waitUntil(client, until, decide);
   } catch (error) {
-    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isGrpcDeadlineError(error)) {
-      throw await pending(client, run);
-    }
+    if (error instanceof TimeIsOver) throw await pending(client, run);
     throw explained(client, error);
   }
 }

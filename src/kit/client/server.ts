@@ -1,7 +1,7 @@
 import { type Client, isGrpcDeadlineError, isGrpcServiceError } from '@temporalio/client';
 import { NamespaceNotFoundError } from '@temporalio/common/lib/errors.js';
 import { searchAttributeTypes } from '../workflow/attributes.js';
-import { ServerUnavailable } from './errors.js';
+import { ServerNotPrepared, ServerUnavailable } from './errors.js';
 
 /** How long the server may take for one answer, in milliseconds. Lost connections are retried within it. */
 export const ANSWER_MS = 30_000;
@@ -13,7 +13,7 @@ const GRPC = { INVALID_ARGUMENT: 3, UNAVAILABLE: 14 } as const;
 /**
  * Asks the server, for a limited time.
  *
- * @throws {@link ServerUnavailable} when it does not answer or is not set up; else what the call throws
+ * @throws {@link ServerUnavailable}, {@link ServerNotPrepared}; else what the call throws
  */
 export async function ask<T>(client: Client, call: () => Promise<T>, ms = ANSWER_MS): Promise<T> {
   try {
@@ -24,12 +24,43 @@ export async function ask<T>(client: Client, call: () => Promise<T>, ms = ANSWER
   }
 }
 
+/** The time for a wait is over; what was waited for goes on. */
+export class TimeIsOver extends Error {}
+
+/** `setTimeout` takes no more. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Waits for a call that answers when something has happened: a deadline of its own would be wrong for it, because the
+ * server refuses long polls with little time left.
+ *
+ * @param until milliseconds since 1970; the call is given up then
+ * @throws {@link TimeIsOver}; else what the call throws
+ */
+export async function waitUntil<T>(client: Client, until: number, call: () => Promise<T>): Promise<T> {
+  const over = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    const give = () => {
+      reject(new TimeIsOver());
+      over.abort();
+    };
+    timer = setTimeout(give, Math.min(Math.max(0, until - Date.now()), MAX_TIMER_MS));
+  });
+  try {
+    return await Promise.race([client.withAbortSignal(over.signal, call), limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The error in the words of this package, if the server is the trouble. */
 export function explained(client: Client, error: unknown): unknown {
   if (error instanceof NamespaceNotFoundError) {
-    const { namespace } = error;
-    const address = addressOf(client);
-    return new ServerUnavailable(`the Temporal server at ${address} has no namespace '${namespace}'`, address, error);
+    return new ServerNotPrepared(
+      `the Temporal server at ${addressOf(client)} has no namespace '${error.namespace}'`,
+      error,
+    );
   }
   const grpc = isGrpcServiceError(error) ? error : error instanceof Error ? error.cause : undefined;
   if (!isGrpcServiceError(grpc)) return error;
@@ -37,10 +68,9 @@ export function explained(client: Client, error: unknown): unknown {
   if (code === GRPC.UNAVAILABLE) return silent(client, 'cannot be reached', error);
   if (code === GRPC.INVALID_ARGUMENT && /search attribute/i.test(grpc.details)) {
     const register = Object.entries(searchAttributeTypes).map(([name, type]) => `--name ${name} --type ${type}`);
-    return new ServerUnavailable(
+    return new ServerNotPrepared(
       `the namespace '${client.options.namespace}' lacks search attributes (${grpc.details}): register them with ` +
         `temporal operator search-attribute create ${register.join(' ')}`,
-      addressOf(client),
       error,
     );
   }

@@ -66,7 +66,7 @@ export interface StartedTransaction<Result> {
  * A transaction as a typed function: starts it, and resolves to its result when it is committed. A gid runs once: a
  * second caller with the same input gets the outcome of the first, whether that still runs or has ended.
  *
- * @throws InvalidInput, GidConflict: nothing was started
+ * @throws InvalidInput, GidConflict, ServerNotPrepared: nothing was started
  * @throws TransactionCompensated: it was undone, no effect is left
  * @throws TransactionFailed: something was neither completed nor undone; the report names it
  * @throws TransactionPending: it has not ended yet, and goes on

@@ -4,6 +4,7 @@ import { Client, Connection } from '@temporalio/client';
 import {
   GidConflict,
   InvalidInput,
+  ServerNotPrepared,
   ServerUnavailable,
   TransactionCompensated,
   TransactionFailed,
@@ -226,7 +227,7 @@ describe('a transaction as a typed function', () => {
 
     it('without the namespace is told so', async () => {
       const client = new Client({ connection: world.client.connection, namespace: 'nowhere' });
-      const error = await rejection(tripClient(client, 'q')({ id: 'x' }), ServerUnavailable);
+      const error = await rejection(tripClient(client, 'q')({ id: 'x' }), ServerNotPrepared);
       assert.match(error.message, /has no namespace 'nowhere'/);
     });
   });

@@ -1,0 +1,101 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { serviceNames } from '../../src/activities/index.js';
+import { ORDERS_HEADER } from '../../src/client/orders-file.js';
+import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
+import { createShopWorker } from '../../src/worker.js';
+import { temporalAddress, testDatabase } from '../support/servers.js';
+
+/** What a run of the program left behind. */
+export interface ProgramRun {
+  readonly code: number | null;
+  readonly stdout: string;
+  /** Its lines. */
+  readonly stderr: readonly string[];
+  /** The one JSON document on stdout. */
+  readonly json: <T = Record<string, unknown>>() => T;
+}
+
+/** A run of the program that may still go on. */
+export interface RunningProgram {
+  readonly child: ChildProcess;
+  readonly ended: Promise<ProgramRun>;
+}
+
+/** Starts the program as a child process. */
+export function startProgram(args: readonly string[], env: Record<string, string>): RunningProgram {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'src/client.ts', ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const ended = once(child, 'close').then(([code]) => ({
+    code: code as number | null,
+    stdout,
+    stderr: stderr.split('\n').filter((line) => line !== ''),
+    json: <T>() => JSON.parse(stdout) as T,
+  }));
+  return { child, ended };
+}
+
+/** The shop with a worker of its own on real servers, and the program pointed at it. */
+export interface ClientWorld {
+  readonly address: string;
+  /** The environment that points the program at the shop. */
+  readonly env: Record<string, string>;
+  /** Runs the program to its end. */
+  run(...args: string[]): Promise<ProgramRun>;
+  start(...args: string[]): RunningProgram;
+  /** Writes a file of orders; `…` of a line is taken as it is. */
+  ordersFile(lines: readonly (Partial<PlaceOrderInput> | string)[]): Promise<string>;
+  close(): Promise<void>;
+}
+
+export async function openClientWorld(faults?: string): Promise<ClientWorld> {
+  const address = await temporalAddress();
+  const taskQueue = `shop-${randomUUID()}`;
+  const ui = 'http://127.0.0.1:8233';
+  const databases = await Promise.all(
+    serviceNames.map(async (service) => ({ service, database: await testDatabase(service) })),
+  );
+  const shop = await createShopWorker(
+    { address, namespace: 'default', connection: { address }, taskQueue, ui },
+    {
+      databaseUrls: Object.fromEntries(databases.map(({ service, database }) => [service, database.url])),
+      poolSize: 10,
+      faults,
+    },
+  );
+  const running = shop.run();
+  const folder = await mkdtemp(join(tmpdir(), 'client-'));
+  const env = { TEMPORAL_ADDRESS: address, BACKSTITCH_TASK_QUEUE: taskQueue, TEMPORAL_UI_ADDRESS: ui };
+  return {
+    address,
+    env,
+    run: (...args) => startProgram(args, env).ended,
+    start: (...args) => startProgram(args, env),
+    async ordersFile(lines) {
+      const path = join(folder, `${randomUUID()}.csv`);
+      const rows = lines.map((line) => (typeof line === 'string' ? line : orderLine(line)));
+      await writeFile(path, `${[ORDERS_HEADER, ...rows].join('\n')}\n`);
+      return path;
+    },
+    async close() {
+      await shop.stop();
+      await running;
+      await Promise.all(databases.map(({ database }) => database.drop()));
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+function orderLine({ orderId = randomUUID(), customerId = 'c1', units = 1, amount = 100 }: Partial<PlaceOrderInput>) {
+  return `${orderId},${customerId},1997-01-01,${units},${amount}`;
+}
