@@ -50,6 +50,9 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
       pools.set(service, pool);
       databases[service] = pgDatabase(pool);
     }
+    await Promise.all(
+      serviceNames.map((service) => reach(service, databases[service], settings.databaseUrls[service])),
+    );
     await migrateShop(databases);
     const heartbeat = () => {
       const context = Context.current();
@@ -57,7 +60,11 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
       context.cancellationSignal.throwIfAborted();
     };
     const shop = createShop({ databases, probe: faults.probe, heartbeat });
-    connection = await NativeConnection.connect(temporal.connection);
+    connection = await NativeConnection.connect(temporal.connection).catch((error: unknown) => {
+      throw new ConfigError(
+        `no Temporal server answers at ${temporal.address} (${String(error)}): set TEMPORAL_ADDRESS`,
+      );
+    });
     const worker = await Worker.create({
       ...transactionWorkerOptions,
       connection,
@@ -81,6 +88,19 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** @throws one line that says which database cannot be used, and which variable names it */
+async function reach(service: string, database: Database, url: string | undefined): Promise<void> {
+  try {
+    await database.run('select 1');
+  } catch (error) {
+    const { host, pathname } = new URL(url ?? '');
+    const why = error instanceof Error ? error.message || error.name : String(error);
+    throw new ConfigError(
+      `the database of the service '${service}' (${pathname.slice(1)} at ${host}) cannot be used: ${why}; see DATABASE_URL_${service.toUpperCase()} or DATABASE_URL`,
+    );
   }
 }
 

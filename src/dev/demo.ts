@@ -2,7 +2,7 @@ import { Option } from '@commander-js/extra-typings';
 import { Client } from '@temporalio/client';
 import { linkTo } from '../client/commands/tx.js';
 import { integer } from '../client/options.js';
-import { readOrders } from '../client/orders-file.js';
+import { InvalidOrdersFile, readOrders } from '../client/orders-file.js';
 import { Output } from '../client/output.js';
 import { placeOrders, type OrderOutcome } from '../client/place-orders.js';
 import { openShop, proveBooks } from '../client/shop.js';
@@ -134,6 +134,6 @@ main().then(
   (code) => process.exit(code),
   (error: unknown) => {
     console.error(error instanceof Error ? error.message : String(error));
-    process.exit(1);
+    process.exit(error instanceof InvalidOrdersFile ? 2 : 1);
   },
 );
