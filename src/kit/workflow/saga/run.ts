@@ -43,7 +43,6 @@ export class SagaRun<Input, Result> {
   #cancelling: Error | undefined;
   /** Ends the run with an error of the driver or the worker, not of a participant: nothing may be decided on it. */
   #break: (defect: unknown) => void = () => undefined;
-  readonly #broken = new Promise<never>((_, reject) => (this.#break = reject));
   #report: TransactionReport | undefined;
 
   constructor(driver: SagaDriver, options: SagaOptions) {
@@ -69,7 +68,10 @@ export class SagaRun<Input, Result> {
    * @returns the body's result if committed, else the first error; {@link report} then says what was undone
    */
   execute(body: SagaBody<Input, Result>, input: Input): Promise<SagaOutcome<Result>> {
-    return Promise.race([this.#broken, this.#decide(body, input)]);
+    return new Promise((resolve, reject) => {
+      this.#break = reject;
+      this.#decide(body, input).then(resolve, reject);
+    });
   }
 
   async #decide(body: SagaBody<Input, Result>, input: Input): Promise<SagaOutcome<Result>> {
@@ -79,22 +81,21 @@ export class SagaRun<Input, Result> {
     } catch (thrown) {
       outcome = { thrown };
     }
-    return this.#driver.shielded(async () => {
-      // A body may end before its steps have: they are waited for, and what they fail with is its failure.
-      while (this.#inFlight.size > 0) {
-        const failed = (await Promise.allSettled(this.#inFlight)).find(({ status }) => status === 'rejected');
-        if (failed && 'result' in outcome) outcome = { thrown: (failed as PromiseRejectedResult).reason };
-      }
-      const doom = this.#doom ?? (this.ledger.pivoted ? this.#flaw : this.#late);
-      if ('result' in outcome && doom === undefined) {
-        this.#enter('committed');
-        return { committed: true, result: outcome.result };
-      }
-      const cause = doom ?? (outcome as { thrown: unknown }).thrown;
-      if (this.ledger.pivoted) this.#fail(cause);
-      else await this.#undo(cause);
-      return { committed: false, cause };
-    });
+    // A body may end before its steps have: they are waited for, and what they fail with is its failure.
+    while (this.#inFlight.size > 0) {
+      const settled = await this.#driver.shielded(() => Promise.allSettled(this.#inFlight));
+      const failed = settled.find(({ status }) => status === 'rejected');
+      if (failed && 'result' in outcome) outcome = { thrown: (failed as PromiseRejectedResult).reason };
+    }
+    const doom = this.#doom ?? (this.ledger.pivoted ? this.#flaw : this.#late);
+    if ('result' in outcome && doom === undefined) {
+      this.#enter('committed');
+      return { committed: true, result: outcome.result };
+    }
+    const cause = doom ?? (outcome as { thrown: unknown }).thrown;
+    if (this.ledger.pivoted) this.#fail(cause);
+    else await this.#driver.shielded(() => this.#undo(cause));
+    return { committed: false, cause };
   }
 
   #tx(): Tx {
@@ -228,7 +229,7 @@ export class SagaRun<Input, Result> {
       );
       if (first === undefined) return results;
       this.#cancelling = undefined;
-      throw (first as { failure: unknown }).failure;
+      throw first.failure;
     });
   }
 

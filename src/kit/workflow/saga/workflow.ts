@@ -76,7 +76,7 @@ async function drive<Input, Result>(
   const outcome = await run.execute(body, input);
   driver.clearDeadline();
   // A caller that asked for the decision must get it before the workflow closes.
-  await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+  if (!allHandlersFinished()) await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   if (outcome.committed) return outcome.result;
   throw failureOf(run.report, outcome.cause);
 }
@@ -105,7 +105,8 @@ class WorkflowDriver implements SagaDriver {
   readonly deadlineAt: number | undefined;
   readonly #options: SagaOptions;
   readonly #running = new CancellationScope({ cancellable: true });
-  readonly #timer = new CancellationScope({ cancellable: true });
+  /** Made only for a deadline: the worker pays for every promise in a workflow, and a scope has several. */
+  #timer: CancellationScope | undefined;
   #undoUntil: number | undefined;
   #view: (() => TransactionView) | undefined;
 
@@ -131,12 +132,14 @@ class WorkflowDriver implements SagaDriver {
     const left = this.deadlineAt - this.now();
     if (left <= 0) exceeded();
     else {
-      this.#timer.run(() => sleep(left, { summary: 'deadline' })).then(exceeded, () => undefined); // It is cancelled when the transaction was decided in time.
+      this.#timer = new CancellationScope({ cancellable: true });
+      // It is cancelled when the transaction was decided in time.
+      this.#timer.run(() => sleep(left, { summary: 'deadline' })).then(exceeded, () => undefined);
     }
   }
 
   clearDeadline(): void {
-    this.#timer.cancel();
+    this.#timer?.cancel();
   }
 
   now(): number {
