@@ -1,0 +1,9 @@
+import type { Rule } from 'eslint';
+
+export interface Layer {
+  readonly room: string;
+  readonly values: readonly string[];
+  readonly types?: readonly string[];
+}
+export const layers: readonly Layer[];
+export const layersRule: Rule.RuleModule;
