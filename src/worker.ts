@@ -75,16 +75,13 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
       activities: { ...participantActivities(shop.participants, { who: identity }), ...shop.plain },
     });
     let running: Promise<void> | undefined;
-    return {
-      worker,
-      connection,
-      run: () => (running ??= worker.run()),
-      async stop() {
-        if (worker.getState() === 'RUNNING') worker.shutdown();
-        await running?.catch(() => undefined); // Whoever called run() hears of it.
-        await close();
-      },
+    let stopped: Promise<void> | undefined;
+    const stop = async () => {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+      await running?.catch(() => undefined); // Whoever called run() hears of it.
+      await close();
     };
+    return { worker, connection, run: () => (running ??= worker.run()), stop: () => (stopped ??= stop()) };
   } catch (error) {
     await close();
     throw error;

@@ -1,0 +1,137 @@
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Client, type WorkflowHandle } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { Runtime } from '@temporalio/worker';
+import { serviceNames } from '../../src/activities/index.js';
+import { openShop } from '../../src/client/shop.js';
+import { placeOrderTransaction } from '../../src/contracts/transactions.js';
+import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
+import { startServers } from '../../src/dev/servers.js';
+import { transactionClient, type StartOptions } from '../../src/kit/client/index.js';
+import { transactionLogger } from '../../src/kit/worker/index.js';
+import { searchAttributeTypes } from '../../src/kit/workflow/index.js';
+import { createShopWorker } from '../../src/worker.js';
+
+/**
+ * `npm run histories`: runs an order down every path and writes each history, for replay. Run it again, and commit what
+ * it writes, after a change of a transaction that is meant to be incompatible with runs under way.
+ */
+
+/** A way that an order can go. */
+interface Path {
+  readonly order?: Partial<PlaceOrderInput>;
+  readonly call?: StartOptions;
+  /** For this order only, as `function:kind`. */
+  readonly fault?: string;
+  /** What is done to it once it runs. */
+  readonly then?: (handle: WorkflowHandle) => Promise<unknown>;
+}
+
+const whenStep = (step: string) => async (handle: WorkflowHandle) => {
+  for (;;) {
+    const { raw } = await handle.describe();
+    if (raw.pendingActivities?.some(({ activityType }) => activityType?.name === step)) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await handle.cancel();
+};
+
+const paths: Readonly<Record<string, Path>> = {
+  placed: {},
+  'placed-stock-first': { order: { sequence: 'stock-first' } },
+  'placed-after-retries': { fault: 'payments.charge.action:fail=2' },
+  'placed-after-a-lost-reply': { fault: 'payments.charge.action:die-after-commit' },
+  'payment-refused': { order: { amount: 2_000_000 } },
+  'payment-refused-stock-first': { order: { amount: 2_000_000, sequence: 'stock-first' } },
+  'stock-short': { order: { units: 100_000 } },
+  'first-step-rejected': { order: { customerId: 'nobody' } },
+  'step-unknown': { fault: 'inventory.reserve.action:die-after-commit=10' },
+  'deadline-exceeded': { fault: 'inventory.reserve.action:hang', call: { deadline: '2 seconds' } },
+  cancelled: { fault: 'inventory.reserve.action:hang', then: whenStep('inventory.reserve.action') },
+  'cancelled-after-the-pivot': { fault: 'shipping.dispatch.action:hang=1', then: whenStep('shipping.dispatch.action') },
+  'pivot-rejected': { fault: 'shipping.dispatch.action:refuse' },
+  'forward-rejected': { fault: 'notifications.orderPlaced.action:refuse' },
+  'undo-after-retries': { order: { units: 100_000 }, fault: 'payments.charge.compensation:fail=2' },
+  'undo-failed': {
+    order: { units: 100_000 },
+    fault: 'payments.charge.compensation:fail=1000',
+    call: { compensationWindow: '2 seconds' },
+  },
+  'lean-placed': { call: { lane: 'lean' } },
+  'lean-stock-short': { order: { units: 100_000 }, call: { lane: 'lean' } },
+  'lean-step-unknown': { fault: 'inventory.reserve.action:die-after-commit=10', call: { lane: 'lean' } },
+};
+
+async function main(): Promise<void> {
+  Runtime.install({ shutdownSignals: [], logger: transactionLogger('ERROR') });
+  const onProgress = (line: string) => {
+    console.error(line);
+  };
+  const servers = await startServers({
+    ephemeral: true,
+    databases: serviceNames,
+    searchAttributes: searchAttributeTypes,
+    onProgress,
+  });
+  const { temporal, databaseUrl } = servers;
+  const faults = Object.entries(paths).flatMap(([name, { fault }]) => (fault ? [`${fault}@order-${name}`] : []));
+  const shop = await createShopWorker(temporal, {
+    databaseUrls: Object.fromEntries(serviceNames.map((service) => [service, databaseUrl(service)])),
+    poolSize: 5,
+    faults: faults.join(','),
+  });
+  const running = shop.run();
+  try {
+    const client = new Client({ connection: shop.connection, namespace: temporal.namespace });
+    const { taskQueue } = temporal;
+    const placeOrder = transactionClient(client, { taskQueue }).of(placeOrderTransaction);
+    await openShop(client, temporal, {
+      customers: ['c1'],
+      walletCents: 1_000_000,
+      points: 1_000,
+      sku: 'cd',
+      units: 1_000,
+    });
+    await Promise.all(
+      Object.entries(paths).map(async ([name, { order, call, then }]) => {
+        const given = { orderId: name, customerId: 'c1', units: 1, amount: 2_933, ...order };
+        const { gid } = await placeOrder.start(given, call);
+        const handle = client.workflow.getHandle(gid);
+        await then?.(handle);
+        const ended = await handle.result().then(
+          () => 'committed',
+          (error: unknown) => String((error as Error).cause),
+        );
+        const file = fileURLToPath(new URL(`histories/${name}.json`, import.meta.url));
+        writeFileSync(file, `${JSON.stringify(anonymous(JSON.parse(historyToJSON(await handle.fetchHistory()))))}\n`);
+        console.error(`${name}: ${ended}`);
+      }),
+    );
+  } finally {
+    await shop.stop();
+    await running;
+    await servers.stop();
+  }
+}
+
+/** Without what tells of the machine: replay does not look at it. */
+function anonymous(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(anonymous);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, part]) => {
+      if (key === 'identity') return [key, 'recorder'];
+      if (key === 'stackTrace') return [key, ''];
+      return [key, anonymous(part)];
+    }),
+  );
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    console.error(error);
+    process.exit(1);
+  },
+);
