@@ -1,0 +1,69 @@
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { migrateShop } from '../src/activities/index.js';
+import { openShop } from './shop.js';
+import { connectEngine } from './engine.js';
+import { measureSlot, orderOf } from './measure.js';
+import { parseOptions, type BenchOptions } from './options.js';
+import { barLine, judgeBars, reportOf, tableOf, type Figures, type SystemName } from './report.js';
+import { startBenchServers } from './servers.js';
+import { createSystems } from './systems/index.js';
+
+/** `npm run bench`: see docs/performance.md. Progress goes to stderr, the result to stdout. */
+
+async function main(options: BenchOptions): Promise<boolean> {
+  Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+  const say = (line: string) => void process.stderr.write(`bench: ${line}\n`);
+  const servers = await startBenchServers(options.poolSize, say);
+  try {
+    await migrateShop(servers.databases);
+    await openShop(servers.databases);
+    const engine = await connectEngine(servers.temporal);
+    try {
+      const systems = createSystems(engine, servers.databases);
+      const rounds = new Map<SystemName, Figures[]>();
+      for (const name of options.systems) rounds.set(name, []);
+      for (let round = 0; round < options.rounds; round++) {
+        for (const name of orderOf(options.systems, round)) {
+          const figures = await measureSlot(servers, name, systems[name], round, options);
+          rounds.get(name)?.push(figures);
+          say(`round ${round + 1}/${options.rounds}: ${describe(name, figures)}`);
+        }
+      }
+      return print(rounds, options);
+    } finally {
+      await engine.close();
+    }
+  } finally {
+    await servers.stop();
+  }
+}
+
+function describe(name: SystemName, { perSecond, p50Ms, serialP50Ms, cpuSecondsPer1000 }: Figures): string {
+  const cpu = cpuSecondsPer1000 === null ? 'n/a' : cpuSecondsPer1000.toFixed(1);
+  return `${name}: ${perSecond.toFixed(1)} sagas/s, p50 ${p50Ms.toFixed(1)} ms, serial ${serialP50Ms.toFixed(1)} ms, CPU ${cpu} s/1000`;
+}
+
+/** Prints the result; false if a bar is missed. */
+function print(rounds: ReadonlyMap<SystemName, readonly Figures[]>, { json }: BenchOptions): boolean {
+  const report = reportOf(rounds);
+  const bars = judgeBars(report);
+  if (json) console.log(JSON.stringify(report, null, 2));
+  else for (const line of tableOf(rounds)) console.log(line);
+  for (const bar of bars) (json ? console.error : console.log)(barLine(bar));
+  return bars.every(({ met }) => met !== false);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => process.exit(130)); // At exit the servers are ended.
+}
+
+const options = parseOptions(process.argv.slice(2));
+main(options).then(
+  (met) => {
+    process.exitCode = met || !options.bars ? 0 : 1;
+  },
+  (error: unknown) => {
+    process.stderr.write(`bench: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exitCode = 1;
+  },
+);

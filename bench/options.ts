@@ -1,0 +1,64 @@
+import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
+import { systemNames, type SystemName } from './report.js';
+
+/** What the benchmark can be told. */
+export interface BenchOptions {
+  rounds: number;
+  sagas: number;
+  serial: number;
+  warmup: number;
+  clients: number;
+  poolSize: number;
+  systems: SystemName[];
+  /** Whether a missed bar is exit code 1. */
+  bars: boolean;
+  json: boolean;
+}
+
+/** Reads the arguments; a wrong one ends the program with one line and exit code 2. */
+export function parseOptions(argv: readonly string[]): BenchOptions {
+  return benchCommand().parse(argv, { from: 'user' }).opts();
+}
+
+/** The command, for its help and for tests. */
+export function benchCommand() {
+  return new Command('bench')
+    .description(
+      'Measures the saga against plain SQL and against a saga written by hand with Temporal, interleaved in one run. ' +
+        'Each round runs every system once: a warm-up, one client, then all clients; the books are proved after each.',
+    )
+    .option('--rounds <n>', 'rounds; figures are medians over them', count(1, 100), 5)
+    .option(
+      '--sagas <n>',
+      'sagas of a system and round with all clients; systems without an engine run ten times as many',
+      count(10, 100_000),
+      300,
+    )
+    .option('--serial <n>', 'sagas of a system and round with one client', count(1, 10_000), 30)
+    .option('--warmup <n>', 'sagas of a system and round that do not count', count(0, 10_000), 60)
+    .option('--clients <n>', 'clients at a time', count(1, 1_000), 50)
+    .option('--pool-size <n>', 'connections of each database', count(1, 500), 20)
+    .option('--systems <names>', `systems to run, with commas: ${systemNames.join(',')}`, systems, [...systemNames])
+    .option('--no-bars', 'only print whether the bars are met: exit code 0 also when one is missed')
+    .option('--json', 'print one JSON object instead of tables', false)
+    .allowExcessArguments(false)
+    .exitOverride((error) => {
+      process.exit(error.exitCode === 0 ? 0 : 2);
+    });
+}
+
+function count(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
+  };
+}
+
+function systems(text: string): SystemName[] {
+  const names = text.split(',').map((name) => name.trim());
+  const unknown = names.filter((name) => !systemNames.some((known) => known === name));
+  if (unknown.length > 0)
+    throw new InvalidArgumentError(`There is no '${unknown.join(',')}'; give ${systemNames.join(', ')}.`);
+  return systemNames.filter((known) => names.includes(known));
+}

@@ -1,0 +1,161 @@
+import { pairedRatio, significant, spread, type Spread } from './statistics.js';
+
+/**
+ * From what each slot measured to what is printed: medians over the rounds, ratios taken round by round, and the bars
+ * that the kit has to reach.
+ */
+
+/** The systems, in the order in which they are printed. */
+export const systemNames = ['floor', 'floor+guard', 'hand-written', 'durable', 'lean'] as const;
+export type SystemName = (typeof systemNames)[number];
+
+/** What is measured of a system: of one slot, or as the median over the rounds. */
+export interface Figures {
+  /** Sagas a second, with all clients. */
+  readonly perSecond: number;
+  /** Latency with all clients, in milliseconds. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Latency with one client, in milliseconds. */
+  readonly serialP50Ms: number;
+  /** CPU seconds of engine, worker and PostgreSQL together; null where the platform does not tell. */
+  readonly cpuSecondsPer1000: number | null;
+  /** Events and bytes of Temporal's history, the mean of done and undone as they were run; 0 without an engine. */
+  readonly eventsPerSaga: number;
+  readonly bytesPerSaga: number;
+}
+
+const figureNames = [
+  'perSecond',
+  'p50Ms',
+  'p99Ms',
+  'serialP50Ms',
+  'cpuSecondsPer1000',
+  'eventsPerSaga',
+  'bytesPerSaga',
+] as const satisfies (keyof Figures)[];
+
+/** The figures of each system, a list with one entry a round. */
+export type Rounds = ReadonlyMap<SystemName, readonly Figures[]>;
+
+/** One system against another. */
+export interface Ratio {
+  readonly perSecond: number;
+  readonly cpuSecondsPer1000: number | null;
+}
+
+/** The object that `--json` prints. */
+export interface BenchReport {
+  readonly systems: Readonly<Record<string, Figures>>;
+  /** Medians of the ratios round by round, by `durable/hand-written` and so on. */
+  readonly ratios: Readonly<Record<string, Ratio>>;
+}
+
+/** Every ratio that is printed. */
+const ratioPairs = [
+  ['durable', 'hand-written'],
+  ['lean', 'hand-written'],
+  ['floor+guard', 'floor'],
+] as const satisfies (readonly [SystemName, SystemName])[];
+
+/** What the kit has to reach. */
+export interface Bar {
+  readonly ratio: string;
+  readonly figure: keyof Ratio;
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+export const bars: readonly Bar[] = [
+  { ratio: 'durable/hand-written', figure: 'perSecond', atLeast: 0.95 },
+  { ratio: 'durable/hand-written', figure: 'cpuSecondsPer1000', atMost: 1.05 },
+  { ratio: 'lean/hand-written', figure: 'perSecond', atLeast: 1.8 },
+];
+
+/** A bar with what was measured; `met` is undefined where nothing was. */
+export interface BarResult extends Bar {
+  readonly value: number | null;
+  readonly met: boolean | undefined;
+}
+
+/** Reads a figure of every round; null if one round has none. */
+function series(rounds: Rounds, system: SystemName, figure: keyof Figures): number[] | null {
+  const values = (rounds.get(system) ?? []).map((figures) => figures[figure]);
+  return values.length === 0 || values.includes(null) ? null : (values as number[]);
+}
+
+function ratioOf(rounds: Rounds, [system, base]: readonly [SystemName, SystemName], figure: keyof Ratio) {
+  const [own, others] = [series(rounds, system, figure), series(rounds, base, figure)];
+  return own && others && pairedRatio(own, others);
+}
+
+/** The report of a run: of the systems that were run, and of the ratios whose both sides were. */
+export function reportOf(rounds: Rounds): BenchReport {
+  const median = (values: number[] | null) => (values === null ? null : significant(spread(values).median));
+  const systems = systemNames
+    .filter((name) => rounds.has(name))
+    .map((name) => [
+      name,
+      Object.fromEntries(figureNames.map((figure) => [figure, median(series(rounds, name, figure))])),
+    ]);
+  const ratios = ratioPairs
+    .filter((pair) => pair.every((name) => rounds.has(name)))
+    .map((pair) => [
+      pair.join('/'),
+      Object.fromEntries(
+        (['perSecond', 'cpuSecondsPer1000'] as const).map((figure) => {
+          const ratio = ratioOf(rounds, pair, figure);
+          return [figure, ratio && significant(ratio.median)];
+        }),
+      ),
+    ]);
+  return {
+    systems: Object.fromEntries(systems) as BenchReport['systems'],
+    ratios: Object.fromEntries(ratios) as BenchReport['ratios'],
+  };
+}
+
+/** Holds a report against the {@link bars}. */
+export function judgeBars({ ratios }: BenchReport): BarResult[] {
+  return bars.map((bar) => {
+    const value = ratios[bar.ratio]?.[bar.figure] ?? null;
+    const met = value === null ? undefined : value >= (bar.atLeast ?? 0) && value <= (bar.atMost ?? Infinity);
+    return { ...bar, value, met };
+  });
+}
+
+/** The report as lines for people: a row a system, medians with the least and the greatest of the rounds. */
+export function tableOf(rounds: Rounds): string[] {
+  const header = ['', ...figureNames];
+  const rows = systemNames
+    .filter((name) => rounds.has(name))
+    .map((name) => [name, ...figureNames.map((figure) => cell(series(rounds, name, figure)))]);
+  const widths = header.map((title, column) =>
+    Math.max(...[header, ...rows].map((row) => (row[column] ?? title).length)),
+  );
+  const line = (row: readonly string[]) => row.map((text, column) => text.padStart(widths[column] ?? 0)).join('  ');
+  const ratios = ratioPairs
+    .filter((pair) => pair.every((name) => rounds.has(name)))
+    .map((pair) => {
+      const [throughput, cpu] = [ratioOf(rounds, pair, 'perSecond'), ratioOf(rounds, pair, 'cpuSecondsPer1000')];
+      return `${pair.join(' / ')}: throughput ${range(throughput)}, CPU ${range(cpu)}`;
+    });
+  return [line(header), ...rows.map(line), '', ...ratios];
+}
+
+/** A bar as a line. */
+export function barLine({ ratio, figure, atLeast, atMost, value, met }: BarResult): string {
+  const rule = atLeast === undefined ? `at most ${atMost ?? ''}` : `at least ${atLeast}`;
+  const verdict = met === undefined ? 'not measured' : met ? 'met' : 'MISSED';
+  return `bar: ${ratio} ${figure} ${rule}: ${value ?? 'n/a'}: ${verdict}`;
+}
+
+function cell(values: number[] | null): string {
+  return values === null ? 'n/a' : range(spread(values));
+}
+
+function range(value: Spread | null): string {
+  if (value === null) return 'n/a';
+  const [median, min, max] = [value.median, value.min, value.max].map((each) => String(significant(each, 3)));
+  return min === max ? `${median}` : `${median} (${min}–${max})`;
+}

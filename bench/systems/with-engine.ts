@@ -1,0 +1,84 @@
+import { ApplicationFailure, WorkflowFailedError } from '@temporalio/client';
+import { TransactionCompensated, transactionClient, type TransactionContract } from '../../src/kit/client/index.js';
+import { participantActivities } from '../../src/kit/worker/index.js';
+import type { Lane } from '../../src/kit/workflow/index.js';
+import type { PlaceOrder } from '../../src/contracts/place-order.js';
+import type { Engine } from '../engine.js';
+import { createActivities } from '../hand-written/activities.js';
+import type { handWrittenOrder } from '../hand-written/workflows.js';
+import type { Services } from './in-process.js';
+import type { System } from './system.js';
+
+/** The saga that is written by hand: a plain client, a plain workflow, activities with a dedup row. */
+export function handWrittenSystem(engine: Engine, services: Services): System {
+  const taskQueue = 'bench-hand-written';
+  let bundle: ReturnType<Engine['bundle']> | undefined;
+  return {
+    factor: 1,
+    async start() {
+      bundle ??= engine.bundle('./hand-written/workflows.ts');
+      const stop = await engine.work(taskQueue, await bundle, createActivities(services));
+      return {
+        stop,
+        history: engine.history,
+        async place(order) {
+          try {
+            await engine.client.workflow.execute<typeof handWrittenOrder>('handWrittenOrder', {
+              workflowId: order.orderId,
+              taskQueue,
+              args: [order],
+              workflowIdReusePolicy: 'REJECT_DUPLICATE',
+            });
+            return 'done';
+          } catch (error) {
+            if (isOutOfStock(error)) return 'undone';
+            throw error;
+          }
+        },
+      };
+    },
+  };
+}
+
+function isOutOfStock(error: unknown): boolean {
+  const cause = error instanceof WorkflowFailedError ? error.cause?.cause : undefined;
+  return cause instanceof ApplicationFailure && cause.type === 'OutOfStock';
+}
+
+const contract: TransactionContract<PlaceOrder, PlaceOrder, void> = {
+  workflow: 'kitOrder',
+  scheme: 'saga',
+  parse: (order) => order,
+  gid: ({ orderId }) => orderId,
+  summary: ({ orderId, customerId, units, sku }) => `order ${orderId}: ${units} ${sku}, customer ${customerId}`,
+};
+
+/** The kit's saga, started and waited for by the kit's client, its steps the shop's participants. */
+export function kitSystem(engine: Engine, participants: Services, lane: Lane): System {
+  const taskQueue = `bench-${lane}`;
+  const transactions = transactionClient(engine.client, { taskQueue, eagerStart: lane === 'lean' });
+  const order = transactions.of(contract);
+  const options = lane === 'durable' ? {} : { lane };
+  let bundle: ReturnType<Engine['bundle']> | undefined;
+  return {
+    factor: 1,
+    async start() {
+      bundle ??= engine.bundle('./kit/workflows.ts');
+      const activities = participantActivities({ ...participants }, { who: 'bench' });
+      const stop = await engine.work(taskQueue, await bundle, activities);
+      return {
+        stop,
+        history: engine.history,
+        async place(input) {
+          try {
+            await order(input, options);
+            return 'done';
+          } catch (error) {
+            if (error instanceof TransactionCompensated && error.report.cause.type === 'OutOfStock') return 'undone';
+            throw error;
+          }
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { barLine, judgeBars, reportOf, tableOf, type Figures, type SystemName } from '../../bench/report.js';
+
+function figures(perSecond: number, cpuSecondsPer1000: number | null = 10): Figures {
+  return { perSecond, p50Ms: 5, p99Ms: 9, serialP50Ms: 2, cpuSecondsPer1000, eventsPerSaga: 24.2, bytesPerSaga: 3810 };
+}
+
+function rounds(given: Partial<Record<SystemName, readonly Figures[]>>) {
+  return new Map(Object.entries(given) as [SystemName, readonly Figures[]][]);
+}
+
+const whole = rounds({
+  floor: [figures(800, 2), figures(400, 2), figures(900, 2)],
+  'floor+guard': [figures(600, 3), figures(300, 3), figures(700, 3)],
+  'hand-written': [figures(20, 80), figures(10, 90), figures(22, 100)],
+  durable: [figures(20, 80), figures(9, 90), figures(22, 110)],
+  lean: [figures(40, 40), figures(19, 45), figures(45, 50)],
+});
+
+describe("the benchmark's report", () => {
+  it('has the promised shape: seven figures a system, and ratios', () => {
+    const { systems, ratios } = JSON.parse(JSON.stringify(reportOf(whole))) as ReturnType<typeof reportOf>;
+    assert.deepEqual(Object.keys(systems), ['floor', 'floor+guard', 'hand-written', 'durable', 'lean']);
+    for (const system of Object.values(systems)) {
+      assert.deepEqual(Object.keys(system), [
+        'perSecond',
+        'p50Ms',
+        'p99Ms',
+        'serialP50Ms',
+        'cpuSecondsPer1000',
+        'eventsPerSaga',
+        'bytesPerSaga',
+      ]);
+    }
+    assert.deepEqual(Object.keys(ratios), ['durable/hand-written', 'lean/hand-written', 'floor+guard/floor']);
+  });
+
+  it('gives medians over the rounds, and medians of the ratios round by round', () => {
+    const { systems, ratios } = reportOf(whole);
+    assert.equal(systems.floor?.perSecond, 800);
+    assert.deepEqual(ratios['durable/hand-written'], { perSecond: 1, cpuSecondsPer1000: 1 });
+    assert.deepEqual(ratios['lean/hand-written'], { perSecond: 2, cpuSecondsPer1000: 0.5 });
+    assert.deepEqual(ratios['floor+guard/floor'], { perSecond: 0.75, cpuSecondsPer1000: 1.5 });
+  });
+
+  it('says null, and n/a to people, where CPU time cannot be read', () => {
+    const unread = rounds({ 'hand-written': [figures(20, null)], durable: [figures(20, null)] });
+    const report = reportOf(unread);
+    assert.equal(report.systems.durable?.cpuSecondsPer1000, null);
+    assert.equal(report.ratios['durable/hand-written']?.cpuSecondsPer1000, null);
+    assert.ok(tableOf(unread).some((line) => line.includes('CPU n/a')));
+  });
+
+  it('holds the ratios against the bars', () => {
+    assert.deepEqual(
+      judgeBars(reportOf(whole)).map(({ met }) => met),
+      [true, true, true],
+    );
+    const slow = rounds({ 'hand-written': [figures(20, 80)], durable: [figures(18.9, 85)], lean: [figures(35)] });
+    const judged = judgeBars(reportOf(slow));
+    assert.deepEqual(
+      judged.map(({ met }) => met),
+      [false, false, false],
+    );
+    assert.match(judged.map(barLine)[0] ?? '', /durable\/hand-written perSecond at least 0.95: 0.945: MISSED/);
+  });
+
+  it('neither meets nor misses a bar of systems that were not run', () => {
+    const judged = judgeBars(reportOf(rounds({ floor: [figures(800)] })));
+    assert.deepEqual(
+      judged.map(({ met }) => met),
+      [undefined, undefined, undefined],
+    );
+    assert.match(judged.map(barLine)[0] ?? '', /n\/a: not measured/);
+  });
+
+  it('shows people a row a system, with the spread of the rounds', () => {
+    const lines = tableOf(whole);
+    assert.match(lines.find((line) => line.trimStart().startsWith('lean ')) ?? '', /40 \(19–45\)/);
+  });
+});
