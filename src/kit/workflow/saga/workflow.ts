@@ -85,11 +85,19 @@ async function drive<Input, Result>(
 function failureOf(report: TransactionReport | undefined, cause: unknown): ApplicationFailure {
   if (report === undefined) throw new Error('a saga that is not committed has a report');
   const { type, step, message } = report.cause;
-  const undone = report.undone.length > 0 ? report.undone.join(', ') : 'nothing had to be';
-  const left = report.notUndone.map((branch) => `${branch.step} (${branch.type}: ${branch.message})`).join(', ');
+  const kept = report.notUndone.filter((branch) => branch.type === 'NotUndone').map((branch) => branch.step);
+  const left = report.notUndone
+    .filter((branch) => branch.type !== 'NotUndone')
+    .map((branch) => `${branch.step} (${branch.type}: ${branch.message})`);
+  const parts = [
+    `${step ? `${step}: ` : ''}${type}: ${message}`,
+    ...(kept.length > 0 ? [`kept, as nothing is undone after the pivot: ${kept.join(', ')}`] : []),
+    ...(kept.length === 0 ? [`undone: ${report.undone.join(', ') || 'nothing had to be'}`] : []),
+    ...(left.length > 0 ? [`NOT undone: ${left.join(', ')}`] : []),
+  ];
   return ApplicationFailure.create({
     type: report.state === 'compensated' ? transactionFailure.compensated : transactionFailure.failed,
-    message: `${step ? `${step}: ` : ''}${type}: ${message}; undone: ${undone}${left ? `; NOT undone: ${left}` : ''}`,
+    message: parts.join('; '),
     nonRetryable: true,
     details: [report],
     // The step's own failure if there was one, so that the Web UI and the client show the activity's stack.
