@@ -1,0 +1,246 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import {
+  createGuard,
+  Rejection,
+  Suspended,
+  type Database,
+  type Operation,
+  type Sql,
+} from '../../../../src/kit/database/index.js';
+
+/**
+ * Actors that work on one branch, each on a connection of its own, stepped statement by statement by a schedule. An
+ * actor is always in one of these states: at a gate (it asks to run its next statement), blocked (its statement waits
+ * for a lock in the database), or done.
+ */
+
+export type ActorKind = 'action' | 'refused action' | 'undo';
+
+/** What an actor got for an answer. */
+export type Answer =
+  | { kind: 'returned'; value: unknown }
+  | { kind: 'rejected'; message: string }
+  | { kind: 'suspended' }
+  | { kind: 'error'; message: string }
+  | { kind: 'crashed' };
+
+class Actor {
+  readonly name: string;
+  readonly kind: ActorKind;
+  readonly client: pg.Client;
+  answer: Answer | undefined;
+  #gate: { open: () => void; fail: (error: Error) => void } | undefined;
+  #crashed = false;
+
+  constructor(name: string, kind: ActorKind, client: pg.Client) {
+    this.name = name;
+    this.kind = kind;
+    this.client = client;
+  }
+
+  get crashed(): boolean {
+    return this.#crashed;
+  }
+
+  get atGate(): boolean {
+    return this.#gate !== undefined;
+  }
+
+  /** Waits for the schedule's permission. */
+  gate(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#crashed) reject(new Error('crashed'));
+      else this.#gate = { open: resolve, fail: reject };
+    });
+  }
+
+  step(): void {
+    const gate = this.#gate;
+    this.#gate = undefined;
+    gate?.open();
+  }
+
+  /** As if its process died: its connection is cut, and nothing of it ever runs again. */
+  async crash(monitor: pg.Client): Promise<void> {
+    if (this.answer !== undefined) return;
+    this.#crashed = true;
+    await monitor.query('select pg_terminate_backend(pid, 5000) from pg_stat_activity where pid = $1', [
+      pidOf(this.client),
+    ]);
+    const gate = this.#gate;
+    this.#gate = undefined;
+    gate?.fail(new Error('crashed'));
+  }
+
+  start(gid: string): void {
+    const run: Sql = async <Row extends object>(text: string, values?: readonly unknown[]) => {
+      await this.gate();
+      return (await this.client.query<Row>(text, values && [...values])).rows;
+    };
+    const db: Database = {
+      run,
+      transaction: async (work) => {
+        await run('begin');
+        let result;
+        try {
+          result = await work(run);
+        } catch (error) {
+          await run('rollback');
+          throw error;
+        }
+        await run('commit');
+        return result;
+      },
+    };
+    const guard = createGuard(db, {
+      // Between the commit and the reply, too, a process may die.
+      probe: (point) => (point === 'committed' ? this.gate() : Promise.resolve()),
+    });
+    const answered =
+      this.kind === 'undo'
+        ? guard.undo(operation(gid, 'compensation', this.name), {}, async (sql) => {
+            await sql('insert into ledger (gid, amount) values ($1, -1)', [gid]);
+            return { undoneBy: this.name };
+          })
+        : guard.apply(operation(gid, 'action', this.name), {}, async (sql) => {
+            if (this.kind === 'refused action') throw new Rejection('Refused', `refused by ${this.name}`);
+            await sql('insert into ledger (gid, amount) values ($1, 1)', [gid]);
+            return { doneBy: this.name };
+          });
+    answered.then(
+      (value) => {
+        this.answer = { kind: 'returned', value };
+      },
+      (error: unknown) => {
+        this.answer = this.#crashed ? { kind: 'crashed' } : answerOf(error);
+      },
+    );
+  }
+}
+
+/** An error as an answer. */
+export function answerOf(error: unknown): Answer {
+  if (error instanceof Rejection) return { kind: 'rejected', message: error.message };
+  if (error instanceof Suspended) return { kind: 'suspended' };
+  return { kind: 'error', message: String(error) };
+}
+
+export function operation(gid: string, op: 'action' | 'compensation', who: string): Operation {
+  return {
+    ...{ gid, branch: 'pay', op, scheme: 'saga', seq: 1, function: `payments.charge.${op}` },
+    ...{ driver: 'test', who, attempt: 1, timeoutMs: 60_000, signal: new AbortController().signal },
+  };
+}
+
+/** What the database holds for a branch when all is over. */
+export interface Outcome {
+  readonly answers: readonly { readonly kind: ActorKind; readonly answer: Answer }[];
+  readonly net: number;
+  readonly first: { readonly outcome: string; readonly result: unknown } | undefined;
+  readonly second: { readonly outcome: string; readonly result: unknown } | undefined;
+  /** The choices that were open at each step: how many actors could run. */
+  readonly choices: readonly number[];
+}
+
+/** Which of the runnable actors goes next, and who dies before that step. */
+export interface Schedule {
+  readonly choose: (step: number, runnable: number) => number;
+  readonly crash?: { readonly step: number; readonly actor: number };
+}
+
+/** A database with a ledger, and connections that are used again for each run. */
+export class Stage {
+  readonly #url: string;
+  readonly #idle: pg.Client[] = [];
+  readonly monitor: pg.Client;
+  #runs = 0;
+
+  private constructor(url: string, monitor: pg.Client) {
+    this.#url = url;
+    this.monitor = monitor;
+  }
+
+  static async open(url: string): Promise<Stage> {
+    const monitor = new pg.Client({ connectionString: url });
+    await monitor.connect();
+    await monitor.query('create table ledger (gid text not null, amount int not null)');
+    return new Stage(url, monitor);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.monitor, ...this.#idle].map((client) => client.end()));
+  }
+
+  /** Runs the actors to their end under the schedule. */
+  async run(kinds: readonly ActorKind[], schedule: Schedule): Promise<Outcome & { gid: string }> {
+    const gid = `run-${++this.#runs}`;
+    const actors = await Promise.all(
+      kinds.map(async (kind, index) => new Actor(`actor ${index}`, kind, this.#idle.pop() ?? (await this.#connect()))),
+    );
+    for (const actor of actors) actor.start(gid);
+    const choices: number[] = [];
+    for (let step = 0; ; step++) {
+      await this.#settled(actors);
+      if (schedule.crash?.step === step) {
+        await actors[schedule.crash.actor]?.crash(this.monitor);
+        await this.#settled(actors);
+      }
+      const runnable = actors.filter((actor) => actor.atGate);
+      if (runnable.length === 0) break;
+      choices.push(runnable.length);
+      runnable[schedule.choose(step, runnable.length)]?.step();
+    }
+    for (const { crashed, client } of actors) {
+      if (crashed) await client.end().catch(() => undefined);
+      else this.#idle.push(client);
+    }
+    const stuck = actors.filter(({ answer }) => answer === undefined).map(({ name }) => name);
+    if (stuck.length > 0) throw new Error(`${stuck.join(', ')} wait for each other`);
+    const rows = await this.#query<{ phase: number; outcome: string; result: unknown }>(
+      'select phase, outcome, result from backstitch.guard where gid = $1',
+      [gid],
+    );
+    const [sum] = await this.#query<{ net: number }>(
+      'select coalesce(sum(amount), 0)::int as net from ledger where gid = $1',
+      [gid],
+    );
+    return {
+      gid,
+      choices,
+      answers: actors.map(({ kind, answer }) => ({ kind, answer: answer ?? { kind: 'error', message: 'none' } })),
+      net: sum?.net ?? 0,
+      first: rows.find(({ phase }) => phase === 1),
+      second: rows.find(({ phase }) => phase === 2),
+    };
+  }
+
+  /** Waits until every actor is at a gate, blocked in the database, or done. */
+  async #settled(actors: readonly Actor[]): Promise<void> {
+    for (let round = 0; round < 10_000; round++) {
+      const moving = actors.filter((actor) => actor.answer === undefined && !actor.atGate);
+      if (moving.length === 0) return;
+      const blocked = await this.#query<{ pid: number }>('select pid from pg_locks where not granted');
+      const pids = new Set(blocked.map(({ pid }) => pid));
+      const still = moving.filter((actor) => actor.answer === undefined && !actor.atGate);
+      if (still.every((actor) => pids.has(pidOf(actor.client)))) return;
+      await delay(1);
+    }
+    throw new Error('an actor neither answered nor waited for a lock');
+  }
+
+  async #query<Row extends object>(text: string, values?: unknown[]): Promise<Row[]> {
+    return (await this.monitor.query<Row>(text, values)).rows;
+  }
+
+  async #connect(): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: this.#url });
+    client.on('error', () => undefined); // Crashed on purpose.
+    await client.connect();
+    return client;
+  }
+}
+
+function pidOf(client: pg.Client): number {
+  return (client as unknown as { processID: number }).processID;
+}
