@@ -50,7 +50,7 @@ describe('the guard, under every order of statements', function () {
     }
     for (const { answer } of undos) {
       if (answer.kind === 'returned') assert.deepEqual(answer.value ?? null, second?.result, seen);
-      assert.notEqual(answer.kind, 'rejected', seen);
+      assert.ok(answer.kind === 'returned' || answer.kind === 'crashed', `an undo was refused: ${seen}`);
     }
     const rejections = actions.flatMap(({ answer }) => (answer.kind === 'rejected' ? [answer.message] : []));
     assert.ok(new Set(rejections).size <= 1, `two rejections: ${seen}`);
