@@ -20,9 +20,9 @@ const WAIT = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
 /**
  * Calls an operation as an activity, or as a local activity in the lean lane.
  *
- * @param untilMs milliseconds after which the call is no longer retried; for compensations
+ * @param limitMs milliseconds in which the call, its retries included, has to be done
  */
-export function callActivity(call: Call, lane: Lane, untilMs?: number): Promise<unknown> {
+export function callActivity(call: Call, lane: Lane, limitMs?: number): Promise<unknown> {
   const { branch, operation, profile, summary, options } = call;
   const local = lane === 'lean' && profile !== 'compensation' && options.long !== true;
   const figures: RetryProfile = local
@@ -31,6 +31,7 @@ export function callActivity(call: Call, lane: Lane, untilMs?: number): Promise<
   const retries = profile === 'action' ? options.retries : undefined;
   const shared = {
     startToCloseTimeout: options.timeout ?? figures.startToCloseMs,
+    scheduleToCloseTimeout: limitMs,
     cancellationType: WAIT,
     retry: retries === undefined ? figures.retry : { ...figures.retry, maximumAttempts: retries + 1 },
     summary,
@@ -41,7 +42,6 @@ export function callActivity(call: Call, lane: Lane, untilMs?: number): Promise<
     : proxyActivities({
         ...shared,
         heartbeatTimeout: figures.heartbeatMs,
-        scheduleToCloseTimeout: untilMs,
       });
   const activity = proxy[name];
   if (activity === undefined) throw new TypeError(`activity ${name} cannot be called`);

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { TransactionStopped } from '../../../src/kit/workflow/failure.js';
 import { SagaRun, type SagaOutcome } from '../../../src/kit/workflow/saga/run.js';
 import { bodyOf, plans, type Plan } from './support/plan.js';
 import { World } from './support/world.js';
@@ -13,12 +12,13 @@ interface Ended {
 
 async function execute(plan: Plan): Promise<Ended> {
   const { body, scripts } = bodyOf(plan);
-  const world = new World(scripts);
+  const world = new World(scripts, plan.stopAt);
   const run = new SagaRun<void, string>(world, { undo: plan.undo, retries: plan.retries });
   let outcome: SagaOutcome<string> | undefined;
-  if (plan.stopAt !== undefined) {
-    world.at(plan.stopAt, () => {
-      run.stop(new TransactionStopped('DeadlineExceeded', 'the deadline passed'));
+  const { stopAt, timer } = plan;
+  if (stopAt !== undefined) {
+    world.at(stopAt + timer, () => {
+      run.stop('DeadlineExceeded');
       world.scope.cancel();
     });
   }

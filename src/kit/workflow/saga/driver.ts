@@ -28,6 +28,8 @@ export interface Judgement extends FailureNote {
  */
 export interface SagaDriver {
   readonly gid: string;
+  /** When the deadline passes, by {@link now}. */
+  readonly deadlineAt: number | undefined;
   /** The time, in milliseconds since 1970, by the driver's own clock. */
   now(): number;
   /** Makes the call and resolves to its result; rejects with whatever went wrong. */

@@ -4,6 +4,7 @@ import type { OperationRef } from '../participant.js';
 import type { SagaBody, SagaOptions, StepOptions, Tx } from './definition.js';
 import type { CallProfile, Judgement, SagaDriver } from './driver.js';
 import { Ledger, type BranchRecord, type StepKind } from './ledger.js';
+import { reportOf } from './report.js';
 
 /** How a run ended: {@link SagaRun.report} says what was undone. */
 export type SagaOutcome<Result> = { committed: true; result: Result } | { committed: false; cause: unknown };
@@ -56,9 +57,16 @@ export class SagaRun<Input, Result> {
   }
 
   /** Lets no further step begin, unless the pivot was scheduled. The caller cancels what is running. */
-  stop(reason: TransactionStopped): void {
+  stop(type: TransactionStopped['type']): void {
+    const why = type === 'Cancelled' ? 'the transaction was cancelled by a request' : this.#overdue();
+    const reason = new TransactionStopped(type, why);
     if (this.ledger.pivoted) this.#late ??= reason;
     else this.#doom ??= reason;
+  }
+
+  #overdue(): string {
+    const { deadline = 0 } = this.#options;
+    return `not past its pivot within ${typeof deadline === 'number' ? `${deadline} ms` : deadline}`;
   }
 
   /**
@@ -151,6 +159,7 @@ export class SagaRun<Input, Result> {
       return result;
     } catch (error) {
       const judgement = await this.#judge(error);
+      this.#watchDeadline();
       this.ledger.fail(record, judgement, this.#driver.now());
       this.#driver.changed();
       const failed = new StepFailed(step, judgement.knowledge, judgement, error);
@@ -176,6 +185,7 @@ export class SagaRun<Input, Result> {
 
   /** Refuses a step that must not begin. */
   #admit(kind: StepKind, step: string): void {
+    this.#watchDeadline();
     const { pivot, pivoted } = this.ledger;
     const doom = this.#doom ?? (pivoted ? undefined : this.#late);
     if (doom !== undefined) throw doom;
@@ -190,6 +200,12 @@ export class SagaRun<Input, Result> {
     if (kind !== 'forward' && this.#driver.cancelled()) {
       throw new TransactionStopped('Cancelled', `step '${step}' was not begun: a branch beside it has failed`);
     }
+  }
+
+  /** A driver's timer may be late, or what it tells may be: the clock counts. */
+  #watchDeadline(): void {
+    const { deadlineAt } = this.#driver;
+    if (deadlineAt !== undefined && this.#driver.now() >= deadlineAt) this.stop('DeadlineExceeded');
   }
 
   /** The rule of the grammar that a step would break, and what to do about it. */
@@ -284,35 +300,11 @@ export class SagaRun<Input, Result> {
   }
 
   #describe(cause: unknown, state: TransactionState, undone: readonly string[]): TransactionReport {
-    const left = this.ledger.branches.filter(
-      ({ step, state: known }) => (known === 'succeeded' || known === 'unknown') && !undone.includes(step),
-    );
-    const why = state === 'compensating' ? 'its undo is under way' : 'nothing is undone after the pivot';
-    return {
-      gid: this.#driver.gid,
-      scheme: 'saga',
-      state,
-      cause: describeCause(cause),
-      undone: [...undone],
-      notUndone: left.map(({ step, state: known, undo, failure }) => ({
-        step,
-        ...(undo?.failure ?? failure ?? { type: 'NotUndone', message: `it ${known}; ${why}` }),
-      })),
-    };
+    return reportOf(this.#driver.gid, this.ledger, cause, state, undone);
   }
 
   #enter(state: TransactionState): void {
     this.state = state;
     this.#driver.changed(state);
   }
-}
-
-function describeCause(cause: unknown): TransactionReport['cause'] {
-  if (cause instanceof StepFailed) {
-    const { step, knowledge, type, message } = cause;
-    return { step, knowledge, type, message };
-  }
-  if (cause instanceof TransactionStopped) return { type: cause.type, message: cause.message };
-  if (cause instanceof Error) return { type: cause.name, message: cause.message };
-  return { type: 'Error', message: String(cause) };
 }

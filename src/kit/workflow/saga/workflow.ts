@@ -1,4 +1,4 @@
-import { ApplicationFailure, type Duration } from '@temporalio/common';
+import { ApplicationFailure } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import {
   allHandlersFinished,
@@ -15,7 +15,7 @@ import {
 import { TX_SCHEME, TX_STATE } from '../attributes.js';
 import type { TransactionState } from '../branch.js';
 import { callActivity, judge } from '../calls.js';
-import { transactionFailure, TransactionStopped, type TransactionReport } from '../failure.js';
+import { transactionFailure, type TransactionReport, type TransactionStopped } from '../failure.js';
 import { COMPENSATION_WINDOW_MS, retryProfiles } from '../retry.js';
 import { DECISION_UPDATE, describeView, TRANSACTION_QUERY, type Decision, type TransactionView } from '../view.js';
 import type { SagaBody, SagaOptions } from './definition.js';
@@ -62,8 +62,8 @@ async function drive<Input, Result>(
   const driver = new WorkflowDriver(options);
   const run = new SagaRun<Input, Result>(driver, options);
   const view = (): TransactionView => viewOf(run, driver);
-  driver.observe(view, (reason) => {
-    run.stop(reason);
+  driver.observe(view, (type) => {
+    run.stop(type);
   });
 
   setHandler(defineQuery<TransactionView>(TRANSACTION_QUERY), view);
@@ -125,25 +125,24 @@ class WorkflowDriver implements SagaDriver {
   }
 
   /** Tells `stop` of the deadline and of a cancellation, before what is running hears of it. */
-  observe(view: () => TransactionView, stop: (reason: TransactionStopped) => void): void {
+  observe(view: () => TransactionView, stop: (type: TransactionStopped['type']) => void): void {
     this.#view = view;
     this.#running.cancelRequested.catch(() => {
-      stop(new TransactionStopped('Cancelled', 'the transaction was cancelled by a request'));
+      stop('Cancelled');
     });
     if (this.deadlineAt === undefined) return;
-    const exceeded = () => {
-      const { deadline = 0 } = this.#options;
-      stop(new TransactionStopped('DeadlineExceeded', `not past its pivot within ${describe(deadline)}`));
-      this.#running.cancel();
-    };
     // A worker may have come late: the deadline counts from the start.
-    const left = this.deadlineAt - this.now();
-    if (left <= 0) exceeded();
-    else {
-      this.#timer = new CancellationScope({ cancellable: true });
-      // It is cancelled when the transaction was decided in time.
-      this.#timer.run(() => sleep(left, { summary: 'deadline' })).then(exceeded, () => undefined);
-    }
+    const left = Math.max(this.deadlineAt - this.now(), 1);
+    this.#timer = new CancellationScope({ cancellable: true });
+    this.#timer
+      .run(() => sleep(left, { summary: 'deadline' }))
+      .then(
+        () => {
+          stop('DeadlineExceeded');
+          this.#running.cancel();
+        },
+        () => undefined, // It is cancelled when the transaction was decided in time.
+      );
   }
 
   clearDeadline(): void {
@@ -155,7 +154,7 @@ class WorkflowDriver implements SagaDriver {
   }
 
   call(call: Call): Promise<unknown> {
-    const send = () => callActivity(call, this.#options.lane ?? 'durable', this.#windowFor(call));
+    const send = () => callActivity(call, this.#options.lane ?? 'durable', this.#limitOf(call));
     return call.profile === 'pivot' || call.profile === 'forward' ? CancellationScope.nonCancellable(send) : send();
   }
 
@@ -190,17 +189,21 @@ class WorkflowDriver implements SagaDriver {
     upsertSearchAttributes([...scheme, { key: TX_STATE, value: state }]);
   }
 
-  /** Milliseconds that are left of the compensation window, which opens with the first undo. */
-  #windowFor(call: Call): number | undefined {
-    if (call.profile !== 'compensation') return undefined;
+  /** Milliseconds in which a call, its retries included, has to be done. */
+  #limitOf({ profile }: Call): number | undefined {
+    // A local activity hears nothing of a timer while it runs.
+    if (profile === 'action' && this.lane === 'lean' && this.deadlineAt !== undefined) {
+      return Math.max(this.deadlineAt - this.now(), 1);
+    }
+    return profile === 'compensation' ? this.#undoLimit() : undefined;
+  }
+
+  /** What is left of the compensation window, which opens with the first undo. */
+  #undoLimit(): number {
     const { compensationWindow } = this.#options;
     const window = compensationWindow === undefined ? COMPENSATION_WINDOW_MS : msToNumber(compensationWindow);
     this.#undoUntil ??= this.now() + window;
     // Every compensation gets the time of one attempt, even if those before it used up the window.
     return Math.max(this.#undoUntil - this.now(), retryProfiles.compensation.startToCloseMs);
   }
-}
-
-function describe(duration: Duration): string {
-  return typeof duration === 'number' ? `${duration} ms` : duration;
 }

@@ -20,6 +20,8 @@ export interface Plan {
   readonly retries: number | undefined;
   /** When the deadline passes; never if absent. */
   readonly stopAt: number | undefined;
+  /** How late the driver's timer is. */
+  readonly timer: number;
 }
 
 const short = fc.integer({ min: 1, max: 9 });
@@ -105,6 +107,7 @@ export const plans: fc.Arbitrary<Plan> = fc.record({
   undo: fc.constantFrom('newest-first' as const, 'parallel' as const),
   retries: fc.option(fc.integer({ min: 0, max: 4 }), { nil: undefined }),
   stopAt: fc.option(fc.integer({ min: 1, max: 60 }), { nil: undefined, freq: 2 }),
+  timer: fc.constantFrom(0, 0, 5, 50),
 });
 
 /** The saga's body that a plan describes, and the script of each of its steps. */

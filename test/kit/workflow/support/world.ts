@@ -79,6 +79,7 @@ const scopes = new AsyncLocalStorage<Scope>();
 
 export class World implements SagaDriver {
   readonly gid = 'test';
+  readonly deadlineAt: number | undefined;
   readonly asked: Asked[] = [];
   readonly states: TransactionState[] = [];
   readonly effects = new Map<string, Effect>();
@@ -89,7 +90,8 @@ export class World implements SagaDriver {
   #order = 0;
   #inFlight = 0;
 
-  constructor(scripts: ReadonlyMap<string, Script>) {
+  constructor(scripts: ReadonlyMap<string, Script>, deadlineAt?: number) {
+    this.deadlineAt = deadlineAt;
     this.#scripts = scripts;
   }
 
@@ -173,11 +175,11 @@ export class World implements SagaDriver {
     const attempts = script[op];
     const limit = { action: 1 + (options.retries ?? 3), compensation: 5, pivot: 1_000, forward: 1_000 }[profile];
     for (let attempt = 0; ; attempt++) {
-      const meets = attempts[Math.min(attempt, attempts.length - 1)];
+      const meets = attempts[Math.min(attempt, attempts.length - 1)] ?? attempts[0];
       try {
         return await this.#attempt(step, op, meets, script.cancelled, scope);
       } catch (error) {
-        if (error instanceof Unanswered && attempt + 1 < limit && !scope.cancelled) continue;
+        if (error instanceof Unanswered && attempt + 1 < limit && !isCancelled(scope)) continue;
         throw error;
       }
     }
@@ -252,4 +254,9 @@ function quietly(perform: () => unknown): void {
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
   }
+}
+
+/** A scope is cancelled by others, while this one waits. */
+function isCancelled(scope: Scope): boolean {
+  return scope.cancelled;
 }

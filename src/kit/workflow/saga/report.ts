@@ -1,0 +1,38 @@
+import type { TransactionState } from '../branch.js';
+import { StepFailed, TransactionStopped, type TransactionReport } from '../failure.js';
+import type { Ledger } from './ledger.js';
+
+/** What a saga that does not commit says of itself: why, what was undone, and what happened and was not. */
+export function reportOf(
+  gid: string,
+  ledger: Ledger,
+  cause: unknown,
+  state: TransactionState,
+  undone: readonly string[],
+): TransactionReport {
+  const left = ledger.branches.filter(
+    ({ step, state: known }) => (known === 'succeeded' || known === 'unknown') && !undone.includes(step),
+  );
+  const why = state === 'compensating' ? 'its undo is under way' : 'nothing is undone after the pivot';
+  return {
+    gid,
+    scheme: 'saga',
+    state,
+    cause: describeCause(cause),
+    undone: [...undone],
+    notUndone: left.map(({ step, state: known, undo, failure }) => ({
+      step,
+      ...(undo?.failure ?? failure ?? { type: 'NotUndone', message: `it ${known}; ${why}` }),
+    })),
+  };
+}
+
+function describeCause(cause: unknown): TransactionReport['cause'] {
+  if (cause instanceof StepFailed) {
+    const { step, knowledge, type, message } = cause;
+    return { step, knowledge, type, message };
+  }
+  if (cause instanceof TransactionStopped) return { type: cause.type, message: cause.message };
+  if (cause instanceof Error) return { type: cause.name, message: cause.message };
+  return { type: 'Error', message: String(cause) };
+}
