@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import pg from 'pg';
+import {
+  classifyError,
+  forgetGuards,
+  guardMigrations,
+  migrate,
+  MigrationError,
+  pgDatabase,
+  rejectionOf,
+  type Database,
+} from '../../../src/kit/database/index.js';
+import { testDatabase, type TestDatabase } from '../../support/servers.js';
+
+describe('migrations', () => {
+  let database: TestDatabase;
+  let pool: pg.Pool;
+  let db: Database;
+
+  before(async () => {
+    database = await testDatabase('migrate');
+    pool = new pg.Pool({ connectionString: database.url, max: 10 });
+    db = pgDatabase(pool);
+  });
+  after(async () => {
+    await pool.end();
+    await database.drop();
+  });
+
+  const one = { name: '001', sql: 'create table one (n int); insert into one values (1);' };
+  const two = { name: '002', sql: 'alter table one add column m int' };
+
+  it('of ten workers at once are applied once', async () => {
+    await Promise.all(Array.from({ length: 10 }, () => migrate(db, 'ten', [one])));
+    assert.deepEqual(await db.run('select n from one'), [{ n: 1 }]);
+  });
+
+  it('that are new are applied after those that are there', async () => {
+    await migrate(db, 'ten', [one, two]);
+    await migrate(db, 'ten', [one, two]);
+    assert.deepEqual(await db.run('select n, m from one'), [{ n: 1, m: null }]);
+  });
+
+  it('that were changed after they were applied are refused, by name', async () => {
+    await assert.rejects(migrate(db, 'ten', [{ ...one, sql: 'create table other (n int)' }]), (error: Error) => {
+      assert.ok(error instanceof MigrationError);
+      assert.match(error.message, /migration '001' of 'ten' was changed after it was applied: restore its text/);
+      return true;
+    });
+  });
+
+  it('of which one fails leave nothing, and can be tried again', async () => {
+    const bad = { name: '002', sql: 'create table half (n int); select nothing' };
+    await assert.rejects(migrate(db, 'half', [{ name: '001', sql: 'create table whole (n int)' }, bad]));
+    const tables = await db.run(`select 1 from pg_tables where tablename in ('half', 'whole')`);
+    assert.deepEqual(tables, []);
+    await migrate(db, 'half', [{ name: '001', sql: 'create table whole (n int)' }]);
+  });
+
+  it('of the guard: its rows are forgotten by age, in batches, a transaction at a time', async () => {
+    await migrate(db, 'guard', guardMigrations);
+    const insert = `insert into backstitch.guard
+      (gid, branch, phase, op, outcome, input_hash, driver, seq, function, who, attempt, ended_at)
+      select $1 || n, 'b', $2, 'action', 'applied', '', '', 1, '', '', 1, now() - make_interval(days => $3)
+      from generate_series(1, $4) n`;
+    await db.run(insert, ['old', 1, 100, 25]);
+    await db.run(insert, ['young', 1, 10, 3]);
+    await db.run(insert, ['mixed', 1, 100, 2]);
+    await db.run(insert, ['mixed', 2, 10, 2]); // Undone lately: its first phase is still needed.
+    assert.equal(await forgetGuards(db, { olderThanDays: 90, batch: 10 }), 25);
+    assert.equal(await forgetGuards(db), 0);
+    assert.deepEqual(await db.run('select count(*)::int as n from backstitch.guard'), [{ n: 7 }]);
+  });
+});
+
+describe('an error of a database', () => {
+  const error = (code: string, message = 'x') => Object.assign(new Error(message), { code });
+
+  it('is definite only for a constraint', () => {
+    for (const code of ['23505', '23514', '23503', '23502', '23P01'])
+      assert.equal(classifyError(error(code)), 'definite');
+    const rejection = rejectionOf(Object.assign(error('23514'), { constraint: 'positive', table: 'wallets' }));
+    assert.equal(rejection?.type, 'ConstraintViolated');
+    assert.equal(rejection.message, 'constraint positive of table wallets');
+  });
+
+  it('is retryable when the attempt was lost', () => {
+    for (const code of [
+      '40001',
+      '40P01',
+      '55P03',
+      '57014',
+      '57P01',
+      '25P03',
+      '25P04',
+      '53300',
+      '08006',
+      'ECONNREFUSED',
+      'ECONNRESET',
+      'CONNECTION_CLOSED',
+    ]) {
+      assert.equal(classifyError(error(code)), 'retryable', code);
+    }
+    assert.equal(classifyError(new Error('Connection terminated unexpectedly')), 'retryable');
+    assert.equal(classifyError(new Error('timeout exceeded when trying to connect')), 'retryable');
+  });
+
+  it('is a defect otherwise, and never a definite no', () => {
+    for (const thrown of [error('42P01'), error('42601'), error('22012'), new Error('x'), 'text', undefined]) {
+      assert.equal(classifyError(thrown), 'defect');
+      assert.equal(rejectionOf(thrown), undefined);
+    }
+  });
+});
