@@ -242,6 +242,8 @@ describe('the guard', function () {
         };
         await assert.rejects(guard().apply(op(gid, 'action'), {}, swallow));
         assert.equal(await row(gid, 1), undefined);
+        // The server answers such a commit with ROLLBACK, and without an error.
+        await assert.rejects(databaseOf().transaction(swallow));
       });
 
       it('results: come back as they were stored; what JSON does not carry is refused before the commit', async () => {
