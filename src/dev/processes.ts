@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** A process that cannot be mistaken for a later one with the same number. */
@@ -37,6 +37,29 @@ function startedByPs(pid: number): string | undefined {
 /** Whether this very process still lives. */
 export function isAlive({ pid, started }: ProcessIdentity): boolean {
   return identify(pid)?.started === started;
+}
+
+/** What a process was started with; empty if there is none. */
+export function commandLine(pid: number): string {
+  try {
+    if (existsSync('/proc/self/stat')) return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    return execFileSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8' });
+  } catch {
+    return '';
+  }
+}
+
+/** Whether a process has this working folder. False where the system does not tell. */
+export function livesIn(folder: string): boolean {
+  if (!existsSync('/proc/self/cwd')) return false;
+  const path = realpathSync(folder);
+  return readdirSync('/proc').some((name) => {
+    try {
+      return /^\d+$/.test(name) && readlinkSync(`/proc/${name}/cwd`) === path;
+    } catch {
+      return false; // Ended in between, or another user's.
+    }
+  });
 }
 
 /** Asks a process to stop, and kills it if it has not within the limit. Does nothing if it is gone. */

@@ -1,10 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { temporalSettings, type TemporalSettings } from '../config.js';
 import type { Child } from './child.js';
-import { freePort, onPort } from './ports.js';
-import { createDatabases, startPostgres } from './postgres.js';
+import { createDatabases } from './databases.js';
+import { freePort, mustBeFree, onPort } from './ports.js';
+import { startPostgres } from './postgres.js';
 import { StateFolder } from './state.js';
 import { prepareNamespace, startTemporal, type SearchAttributes } from './temporal.js';
 import { temporalProgram } from './temporal-program.js';
@@ -45,19 +43,16 @@ export interface Servers {
  */
 export async function startServers(options: ServerOptions): Promise<Servers> {
   const { onProgress = () => undefined, ephemeral = false, databases } = options;
-  const root = ephemeral
-    ? mkdtempSync(join(tmpdir(), 'backstitch-'))
-    : (options.state ?? process.env.BACKSTITCH_STATE ?? '.backstitch');
-  const state = await StateFolder.open(root, options.fresh ?? false, onProgress);
+  const root = options.state ?? process.env.BACKSTITCH_STATE ?? '.backstitch';
+  const state = ephemeral
+    ? await StateFolder.temporary(onProgress)
+    : await StateFolder.open(root, options.fresh ?? false, onProgress);
   const children: Child[] = [];
-  const leftovers: string[] = [];
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> =>
     (stopped ??= (async () => {
       await Promise.all(children.map((child) => child.stop()));
-      if (ephemeral) for (const folder of leftovers) rmSync(folder, { recursive: true, force: true });
       state.close(ephemeral);
-      if (ephemeral) rmSync(root, { recursive: true, force: true });
     })());
 
   const postgres = async (): Promise<(name: string) => string> => {
@@ -65,20 +60,10 @@ export async function startServers(options: ServerOptions): Promise<Servers> {
     let server = process.env.DATABASE_URL;
     const wanted = databases.filter((name) => own(name) === undefined);
     if (server === undefined && wanted.length > 0) {
-      const started = await onPort(options.ports?.postgres, (port) =>
-        startPostgres({
-          port,
-          folder: state.path,
-          logFile: state.file('postgres.log'),
-          durable: !ephemeral,
-          onStarted: (pid) => {
-            state.record('PostgreSQL', pid, 'SIGINT');
-          },
-          onDeath: options.onDeath,
-        }),
+      const started = await onPort({ what: 'PostgreSQL', fixed: options.ports?.postgres }, (port) =>
+        startPostgres({ port, state, durable: !ephemeral, onProgress, onDeath: options.onDeath }),
       );
       children.push(started.child);
-      if (started.elsewhere !== undefined) leftovers.push(started.elsewhere);
       server = started.url;
     }
     if (server !== undefined) await createDatabases(server, wanted);
@@ -94,11 +79,13 @@ export async function startServers(options: ServerOptions): Promise<Servers> {
       await prepareNamespace(settings.connection, settings.namespace, searchAttributes);
       return settings;
     }
-    const program = await temporalProgram(onProgress);
     // Where every Temporal client looks first, if it is free: then the command line needs no settings.
     const [preferred, preferredUi] = ephemeral ? [] : [7233, 8233];
+    const { temporal: fixed, ui: fixedUi } = options.ports ?? {};
+    await mustBeFree(fixedUi, 'the Web UI');
+    const program = await temporalProgram(onProgress);
     const start = async (port: number) => {
-      const uiPort = options.ports?.ui ?? (await freePort(preferredUi));
+      const uiPort = fixedUi ?? (await freePort(port === preferred ? preferredUi : undefined));
       const child = await startTemporal({
         program,
         port,
@@ -116,7 +103,7 @@ export async function startServers(options: ServerOptions): Promise<Servers> {
       const address = `127.0.0.1:${port}`;
       return { ...settings, address, connection: { address }, ui: `http://127.0.0.1:${uiPort}` };
     };
-    return onPort(options.ports?.temporal, start, preferred);
+    return onPort({ what: 'the Temporal server', fixed, preferred }, start);
   };
 
   try {
@@ -132,7 +119,7 @@ export async function startServers(options: ServerOptions): Promise<Servers> {
 }
 
 /**
- * Waits for Ctrl-C or SIGTERM; a second one ends the program at once.
+ * Waits for Ctrl-C, SIGTERM, or the end of the terminal; a second one ends the program at once.
  *
  * @returns a promise that resolves with the signal's name when the first one came
  */
@@ -144,8 +131,7 @@ export function untilSignal(): Promise<NodeJS.Signals> {
       asked = true;
       resolve(signal);
     };
-    process.on('SIGINT', onSignal);
-    process.on('SIGTERM', onSignal);
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
   });
 }
 

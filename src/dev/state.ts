@@ -1,13 +1,31 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { takeLock, takeStaleLock } from './lock-file.js';
 import { endProcess, identify, isAlive, type ProcessIdentity } from './processes.js';
+
+type Progress = (line: string) => void;
+
+const TEMPORARY = 'backstitch-run-';
+const OUTSIDE = 'backstitch-data-';
 
 /**
  * The folder in which the development servers keep everything, used by one program at a time.
  *
  * `lock.json` says who uses it; `children.json` says which servers were started, so that the next program can end those
  * of one that was killed. A folder whose lock is held by a living program is left alone: the next one, `side-1`,
- * `side-2`, … is taken instead. A lock of a dead program (or of another process that has got its number) is taken over.
+ * `side-2`, … is taken instead.
  */
 export class StateFolder {
   readonly path: string;
@@ -18,23 +36,49 @@ export class StateFolder {
   }
 
   /**
-   * Opens the folder `main` below `root`, or the first free one beside it.
+   * Opens the folder `main` below `root`, or the first free one beside it; ends what killed programs left running in any.
    *
    * @param fresh whether to empty it
    * @throws if more than 20 programs use the folder
    */
-  static async open(root: string, fresh: boolean, onProgress: (line: string) => void): Promise<StateFolder> {
+  static async open(root: string, fresh: boolean, onProgress: Progress): Promise<StateFolder> {
     for (const name of ['main', ...Array.from({ length: 20 }, (_, index) => `side-${index + 1}`)]) {
       const path = resolve(root, name);
       mkdirSync(path, { recursive: true });
-      if (!lock(path)) continue;
+      if (!takeLock(join(path, 'lock.json'))) continue;
       if (name !== 'main') onProgress(`another program uses ${resolve(root, 'main')}: using ${path} beside it`);
       const state = new StateFolder(path);
       await state.#endOrphans(onProgress);
       if (fresh) state.#empty();
+      for (const other of readdirSync(root))
+        (await StateFolder.#ofKilled(resolve(root, other), onProgress))?.close(false);
       return state;
     }
     throw new Error(`more than 20 programs use ${root}: stop some, or choose another folder with --state`);
+  }
+
+  /** A folder for one run, which nobody else finds; removes those of runs that were killed. */
+  static async temporary(onProgress: Progress): Promise<StateFolder> {
+    for (const name of readdirSync(tmpdir()).filter((each) => each.startsWith(TEMPORARY))) {
+      (await StateFolder.#ofKilled(join(tmpdir(), name), onProgress))?.close(true);
+    }
+    const path = mkdtempSync(join(tmpdir(), TEMPORARY));
+    chmodSync(path, 0o711); // PostgreSQL's own user must get through.
+    takeLock(join(path, 'lock.json'));
+    return new StateFolder(path);
+  }
+
+  /** Takes over a folder whose program was killed, and ends its servers; undefined for any other. */
+  static async #ofKilled(path: string, onProgress: Progress): Promise<StateFolder | undefined> {
+    try {
+      // Nobody's word but one's own on which processes to end.
+      if (statSync(path).uid !== process.getuid?.() || !takeStaleLock(join(path, 'lock.json'))) return undefined;
+    } catch {
+      return undefined; // Gone in between.
+    }
+    const state = new StateFolder(path);
+    await state.#endOrphans(onProgress);
+    return state;
   }
 
   /** Remembers a server that was started, so that it can be ended if this program is killed. */
@@ -48,14 +92,23 @@ export class StateFolder {
     return join(this.path, ...names);
   }
 
-  /** Gives the folder up, after the servers were stopped. */
-  close(remove: boolean): void {
-    if (remove) rmSync(this.path, { recursive: true, force: true });
-    else for (const name of ['children.json', 'lock.json']) rmSync(this.file(name), { force: true });
+  /** A folder elsewhere, the same every time, for a server whose user cannot reach this one; emptied with this one. */
+  outside(): string {
+    const file = this.file('outside');
+    if (!existsSync(file)) writeFileSync(file, join(tmpdir(), `${OUTSIDE}${randomBytes(6).toString('hex')}`));
+    return readFileSync(file, 'utf8');
   }
 
-  async #endOrphans(onProgress: (line: string) => void): Promise<void> {
-    const orphans = readJson<ChildRecord[]>(this.file('children.json')) ?? [];
+  /** Gives the folder up, after the servers were stopped. */
+  close(remove: boolean): void {
+    if (remove) {
+      this.#empty();
+      rmSync(this.path, { recursive: true, force: true });
+    } else for (const name of ['children.json', 'lock.json']) rmSync(this.file(name), { force: true });
+  }
+
+  async #endOrphans(onProgress: Progress): Promise<void> {
+    const orphans = this.#recorded();
     for (const orphan of orphans.filter(isAlive)) {
       onProgress(`ending ${orphan.name} (process ${orphan.pid}), left behind by a program that was killed`);
       await endProcess(orphan, orphan.signal);
@@ -64,8 +117,21 @@ export class StateFolder {
   }
 
   #empty(): void {
+    if (existsSync(this.file('outside'))) {
+      const outside = this.outside();
+      if (basename(outside).startsWith(OUTSIDE)) rmSync(outside, { recursive: true, force: true });
+    }
     for (const name of readdirSync(this.path)) {
       if (name !== 'lock.json') rmSync(this.file(name), { recursive: true, force: true });
+    }
+  }
+
+  /** The servers that the folder's last program has not given up. */
+  #recorded(): ChildRecord[] {
+    try {
+      return JSON.parse(readFileSync(this.file('children.json'), 'utf8')) as ChildRecord[];
+    } catch {
+      return [];
     }
   }
 
@@ -77,35 +143,4 @@ export class StateFolder {
 interface ChildRecord extends ProcessIdentity {
   readonly name: string;
   readonly signal: NodeJS.Signals;
-}
-
-/** Takes the lock; false if a living program holds it. */
-function lock(path: string): boolean {
-  const file = join(path, 'lock.json');
-  for (let attempt = 0; attempt < 5; attempt++) {
-    try {
-      writeFileSync(file, JSON.stringify(identify(process.pid)), { flag: 'wx' });
-      return true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const holder = readJson<ProcessIdentity>(file);
-    if (holder !== undefined && isAlive(holder)) return false;
-    // Two programs may find the same stale lock: only one of them can move it away.
-    try {
-      renameSync(file, `${file}.stale-${process.pid}`);
-      rmSync(`${file}.stale-${process.pid}`, { force: true });
-    } catch {
-      // Another was faster.
-    }
-  }
-  return false;
-}
-
-function readJson<T>(file: string): T | undefined {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as T;
-  } catch {
-    return undefined;
-  }
 }

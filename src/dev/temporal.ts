@@ -1,9 +1,13 @@
-import { Connection, type ConnectionOptions } from '@temporalio/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Connection, isGrpcServiceError, type ConnectionOptions } from '@temporalio/client';
 import { Child } from './child.js';
 import { firstLine } from './temporal-program.js';
 
 /** Types of search attributes, as Temporal names them, with their numbers in its API. */
 const attributeTypes = { Text: 1, Keyword: 2, Int: 3, Double: 4, Bool: 5, Datetime: 6, KeywordList: 7 } as const;
+
+/** gRPC's number for a request that makes no sense, such as a query by an attribute that is not known. */
+const INVALID_ARGUMENT = 3;
 
 export type SearchAttributes = Readonly<Record<string, keyof typeof attributeTypes>>;
 
@@ -56,21 +60,21 @@ export async function startTemporal(options: TemporalServerOptions): Promise<Chi
       args,
       logFile: options.logFile,
       signal: 'SIGINT',
+      signalAtOnce: 'SIGKILL',
       readyMs: 60_000,
       onDeath: options.onDeath,
-      ready: () =>
-        prepareNamespace({ address }, namespace, searchAttributes, 2_000).then(
-          () => true,
-          () => false,
-        ),
+      ready: () => prepareNamespace({ address }, namespace, searchAttributes, 2_000),
     },
     options.onStarted,
   );
 }
 
+/** How long a server may take until it knows the search attributes that it was given. */
+const LEARN_MS = 30_000;
+
 /**
- * Makes sure that a server answers, that the namespace is there, and that the search attributes are registered in it.
- * What is there already stays as it is.
+ * Makes sure that a server answers, that the namespace is there, and that the search attributes can be used in it. What
+ * is there already stays as it is.
  *
  * @throws one line that says what is missing and what to do
  */
@@ -78,7 +82,7 @@ export async function prepareNamespace(
   options: ConnectionOptions,
   namespace: string,
   searchAttributes: SearchAttributes,
-  connectMs = 10_000,
+  connectMs = 5_000,
 ): Promise<void> {
   const where = options.address ?? '127.0.0.1:7233';
   let connection: Connection;
@@ -88,7 +92,7 @@ export async function prepareNamespace(
     throw new Error(`no Temporal server answers at ${where}: ${firstLine(error)}`, { cause: error });
   }
   try {
-    await connection.withDeadline(Date.now() + 10_000, async () => {
+    await connection.withDeadline(Date.now() + 10_000 + LEARN_MS, async () => {
       const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
       const missing = Object.entries(searchAttributes).filter(([name]) => !(name in customAttributes));
       if (missing.length === 0) return;
@@ -96,6 +100,19 @@ export async function prepareNamespace(
         namespace,
         searchAttributes: Object.fromEntries(missing.map(([name, type]) => [name, attributeTypes[type]])),
       });
+      // A server's parts learn of them one after another.
+      const query = missing.map(([name]) => `${name} is null`).join(' and ');
+      const until = Date.now() + LEARN_MS;
+      for (;;) {
+        try {
+          await connection.workflowService.countWorkflowExecutions({ namespace, query });
+          return;
+        } catch (error) {
+          const unknown = isGrpcServiceError(error) && (error.code as number) === INVALID_ARGUMENT;
+          if (!unknown || Date.now() > until) throw error;
+        }
+        await delay(100);
+      }
     });
   } catch (error) {
     const wanted = Object.entries(searchAttributes).map(([name, type]) => `${name}=${type}`);

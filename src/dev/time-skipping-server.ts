@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { exclusively } from './build-lock.js';
 import { cacheFolder } from './cache.js';
-import { findOnPath, firstLine, withLimit } from './temporal-program.js';
+import { obtain } from './obtain.js';
+import { sdkDownload } from './sdk-download.js';
+import { findOnPath, firstLine } from './temporal-program.js';
 
 const run = promisify(execFile);
 
@@ -19,44 +20,37 @@ const VERSION = '1.38.0';
  */
 export async function timeSkippingServer(onProgress: (line: string) => void): Promise<string> {
   const downloaded = join(cacheFolder(), `test-server-download-${VERSION}`);
-  const script = join(cacheFolder(), `test-server-${VERSION}`, 'start');
-  const known = [downloaded, script].find((path) => existsSync(path));
-  if (known !== undefined) return known;
-  const wait = () => onProgress('another program obtains the time-skipping test server: waiting for it');
-  return exclusively(join(cacheFolder(), 'test-server.lock'), wait, async () => {
-    const since = [downloaded, script].find((path) => existsSync(path));
-    if (since !== undefined) return since;
+  const home = join(cacheFolder(), `test-server-${VERSION}`);
+  const find = () => [downloaded, join(home, 'start')].find((path) => existsSync(path));
+  const onWait = () => {
+    onProgress('another program obtains the time-skipping test server: waiting for it');
+  };
+  const work = async (folder: string) => {
     const tried: string[] = [];
-    for (const [name, obtain] of [
-      ["the SDK's download", () => download(downloaded)],
-      ['Maven', () => fromMaven(script, onProgress)],
-    ] as const) {
-      try {
-        return await obtain();
-      } catch (error) {
-        tried.push(`${name}: ${firstLine(error)}`);
-      }
+    try {
+      return await download(folder, downloaded);
+    } catch (error) {
+      tried.push(`the SDK's download: ${firstLine(error)}`);
+    }
+    try {
+      return await fromMaven(folder, home, onProgress);
+    } catch (error) {
+      tried.push(`Maven: ${firstLine(error)}`);
     }
     throw new Error(`no time-skipping test server could be had (${tried.join('; ')}): install Java and Maven`);
-  });
+  };
+  return find() ?? obtain({ name: 'test-server', find, onWait, work });
 }
 
-async function download(to: string): Promise<string> {
+async function download(folder: string, to: string): Promise<string> {
   const { TestWorkflowEnvironment } = await import('@temporalio/testing');
-  const folder = mkdtempSync(join(cacheFolder(), 'obtaining-'));
-  try {
-    const started = TestWorkflowEnvironment.createTimeSkipping({
+  const file = await sdkDownload(folder, () =>
+    TestWorkflowEnvironment.createTimeSkipping({
       server: { executable: { type: 'cached-download', downloadDir: folder } },
-    });
-    const environment = await withLimit(started, 60_000, 'not downloaded within a minute');
-    await environment.teardown();
-    const [file] = readdirSync(folder);
-    if (file === undefined) throw new Error('the download left no file');
-    renameSync(join(folder, file), to);
-    return to;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+    }),
+  );
+  renameSync(file, to);
+  return to;
 }
 
 const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -68,30 +62,28 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 `;
 
-async function fromMaven(script: string, onProgress: (line: string) => void): Promise<string> {
+// A small heap and the fast compiler only: the server lives for one test run.
+const start = `#!/bin/sh
+exec java -Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto \\
+  -cp "$(dirname "$0")/lib/*" io.temporal.testserver.TestServer "$@"
+`;
+
+async function fromMaven(folder: string, home: string, onProgress: (line: string) => void): Promise<string> {
   const maven = findOnPath('mvn');
-  const java = findOnPath('java');
-  if (maven === undefined || java === undefined) throw new Error('there is no mvn or no java program on the PATH');
+  const missing = ['java', 'mvn'].find((name) => findOnPath(name) === undefined);
+  if (maven === undefined || missing !== undefined) throw new Error(`there is no ${missing ?? 'mvn'} on the PATH`);
   onProgress('fetching the time-skipping test server with Maven, once: about half a minute');
-  const folder = mkdtempSync(join(cacheFolder(), 'obtaining-'));
+  writeFileSync(join(folder, 'pom.xml'), pom);
+  const goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
+  const options = ['-q', '-B', '-f', join(folder, 'pom.xml'), `-DoutputDirectory=${join(folder, 'lib')}`];
   try {
-    writeFileSync(join(folder, 'pom.xml'), pom);
-    const goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
-    await run(maven, ['-q', '-B', '-f', join(folder, 'pom.xml'), goal, `-DoutputDirectory=${join(folder, 'lib')}`], {
-      timeout: 10 * 60_000,
-    });
-    const home = join(cacheFolder(), `test-server-${VERSION}`);
-    // A small heap and the fast compiler only: the server lives for one test run.
-    const flags = '-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto';
-    const main = `io.temporal.testserver.TestServer`;
-    writeFileSync(join(folder, 'start'), `#!/bin/sh\nexec java ${flags} -cp "${join(home, 'lib')}/*" ${main} "$@"\n`, {
-      mode: 0o755,
-    });
-    rmSync(home, { recursive: true, force: true });
-    mkdirSync(cacheFolder(), { recursive: true });
-    renameSync(folder, home);
-    return script;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+    await run(maven, [...options, goal], { timeout: 10 * 60_000 });
+  } catch (error) {
+    const [line] = /^\[ERROR\] .*/m.exec((error as { stdout?: string }).stdout ?? '') ?? [firstLine(error)];
+    throw new Error(line.replace('[ERROR] ', ''), { cause: error });
   }
+  writeFileSync(join(folder, 'start'), start, { mode: 0o755 });
+  rmSync(home, { recursive: true, force: true });
+  renameSync(folder, home);
+  return join(home, 'start');
 }

@@ -1,4 +1,4 @@
-import { startServers, untilSignal } from '../../src/dev/servers.js';
+import { startServers, untilSignal, type ServerOptions } from '../../src/dev/servers.js';
 import { searchAttributeTypes } from '../../src/kit/workflow/index.js';
 
 /** Starts the servers in the folder that is named, prints where they are, and stops them on a signal. */
@@ -7,6 +7,7 @@ const [, , state = '', fresh] = process.argv;
 const servers = await startServers({
   state,
   fresh: fresh === 'fresh',
+  ports: JSON.parse(process.env.PORTS ?? '{}') as ServerOptions['ports'],
   databases: ['orders'],
   searchAttributes: searchAttributeTypes,
   onProgress: (line) => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
@@ -21,6 +23,7 @@ describe('the embedded servers', function () {
 
   before(() => {
     root = mkdtempSync(join(tmpdir(), 'backstitch-servers-'));
+    chmodSync(root, 0o755); // As a working folder is: PostgreSQL's own user gets through.
   });
   after(async () => {
     for (const program of programs) program.kill('SIGTERM');
@@ -28,19 +31,23 @@ describe('the embedded servers', function () {
     rmSync(root, { recursive: true, force: true });
   });
 
-  const start = async (...args: string[]): Promise<{ program: Program; ready: Ready }> => {
+  const launch = (args: string[], env: NodeJS.ProcessEnv = {}): Program => {
     // Without the environment of whoever runs the tests: nothing but what is started here.
     const none = { TEMPORAL_ADDRESS: undefined, DATABASE_URL: undefined, DATABASE_URL_ORDERS: undefined };
-    const program = new Program('test/dev/servers-program.ts', [root, ...args], none);
+    const program = new Program('test/dev/servers-program.ts', [root, ...args], { ...none, ...env });
     programs.push(program);
+    return program;
+  };
+  const start = async (args: string[] = [], env?: NodeJS.ProcessEnv): Promise<{ program: Program; ready: Ready }> => {
+    const program = launch(args, env);
     const [, json = ''] = await program.printed(/READY (.*)/);
     return { program, ready: JSON.parse(json) as Ready };
   };
   const children = (state: string): (ProcessIdentity & { name: string })[] =>
     JSON.parse(readFileSync(join(state, 'children.json'), 'utf8')) as (ProcessIdentity & { name: string })[];
 
-  it('serve, two programs side by side, each with ports and data of its own', async () => {
-    const [one, two] = [await start(), await start()];
+  it('serve, two programs started at the same moment, each with ports and data of its own', async () => {
+    const [one, two] = await Promise.all([start(), start()]);
     assert.equal(new Set([one, two].flatMap(({ ready }) => [ready.address, ready.ui, ready.url, ready.state])).size, 8);
     for (const { ready } of [one, two]) {
       assert.equal((await query(ready.url, 'show max_prepared_transactions'))[0]?.max_prepared_transactions, '100');
@@ -81,12 +88,77 @@ describe('the embedded servers', function () {
     assert.match(second.program.stdout, /ending PostgreSQL \(process \d+\), left behind/);
     assert.deepEqual(orphans.filter(isAlive), []);
     assert.deepEqual(await query(second.ready.url, 'select * from committed'), [{ n: 1 }]);
-    second.program.kill('SIGTERM');
-    await second.program.ended;
+
+    // And when all are killed at once, as by a machine that has no memory left.
+    second.program.kill('SIGKILL');
+    for (const { pid } of children(second.ready.state)) process.kill(pid, 'SIGKILL');
+    const third = await start();
+    assert.deepEqual(await query(third.ready.url, 'select * from committed'), [{ n: 1 }]);
+
+    // And when the program ends by itself without having stopped them, as at a second Ctrl-C.
+    const left = children(third.ready.state);
+    third.program.kill('SIGINT');
+    third.program.kill('SIGTERM');
+    await third.program.ended;
+    const fourth = await start();
+    assert.deepEqual(left.filter(isAlive), []);
+    assert.deepEqual(await query(fourth.ready.url, 'select * from committed'), [{ n: 1 }]);
+    fourth.program.kill('SIGTERM');
+    await fourth.program.ended;
+  });
+
+  it('that the environment names are used: nothing is started, what is missing there is created', async () => {
+    const first = await start(['fresh']);
+    const other = new URL(first.ready.url);
+    other.pathname = '/postgres';
+    await query(other.href, 'drop database orders');
+    const { program, ready } = await start([], { TEMPORAL_ADDRESS: first.ready.address, DATABASE_URL: other.href });
+    assert.deepEqual([ready.address, ready.url], [first.ready.address, first.ready.url]);
+    assert.deepEqual(children(ready.state), []);
+    assert.deepEqual(await query(ready.url, 'select 1 as n'), [{ n: 1 }]);
+    program.kill('SIGTERM');
+    await program.ended;
+
+    // A role that may not create: said in one line.
+    await query(other.href, "create role visitor login password 'visitor'");
+    await query(other.href, 'drop database orders');
+    Object.assign(other, { username: 'visitor', password: 'visitor' });
+    const refused = launch([], { TEMPORAL_ADDRESS: first.ready.address, DATABASE_URL: other.href });
+    await refused.ended;
+    assert.match(
+      refused.stderr,
+      /the database 'orders' is missing at 127\.0\.0\.1:\d+ and cannot be created \(permission denied[^\n]*\): create it, or let the role 'visitor' create databases/,
+    );
+    first.program.kill('SIGTERM');
+    await first.program.ended;
+  });
+
+  it('that cannot be reached, and ports that are taken, are named in one line', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const port = (taken.address() as AddressInfo).port;
+    try {
+      const cases: [env: NodeJS.ProcessEnv, message: string][] = [
+        [{ PORTS: `{"postgres":${port}}` }, `port ${port} for PostgreSQL is taken: choose another`],
+        [{ PORTS: `{"temporal":${port}}` }, `port ${port} for the Temporal server is taken: choose another`],
+        [{ PORTS: `{"ui":${port}}` }, `port ${port} for the Web UI is taken: choose another`],
+        [{ DATABASE_URL: 'postgres://a:b@127.0.0.1:1/x' }, 'no PostgreSQL server can be used at 127.0.0.1:1 (connect'],
+        [{ TEMPORAL_ADDRESS: '127.0.0.1:1' }, 'no Temporal server answers at 127.0.0.1:1'],
+      ];
+      await Promise.all(
+        cases.map(async ([env, message]) => {
+          const program = launch([], env);
+          await program.ended;
+          assert.ok(program.stderr.includes(message), `${message} is not in:\n${program.stderr}`);
+        }),
+      );
+    } finally {
+      taken.close();
+    }
   });
 
   it('that die are reported, with the last lines that they printed', async () => {
-    const { program, ready } = await start('fresh');
+    const { program, ready } = await start(['fresh']);
     const server = children(ready.state).find(({ name }) => name === 'PostgreSQL');
     assert.ok(server);
     process.kill(server.pid, 'SIGQUIT');

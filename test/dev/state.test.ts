@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
@@ -85,5 +85,35 @@ describe('the state folder', () => {
     assert.equal(isAlive(otherIdentity), true);
     other.kill('SIGKILL');
     next.close(false);
+  });
+
+  it('ends what a program left behind that was killed in a folder beside it', async () => {
+    const left = spawn('sleep', ['600'], { detached: true, stdio: 'ignore' });
+    await once(left, 'spawn');
+    const identity = identify(left.pid ?? 0);
+    assert.ok(identity);
+    const [main, side] = [await open(), await open()];
+    side.record('a server', identity.pid, 'SIGTERM');
+    main.close(false);
+    writeFileSync(side.file('lock.json'), JSON.stringify({ pid: 2 ** 22 + 1, started: '1' }));
+    const next = await open();
+    assert.equal(next.path, main.path);
+    assert.equal(isAlive(identity), false);
+    assert.ok(!existsSync(side.file('lock.json')));
+    next.close(false);
+  });
+
+  it('of one run goes with it, or with the next run if it was killed; and so does what lies outside', async () => {
+    const first = await StateFolder.temporary(() => undefined);
+    mkdirSync(first.outside());
+    first.close(true);
+    assert.ok(!existsSync(first.path));
+    const killed = await StateFolder.temporary(() => undefined);
+    const outside = killed.outside();
+    mkdirSync(outside);
+    writeFileSync(killed.file('lock.json'), JSON.stringify({ pid: 2 ** 22 + 1, started: '1' }));
+    const next = await StateFolder.temporary(() => undefined);
+    assert.deepEqual([existsSync(killed.path), existsSync(outside)], [false, false]);
+    next.close(true);
   });
 });

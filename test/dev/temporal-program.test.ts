@@ -1,23 +1,40 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Program } from '../support/program.js';
 
-/** Runs the search for a server with nothing but a scripted `go` on the PATH, and an empty cache. */
-async function obtain(go: string | undefined, programs = 1) {
+/** A folder with nothing but a scripted `go` in it for a PATH, and a cache that is empty, or holds one program. */
+function scene(go: string | undefined, cachedProgram?: string) {
   const folder = mkdtempSync(join(tmpdir(), 'backstitch-obtain-'));
-  if (go !== undefined) {
-    writeFileSync(join(folder, 'go'), `#!/bin/sh\n${go}\n`);
-    chmodSync(join(folder, 'go'), 0o755);
-  }
   const cache = join(folder, 'cache');
-  const env = { PATH: `${folder}:/bin:/usr/bin`, BACKSTITCH_CACHE: cache };
-  const started = Array.from({ length: programs }, () => new Program('test/dev/obtain-program.ts', [], env));
+  mkdirSync(cache);
+  const script = (path: string, text: string) => {
+    writeFileSync(path, `#!/bin/sh\nPATH=/bin:/usr/bin\n${text}\n`, { mode: 0o755 });
+  };
+  if (go !== undefined) script(join(folder, 'go'), go);
+  if (cachedProgram !== undefined) script(join(cache, 'temporal-1.5.1'), cachedProgram);
+  const env = { PATH: folder, BACKSTITCH_CACHE: cache };
+  return {
+    start: () => new Program('test/dev/obtain-program.ts', [], env),
+    left: () => readdirSync(cache),
+    remove: () => {
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Runs the search for a server there, to its end. */
+async function obtain(
+  go: string | undefined,
+  { programs = 1, cachedProgram }: { programs?: number; cachedProgram?: string } = {},
+) {
+  const { start, left, remove } = scene(go, cachedProgram);
+  const started = Array.from({ length: programs }, start);
   await Promise.all(started.map((program) => program.ended));
-  const left = existsSync(cache) ? readdirSync(cache) : [];
-  rmSync(folder, { recursive: true, force: true });
-  return { output: started.map(({ stdout }) => stdout), left };
+  const result = { output: started.map(({ stdout }) => stdout), left: left() };
+  remove();
+  return result;
 }
 
 // Stands for a slow build: it says what Go says, and leaves a program that answers --version.
@@ -41,10 +58,31 @@ describe('the Temporal server program', function () {
   });
 
   it('is built once when two programs need it: the second waits for the first', async () => {
-    const { output } = await obtain(slowGo, 2);
+    const { output } = await obtain(slowGo, { programs: 2 });
     assert.equal(output.filter((text) => text.includes('about five minutes')).length, 1, output.join('\n'));
-    assert.equal(output.filter((text) => text.includes('another program builds the Temporal server')).length, 1);
+    assert.equal(
+      output.filter((text) => text.includes('another program downloads or builds the Temporal server')).length,
+      1,
+    );
     assert.ok(output.every((text) => text.includes('FOUND')));
+  });
+
+  it('that was obtained before is used at once, and built again if it does not run', async () => {
+    const kept = await obtain(undefined, { cachedProgram: 'echo temporal version 1.5.1' });
+    assert.match(kept.output[0] ?? '', /^FOUND .*temporal-1\.5\.1/);
+    const rebuilt = await obtain(slowGo, { cachedProgram: 'exit 126' });
+    assert.match(rebuilt.output[0] ?? '', /about five minutes[\s\S]*FOUND/);
+  });
+
+  it('is not built on when the program is told to stop: the build ends, and leaves nothing', async () => {
+    const { start, left, remove } = scene('echo "go: downloading example.com/one v1.0.0" >&2\nexec sleep 600');
+    const program = start();
+    await program.printed(/1 modules downloaded/);
+    program.kill('SIGTERM');
+    await program.ended;
+    assert.match(program.stdout, /a build with Go: stopped by SIGTERM/);
+    assert.deepEqual(left(), []);
+    remove();
   });
 
   it('that cannot be had is told in one line: what was tried, why it failed, what to do', async () => {
