@@ -79,8 +79,10 @@ async function fromMaven(folder: string, home: string, onProgress: (line: string
   try {
     await run(maven, [...options, goal], { timeout: 10 * 60_000 });
   } catch (error) {
-    const [line] = /^\[ERROR\] .*/m.exec((error as { stdout?: string }).stdout ?? '') ?? [firstLine(error)];
-    throw new Error(line.replace('[ERROR] ', ''), { cause: error });
+    // Maven tells its errors on the standard output; what the Java machine itself refuses comes on the other.
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
+    const [, said = firstLine(error)] = /\[ERROR\] (.+)/.exec(stdout) ?? /(.+)/.exec(stderr) ?? [];
+    throw new Error(said.slice(0, 300), { cause: error });
   }
   writeFileSync(join(folder, 'start'), start, { mode: 0o755 });
   rmSync(home, { recursive: true, force: true });

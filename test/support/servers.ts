@@ -33,7 +33,13 @@ export async function postgresUrl(): Promise<string> {
 
 /** The address of a Temporal development server whose namespace `default` has the kit's search attributes. */
 export async function temporalAddress(): Promise<string> {
-  temporal ??= startServers({ ephemeral: true, databases: [], searchAttributes: searchAttributeTypes, onProgress, onDeath });
+  temporal ??= startServers({
+    ephemeral: true,
+    databases: [],
+    searchAttributes: searchAttributeTypes,
+    onProgress,
+    onDeath,
+  });
   return (await temporal).temporal.address;
 }
 
@@ -71,7 +77,9 @@ export async function testDatabase(name = 'test'): Promise<TestDatabase> {
           if (attempt === 100) {
             const [{ name: who, query } = { name: '?', query: '?' }] = rows;
             await client.query(`drop database ${database} with (force)`);
-            throw new Error(`${rows.length} connections to ${database} were left open, one by '${who}', last: ${query}`);
+            throw new Error(
+              `${rows.length} connections to ${database} were left open, one by '${who}', last: ${query}`,
+            );
           }
           await client.query('select pg_sleep(0.05)');
         }
