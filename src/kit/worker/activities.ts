@@ -1,9 +1,9 @@
-import { activityInfo, Context } from '@temporalio/activity';
+import { activityInfo, Context, type Info as ActivityInfo } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { InputMismatch } from '../database/index.js';
 import { Rejection, Suspended } from '../database/rejection.js';
 import type { Branch, Operation } from '../workflow/branch.js';
-import type { DecidedDetail } from '../workflow/failure.js';
+import { OVERDUE, type DecidedDetail } from '../workflow/failure.js';
 
 /** A participant's implementation: operations by name, each a record of functions by op, such as an `Undoable`. */
 export type ParticipantImplementation = Readonly<Record<string, object>>;
@@ -48,6 +48,7 @@ async function perform(
   args: unknown[],
 ): Promise<unknown> {
   const info = activityInfo();
+  refuseOverdue(name, info);
   const operation: Operation = {
     ...branch,
     function: name,
@@ -65,6 +66,19 @@ async function perform(
   } finally {
     stop();
   }
+}
+
+/**
+ * Begins no attempt of a local activity after its time. The SDK's core forgets a schedule-to-close timeout that passes
+ * while it waits to retry locally: every later attempt would run as if there were none.
+ */
+function refuseOverdue(name: string, info: ActivityInfo): void {
+  const { isLocal, scheduledTimestampMs, scheduleToCloseTimeoutMs } = info;
+  if (!isLocal || !scheduleToCloseTimeoutMs || Date.now() < scheduledTimestampMs + scheduleToCloseTimeoutMs) return;
+  throw ApplicationFailure.nonRetryable(
+    `${name} was not tried again: its ${scheduleToCloseTimeoutMs} ms are over`,
+    OVERDUE,
+  );
 }
 
 /** Heartbeats three times within the timeout; short calls never reach the first. */

@@ -4,9 +4,11 @@ import {
   CancelledFailure,
   TemporalFailure,
   TimeoutFailure,
+  TimeoutType,
 } from '@temporalio/common';
+import { msToNumber } from '@temporalio/common/lib/time.js';
 import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
-import type { DecidedDetail } from './failure.js';
+import { OVERDUE, type DecidedDetail } from './failure.js';
 import { retryProfiles, type RetryProfile } from './retry.js';
 import type { Lane } from './saga/definition.js';
 import type { Call, Judgement } from './saga/driver.js';
@@ -29,8 +31,11 @@ export function callActivity(call: Call, lane: Lane, limitMs?: number): Promise<
     ? retryProfiles[profile === 'action' ? 'local' : 'localForward']
     : retryProfiles[profile];
   const retries = profile === 'action' ? options.retries : undefined;
+  const attemptMs = options.timeout === undefined ? figures.startToCloseMs : msToNumber(options.timeout);
+  // Of two timeouts that end at once Temporal may report the one after which it retries.
+  const limited = limitMs !== undefined && limitMs <= attemptMs;
   const shared = {
-    startToCloseTimeout: options.timeout ?? figures.startToCloseMs,
+    startToCloseTimeout: limited ? undefined : attemptMs,
     scheduleToCloseTimeout: limitMs,
     cancellationType: WAIT,
     retry: retries === undefined ? figures.retry : { ...figures.retry, maximumAttempts: retries + 1 },
@@ -48,6 +53,13 @@ export function callActivity(call: Call, lane: Lane, limitMs?: number): Promise<
   return activity(branch, ...call.args);
 }
 
+/** Whether a call failed because the time for all its attempts is over. */
+export function isOverdue(error: unknown): boolean {
+  const cause = error instanceof TemporalFailure ? causeOf(error) : undefined;
+  if (cause instanceof TimeoutFailure) return cause.timeoutType === TimeoutType.SCHEDULE_TO_CLOSE;
+  return cause instanceof ApplicationFailure && cause.type === OVERDUE;
+}
+
 /**
  * Says what is known of a call that failed.
  *
@@ -60,7 +72,7 @@ export function callActivity(call: Call, lane: Lane, limitMs?: number): Promise<
  */
 export function judge(error: unknown): Judgement {
   if (!(error instanceof TemporalFailure)) throw error;
-  const cause = error instanceof ActivityFailure ? error.cause : error;
+  const cause = causeOf(error);
   if (cause instanceof ApplicationFailure) {
     const decided = cause.details?.[0] as Partial<DecidedDetail> | undefined;
     const knowledge = decided?.backstitch === undefined ? 'unknown' : 'rejected';
@@ -72,5 +84,10 @@ export function judge(error: unknown): Judgement {
   if (cause instanceof CancelledFailure) {
     return { knowledge: 'unknown', type: 'Cancelled', message: 'cancelled while it may have been running' };
   }
-  return { knowledge: 'unknown', type: cause?.name ?? 'Error', message: cause?.message ?? error.message };
+  return { knowledge: 'unknown', type: cause.name, message: cause.message };
+}
+
+/** A local activity may fail without the envelope that an ordinary one's failure comes in. */
+function causeOf(error: TemporalFailure): Error {
+  return (error instanceof ActivityFailure ? error.cause : undefined) ?? error;
 }

@@ -10,6 +10,9 @@ export interface DecidedDetail {
   readonly backstitch: 'rejected' | 'suspended';
 }
 
+/** The type of the failure of a local activity that was not tried again, as the time for all its attempts is over. */
+export const OVERDUE = 'Overdue';
+
 /** A failure as plain data: for views, reports and the history. */
 export interface FailureNote {
   /** A stable name to branch on, such as `InsufficientFunds`, `Timeout` or `Cancelled`. */

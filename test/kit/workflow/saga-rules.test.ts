@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { OperationRef, Undoable } from '../../../src/kit/workflow/participant.js';
 import { SagaRun, type SagaOutcome } from '../../../src/kit/workflow/saga/run.js';
 import { bodyOf, plans, type Plan } from './support/plan.js';
-import { World } from './support/world.js';
+import { World, type Attempt, type Script } from './support/world.js';
 
 interface Ended {
   readonly world: World;
@@ -128,4 +129,27 @@ describe('any saga, whatever its steps meet', function () {
       assert.ok(run.report);
       if (stopAt === undefined) assert.notEqual(run.report.cause.type, 'Cancelled');
     }));
+});
+
+describe('a saga whose driver meets a defect', () => {
+  it('ends there and then with that error: nothing is decided, nothing more is begun, whatever the body does', async () => {
+    const ok: Attempt = { meets: 'ok', takes: 1, later: 1 };
+    const script: Script = { action: [ok], compensation: [ok], cancelled: 'finishes' };
+    const world = new World(new Map([['a', script]]));
+    const run = new SagaRun<void, void>(world, {});
+    const operation: OperationRef<Undoable<string, string>> = { name: 'participant.operation' };
+    const ended = run.execute(async (tx) => {
+      await tx.run('a', operation, '');
+      await tx.run('no-script', operation, '').catch(() => undefined);
+      await tx.run('b', operation, '');
+    }, undefined);
+    const refused = assert.rejects(ended, /no script for no-script/);
+    await world.settle();
+    await refused;
+    assert.deepEqual(
+      world.asked.map(({ step }) => step),
+      ['a', 'no-script'],
+    );
+    assert.deepEqual(world.states, []);
+  });
 });

@@ -14,7 +14,7 @@ import {
 } from '@temporalio/workflow';
 import { TX_SCHEME, TX_STATE } from '../attributes.js';
 import type { TransactionState } from '../branch.js';
-import { callActivity, judge } from '../calls.js';
+import { callActivity, isOverdue, judge } from '../calls.js';
 import { transactionFailure, type TransactionReport, type TransactionStopped } from '../failure.js';
 import { COMPENSATION_WINDOW_MS, retryProfiles } from '../retry.js';
 import { DECISION_UPDATE, describeView, TRANSACTION_QUERY, type Decision, type TransactionView } from '../view.js';
@@ -117,6 +117,7 @@ class WorkflowDriver implements SagaDriver {
   #timer: CancellationScope | undefined;
   #undoUntil: number | undefined;
   #view: (() => TransactionView) | undefined;
+  #stop: (type: TransactionStopped['type']) => void = () => undefined;
 
   constructor(options: SagaOptions) {
     this.#options = options;
@@ -127,6 +128,7 @@ class WorkflowDriver implements SagaDriver {
   /** Tells `stop` of the deadline and of a cancellation, before what is running hears of it. */
   observe(view: () => TransactionView, stop: (type: TransactionStopped['type']) => void): void {
     this.#view = view;
+    this.#stop = stop;
     this.#running.cancelRequested.catch(() => {
       stop('Cancelled');
     });
@@ -154,8 +156,22 @@ class WorkflowDriver implements SagaDriver {
   }
 
   call(call: Call): Promise<unknown> {
-    const send = () => callActivity(call, this.#options.lane ?? 'durable', this.#limitOf(call));
-    return call.profile === 'pivot' || call.profile === 'forward' ? CancellationScope.nonCancellable(send) : send();
+    const send = (limitMs?: number) => callActivity(call, this.#options.lane ?? 'durable', limitMs);
+    switch (call.profile) {
+      case 'pivot':
+      case 'forward':
+        return CancellationScope.nonCancellable(() => send());
+      case 'compensation':
+        return send(this.#undoLimit());
+      case 'action': {
+        // A local activity hears nothing of a timer while it runs: it ends with the deadline by itself.
+        if (this.lane !== 'lean' || this.deadlineAt === undefined) return send();
+        return send(Math.max(this.deadlineAt - this.now(), 1)).catch((error: unknown) => {
+          if (isOverdue(error)) this.#stop('DeadlineExceeded');
+          throw error;
+        });
+      }
+    }
   }
 
   judge = judge;
@@ -187,15 +203,6 @@ class WorkflowDriver implements SagaDriver {
     const known = workflowInfo().typedSearchAttributes;
     const scheme = known.get(TX_SCHEME) === undefined ? [{ key: TX_SCHEME, value: 'saga' }] : [];
     upsertSearchAttributes([...scheme, { key: TX_STATE, value: state }]);
-  }
-
-  /** Milliseconds in which a call, its retries included, has to be done. */
-  #limitOf({ profile }: Call): number | undefined {
-    // A local activity hears nothing of a timer while it runs.
-    if (profile === 'action' && this.lane === 'lean' && this.deadlineAt !== undefined) {
-      return Math.max(this.deadlineAt - this.now(), 1);
-    }
-    return profile === 'compensation' ? this.#undoLimit() : undefined;
   }
 
   /** What is left of the compensation window, which opens with the first undo. */

@@ -1,0 +1,251 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WithStartWorkflowOperation, type WorkflowHandle } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
+import {
+  DECISION_UPDATE,
+  initialAttributes,
+  TRANSACTION_QUERY,
+  TX_STATE,
+  type Decision,
+  type TransactionView,
+} from '../../../src/kit/workflow/index.js';
+import { fail, gate, refuse, succeed } from './support/letters.js';
+import { SagaWorld } from './support/saga-world.js';
+
+describe('a saga as others see it', () => {
+  let world: SagaWorld;
+  before(async () => {
+    world = await SagaWorld.open();
+  });
+  after(() => world.close());
+
+  const look = (handle: WorkflowHandle) => handle.query<TransactionView>(TRANSACTION_QUERY);
+  const states = (view: TransactionView) =>
+    view.branches.map(({ branch, state, second }) => [branch, state, ...(second ? [second.op, second.state] : [])]);
+
+  /** The transitions of the search attributes, from the history. */
+  async function upserts(gid: string): Promise<unknown[]> {
+    const events = await world.events(gid);
+    return events.flatMap(({ upsertWorkflowSearchAttributesEventAttributes: upsert }) => {
+      const fields = upsert?.searchAttributes?.indexedFields;
+      if (!fields) return [];
+      return [Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, decode(value)]))];
+    });
+  }
+  const decode = (payload: Parameters<typeof defaultPayloadConverter.fromPayload>[0]) =>
+    defaultPayloadConverter.fromPayload(payload);
+
+  it('answers at every moment what is known of each branch', async () => {
+    const [atB, atC, undoingB] = [gate(), gate(refuse), gate()];
+    const script = { b: atB.behaviour, c: atC.behaviour, 'undo b': undoingB.behaviour };
+    const handle = await world.start('steps', script, { deadline: '1 hour' });
+    await atB.reached;
+    const first = await look(handle);
+    assert.equal(first.state, 'running');
+    assert.deepEqual(states(first), [
+      ['a', 'succeeded'],
+      ['b', 'running'],
+    ]);
+    assert.equal(first.gid, handle.workflowId);
+    assert.equal(first.scheme, 'saga');
+    assert.equal(first.lane, 'durable');
+    assert.equal(first.deadlineAt, first.startedAt + 3_600_000);
+    const [a] = first.branches;
+    assert.ok(a?.endedAt !== undefined && a.endedAt >= a.startedAt);
+    assert.deepEqual(
+      { seq: a.seq, operation: a.operation, summary: a.summary },
+      { seq: 1, operation: 'letters.a', summary: 'do a' },
+    );
+
+    atB.open();
+    await atC.reached;
+    assert.deepEqual(states(await look(handle)), [
+      ['a', 'succeeded'],
+      ['b', 'succeeded'],
+      ['c', 'running'],
+    ]);
+
+    atC.open();
+    await undoingB.reached;
+    const undoing = await look(handle);
+    assert.equal(undoing.state, 'compensating');
+    assert.deepEqual(states(undoing), [
+      ['a', 'succeeded'],
+      ['b', 'succeeded', 'compensation', 'running'],
+      ['c', 'rejected'],
+    ]);
+    assert.deepEqual(undoing.branches[2]?.failure, { type: 'Refused', message: 'c is refused' });
+    assert.equal(undoing.report?.state, 'compensating');
+    assert.deepEqual(
+      undoing.report.notUndone.map(({ step }) => step),
+      ['a', 'b'],
+    );
+
+    undoingB.open();
+    const { report } = await world.end(handle);
+    const last = await look(handle);
+    assert.equal(last.state, 'compensated');
+    assert.deepEqual(states(last), [
+      ['a', 'succeeded', 'compensation', 'done'],
+      ['b', 'succeeded', 'compensation', 'done'],
+      ['c', 'rejected'],
+    ]);
+    assert.deepEqual(last.report, report);
+  });
+
+  it('shows an undo that failed, with its failure', async () => {
+    const { gid } = await world.run('steps', { c: refuse, 'undo b': refuse });
+    const view = await look(world.environment.client.workflow.getHandle(gid));
+    assert.equal(view.state, 'failed');
+    assert.deepEqual(view.branches[1]?.second, {
+      op: 'compensation',
+      state: 'failed',
+      failure: { type: 'Refused', message: 'b is refused' },
+    });
+  });
+
+  it('shows its branches as a table in the current details', async () => {
+    const { gid } = await world.run('steps', { c: refuse });
+    const handle = world.environment.client.workflow.getHandle(gid);
+    const { currentDetails } = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
+    assert.deepEqual(currentDetails.split('\n'), [
+      `**compensated** · saga, durable · ${gid}`,
+      '',
+      'Cause: `c` **Refused**: c is refused',
+      '',
+      '| # | branch | operation | state | then | note |',
+      '| --- | --- | --- | --- | --- | --- |',
+      '| 1 | a | letters.a | succeeded | compensation done | do a |',
+      '| 2 | b | letters.b | succeeded | compensation done | b |',
+      '| 3 | c | letters.c | rejected |  | Refused: c is refused |',
+    ]);
+  });
+
+  it('writes a summary beside each activity and the deadline in the history', async () => {
+    const { gid } = await world.run('steps', { b: refuse }, { deadline: '1 hour' });
+    const summaries = (await world.events(gid)).flatMap(({ userMetadata }) =>
+      userMetadata?.summary ? [decode(userMetadata.summary)] : [],
+    );
+    assert.deepEqual(summaries.toSorted(), ['b', 'deadline', 'do a', 'undo: do a']);
+  });
+
+  it('writes its state to the search attributes when it changes, and only then', async () => {
+    const committed = await world.run('whole', { f: [fail, fail, succeed] });
+    assert.deepEqual(await upserts(committed.gid), [{ TxScheme: 'saga', TxState: 'committed' }]);
+    const undone = await world.run('steps', { c: refuse });
+    assert.deepEqual(await upserts(undone.gid), [
+      { TxScheme: 'saga', TxState: 'compensating' },
+      { TxState: 'compensated' },
+    ]);
+    const nothing = await world.run('steps', { a: refuse });
+    assert.deepEqual(await upserts(nothing.gid), [{ TxScheme: 'saga', TxState: 'compensated' }]);
+    const failed = await world.run('whole', { f: refuse });
+    assert.deepEqual(await upserts(failed.gid), [{ TxScheme: 'saga', TxState: 'failed' }]);
+  });
+
+  it('leaves the scheme alone when its caller has set it', async () => {
+    const { client } = world.environment;
+    const workflowId = `steps-${randomUUID()}`;
+    await client.workflow.execute('steps', {
+      taskQueue: world.taskQueue,
+      workflowId,
+      typedSearchAttributes: initialAttributes('saga'),
+    });
+    assert.deepEqual(await upserts(workflowId), [{ TxState: 'committed' }]);
+    const { typedSearchAttributes } = await client.workflow.getHandle(workflowId).describe();
+    assert.equal(typedSearchAttributes.get(TX_STATE), 'committed');
+  });
+
+  describe('who ask for its decision', () => {
+    const decide = (handle: WorkflowHandle) => handle.executeUpdate<Decision, []>(DECISION_UPDATE);
+
+    it('get it when it is undone, before the undo is done', async () => {
+      const held = gate();
+      const handle = await world.start('steps', { c: refuse, 'undo b': held.behaviour });
+      const decision = await decide(handle);
+      assert.equal(decision.state, 'compensating');
+      assert.equal(decision.report?.cause.step, 'c');
+      held.open();
+      assert.equal((await world.end(handle)).report?.state, 'compensated');
+    });
+
+    it('get it when it is committed, in both lanes', async () => {
+      for (const lane of ['durable', 'lean'] as const) {
+        const held = gate();
+        const handle = await world.start('steps', { c: held.behaviour }, { lane });
+        const decision = decide(handle);
+        await held.reached;
+        held.open();
+        assert.deepEqual(await decision, { state: 'committed' });
+        assert.equal((await world.end(handle)).failure, undefined);
+      }
+    });
+
+    it('get it though the transaction is cancelled while they wait', async () => {
+      const held = gate();
+      const handle = await world.start('steps', { b: held.behaviour });
+      await held.reached;
+      const decision = decide(handle);
+      await handle.cancel();
+      await sleep(50);
+      held.open();
+      const { state, report } = await decision;
+      assert.equal(state, 'compensating');
+      assert.equal(report?.cause.type, 'Cancelled');
+      await world.end(handle);
+    });
+
+    it('may ask as they start it', async () => {
+      const workflowId = `steps-${randomUUID()}`;
+      world.letters.scripts.set(workflowId, { c: refuse });
+      const startWorkflowOperation = new WithStartWorkflowOperation('steps', {
+        taskQueue: world.taskQueue,
+        workflowId,
+        workflowIdConflictPolicy: 'FAIL',
+      });
+      const { state } = await world.environment.client.workflow.executeUpdateWithStart<
+        () => Promise<unknown>,
+        Decision,
+        []
+      >(DECISION_UPDATE, { startWorkflowOperation });
+      assert.equal(state, 'compensating');
+    });
+  });
+
+  describe('in its history', () => {
+    it('has no activities but the undo, in the lean lane', async () => {
+      const done = await world.run('whole', {}, { lane: 'lean' });
+      assert.deepEqual(await world.scheduled(done.gid), []);
+      const undone = await world.run('whole', { turn: refuse }, { lane: 'lean' });
+      assert.deepEqual(await world.scheduled(undone.gid), [
+        'letters.c.compensation',
+        'letters.b.compensation',
+        'letters.a.compensation',
+      ]);
+    });
+
+    it('has a long step as an activity, in the lean lane', async () => {
+      const { gid } = await world.run('longStep');
+      assert.deepEqual(await world.scheduled(gid), ['letters.b.action']);
+    });
+  });
+
+  it('waits for a mended worker when a participant is missing: the task fails, not the transaction', async () => {
+    const taskQueue = 'mended';
+    const stop = await world.startWorker(taskQueue);
+    // A task that was given to the worker as it stopped is lost, and soon given to the next.
+    const handle = await world.start('unregistered', {}, {}, { taskQueue, workflowTaskTimeout: '1 second' });
+    const failed = async () =>
+      (await world.events(handle.workflowId)).find((event) => event.workflowTaskFailedEventAttributes);
+    while (!(await failed())) await sleep(20);
+    const failure = (await failed())?.workflowTaskFailedEventAttributes?.failure;
+    assert.match(failure?.message ?? '', /later\.a\.action.*not registered/);
+    assert.deepEqual(await upserts(handle.workflowId), []);
+    await stop();
+    await world.startWorker(taskQueue, { 'later.a.action': () => 'did x at last' });
+    const { result } = await world.end(handle);
+    assert.deepEqual(result, ['did a', 'did x at last']);
+  });
+});

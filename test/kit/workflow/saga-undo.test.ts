@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { fail, gate, refuse, succeed } from './support/letters.js';
+import { SagaWorld } from './support/saga-world.js';
+
+const MINUTE = 60_000;
+
+describe('the undo of a saga', () => {
+  let world: SagaWorld;
+  before(async () => {
+    world = await SagaWorld.open();
+  });
+  after(() => world.close());
+
+  /** How long an undo was tried, in milliseconds of the server's time. */
+  async function triedFor(gid: string, name: string): Promise<number> {
+    const events = await world.events(gid);
+    const scheduled = events.find((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === name);
+    const ended = events.find(
+      ({ activityTaskFailedEventAttributes: failed, activityTaskTimedOutEventAttributes: late }) =>
+        (failed ?? late)?.scheduledEventId?.eq(scheduled?.eventId ?? 0),
+    );
+    assert.ok(scheduled && ended);
+    const at = (event: typeof scheduled) =>
+      Number(event.eventTime?.seconds) * 1_000 + (event.eventTime?.nanos ?? 0) / 1e6;
+    return at(ended) - at(scheduled);
+  }
+
+  it('is tried for 30 minutes; the others are undone all the same, and the failure names what was not', async () => {
+    const { gid, failure, report, made } = await world.run('steps', { c: refuse, 'undo b': fail });
+    assert.equal(failure?.type, 'TransactionFailed');
+    assert.equal(report?.state, 'failed');
+    assert.equal(report.cause.step, 'c');
+    assert.deepEqual(report.undone, ['a']);
+    assert.deepEqual(
+      report.notUndone.map(({ step, type }) => ({ step, type })),
+      [{ step: 'b', type: 'Error' }],
+    );
+    assert.match(failure.message, /c: Refused: c is refused; undone: a; NOT undone: b \(Error: b fails, attempt \d+\)/);
+    assert.equal(made.at(-1), 'undo a');
+    const tried = await triedFor(gid, 'letters.b.compensation');
+    assert.ok(tried > 29 * MINUTE && tried <= 30 * MINUTE, `${tried} ms`);
+  });
+
+  it('is tried for the time that the option says', async () => {
+    const { gid, report } = await world.run(
+      'steps',
+      { c: refuse, 'undo b': fail },
+      { compensationWindow: '5 minutes' },
+    );
+    const tried = await triedFor(gid, 'letters.b.compensation');
+    assert.ok(tried > 4 * MINUTE && tried <= 5 * MINUTE, `${tried} ms`);
+    assert.deepEqual(report?.undone, ['a']);
+  });
+
+  it('gives each branch the time of one attempt though those before it used up the window', async () => {
+    const { report, made } = await world.run('steps', {
+      c: refuse,
+      'undo b': fail,
+      'undo a': [fail, fail, succeed],
+    });
+    assert.deepEqual(report?.undone, ['a']);
+    assert.deepEqual(made.slice(-3), ['undo a', 'undo a', 'undo a']);
+  });
+
+  it('ends at once when a participant refuses it', async () => {
+    const { report, made } = await world.run('steps', { c: refuse, 'undo b': refuse });
+    assert.equal(made.filter((name) => name === 'undo b').length, 1);
+    assert.equal(report?.state, 'failed');
+    assert.deepEqual(report.notUndone, [{ step: 'b', type: 'Refused', message: 'b is refused' }]);
+    assert.deepEqual(report.undone, ['a']);
+  });
+
+  it('is retried until it succeeds', async () => {
+    const often = Array.from({ length: 8 }, () => fail);
+    const { report } = await world.run('steps', { c: refuse, 'undo a': [...often, succeed] });
+    assert.equal(report?.state, 'compensated');
+    assert.deepEqual(report.undone, ['b', 'a']);
+  });
+
+  it('asks all branches at once when it is parallel', async () => {
+    const [a, b, c] = [gate(), gate(), gate()];
+    const script = { turn: refuse, 'undo a': a.behaviour, 'undo b': b.behaviour, 'undo c': c.behaviour };
+    const handle = await world.start('whole', script, { undo: 'parallel' });
+    await Promise.all([a.reached, b.reached, c.reached]);
+    // They end in another order than they began.
+    for (const { open } of [b, c, a]) open();
+    const { report } = await world.end(handle);
+    assert.equal(report?.state, 'compensated');
+    assert.deepEqual(report.undone.toSorted(), ['a', 'b', 'c']);
+  });
+
+  it('names what was not undone when it is parallel', async () => {
+    const script = { turn: refuse, 'undo b': refuse };
+    const { report, failure } = await world.run('whole', script, { undo: 'parallel' });
+    assert.equal(failure?.type, 'TransactionFailed');
+    assert.deepEqual(report?.undone.toSorted(), ['a', 'c']);
+    assert.deepEqual(
+      report.notUndone.map(({ step }) => step),
+      ['b'],
+    );
+  });
+});

@@ -1,0 +1,93 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Rejection } from '../../../../src/kit/database/index.js';
+import type { Forward, Operation, Undoable } from '../../../../src/kit/workflow/index.js';
+
+/** A participant that does what the test says. Its operations are letters; each says `did a` when it was done. */
+export interface Letters {
+  a: Undoable<string, string>;
+  b: Undoable<string, string>;
+  c: Undoable<string, string>;
+  d: Undoable<string, string>;
+  turn: Forward<string, string>;
+  f: Forward<string, string>;
+  g: Forward<string, string>;
+}
+
+/** What one attempt of an operation does. */
+export type Behaviour = (operation: Operation) => unknown;
+
+export const refuse: Behaviour = ({ branch }) => {
+  throw new Rejection('Refused', `${branch} is refused`);
+};
+export const fail: Behaviour = ({ branch, attempt }) => {
+  throw new Error(`${branch} fails, attempt ${attempt}`);
+};
+/** Ends when it is cancelled; else it answers too late. */
+export const hang: Behaviour = async ({ timeoutMs, signal }) => {
+  await sleep(2 * timeoutMs, undefined, { signal });
+};
+/** Waits until it is cancelled, and is done then. */
+export const finish: Behaviour = async ({ branch, timeoutMs, signal }) => {
+  await sleep(2 * timeoutMs, undefined, { signal }).catch(() => undefined);
+  return `did ${branch} all the same`;
+};
+export const succeed: Behaviour = ({ branch }) => `did ${branch}`;
+
+/** Holds an operation until the test lets it go on. */
+export function gate(then: Behaviour = succeed): { reached: Promise<void>; open: () => void; behaviour: Behaviour } {
+  let open: () => void = () => undefined;
+  let reach: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  const reached = new Promise<void>((resolve) => (reach = resolve));
+  return {
+    reached,
+    open,
+    behaviour: async (operation) => {
+      reach();
+      await opened;
+      return then(operation);
+    },
+  };
+}
+
+/** How the operations of one transaction behave: attempt by attempt, the last one again and again. */
+export type Script = Readonly<Record<string, Behaviour | readonly Behaviour[]>>;
+
+/** One attempt that was made: its name such as `b` or `undo b`, and what followed the branch. */
+export interface Made {
+  readonly gid: string;
+  readonly name: string;
+  readonly operation: Operation;
+  readonly args: readonly unknown[];
+}
+
+/** The participant, the scripts of all transactions, and what was asked of it. */
+export class LetterBox {
+  readonly scripts = new Map<string, Script>();
+  readonly made: Made[] = [];
+  readonly ended: string[] = [];
+
+  implementation() {
+    const act = (operation: Operation, ...args: unknown[]) => this.#perform(operation, args);
+    const names = ['a', 'b', 'c', 'd', 'turn', 'f', 'g'];
+    return Object.fromEntries(names.map((name) => [name, { action: act, compensation: act }]));
+  }
+
+  /** What was asked of one transaction, attempt by attempt. */
+  of(gid: string): Made[] {
+    return this.made.filter((made) => made.gid === gid);
+  }
+
+  async #perform(operation: Operation, args: readonly unknown[]): Promise<unknown> {
+    const { gid, branch, op, attempt } = operation;
+    const name = op === 'compensation' ? `undo ${branch}` : branch;
+    this.made.push({ gid, name, operation, args });
+    const script = this.scripts.get(gid)?.[name] ?? succeed;
+    const behaviours = Array.isArray(script) ? (script as readonly Behaviour[]) : [script as Behaviour];
+    try {
+      return await (behaviours[attempt - 1] ?? behaviours.at(-1) ?? succeed)(operation);
+    } finally {
+      this.ended.push(`${gid} ${name}`);
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { Context } from '@temporalio/activity';
+import {
+  WorkflowFailedError,
+  type WorkflowStartOptions,
+  type WorkflowHandleWithFirstExecutionRunId,
+} from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { bundleWorkflowCode, DefaultLogger, Worker, type WorkerOptions } from '@temporalio/worker';
+import { participantActivities } from '../../../../src/kit/worker/index.js';
+import { TX_SCHEME, TX_STATE, type SagaOptions, type TransactionReport } from '../../../../src/kit/workflow/index.js';
+import { timeSkippingEnvironment } from '../../../support/servers.js';
+import type * as workflows from '../workflows/index.js';
+import { LetterBox, type Script } from './letters.js';
+
+/** Sagas of scripted participants under a server whose time skips. */
+
+/** As the server's API numbers the types of search attributes. */
+const KEYWORD = 2;
+
+export type Workflows = typeof workflows;
+type Handle = WorkflowHandleWithFirstExecutionRunId;
+
+/** How a transaction ended. */
+export interface Ended {
+  readonly gid: string;
+  readonly result?: unknown;
+  /** Absent when it was committed. */
+  readonly failure?: ApplicationFailure;
+  readonly report?: TransactionReport;
+  /** What was asked, such as `a`, `b`, `undo a`: every attempt. */
+  readonly made: readonly string[];
+}
+
+export class SagaWorld {
+  readonly environment: TestWorkflowEnvironment;
+  readonly letters = new LetterBox();
+  readonly taskQueue = `sagas-${randomUUID()}`;
+  readonly #bundle: { code: string };
+  readonly #stops: (() => Promise<void>)[] = [];
+
+  private constructor(environment: TestWorkflowEnvironment, bundle: { code: string }) {
+    this.environment = environment;
+    this.#bundle = bundle;
+  }
+
+  static async open(): Promise<SagaWorld> {
+    const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
+    const [environment, bundle] = await Promise.all([
+      timeSkippingEnvironment(),
+      bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') }),
+    ]);
+    await environment.connection.operatorService.addSearchAttributes({
+      namespace: 'default',
+      searchAttributes: Object.fromEntries([TX_SCHEME, TX_STATE].map(({ name }) => [name, KEYWORD])),
+    });
+    const world = new SagaWorld(environment, bundle);
+    await world.startWorker();
+    return world;
+  }
+
+  /** Starts a worker, on a queue of its own if one is given. @returns what stops it */
+  async startWorker(taskQueue = this.taskQueue, extra: WorkerOptions['activities'] = {}): Promise<() => Promise<void>> {
+    const worker = await Worker.create({
+      connection: this.environment.nativeConnection,
+      taskQueue,
+      workflowBundle: this.#bundle,
+      activities: {
+        ...participantActivities({ letters: this.letters.implementation() }, { who: 'test' }),
+        // A worker that is lost: nothing is heard of it.
+        'silent.a.action': () => Context.current().cancelled,
+        'silent.a.compensation': () => 'did it',
+        ...extra,
+      },
+      shutdownGraceTime: 0,
+      // As short as the tests' own timeouts ask.
+      maxHeartbeatThrottleInterval: 100,
+      defaultHeartbeatThrottleInterval: 100,
+    });
+    const running = worker.run();
+    const stop = () => {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+      return running;
+    };
+    this.#stops.push(stop);
+    return stop;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#stops.map((stop) => stop()));
+    await this.environment.teardown();
+  }
+
+  start(
+    name: keyof Workflows,
+    script: Script = {},
+    options: SagaOptions = {},
+    where: Pick<WorkflowStartOptions, 'taskQueue' | 'workflowTaskTimeout'> = this,
+  ): Promise<Handle> {
+    const gid = `${name}-${randomUUID()}`;
+    this.letters.scripts.set(gid, script);
+    return this.environment.client.workflow.start(name, {
+      taskQueue: where.taskQueue,
+      workflowTaskTimeout: where.workflowTaskTimeout,
+      workflowId: gid,
+      args: [undefined, options],
+    });
+  }
+
+  /** Waits for the end, and lets the time skip. */
+  async end(handle: Handle): Promise<Ended> {
+    const gid = handle.workflowId;
+    const made = () => this.letters.of(gid).map(({ name }) => name);
+    try {
+      const result: unknown = await handle.result();
+      return { gid, result, made: made() };
+    } catch (error) {
+      assert.ok(error instanceof WorkflowFailedError && error.cause instanceof ApplicationFailure, String(error));
+      const failure = error.cause;
+      return { gid, failure, report: failure.details?.[0] as TransactionReport, made: made() };
+    }
+  }
+
+  async run(name: keyof Workflows, script: Script = {}, options: SagaOptions = {}): Promise<Ended> {
+    return this.end(await this.start(name, script, options));
+  }
+
+  async events(gid: string) {
+    const { events } = await this.environment.client.workflow.getHandle(gid).fetchHistory();
+    return events ?? [];
+  }
+
+  /** The activities that were scheduled, by name: local ones are none. */
+  async scheduled(gid: string): Promise<string[]> {
+    const events = await this.events(gid);
+    return events.flatMap((event) => event.activityTaskScheduledEventAttributes?.activityType?.name ?? []);
+  }
+}

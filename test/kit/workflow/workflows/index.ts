@@ -1,0 +1,116 @@
+import { participant, saga, StepFailed, type Tx } from '../../../../src/kit/workflow/index.js';
+import type { Letters } from '../support/letters.js';
+
+/** Small sagas, each the least that shows one rule. Every step's input is its own name. */
+
+const letters = participant<Letters>('letters');
+
+const a = (tx: Tx) => tx.run('a', letters.a, 'a', { summary: 'do a' });
+const b = (tx: Tx) => tx.run('b', letters.b, 'b');
+const c = (tx: Tx) => tx.run('c', letters.c, 'c');
+const turn = (tx: Tx) => tx.pivot('turn', letters.turn, 'turn');
+const f = (tx: Tx) => tx.forward('f', letters.f, 'f');
+const g = (tx: Tx) => tx.forward('g', letters.g, 'g');
+
+/** Three steps, the pivot, two steps after it side by side. */
+export const whole = saga({}, async (tx) => {
+  const did = [await a(tx), await b(tx), await c(tx), await turn(tx)];
+  return [
+    ...did,
+    ...(await tx.parallel(
+      () => f(tx),
+      () => g(tx),
+    )),
+  ];
+});
+
+/** No pivot. */
+export const steps = saga({}, async (tx) => [await a(tx), await b(tx), await c(tx)]);
+
+/** After `a`, one branch of one step, and one of two. */
+export const besides = saga({}, async (tx) => {
+  await a(tx);
+  const [one, two] = await tx.parallel(
+    () => b(tx),
+    async () => ({ c: await c(tx), d: await tx.run('d', letters.d, 'd') }),
+  );
+  return { b: one, ...two };
+});
+
+/** When `b` fails, the body goes another way, and looks at nothing. */
+export const otherWay = saga({}, async (tx) => {
+  await a(tx);
+  try {
+    return await b(tx);
+  } catch {
+    return c(tx);
+  }
+});
+
+/** Goes another way only when `b` was rejected. */
+export const rejectedOnly = saga({}, async (tx) => {
+  await a(tx);
+  try {
+    return await b(tx);
+  } catch (error) {
+    if (error instanceof StepFailed && error.knowledge === 'rejected')
+      return `instead of ${error.type}: ${await c(tx)}`;
+    throw error;
+  }
+});
+
+/** Does not wait for `b`. */
+export const careless = saga({}, async (tx) => {
+  void b(tx);
+  return a(tx);
+});
+
+export const buggy = saga({}, async (tx) => {
+  await a(tx);
+  return (undefined as unknown as string).length;
+});
+
+export const twice = saga({}, async (tx) => [await a(tx), await b(tx), await a(tx)]);
+
+export const forwardFirst = saga({}, async (tx) => [await a(tx), await f(tx)]);
+
+export const stepAfterPivot = saga({}, async (tx) => [await a(tx), await turn(tx), await b(tx)]);
+
+export const pivotBeside = saga({}, async (tx) => {
+  await tx.parallel(
+    () => a(tx),
+    () => turn(tx),
+  );
+});
+
+/** Breaks the grammar, and hides it. */
+export const hides = saga({}, async (tx) => {
+  await a(tx);
+  await f(tx).catch(() => undefined);
+  return 'well';
+});
+
+/** Its options, in its own definition. */
+export const withOptions = saga({ undo: 'parallel', retries: 1 }, async (tx) => [
+  await a(tx),
+  await tx.run('b', letters.b, 'b', { retries: 0 }),
+  await tx.run('c', letters.c, 'c', { timeout: '0.3 seconds' }),
+]);
+
+/** In the lean lane `b` is carried as an ordinary activity. */
+export const longStep = saga({ lane: 'lean' }, async (tx) => [
+  await a(tx),
+  await tx.run('b', letters.b, 'b', { long: true }),
+]);
+
+/** A participant that the worker may not have. */
+export const unregistered = saga({ lane: 'lean' }, async (tx) => [
+  await a(tx),
+  await tx.run('x', participant<Letters>('later').a, 'x'),
+]);
+
+/** A participant whose worker falls silent. */
+export const silent = saga({ retries: 0 }, async (tx) => [
+  await a(tx),
+  await tx.run('x', participant<Letters>('silent').a, 'x'),
+]);
