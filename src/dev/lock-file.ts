@@ -2,6 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { identify, isAlive, type ProcessIdentity } from './processes.js';
 
+/** For those who take over a dead process's lock: how long one may be at it before another gives up, in milliseconds. */
+const LIMIT_MS = 10_000;
+
 /**
  * Takes a lock file for this process, which holds it until it removes the file; a lock of a process that is dead (or
  * whose number another process has got) is taken over.
@@ -9,14 +12,21 @@ import { identify, isAlive, type ProcessIdentity } from './processes.js';
  * @returns false while a living process holds it
  */
 export function takeLock(file: string): boolean {
-  for (let attempt = 0; attempt < 1_000; attempt++) {
+  for (const until = Date.now() + LIMIT_MS; Date.now() < until;) {
     if (publish(file)) return true;
     const holder = holderOf(file);
-    if (holder === undefined) continue; // Given up in between.
-    if (isAlive(holder)) return false;
-    removeStale(file, holder);
+    if (holder !== undefined) {
+      if (isAlive(holder)) return false;
+      removeStale(file, holder);
+    }
+    pause();
   }
   return false;
+}
+
+/** Gives others the time to do what they are at. */
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
 }
 
 /** Takes a lock that a dead process has left; false if there is none. */
