@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream, renameSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endProcess, identify } from './processes.js';
+import { unlessAborted } from './signals.js';
 
 /** How a child process is started, watched and stopped. */
 export interface ChildOptions {
@@ -23,6 +24,8 @@ export interface ChildOptions {
   readonly ready: () => Promise<void>;
   /** How long it may take until it can be used, in milliseconds. */
   readonly readyMs: number;
+  /** Calls the start off: what was started is stopped. */
+  readonly abort?: AbortSignal;
   /** Called once if it ends without having been asked to. */
   readonly onDeath?: (report: Error) => void;
 }
@@ -84,25 +87,17 @@ export class Child {
   /**
    * Starts a child and waits until it can be used.
    *
-   * @throws with its last lines if it ends before, or takes too long
+   * @throws with its last lines if it ends before, or takes too long; the signal's reason if it is called off
    */
   static async start(options: ChildOptions, onStarted: (pid: number) => void): Promise<Child> {
+    options.abort?.throwIfAborted();
     const child = new Child(options);
     if (child.pid !== undefined) onStarted(child.pid);
-    const until = Date.now() + options.readyMs;
-    for (;;) {
-      const notReady = await options.ready().then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error.message : String(error)),
-      );
-      if (child.#exit !== undefined) throw child.#report();
-      if (notReady === undefined) break;
-      if (Date.now() > until) {
-        await child.stop();
-        const seconds = options.readyMs / 1000;
-        throw new Error(`${options.name} was not ready within ${seconds} s (${notReady}); ${child.#last()}`);
-      }
-      await Promise.race([delay(50), child.exited]);
+    try {
+      await unlessAborted(child.#untilReady(), options.abort);
+    } catch (error) {
+      await child.stop();
+      throw error;
     }
     void child.exited.then(() => {
       if (!child.#stopping) options.onDeath?.(child.#report());
@@ -120,6 +115,24 @@ export class Child {
     const identity = this.pid === undefined ? undefined : identify(this.pid);
     if (identity) await endProcess(identity, this.#options.signal);
     await this.exited;
+  }
+
+  async #untilReady(): Promise<void> {
+    const { name, ready, readyMs } = this.#options;
+    const until = Date.now() + readyMs;
+    for (;;) {
+      const asked = ready().then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      );
+      // Asking may take long, and is in vain once it has ended.
+      const notReady = await Promise.race([asked, this.exited.then(() => 'ended')]);
+      if (this.#exit !== undefined) throw this.#report();
+      if (notReady === undefined) return;
+      if (Date.now() > until)
+        throw new Error(`${name} was not ready within ${readyMs / 1000} s (${notReady}); ${this.#last()}`);
+      await Promise.race([delay(50), this.exited]);
+    }
   }
 
   readonly #killNow = (): void => {

@@ -6,11 +6,12 @@ const LIMIT_MS = 25 * 60_000;
 const TELL_MS = 10_000;
 
 /**
- * Builds a program with `go install`, telling all along what it does; a signal that ends this program ends the build.
+ * Builds a program with `go install`, telling all along what it does; the end of this program ends the build.
  *
  * @param go the path of Go's own program
  * @param module with its version, such as `example.com/cmd/tool@v1.0.0`
  * @param folder where the program is put
+ * @param abort ends the build
  * @returns the program's path
  * @throws with Go's last line
  */
@@ -19,6 +20,7 @@ export async function goBuild(
   module: string,
   folder: string,
   onProgress: (line: string) => void,
+  abort?: AbortSignal,
 ): Promise<string> {
   const begun = Date.now();
   const seconds = () => Math.round((Date.now() - begun) / 1000);
@@ -35,16 +37,11 @@ export async function goBuild(
     env,
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: LIMIT_MS,
+    killSignal: 'SIGINT', // Upon which Go ends its compilers too.
   });
-  let stoppedBy: NodeJS.Signals | undefined;
-  const stop = (signal: NodeJS.Signals) => {
-    stoppedBy = signal;
-    build.kill('SIGINT'); // Upon which Go ends its compilers too.
-  };
-  const onExit = () => build.kill('SIGINT');
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, stop);
-  process.once('exit', onExit);
+  const stop = () => build.kill('SIGINT');
+  abort?.addEventListener('abort', stop);
+  process.once('exit', stop);
   const ticker = setInterval(tell, TELL_MS);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -60,16 +57,15 @@ export async function goBuild(
       });
       build.once('error', reject);
       build.once('close', (code, signal) => {
-        if (stoppedBy !== undefined) reject(new Error(`stopped by ${stoppedBy}`));
-        else if (code === 0) resolve();
+        if (code === 0) resolve();
         else reject(new Error(`go install ended with ${signal ?? `code ${code ?? '?'}`}: ${last || 'no message'}`));
       });
     });
     onProgress(`built the Temporal server in ${seconds()} s`);
-    return join(folder, process.platform === 'win32' ? 'temporal.exe' : 'temporal');
+    return join(folder, 'temporal');
   } finally {
     clearInterval(ticker);
-    for (const signal of signals) process.off(signal, stop);
-    process.off('exit', onExit);
+    abort?.removeEventListener('abort', stop);
+    process.off('exit', stop);
   }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { cacheFolder } from './cache.js';
 import { takeLock } from './lock-file.js';
+import { unlessAborted } from './signals.js';
 
 /** How long one program waits for another that obtains the same thing: longer than any build takes. */
 const LIMIT_MS = 30 * 60_000;
@@ -17,10 +18,12 @@ export interface Obtainable {
   readonly onWait: () => void;
   /** Obtains it by way of a folder on the cache's disk, from which it is moved to its place in one step. */
   readonly work: (folder: string) => Promise<string>;
+  /** Calls it off. */
+  readonly abort?: AbortSignal;
 }
 
 /** Obtains something while no other program obtains it; what another did meanwhile is taken. */
-export async function obtain({ name, find, onWait, work }: Obtainable): Promise<string> {
+export async function obtain({ name, find, onWait, work, abort }: Obtainable): Promise<string> {
   const cache = cacheFolder();
   mkdirSync(cache, { recursive: true });
   const lock = join(cache, `${name}.lock`);
@@ -28,10 +31,11 @@ export async function obtain({ name, find, onWait, work }: Obtainable): Promise<
   for (let waited = false; !takeLock(lock); waited = true) {
     if (!waited) onWait();
     if (Date.now() > until) throw new Error(`another program has held ${lock} for 30 minutes: end it`);
-    await delay(200);
+    await unlessAborted(delay(200), abort);
   }
   const prefix = `obtaining-${name}-`;
   try {
+    abort?.throwIfAborted();
     const found = find();
     if (found !== undefined) return found;
     // Left by programs that were killed at it.

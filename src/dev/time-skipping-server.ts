@@ -28,7 +28,7 @@ export async function timeSkippingServer(onProgress: (line: string) => void): Pr
   const work = async (folder: string) => {
     const tried: string[] = [];
     try {
-      return await download(folder, downloaded);
+      return await download(folder, downloaded, onProgress);
     } catch (error) {
       tried.push(`the SDK's download: ${firstLine(error)}`);
     }
@@ -42,13 +42,13 @@ export async function timeSkippingServer(onProgress: (line: string) => void): Pr
   return find() ?? obtain({ name: 'test-server', find, onWait, work });
 }
 
-async function download(folder: string, to: string): Promise<string> {
+async function download(folder: string, to: string, onProgress: (line: string) => void): Promise<string> {
   const { TestWorkflowEnvironment } = await import('@temporalio/testing');
-  const file = await sdkDownload(folder, () =>
+  const start = () =>
     TestWorkflowEnvironment.createTimeSkipping({
       server: { executable: { type: 'cached-download', downloadDir: folder } },
-    }),
-  );
+    });
+  const file = await sdkDownload(folder, start, onProgress);
   renameSync(file, to);
   return to;
 }

@@ -1,13 +1,17 @@
+import { abortOnSignal } from '../../src/dev/signals.js';
 import { programSources, temporalProgram } from '../../src/dev/temporal-program.js';
 
 /** Looks for a Temporal server program as the demo does, without the download, which may work where this runs. */
+const abort = abortOnSignal((signal) => {
+  console.log(`${signal}: stopping`);
+});
 const { onPath, inCache, byGo } = programSources;
 try {
   const path = await temporalProgram(
     (line) => {
       console.log(line);
     },
-    [onPath, inCache, byGo],
+    { sources: [onPath, inCache, byGo], abort },
   );
   console.log(`FOUND ${path}`);
 } catch (error) {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Program } from '../support/program.js';
 
 /** A folder with nothing but a scripted `go` in it for a PATH, and a cache that is empty, or holds one program. */
-function scene(go: string | undefined, cachedProgram?: string) {
+function scene(go: string | undefined, { cached, onPath }: { cached?: string; onPath?: string } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'backstitch-obtain-'));
   const cache = join(folder, 'cache');
   mkdirSync(cache);
@@ -13,7 +13,8 @@ function scene(go: string | undefined, cachedProgram?: string) {
     writeFileSync(path, `#!/bin/sh\nPATH=/bin:/usr/bin\n${text}\n`, { mode: 0o755 });
   };
   if (go !== undefined) script(join(folder, 'go'), go);
-  if (cachedProgram !== undefined) script(join(cache, 'temporal-1.5.1'), cachedProgram);
+  if (cached !== undefined) script(join(cache, 'temporal-1.5.1'), cached);
+  if (onPath !== undefined) script(join(folder, 'temporal'), onPath);
   const env = { PATH: folder, BACKSTITCH_CACHE: cache };
   return {
     start: () => new Program('test/dev/obtain-program.ts', [], env),
@@ -27,9 +28,9 @@ function scene(go: string | undefined, cachedProgram?: string) {
 /** Runs the search for a server there, to its end. */
 async function obtain(
   go: string | undefined,
-  { programs = 1, cachedProgram }: { programs?: number; cachedProgram?: string } = {},
+  { programs = 1, ...there }: { programs?: number; cached?: string; onPath?: string } = {},
 ) {
-  const { start, left, remove } = scene(go, cachedProgram);
+  const { start, left, remove } = scene(go, there);
   const started = Array.from({ length: programs }, start);
   await Promise.all(started.map((program) => program.ended));
   const result = { output: started.map(({ stdout }) => stdout), left: left() };
@@ -68,10 +69,26 @@ describe('the Temporal server program', function () {
   });
 
   it('that was obtained before is used at once, and built again if it does not run', async () => {
-    const kept = await obtain(undefined, { cachedProgram: 'echo temporal version 1.5.1' });
+    const kept = await obtain(undefined, { cached: 'echo temporal version 1.5.1' });
     assert.match(kept.output[0] ?? '', /^FOUND .*temporal-1\.5\.1/);
-    const rebuilt = await obtain(slowGo, { cachedProgram: 'exit 126' });
+    const rebuilt = await obtain(slowGo, { cached: 'exit 126' });
     assert.match(rebuilt.output[0] ?? '', /about five minutes[\s\S]*FOUND/);
+  });
+
+  it('on the PATH is used, unless it is too old for what is asked of it: then the next one is, and that is said', async () => {
+    const cached = 'echo temporal version 1.5.1';
+    for (const version of ['1.3.0', '2.0.1', '0.0.0-DEV']) {
+      const { output } = await obtain(undefined, {
+        cached,
+        onPath: `echo "temporal version ${version} (Server 1.2.3)"`,
+      });
+      assert.match(output[0] ?? '', /^FOUND \S*\/temporal\n/, version);
+    }
+    const { output } = await obtain(undefined, { cached, onPath: 'echo "temporal version 1.2.9 (Server 1.26.2)"' });
+    assert.match(
+      output[0] ?? '',
+      /temporal is version 1\.2\.9, older than 1\.3: looking for another one\nFOUND \S*temporal-1\.5\.1/,
+    );
   });
 
   it('is not built on when the program is told to stop: the build ends, and leaves nothing', async () => {
@@ -80,7 +97,7 @@ describe('the Temporal server program', function () {
     await program.printed(/1 modules downloaded/);
     program.kill('SIGTERM');
     await program.ended;
-    assert.match(program.stdout, /a build with Go: stopped by SIGTERM/);
+    assert.match(program.stdout, /ERROR stopped by SIGTERM/);
     assert.deepEqual(left(), []);
     remove();
   });
