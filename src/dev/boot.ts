@@ -1,15 +1,14 @@
 import { Runtime } from '@temporalio/worker';
 import { serviceNames } from '../activities/index.js';
-import type { TemporalSettings } from '../config.js';
 import { searchAttributeTypes } from '../kit/workflow/index.js';
 import { transactionLogger } from '../kit/worker/index.js';
 import { createShopWorker, type ShopWorker } from '../worker.js';
+import { planServers, refuseContradictions } from './plan.js';
 import { startServers, type ServerOptions, type Servers } from './servers.js';
 
 /** The servers and a worker of the shop, all running. */
 export interface Running {
   readonly servers: Servers;
-  readonly temporal: TemporalSettings;
   readonly shop: ShopWorker;
   /** Resolves when something that must not end has ended; the error has the last lines. Never rejects. */
   readonly died: Promise<Error>;
@@ -18,28 +17,27 @@ export interface Running {
 }
 
 /** What the development programs may choose. */
-export interface BootOptions extends Pick<ServerOptions, 'state' | 'fresh' | 'ports'> {
-  readonly taskQueue?: string;
+export interface BootOptions extends Pick<ServerOptions, 'state' | 'fresh' | 'ports' | 'abort'> {
   readonly faults?: string;
   readonly onProgress: (line: string) => void;
 }
 
 /** Starts the servers that are missing, and a worker. */
-export async function boot({ taskQueue, faults, onProgress, ...options }: BootOptions): Promise<Running> {
+export async function boot({ faults, onProgress, ...options }: BootOptions): Promise<Running> {
   Runtime.install({ shutdownSignals: [], logger: transactionLogger('ERROR') });
   let onDeath: (report: Error) => void = () => undefined;
   const died = new Promise<Error>((resolve) => {
     onDeath = resolve;
   });
+  const wanted = { ...options, databases: serviceNames, searchAttributes: searchAttributeTypes };
+  refuseContradictions(planServers(wanted), wanted);
   const servers = await startServers({
-    ...options,
-    databases: serviceNames,
-    searchAttributes: searchAttributeTypes,
+    ...wanted,
     onProgress,
     onDeath,
   });
   try {
-    const temporal = { ...servers.temporal, taskQueue: taskQueue ?? servers.temporal.taskQueue };
+    const { temporal } = servers;
     const shop = await createShopWorker(temporal, {
       databaseUrls: Object.fromEntries(serviceNames.map((name) => [name, servers.databaseUrl(name)])),
       poolSize: 20,
@@ -50,7 +48,7 @@ export async function boot({ taskQueue, faults, onProgress, ...options }: BootOp
       await shop.stop();
       await servers.stop();
     };
-    return { servers, temporal, shop, died, stop };
+    return { servers, shop, died, stop };
   } catch (error) {
     await servers.stop();
     throw error;

@@ -1,37 +1,58 @@
 import { boot } from './boot.js';
 import { developmentCommand, serverOptions } from './options.js';
-import { untilSignal } from './servers.js';
-import { firstLine } from './temporal-program.js';
+import type { Servers } from './servers.js';
+import { abortOnSignal, unlessAborted } from './signals.js';
 
 /** `npm run dev`: the servers and a worker, until Ctrl-C. */
+const command = developmentCommand('npm run dev --', 'the servers and a worker of the shop, until Ctrl-C').parse();
+const onProgress = (line: string) => {
+  console.error(line);
+};
+const abort = abortOnSignal((signal) => {
+  onProgress(`${signal}: stopping`);
+});
+
 async function main(): Promise<number> {
-  const command = developmentCommand('npm run dev --', 'the servers and a worker of the shop, until Ctrl-C').parse();
-  const signal = untilSignal();
-  const onProgress = (line: string) => {
-    console.error(line);
-  };
-  const { temporal, servers, died, stop } = await boot({ ...serverOptions(command.opts()), onProgress });
-  const url = new URL(servers.databaseUrl(''));
-  console.log(`Temporal     ${temporal.address}, namespace ${temporal.namespace}, task queue ${temporal.taskQueue}`);
-  if (temporal.ui) console.log(`Web UI       ${temporal.ui}`);
-  console.log(`PostgreSQL   ${url.host}, a database a service`);
-  console.log(`State        ${servers.state}\n`);
-  console.log('In another terminal, for the command line or another worker:');
-  console.log(`  export TEMPORAL_ADDRESS=${temporal.address} TEMPORAL_UI_ADDRESS=${temporal.ui ?? ''}`);
-  console.log(`  export DATABASE_URL=${url.href}`);
-  console.log('  npm run client -- shop open --file examples/orders.csv');
-  console.log('  npm run client -- order place --file examples/orders.csv\n');
-  console.log('Serving; Ctrl-C stops.');
-  const end = await Promise.race([signal, died]);
-  console.error(end instanceof Error ? end.message : `${end}: stopping`);
+  const { servers, died, stop } = await boot({ ...serverOptions(command.opts()), onProgress, abort });
+  console.log(describe(servers));
+  // A signal is how it is meant to end.
+  const death = await unlessAborted(died, abort).catch(() => undefined);
+  if (death !== undefined) onProgress(death.message);
   await stop();
-  return end instanceof Error ? 1 : 0;
+  return death === undefined ? 0 : 1;
+}
+
+/** What runs, and what to set in another terminal to use it. */
+function describe({ temporal, postgres, state }: Servers): string {
+  const settings = {
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace === 'default' ? undefined : temporal.namespace,
+    TEMPORAL_UI_ADDRESS: temporal.ui,
+    BACKSTITCH_TASK_QUEUE: temporal.taskQueue === 'backstitch' ? undefined : temporal.taskQueue,
+    DATABASE_URL: postgres,
+  };
+  return [
+    `Temporal     ${temporal.address}, namespace ${temporal.namespace}, task queue ${temporal.taskQueue}`,
+    ...(temporal.ui === undefined ? [] : [`Web UI       ${temporal.ui}`]),
+    `PostgreSQL   ${postgres === undefined ? 'as the DATABASE_URL_<SERVICE> name it' : `${new URL(postgres).host}, a database a service`}`,
+    `State        ${state}`,
+    '',
+    'In another terminal, for the command line or another worker:',
+    ...Object.entries(settings).flatMap(([name, value]) =>
+      value === undefined ? [] : [`  export ${name}='${value}'`],
+    ),
+    '  npm run client -- shop open --file examples/orders.csv',
+    '  npm run client -- order place --file examples/orders.csv',
+    '',
+    'Serving; Ctrl-C stops.',
+  ].join('\n');
 }
 
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
-    console.error(firstLine(error));
+    if (abort.aborted) process.exit(130); // It said so.
+    onProgress(error instanceof Error ? error.message : String(error));
     process.exit(1);
   },
 );

@@ -1,19 +1,30 @@
 import { rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { takeLock } from './lock-file.js';
 
 /** A port on 127.0.0.1 that nobody listens on at this moment: the preferred one if it is free. */
 export async function freePort(preferred?: number): Promise<number> {
-  const port = await listenOnce(preferred ?? 0);
-  return port ?? freePort();
+  const found = await listenOnce(preferred ?? 0);
+  if (typeof found === 'number') return found;
+  if (preferred === undefined) throw found;
+  return freePort();
 }
 
-/** @throws if somebody listens on a port that the user chose */
-export async function mustBeFree(port: number | undefined, what: string): Promise<void> {
-  if (port !== undefined && (await listenOnce(port)) === undefined)
-    throw new Error(`port ${port} for ${what} is taken: choose another, or none to have a free one`);
+/** @throws unless every port that the user chose can be listened on, and is one server's */
+export async function mustBeFree(chosen: readonly PortChoice[]): Promise<void> {
+  const servers = new Map<number, string>();
+  for (const { what, fixed: port } of chosen) {
+    if (port === undefined) continue;
+    const other = servers.get(port);
+    if (other !== undefined) throw new Error(`port ${port} is given to both ${other} and ${what}: choose two`);
+    servers.set(port, what);
+    const found = await listenOnce(port);
+    if (typeof found === 'number') continue;
+    const why = found.code === 'EADDRINUSE' ? 'taken' : found.code === 'EACCES' ? 'not permitted' : found.message;
+    throw new Error(`port ${port} for ${what} is ${why}: choose another, or none to have a free one`);
+  }
 }
 
 /** Where a server may listen. */
@@ -31,11 +42,8 @@ export interface PortChoice {
  * took it between choosing and listening.
  */
 export async function onPort<T>(choice: PortChoice, start: (port: number) => Promise<T>): Promise<T> {
-  const { what, fixed, preferred } = choice;
-  if (fixed !== undefined) {
-    await mustBeFree(fixed, what);
-    return start(fixed);
-  }
+  const { fixed, preferred } = choice;
+  if (fixed !== undefined) return start(fixed); // Found free before anything was started.
   // Of two programs that start at once, both would find the preferred port free, and the loser the other's server on it.
   const lock = preferred === undefined ? undefined : claim(preferred);
   try {
@@ -62,17 +70,15 @@ function claim(port: number): string | undefined {
   }
 }
 
-/** The port if it could be listened on, undefined if it is taken or not allowed. */
-function listenOnce(port: number): Promise<number | undefined> {
+/** The port if it could be listened on, or why it could not. */
+function listenOnce(port: number): Promise<number | NodeJS.ErrnoException> {
   const server = createServer();
   return new Promise((resolve) => {
-    server.once('error', () => {
-      resolve(undefined);
-    });
+    server.once('error', resolve);
     server.listen(port, '127.0.0.1', () => {
       const address = server.address();
       server.close(() => {
-        resolve(address !== null && typeof address === 'object' ? address.port : undefined);
+        resolve((address as AddressInfo).port);
       });
     });
   });

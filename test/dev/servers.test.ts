@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import pg from 'pg';
 import { isAlive, type ProcessIdentity } from '../../src/dev/processes.js';
@@ -32,9 +33,7 @@ describe('the embedded servers', function () {
   });
 
   const launch = (args: string[], env: NodeJS.ProcessEnv = {}): Program => {
-    // Without the environment of whoever runs the tests: nothing but what is started here.
-    const none = { TEMPORAL_ADDRESS: undefined, DATABASE_URL: undefined, DATABASE_URL_ORDERS: undefined };
-    const program = new Program('test/dev/servers-program.ts', [root, ...args], { ...none, ...env });
+    const program = new Program('test/dev/servers-program.ts', [root, ...args], env);
     programs.push(program);
     return program;
   };
@@ -69,7 +68,9 @@ describe('the embedded servers', function () {
     const servers = children(first.ready.state);
     assert.equal(servers.length, 2);
     first.program.kill('SIGTERM');
+    first.program.kill('SIGINT'); // As an echo, which must not keep it from stopping them in order.
     assert.equal(await first.program.ended, 0);
+    assert.match(first.program.stdout, /STOPPED/);
     assert.deepEqual(servers.filter(isAlive), []);
     const second = await start();
     assert.deepEqual(await query(second.ready.url, 'select * from kept'), []);
@@ -97,9 +98,15 @@ describe('the embedded servers', function () {
 
     // And when the program ends by itself without having stopped them, as at a second Ctrl-C.
     const left = children(third.ready.state);
+    const server = left.find(({ name }) => name === 'PostgreSQL');
+    assert.ok(server);
+    process.kill(server.pid, 'SIGSTOP'); // So that it is still stopping when the second signal comes.
     third.program.kill('SIGINT');
+    await third.program.printed(/SIGINT: stopping/);
+    await delay(1_100); // Within a second, it would be taken for the first one's echo.
     third.program.kill('SIGTERM');
-    await third.program.ended;
+    assert.equal(await third.program.ended, 130);
+    process.kill(server.pid, 'SIGCONT');
     const fourth = await start();
     assert.deepEqual(left.filter(isAlive), []);
     assert.deepEqual(await query(fourth.ready.url, 'select * from committed'), [{ n: 1 }]);

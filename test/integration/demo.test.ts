@@ -4,15 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Program } from '../support/program.js';
 
-// Nothing but what the programs start themselves.
-const alone = { TEMPORAL_ADDRESS: undefined, DATABASE_URL: undefined, BACKSTITCH_FAULTS: undefined };
-
 describe('the programs of the README', function () {
   this.timeout(180_000);
   let state: string;
   const programs: Program[] = [];
   const start = (file: string, ...args: string[]): Program => {
-    const program = new Program(file, [...args, '--state', state], alone);
+    const program = new Program(file, [...args, '--state', state]);
     programs.push(program);
     return program;
   };
@@ -55,7 +52,7 @@ describe('the programs of the README', function () {
   it('demo: stays up until Ctrl-C, during which the command line works on its orders', async () => {
     const demo = start('src/dev/demo.ts', '--limit', '5');
     const [, address = ''] = await demo.printed(/--address (\S+) tx list/);
-    const list = new Program('src/client.ts', ['--address', address, '--json', 'tx', 'list', '--limit', '200'], alone);
+    const list = new Program('src/client.ts', ['--address', address, '--json', 'tx', 'list', '--limit', '200']);
     assert.equal(await list.ended, 0, list.stderr);
     assert.equal((JSON.parse(list.stdout) as { transactions: unknown[] }).transactions.length, 80);
     demo.kill('SIGINT');
