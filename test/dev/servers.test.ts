@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,6 +15,7 @@ interface Ready {
   ui: string;
   url: string;
   state: string;
+  taskQueue: string;
 }
 
 describe('the embedded servers', function () {
@@ -149,6 +150,7 @@ describe('the embedded servers', function () {
         [{ PORTS: `{"postgres":${port}}` }, `port ${port} for PostgreSQL is taken: choose another`],
         [{ PORTS: `{"temporal":${port}}` }, `port ${port} for the Temporal server is taken: choose another`],
         [{ PORTS: `{"ui":${port}}` }, `port ${port} for the Web UI is taken: choose another`],
+        [{ PORTS: '{"temporal":7001,"ui":7001}' }, 'port 7001 is given to both the Temporal server and the Web UI'],
         [{ DATABASE_URL: 'postgres://a:b@127.0.0.1:1/x' }, 'no PostgreSQL server can be used at 127.0.0.1:1 (connect'],
         [{ TEMPORAL_ADDRESS: '127.0.0.1:1' }, 'no Temporal server answers at 127.0.0.1:1'],
       ];
@@ -162,6 +164,58 @@ describe('the embedded servers', function () {
     } finally {
       taken.close();
     }
+  });
+
+  it('start from nothing, and say so, when one half of what was kept is lost', async () => {
+    const first = await start(['fresh']);
+    await query(first.ready.url, 'create table kept (n int)');
+    assert.equal(first.ready.taskQueue, 'backstitch');
+    first.program.kill('SIGTERM');
+    await first.program.ended;
+    const { state } = first.ready;
+    rmSync(join(state, 'postgres'), { recursive: true });
+    const second = await start();
+    assert.match(second.program.stdout, /a part of what earlier runs left in .*main.* is lost: starting from nothing/);
+    second.program.kill('SIGTERM');
+    await second.program.ended;
+    const third = await start();
+    assert.doesNotMatch(third.program.stdout, /is lost/);
+
+    // Beside another's Temporal server: a task queue of the state's own, the same every time.
+    const beside = async () => {
+      const { program, ready } = await start([], { TEMPORAL_ADDRESS: third.ready.address });
+      program.kill('SIGTERM');
+      await program.ended;
+      return ready.taskQueue;
+    };
+    const taskQueue = await beside();
+    assert.match(taskQueue, /^backstitch-[0-9a-f]{8}$/);
+    assert.equal(await beside(), taskQueue);
+    third.program.kill('SIGTERM');
+    await third.program.ended;
+  });
+
+  it('forget an ended transaction no sooner than the databases do', async () => {
+    const { program, ready } = await start();
+    const connection = await Connection.connect({ address: ready.address });
+    const { config } = await connection.workflowService.describeNamespace({ namespace: 'default' });
+    await connection.close();
+    assert.equal(Number(config?.workflowExecutionRetentionTtl?.seconds), 3_650 * 86_400);
+    program.kill('SIGTERM');
+    await program.ended;
+  });
+
+  it('that are still starting are stopped by Ctrl-C, at once', async () => {
+    // A Temporal server that never answers: Ctrl-C comes when it has been started.
+    const folder = mkdtempSync(join(root, 'programs-'));
+    const temporal =
+      '#!/bin/sh\nif [ "$1" = --version ]; then echo temporal version 1.5.1; else kill -INT $PPID; exec sleep 600; fi\n';
+    writeFileSync(join(folder, 'temporal'), temporal, { mode: 0o755 });
+    const dev = new Program('src/dev/main.ts', ['--state', root], { PATH: `${folder}:${process.env.PATH ?? ''}` });
+    programs.push(dev);
+    assert.equal(await dev.ended, 130);
+    assert.match(dev.stderr, /SIGINT: stopping\n$/);
+    for (const name of ['lock.json', 'children.json']) assert.ok(!existsSync(join(root, 'main', name)), name);
   });
 
   it('that die are reported, with the last lines that they printed', async () => {
