@@ -1,6 +1,9 @@
+import type { Operation } from '../workflow/branch.js';
+
 /**
  * A definite no of a participant, thrown from guarded work: what was asked cannot be done, nothing of it happened, and
- * the guard makes that durable. Everything else that is thrown leaves the outcome unknown.
+ * the guard makes that durable. Everything else that is thrown leaves the outcome unknown; so does this one where no
+ * guard stored it.
  *
  * @example
  * ```ts
@@ -18,10 +21,26 @@ export class Rejection extends Error {
   }
 }
 
+/**
+ * A rejection that the guard has stored, which only the guard may say: another attempt of the same operation may be on
+ * its way still, and only the row makes sure that it is refused too.
+ */
+export class StoredRejection extends Rejection {}
+
 /** An operation that came after its own undo (or after the rival of its phase), refused for good. */
 export class Suspended extends Error {
   constructor(message: string) {
     super(message);
     this.name = 'Suspended';
+  }
+}
+
+/** A branch came with another input than the one that it was done with: what was done is not its own. */
+export class InputMismatch extends Error {
+  constructor({ gid, branch, op }: Operation) {
+    super(
+      `${op} is refused: branch '${branch}' of ${gid} was done before with another input: a step name or a gid is used twice`,
+    );
+    this.name = 'InputMismatch';
   }
 }

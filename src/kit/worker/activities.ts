@@ -1,8 +1,7 @@
 import { activityInfo, Context, type Info as ActivityInfo } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import { InputMismatch } from '../database/index.js';
-import { Rejection, Suspended } from '../database/rejection.js';
-import type { Branch, Operation } from '../workflow/branch.js';
+import { InputMismatch, Rejection, StoredRejection, Suspended } from '../database/rejection.js';
+import type { Branch, Op, Operation } from '../workflow/branch.js';
 import { OVERDUE, type DecidedDetail } from '../workflow/failure.js';
 
 /** A participant's implementation: operations by name, each a record of functions by op, such as an `Undoable`. */
@@ -62,7 +61,7 @@ async function perform(
   try {
     return await implementation(operation, ...args);
   } catch (error) {
-    throw toFailure(error);
+    throw toFailure(error, branch.op);
   } finally {
     stop();
   }
@@ -93,30 +92,35 @@ function heartbeatWhileRunning(timeoutMs: number | undefined): () => void {
   };
 }
 
+/** The operations that begin a branch: what they refuse has had no effect. */
+const FIRST: readonly Op[] = ['action', 'try', 'prepare'];
+
 /**
  * Maps what a participant throws to what the workflow judges. Only what the guard decided is marked as decided; every
- * other error stays retryable, and unknown if the retries end.
+ * other error stays retryable, whatever the participant says of it, and unknown if the retries end.
  */
-export function toFailure(error: unknown): unknown {
-  const decided = (type: string, detail: DecidedDetail, cause: Error) =>
-    ApplicationFailure.create({
-      type,
-      message: cause.message,
-      nonRetryable: true,
-      details: [detail],
-      cause,
-      // A no is an answer, not a fault of the worker: no error in its log and its metrics.
-      category: ApplicationFailureCategory.BENIGN,
-    });
-  if (error instanceof Rejection) return decided(error.type, { backstitch: 'rejected' }, error);
+export function toFailure(error: unknown, op: Op): unknown {
+  if (error instanceof StoredRejection) return decided(error.type, { backstitch: 'rejected' }, error);
   if (error instanceof Suspended) return decided('Suspended', { backstitch: 'suspended' }, error);
   if (error instanceof InputMismatch) {
-    return ApplicationFailure.create({
-      type: 'InputMismatch',
-      message: error.message,
-      nonRetryable: true,
-      cause: error,
-    });
+    // The branch's row is another's: nothing of this input happened, nor can. An undo of it would undo the other's work.
+    if (FIRST.includes(op)) return decided(error.name, { backstitch: 'rejected' }, error);
+    return ApplicationFailure.create({ type: error.name, message: error.message, nonRetryable: true, cause: error });
   }
+  if (error instanceof Rejection) return ApplicationFailure.fromError(error, { type: error.type });
+  // Giving up on a participant's own word would leave a pivot or an undo without an outcome.
+  if (error instanceof ApplicationFailure) return ApplicationFailure.fromError(error, { nonRetryable: false });
   return error;
+}
+
+function decided(type: string, detail: DecidedDetail, cause: Error): ApplicationFailure {
+  return ApplicationFailure.create({
+    type,
+    message: cause.message,
+    nonRetryable: true,
+    details: [detail],
+    cause,
+    // A no is an answer, not a fault of the worker: no error in its log and its metrics.
+    category: ApplicationFailureCategory.BENIGN,
+  });
 }

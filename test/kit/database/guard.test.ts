@@ -198,13 +198,16 @@ describe('the guard', function () {
         await assert.rejects(guard().undo(op(applied, 'cancel'), {}, never), Suspended);
       });
 
-      it('the same operation with another input: is refused, and is no duplicate', async () => {
+      it('another input than what was done: is refused, and is no duplicate; an undo of it undoes nothing', async () => {
         const gid = newGid();
         await guard().apply(op(gid, 'action'), { a: 1, b: 2 }, add(gid, 1));
         await assert.rejects(guard().apply(op(gid, 'action'), { a: 2, b: 2 }, never), InputMismatch);
         await guard().apply(op(gid, 'action'), { b: 2, a: 1 }, never); // The order of keys does not count.
-        await guard().undo(op(gid, 'compensation'), { a: 1 }, add(gid, -1));
-        await assert.rejects(guard().undo(op(gid, 'compensation'), { a: 9 }, never), InputMismatch);
+        await assert.rejects(guard().undo(op(gid, 'compensation'), { a: 2, b: 2 }, never), InputMismatch);
+        assert.equal(await row(gid, 2), undefined);
+        await guard().undo(op(gid, 'compensation'), { a: 1, b: 2 }, add(gid, -1));
+        await assert.rejects(guard().undo(op(gid, 'compensation'), { a: 9, b: 2 }, never), InputMismatch);
+        assert.equal(await net(gid), 0);
       });
 
       it('work that fails: leaves nothing, and can be tried again', async () => {

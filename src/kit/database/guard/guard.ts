@@ -1,5 +1,5 @@
 import type { Op, Operation } from '../../workflow/branch.js';
-import { Rejection, Suspended } from '../rejection.js';
+import { InputMismatch, StoredRejection, Suspended, type Rejection } from '../rejection.js';
 import type { Database, Sql } from '../sql.js';
 import { rejectionOf } from '../sqlstate.js';
 import { fromJson, hashInput, maskInput, toJson, toLog } from './json.js';
@@ -40,6 +40,7 @@ export interface Guard {
    * @param work runs only if phase 1 was applied, with its stored result
    * @returns what the work returned, now or before; `undefined` if there was nothing to undo
    * @throws {@link Suspended} if phase 1 was confirmed
+   * @throws {@link InputMismatch} if phase 1 was applied with another input: nothing is undone
    * @throws any other error, a {@link Rejection} too: nothing is undone yet, try again
    */
   undo<Applied, Result>(
@@ -74,17 +75,6 @@ export interface GuardOptions {
   readonly mask?: readonly string[];
 }
 
-/** The same operation came with another input than the one that it was done with. */
-export class InputMismatch extends Error {
-  constructor(operation: Operation) {
-    const { gid, branch, op } = operation;
-    super(
-      `${op} of branch '${branch}' in ${gid} was done before with another input: a step name or a gid is used twice`,
-    );
-    this.name = 'InputMismatch';
-  }
-}
-
 /** An operation's outcome in the database. */
 export interface Guarded<Result> {
   readonly outcome: 'applied' | 'duplicate' | 'empty';
@@ -100,6 +90,15 @@ interface StoredRow {
   readonly result: string | null;
   readonly failure: string | null;
   readonly inputHash: string;
+}
+
+/** What phase 2 finds of phase 1, and whether it claimed its own key. */
+interface Phase2Row {
+  readonly outcome: StoredRow['outcome'];
+  readonly result: string | null;
+  readonly claimed: boolean;
+  /** An undo only: phase 1 was applied with another input. */
+  readonly foreignInput?: boolean;
 }
 
 /** Makes the guard of one database. */
@@ -144,9 +143,6 @@ export function createGuard(db: Database, options: GuardOptions = {}): Guard {
   };
 }
 
-/** A rejection that was read from the guard: it need not be stored again. */
-class StoredRejection extends Rejection {}
-
 /**
  * Phase 1 within the caller's own SQL transaction, which the caller must roll back when this throws. After a
  * {@link Rejection} it must then call {@link recordRejection}: until that is written the outcome is unknown.
@@ -168,7 +164,7 @@ export async function guardPhase1<Result>(
 /**
  * Makes a rejection durable, in a transaction of its own.
  *
- * @throws the rejection, or the one that was stored before it; what {@link Guard.apply} throws if something else was
+ * @throws the rejection as stored, or the one that was stored before it; what {@link Guard.apply} throws if something else was
  * stored meanwhile; an error that says that the outcome is unknown if it cannot be written
  * @returns the stored result if another attempt was applied meanwhile
  */
@@ -191,7 +187,8 @@ export async function recordRejection(
       { cause: error },
     );
   }
-  if (claimed.length > 0) throw rejection;
+  const { type, message, stack } = rejection;
+  if (claimed.length > 0) throw Object.assign(new StoredRejection(type, message), { stack });
   return readPhase1(run, operation, row[3]);
 }
 
@@ -227,10 +224,8 @@ async function guardPhase2<Applied, Result>(
   options: Pick<GuardOptions, 'mask'>,
 ): Promise<Guarded<Result | undefined>> {
   const row = rowOf(operation, input, options);
-  const [first] = await sql<{ outcome: StoredRow['outcome']; result: string | null; claimed: boolean }>(statement, [
-    ...row,
-    ...limitsOf(operation),
-  ]);
+  const [first] = await sql<Phase2Row>(statement, [...row, ...limitsOf(operation)]);
+  if (first?.foreignInput === true) throw new InputMismatch(operation);
   if (first?.claimed !== true) return readPhase2<Result>(sql, operation, row[3]);
   if (first.outcome !== 'applied') return { outcome: 'empty', result: undefined };
   const result = await work(sql, fromJson(first.result) as Applied);

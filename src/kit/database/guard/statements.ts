@@ -25,8 +25,9 @@ on conflict (gid, branch, phase) do nothing
 returning 1 as claimed`;
 
 /**
- * An undo: bars phase 1 or, if it is there, locks it and reads its newest version; then claims phase 2. The update
- * changes nothing: it is there because `do nothing` would return no row.
+ * An undo: bars phase 1 or, if it is there, locks it and reads its newest version; then claims phase 2, unless it is
+ * what was applied had another input. The update changes nothing: it is there because `do nothing` would
+ * return no row.
  */
 export const bar = `
 with ${limits},
@@ -34,15 +35,16 @@ first as (
   insert into backstitch.guard as g (${columns}, ended_at)
   select $1, $2, 1, $3, 'barred', ${row}, clock_timestamp() from limits
   on conflict (gid, branch, phase) do update set gid = g.gid
-  returning g.outcome, g.result
+  returning g.outcome, g.result, g.outcome = 'applied' and g.input_hash <> $4 as foreign_input
 ), second as (
   insert into backstitch.guard (${columns}, ended_at)
   select $1, $2, 2, $3, case first.outcome when 'applied' then 'applied' else 'empty' end, ${row}, clock_timestamp()
-  from first
+  from first where not foreign_input
   on conflict (gid, branch, phase) do nothing
   returning 1
 )
-select first.outcome, first.result::text as result, exists (select from second) as claimed from first`;
+select first.outcome, first.result::text as result, exists (select from second) as claimed,
+       first.foreign_input as "foreignInput" from first`;
 
 /** A confirm or commit: locks phase 1 and reads it; claims phase 2 if phase 1 was applied. No row: phase 1 never came. */
 export const follow = `
