@@ -20,6 +20,9 @@ export interface Database {
   /**
    * Runs `work` in one SQL transaction at READ COMMITTED: committed when it resolves, rolled back when it throws.
    * The `sql` that `work` gets is valid only until it settles.
+   *
+   * @param timeoutMs how long it may take with its connection, in milliseconds; a client that can gives the connection
+   * up then, as the server, whose own limit is shorter, must be out of reach
    */
-  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  transaction<T>(work: (sql: Sql) => Promise<T>, timeoutMs?: number): Promise<T>;
 }

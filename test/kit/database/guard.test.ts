@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import postgres from 'postgres';
 import {
@@ -255,7 +256,7 @@ describe('the guard', function () {
           assert.deepEqual(await guard().apply(op(gid, 'action'), {}, () => Promise.resolve(result)), result);
           assert.deepEqual(await guard().apply(op(gid, 'action'), {}, never), result);
         }
-        for (const result of [1n, { n: 2 ** 60 }, NaN, 'zero \0']) {
+        for (const result of [1n, { n: 2 ** 60 }, NaN, 'zero \0', { 'a\0': 1 }, ['\udc00'], { '\ud800': 1 }]) {
           const gid = newGid();
           await assert.rejects(guard().apply(op(gid, 'action'), {}, add(gid, 1, result)), UnstorableResult);
           assert.equal(await net(gid), 0);
@@ -348,6 +349,52 @@ describe('the guard', function () {
     );
   });
 
+  it('an attempt that waited for its connection has only the rest of its time; with too little left it does nothing', async () => {
+    const late = (left: number): Promise<unknown> => {
+      const gid = newGid();
+      const guard = createGuard(db, {
+        probe: (point) => (point === 'before' ? delay(1_000 - left) : Promise.resolve()),
+      });
+      const limit = async (sql: Sql) => (await sql(`select current_setting('transaction_timeout') as ms`))[0]?.ms;
+      return guard.apply(op(gid, 'action', { timeoutMs: 1_000 }), {}, limit).catch(String);
+    };
+    const [some, none] = await Promise.all([late(800), late(50)]);
+    assert.ok(parseInt(String(some)) <= 640, String(some));
+    assert.match(String(none), /action of branch 'pay' in gid-\d+ is not begun: \d+ of its 1000 ms are left/);
+  });
+
+  it('an attempt that was cancelled while it waited for its connection does nothing', async () => {
+    const gid = newGid();
+    const cancelled = new AbortController();
+    const probe = () => {
+      cancelled.abort(new Error('not needed'));
+      return Promise.resolve();
+    };
+    const guard = createGuard(db, { probe });
+    const applied = guard.apply(op(gid, 'action', { signal: cancelled.signal }), {}, add(gid, 1));
+    await assert.rejects(applied, /not needed/);
+    assert.equal(await row(gid, 1), undefined);
+  });
+
+  it('a rejection waits for its key no longer than its attempt may', async () => {
+    const gid = newGid();
+    const rival = new pg.Client({ connectionString: database.url });
+    await rival.connect();
+    try {
+      await rival.query('begin');
+      const sql: Sql = async <Row extends object>(text: string, values?: readonly unknown[]) =>
+        (await rival.query<Row>(text, values && [...values])).rows;
+      await guardPhase1(sql, op(gid, 'action', { timeoutMs: 30_000 }), {}, () => Promise.resolve());
+      const rejection = new Rejection('No', 'no');
+      await assert.rejects(
+        recordRejection(db.run, op(gid, 'action', { timeoutMs: 500 }), {}, rejection),
+        /refused \(No\), but that could not be stored.*lock timeout/,
+      );
+    } finally {
+      await rival.end();
+    }
+  });
+
   it('masks what must not be in the log; the hash is over the whole input', async () => {
     const gid = newGid();
     const guard = createGuard(db, { mask: ['card.number', 'pin', 'not.there'] });
@@ -358,12 +405,24 @@ describe('the guard', function () {
     await assert.rejects(guard.apply(op(gid, 'action'), { ...input, pin: 2 }, never), InputMismatch);
   });
 
-  it('an input with a zero character stops neither the action nor its undo', async () => {
-    const gid = newGid();
+  it('text that PostgreSQL has no place for, in an input or a rejection, stops neither the action nor its undo', async () => {
     const guard = createGuard(db);
-    await guard.apply(op(gid, 'action'), { text: 'a\0b' }, add(gid, 1));
-    await guard.undo(op(gid, 'compensation'), { text: 'a\0b' }, add(gid, -1));
-    assert.equal(await net(gid), 0);
+    for (const [text, kept] of [
+      ['a\0b', 'a\ufffdb'],
+      ['\ud800', '\ufffd'],
+      ['\\\udfff!', '\\\ufffd!'],
+      ['a\\u0000', 'a\\u0000'],
+      ['😀', '😀'],
+    ] as const) {
+      const gid = newGid();
+      const input = { text, deep: [{ [text]: text }] };
+      await guard.apply(op(gid, 'action'), input, add(gid, 1));
+      assert.deepEqual((await row(gid, 1))?.input, { text: kept, deep: [{ [kept]: kept }] });
+      await guard.undo(op(gid, 'compensation'), input, add(gid, -1));
+      assert.equal(await net(gid), 0);
+      const refused = guard.apply(op(newGid(), 'action'), input, () => Promise.reject(new Rejection(text, text)));
+      await assert.rejects(refused, Rejection);
+    }
   });
 
   it('takes part in a transaction of the caller, through any function that runs a statement', async () => {

@@ -3,6 +3,7 @@ import { InputMismatch, StoredRejection, Suspended, type Rejection } from '../re
 import type { Database, Sql } from '../sql.js';
 import { rejectionOf } from '../sqlstate.js';
 import { fromJson, hashInput, maskInput, toJson, toLog } from './json.js';
+import { limitsOf, stopwatch } from './limits.js';
 import * as statements from './statements.js';
 
 /**
@@ -106,10 +107,15 @@ export function createGuard(db: Database, options: GuardOptions = {}): Guard {
   const { probe = () => Promise.resolve() } = options;
   const inTransaction = async <Result>(
     operation: Operation,
-    body: (sql: Sql) => Promise<Guarded<Result>>,
+    body: (sql: Sql, operation: Operation) => Promise<Guarded<Result>>,
+    left = stopwatch(operation),
   ): Promise<Result> => {
     await probe('before', operation);
-    const { result } = await db.transaction(body);
+    const { result } = await db.transaction((sql) => {
+      // It may have waited long for its connection.
+      operation.signal.throwIfAborted();
+      return body(sql, left());
+    }, operation.timeoutMs);
     await probe('committed', operation);
     return result;
   };
@@ -124,22 +130,22 @@ export function createGuard(db: Database, options: GuardOptions = {}): Guard {
 
   return {
     async apply(operation, input, work) {
+      const left = stopwatch(operation);
       try {
-        return await inTransaction(operation, (sql) =>
-          guardPhase1(sql, operation, input, probed(operation, work), options),
-        );
+        const body = (sql: Sql, timed: Operation) => guardPhase1(sql, timed, input, probed(operation, work), options);
+        return await inTransaction(operation, body, left);
       } catch (error) {
         if (error instanceof StoredRejection) throw error;
         const rejection = rejectionOf(error);
         if (rejection === undefined) throw error;
-        const { result } = await recordRejection(db.run, operation, input, rejection, options);
+        const { result } = await recordRejection(db.run, left(), input, rejection, options);
         return result as never;
       }
     },
     undo: (operation, input, work) =>
-      inTransaction(operation, (sql) => guardUndo(sql, operation, input, probed(operation, work), options)),
+      inTransaction(operation, (sql, timed) => guardUndo(sql, timed, input, probed(operation, work), options)),
     confirm: (operation, input, work) =>
-      inTransaction(operation, (sql) => guardConfirm(sql, operation, input, probed(operation, work), options)),
+      inTransaction(operation, (sql, timed) => guardConfirm(sql, timed, input, probed(operation, work), options)),
   };
 }
 
@@ -176,10 +182,10 @@ export async function recordRejection(
   options: Pick<GuardOptions, 'mask'> = {},
 ): Promise<Guarded<unknown>> {
   const row = rowOf(operation, input, options);
-  const failure = JSON.stringify({ type: rejection.type, message: rejection.message });
+  const failure = toLog({ type: rejection.type, message: rejection.message });
   let claimed: unknown[];
   try {
-    claimed = await run(statements.reject, [...row, failure]);
+    claimed = await run(statements.reject, [...row, ...limitsOf(operation), failure]);
   } catch (error) {
     const { gid, branch } = operation;
     throw new Error(
@@ -270,12 +276,6 @@ function rowOf(operation: Operation, input: unknown, { mask = [] }: Pick<GuardOp
   const { gid, branch, op, driver, seq, function: name, who, attempt } = operation;
   const stored = toLog(maskInput(input, mask));
   return [gid, branch, op, hashInput(input), stored, driver, seq, name, who, attempt] as const;
-}
-
-/** The SQL transaction ends before the attempt does, and waits for a lock for half of that at most. */
-function limitsOf({ timeoutMs }: Operation): [string, string] {
-  const transaction = Math.max(Math.floor(timeoutMs * 0.8), 100);
-  return [String(transaction), String(Math.floor(transaction / 2))];
 }
 
 function suspended({ gid, branch, op }: Operation, by: Op): Suspended {

@@ -13,18 +13,28 @@ export class UnstorableResult extends Error {
 }
 
 /**
+ * What JSON text may hold and PostgreSQL has no place for: a zero character, half of a surrogate pair. An escaped
+ * backslash is matched too, so that what follows it is not taken for an escape.
+ */
+const ESCAPES = /\\(?:\\|u0000|ud[89a-f][0-9a-f]{2})/g;
+
+function storable(json: string): string {
+  return json.replace(ESCAPES, (escape) => (escape === '\\\\' ? escape : '\ufffd'));
+}
+
+/**
  * A value as JSON text; `null` for `undefined`, which JSON has no word for.
  *
  * @throws {@link UnstorableResult} for what would come back as something else: a BigInt, an integer beyond 2^53, NaN, a
- * zero character
+ * zero character, half of a surrogate pair
  */
 export function toJson(value: unknown): string | null {
   if (value === undefined) return null;
-  return JSON.stringify(value, (key, part: unknown) => {
+  const json = JSON.stringify(value, (key, part: unknown) => {
     const wrong =
       typeof part === 'bigint' ||
       typeof part === 'function' ||
-      (typeof part === 'string' && part.includes('\0')) ||
+      typeof part === 'symbol' ||
       (typeof part === 'number' && (!Number.isFinite(part) || (Number.isInteger(part) && !Number.isSafeInteger(part))));
     if (wrong) {
       const where = key === '' ? 'the value' : `'${key}'`;
@@ -34,6 +44,12 @@ export function toJson(value: unknown): string | null {
     }
     return part;
   });
+  if (storable(json) !== json) {
+    throw new UnstorableResult(
+      'a text or a key of the value holds a zero character or half of a surrogate pair, which JSON in PostgreSQL does not carry: return other text',
+    );
+  }
+  return json;
 }
 
 /** What {@link toJson} wrote. */
@@ -41,17 +57,18 @@ export function fromJson(text: string | null): unknown {
   return text === null ? undefined : JSON.parse(text);
 }
 
-/** An input as JSON text for the log: whatever it holds can be written, as the hash tells inputs apart. */
-export function toLog(input: unknown): string {
-  const text = JSON.stringify(input, (_, part: unknown) => {
-    // PostgreSQL's jsonb has no place for a zero character; JSON has none for a BigInt.
-    if (typeof part === 'string') return part.replaceAll('\0', '\ufffd');
-    return typeof part === 'bigint' ? String(part) : part;
-  }) as string | undefined;
-  return text ?? 'null';
+/** An input or a failure as JSON text for the log: what cannot be written is replaced, as the hash tells inputs apart. */
+export function toLog(value: unknown): string {
+  const json = JSON.stringify(value) as string | undefined;
+  return storable(json ?? 'null');
 }
 
-/** Equal for inputs that mean the same: the order of keys does not count. */
+/**
+ * Equal for inputs that mean the same: the order of keys does not count. It must stay as it is: rows are compared with it
+ * for as long as they are kept.
+ *
+ * @throws a TypeError for an input that is no JSON, such as a BigInt: it could not have travelled here
+ */
 export function hashInput(input: unknown): string {
   return createHash('sha256')
     .update(input === undefined ? 'undefined' : JSON.stringify(input, sortKeys))

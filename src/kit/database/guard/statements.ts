@@ -72,7 +72,8 @@ where gid = $1 and branch = $2 and phase = $3::smallint`;
 
 /** Stores a definite no, in a transaction of its own. No row comes back when something is stored already: that counts. */
 export const reject = `
+with ${limits}
 insert into backstitch.guard (${columns}, failure, ended_at)
-values ($1, $2, 1, $3, 'rejected', ${row}, $11::text::jsonb, clock_timestamp())
+select $1, $2, 1, $3, 'rejected', ${row}, $13::text::jsonb, clock_timestamp() from limits
 on conflict (gid, branch, phase) do nothing
 returning 1 as claimed`;

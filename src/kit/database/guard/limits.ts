@@ -1,0 +1,23 @@
+import type { Operation } from '../../workflow/branch.js';
+
+/** The SQL transaction ends before the attempt does, and waits for a lock for half of that at most; milliseconds. */
+export function limitsOf({ timeoutMs }: Operation): [string, string] {
+  const transaction = Math.max(Math.floor(timeoutMs * 0.8), 2);
+  return [String(transaction), String(Math.floor(transaction / 2))];
+}
+
+/** Begins to count an attempt's time. @returns the operation with what is left of it, whenever it is called */
+export function stopwatch(operation: Operation): () => Operation {
+  const { gid, branch, op, timeoutMs } = operation;
+  const began = performance.now();
+  return () => {
+    const left = timeoutMs - (performance.now() - began);
+    // Whoever asked has given up, or will before an answer can reach it.
+    if (left < timeoutMs / 10) {
+      throw new Error(
+        `${op} of branch '${branch}' in ${gid} is not begun: ${Math.round(left)} of its ${timeoutMs} ms are left: try again`,
+      );
+    }
+    return { ...operation, timeoutMs: left };
+  };
+}
