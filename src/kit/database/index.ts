@@ -21,5 +21,5 @@ export { guardMigrations } from './guard/schema.js';
 export { migrate, MigrationError, type Migration } from './migrate.js';
 export { InputMismatch, Rejection, Suspended } from './rejection.js';
 export type { Database, Sql } from './sql.js';
-export { classifyError, rejectionOf, type ErrorClass } from './sqlstate.js';
+export { rejectionOf } from './sqlstate.js';
 export type { Branch, Op, Operation } from '../workflow/branch.js';

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import pg from 'pg';
 import {
-  classifyError,
   forgetGuards,
   guardMigrations,
   migrate,
   MigrationError,
   pgDatabase,
-  rejectionOf,
   type Database,
 } from '../../../src/kit/database/index.js';
 import { testDatabase, type TestDatabase } from '../../support/servers.js';
@@ -70,45 +68,5 @@ describe('migrations', () => {
     assert.equal(await forgetGuards(db, { olderThanDays: 90, batch: 10 }), 25);
     assert.equal(await forgetGuards(db), 0);
     assert.deepEqual(await db.run('select count(*)::int as n from backstitch.guard'), [{ n: 7 }]);
-  });
-});
-
-describe('an error of a database', () => {
-  const error = (code: string, message = 'x') => Object.assign(new Error(message), { code });
-
-  it('is definite only for a constraint', () => {
-    for (const code of ['23505', '23514', '23503', '23502', '23P01'])
-      assert.equal(classifyError(error(code)), 'definite');
-    const rejection = rejectionOf(Object.assign(error('23514'), { constraint: 'positive', table: 'wallets' }));
-    assert.equal(rejection?.type, 'ConstraintViolated');
-    assert.equal(rejection.message, 'constraint positive of table wallets');
-  });
-
-  it('is retryable when the attempt was lost', () => {
-    for (const code of [
-      '40001',
-      '40P01',
-      '55P03',
-      '57014',
-      '57P01',
-      '25P03',
-      '25P04',
-      '53300',
-      '08006',
-      'ECONNREFUSED',
-      'ECONNRESET',
-      'CONNECTION_CLOSED',
-    ]) {
-      assert.equal(classifyError(error(code)), 'retryable', code);
-    }
-    assert.equal(classifyError(new Error('Connection terminated unexpectedly')), 'retryable');
-    assert.equal(classifyError(new Error('timeout exceeded when trying to connect')), 'retryable');
-  });
-
-  it('is a defect otherwise, and never a definite no', () => {
-    for (const thrown of [error('42P01'), error('42601'), error('22012'), new Error('x'), 'text', undefined]) {
-      assert.equal(classifyError(thrown), 'defect');
-      assert.equal(rejectionOf(thrown), undefined);
-    }
   });
 });

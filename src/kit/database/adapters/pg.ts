@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Database, Sql } from '../sql.js';
-import { classifyError } from '../sqlstate.js';
+import { sqlStateOf } from '../sqlstate.js';
 import { NotCommitted } from './not-committed.js';
 
 /** What the adapter needs of a `pg.Pool`; structural, so that the kit does not depend on pg. */
@@ -24,7 +24,16 @@ export interface PgOptions {
    * each transaction and does not carry prepared statements. Default: on.
    */
   readonly prepare?: boolean;
+  /**
+   * How long a transaction or a single statement may take with its connection, in milliseconds, where the caller sets no
+   * limit; the connection is given up then. A network that goes silent tells nobody, and the connection would be missing
+   * from the pool for ever. Default: 10 minutes.
+   */
+  readonly timeoutMs?: number;
 }
+
+/** A statement that this connection prepared is gone or no longer fits its table: only a new connection prepares again. */
+const UNPREPARED = ['26000', '0A000'];
 
 /** Statement names kept; texts are constants, so more than this means that somebody builds them. */
 const MAX_NAMES = 500;
@@ -33,7 +42,7 @@ const MAX_NAMES = 500;
  * A pg pool as the kit's {@link Database}. Set the pool's `connectionTimeoutMillis`: waiting for a connection has no
  * limit otherwise.
  */
-export function pgDatabase(pool: PgPool, { prepare = true }: PgOptions = {}): Database {
+export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 600_000 }: PgOptions = {}): Database {
   // A connection that is lost while it idles in the pool is replaced; without a listener it would end the process.
   pool.on('error', () => undefined);
   const names = new Map<string, string>();
@@ -52,42 +61,65 @@ export function pgDatabase(pool: PgPool, { prepare = true }: PgOptions = {}): Da
       return (await client.query(query)).rows as Row[];
     };
 
-  const withClient = async <T>(work: (client: PgClient, onLost: () => void) => Promise<T>): Promise<T> => {
+  const withClient = async <T>(
+    timeoutMs: number,
+    work: (client: PgClient, onLost: () => void) => Promise<T>,
+  ): Promise<T> => {
     const client = await pool.connect();
-    // The server may end a connection while nothing runs on it (a transaction that took too long): that is an event.
-    let lost = false;
-    const onError = () => {
-      lost = true;
+    const connection = { lost: false };
+    const onLost = () => {
+      connection.lost = true;
     };
-    client.on('error', onError);
+    // The server may end a connection while nothing runs on it (a transaction that took too long): that is an event.
+    client.on('error', onLost);
+    let timer: NodeJS.Timeout | undefined;
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        onLost();
+        reject(new Error(`the database was not done within ${timeoutMs} ms: its connection is given up`));
+      }, timeoutMs);
+    });
     try {
-      return await work(client, onError);
-    } catch (error) {
-      // A connection in doubt is not used again; after a business error the rollback has shown that it is well.
-      lost ||= classifyError(error) === 'retryable';
-      throw error;
+      return await Promise.race([work(client, onLost), silence]);
     } finally {
-      client.off('error', onError);
-      client.release(lost);
+      clearTimeout(timer);
+      // What a connection that is given up says in the end must find a listener.
+      if (!connection.lost) client.off('error', onLost);
+      client.release(connection.lost);
     }
   };
 
   return {
     run: <Row extends object>(text: string, values?: readonly unknown[]) =>
-      withClient((client) => sqlOf(client)<Row>(text, values)),
-    transaction: (work) =>
-      withClient(async (client, onLost) => {
-        await client.query({ text: 'begin isolation level read committed' });
+      withClient(longest, async (client, onLost) => {
+        try {
+          return await sqlOf(client)<Row>(text, values);
+        } catch (error) {
+          // Nothing has shown that the connection is well.
+          onLost();
+          throw error;
+        }
+      }),
+    transaction: (work, timeoutMs = longest) =>
+      withClient(timeoutMs, async (client, onLost) => {
+        // A connection that fails to begin, to commit or to roll back is in doubt, and not used again.
+        const send = (text: string) =>
+          client.query({ text }).catch((error: unknown) => {
+            onLost();
+            throw error;
+          });
+        await send('begin isolation level read committed');
         let result;
         try {
           result = await work(sqlOf(client));
         } catch (error) {
-          // The first error is the one to report; a rollback that fails means that the connection is lost.
-          await client.query({ text: 'rollback' }).catch(onLost);
+          if (UNPREPARED.includes(sqlStateOf(error) ?? '')) onLost();
+          // The first error is the one to report.
+          await send('rollback').catch(() => undefined);
           throw error;
         }
         // The commit of a transaction that failed answers ROLLBACK, without an error.
-        const { command } = await client.query({ text: 'commit' });
+        const { command } = await send('commit');
         if (command !== 'COMMIT') throw new NotCommitted(command);
         return result;
       }),

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { Rejection, rejectionOf } from '../../../src/kit/database/index.js';
+
+describe('an error of a database', () => {
+  const error = (code: string, message = 'x') => Object.assign(new Error(message), { code });
+
+  it('is a definite no for a constraint, which it names', () => {
+    for (const code of ['23505', '23514', '23503', '23502', '23P01']) assert.ok(rejectionOf(error(code)), code);
+    const rejection = rejectionOf(Object.assign(error('23514'), { constraint: 'positive', table: 'wallets' }));
+    assert.equal(rejection?.type, 'ConstraintViolated');
+    assert.equal(rejection.message, 'constraint positive of table wallets');
+  });
+
+  it('is found where a library has wrapped it, a few times', () => {
+    const wrap = (cause: unknown, times: number): unknown =>
+      times === 0 ? cause : wrap(Object.assign(new Error('query failed', { cause }), { code: 'P2002x' }), times - 1);
+    assert.equal(rejectionOf(wrap(error('23514', 'too little'), 2))?.message, 'too little');
+    assert.equal(rejectionOf(wrap(error('23514'), 20)), undefined);
+    const circle = new Error('circle');
+    circle.cause = circle;
+    assert.equal(rejectionOf(circle), undefined);
+  });
+
+  it('is never a definite no otherwise', () => {
+    for (const thrown of [
+      error('40001'),
+      error('57P01'),
+      error('42P01'),
+      error('ECONNRESET'),
+      new Error('x'),
+      'text',
+    ]) {
+      assert.equal(rejectionOf(thrown), undefined);
+    }
+    const no = new Rejection('No', 'no');
+    assert.equal(rejectionOf(no), no);
+  });
+});
