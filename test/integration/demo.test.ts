@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isAlive, type ProcessIdentity } from '../../src/dev/processes.js';
@@ -19,6 +19,7 @@ describe('the programs of the README', function () {
 
   before(() => {
     state = mkdtempSync(join(tmpdir(), 'backstitch-demo-'));
+    chmodSync(state, 0o755); // PostgreSQL's own user gets through, and leaves nothing outside.
   });
   after(async () => {
     for (const program of programs) program.kill('SIGTERM');
