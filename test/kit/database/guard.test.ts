@@ -449,6 +449,23 @@ describe('the guard', function () {
     await client.end();
   });
 
+  it('an undo whose row is removed while it is read: says so, and can be tried again', async () => {
+    const gid = newGid();
+    const guard = createGuard(db);
+    await guard.apply(op(gid, 'action'), {}, add(gid, 1));
+    await guard.undo(op(gid, 'compensation'), {}, add(gid, -1));
+    const again = db.transaction((sql) => {
+      const removing: Sql = async (text, values) => {
+        // The undo's row is there when it is met, and gone when it is read.
+        if (text.startsWith('\nselect'))
+          await pool.query('delete from backstitch.guard where gid = $1 and phase = 2', [gid]);
+        return sql(text, values);
+      };
+      return guardUndo(removing, op(gid, 'compensation'), {}, never);
+    });
+    await assert.rejects(again, /was removed while it was read: try again/);
+  });
+
   it('takes four round trips an operation at most, besides the work', async () => {
     const { db: counting, take } = counted(pool);
     const guard = createGuard(counting);

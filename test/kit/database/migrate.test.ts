@@ -47,6 +47,25 @@ describe('migrations', () => {
     });
   });
 
+  it('that this program does not know are left alone', async () => {
+    await migrate(db, 'ten', [one]);
+    assert.deepEqual(await db.run('select n, m from one'), [{ n: 1, m: null }]);
+  });
+
+  it('wait for a lock a bounded time, and say so', async () => {
+    const wait = () =>
+      migrate(db, 'waits', [{ name: '001', sql: 'alter table one add column w int' }], { lockTimeoutMs: 50 });
+    const refusal = { name: 'MigrationError', message: /the migrations of 'waits' waited more than 50 ms for a lock/ };
+    // Another migration; a transaction that uses the table.
+    for (const lock of ['select pg_advisory_xact_lock(7263901)', 'select from one']) {
+      await db.transaction(async (sql) => {
+        await sql(lock);
+        await assert.rejects(wait(), refusal);
+      });
+    }
+    await wait();
+  });
+
   it('of which one fails leave nothing, and can be tried again', async () => {
     const bad = { name: '002', sql: 'create table half (n int); select nothing' };
     await assert.rejects(migrate(db, 'half', [{ name: '001', sql: 'create table whole (n int)' }, bad]));
@@ -65,8 +84,24 @@ describe('migrations', () => {
     await db.run(insert, ['young', 1, 10, 3]);
     await db.run(insert, ['mixed', 1, 100, 2]);
     await db.run(insert, ['mixed', 2, 10, 2]); // Undone lately: its first phase is still needed.
+    for (const wrong of [{ olderThanDays: 0 }, { olderThanDays: -1 }, { olderThanDays: 0.5 }, { batch: 0 }]) {
+      await assert.rejects(forgetGuards(db, wrong), RangeError);
+    }
     assert.equal(await forgetGuards(db, { olderThanDays: 90, batch: 10 }), 25);
     assert.equal(await forgetGuards(db), 0);
     assert.deepEqual(await db.run('select count(*)::int as n from backstitch.guard'), [{ n: 7 }]);
+    await db.run(insert, ['whole', 1, 100, 20]);
+    await db.run(insert, ['whole', 2, 100, 20]);
+    // Whenever a batch ends, no transaction is half removed.
+    const halves = `select gid from backstitch.guard where gid like 'whole%' group by gid having count(*) <> 2`;
+    const watched: Database = {
+      ...db,
+      run: async (text, values) => {
+        const rows = await db.run(text, values);
+        assert.deepEqual(await db.run(halves), []);
+        return rows as never;
+      },
+    };
+    assert.equal(await forgetGuards(watched, { batch: 3 }), 40);
   });
 });

@@ -254,7 +254,10 @@ async function readPhase1<Result>(sql: Sql, operation: Operation, inputHash: str
 
 async function readPhase2<Result>(sql: Sql, operation: Operation, inputHash: string): Promise<Guarded<Result>> {
   const { second } = await readRows(sql, operation);
-  if (second === undefined) throw suspended(operation, 'action');
+  if (second === undefined) {
+    // A confirm claims nothing where phase 1 is not applied. An undo always does, unless a row is there: it was.
+    throw UNDOS.includes(operation.op) ? vanished(operation) : suspended(operation, 'action');
+  }
   if (second.op !== operation.op) throw suspended(operation, second.op);
   if (second.inputHash !== inputHash) throw new InputMismatch(operation);
   return { outcome: 'duplicate', result: fromJson(second.result) as Result };

@@ -3,26 +3,35 @@ import type { Database } from '../sql.js';
 /** How long guard rows are kept by default: longer than any duplicate or late message can come. */
 export const GUARD_RETENTION_DAYS = 90;
 
+/** All rows of a transaction go at once: a phase 2 left without its phase 1 would tell another story. */
 const forget = `
-delete from backstitch.guard where ctid = any (array(
-  select ctid from backstitch.guard g
+delete from backstitch.guard where gid = any (array(
+  select gid from backstitch.guard g
   where ended_at < clock_timestamp() - make_interval(days => $1::int)
     and not exists (
       select from backstitch.guard later
       where later.gid = g.gid and (later.ended_at is null or later.ended_at >= clock_timestamp() - make_interval(days => $1::int)))
-  limit $2::int for update skip locked))
+  limit $2::int))
 returning 1`;
 
 /**
  * Removes the guard rows of transactions in which nothing has happened for so many days, in batches of one statement
- * each. A row may be removed only when no duplicate, retry or undo of its transaction can come any more.
+ * each: about `batch` rows, and always all of a transaction. A row may be removed only when no duplicate, retry or undo
+ * of its transaction can come any more.
  *
+ * @param options `olderThanDays`: a whole number, 1 at least; default: 90. `batch`: default: 1,000 rows
  * @returns how many rows were removed
+ * @throws a RangeError for an age or a batch below 1: nothing is removed
  */
 export async function forgetGuards(
   db: Database,
   { olderThanDays = GUARD_RETENTION_DAYS, batch = 1_000 }: { olderThanDays?: number; batch?: number } = {},
 ): Promise<number> {
+  for (const [name, value] of Object.entries({ olderThanDays, batch })) {
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new RangeError(`${name} is ${value}: it must be a whole number, 1 at least`);
+    }
+  }
   let removed = 0;
   for (;;) {
     const rows = await db.run(forget, [olderThanDays, batch]);
