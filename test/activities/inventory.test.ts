@@ -52,6 +52,8 @@ describe('inventory', () => {
     await reserve('o3', 1);
     await refused(reserve('o3', 1, 'cd', 'another'), 'AlreadyReserved');
     assert.equal(await available(), 99);
+    await reserve('o4', 99);
+    await refused(reserve('o3', 1, 'cd', 'a third'), 'AlreadyReserved'); // Not for want of stock.
   });
 
   it('says what keeps stock from being released', async () => {

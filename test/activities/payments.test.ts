@@ -65,6 +65,8 @@ describe('payments', () => {
     await charge('o1', 100);
     await refused(charge('o1', 100, 'c1', 'another'), 'AlreadyPaid');
     assert.equal(await walletOf('c1'), 9_900);
+    await charge('o2', 9_900);
+    await refused(charge('o1', 100, 'c1', 'a third'), 'AlreadyPaid'); // Not for want of money.
   });
 
   it('refuses invalid input', async () => {

@@ -21,8 +21,9 @@ export function createInventory({ guard }: { guard: Guard }) {
         const [row] = await sql<Row>(RESERVE, [orderId, sku, units]);
         if (!row) throw new Rejection('UnknownSku', `the shop has no article ${sku} (order ${orderId})`);
         if (row.order_id !== null) return { orderId };
+        const [reservation] = await sql(RESERVATION_STATUS, [orderId]);
+        if (reservation) throw new Rejection('AlreadyReserved', `order ${orderId} reserved its stock before`);
         const available = safeInteger(row.available, 'the stock');
-        if (available >= units) throw new Rejection('AlreadyReserved', `order ${orderId} reserved its stock before`);
         throw new Rejection('OutOfStock', `${available} ${sku} are left, order ${orderId} needs ${units}`);
       }),
     /** Puts the units back. */

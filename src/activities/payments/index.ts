@@ -22,11 +22,12 @@ export function createPayments({ guard }: { guard: Guard }) {
         const [row] = await sql<Row>(CHARGE, [orderId, customerId, amount]);
         if (!row) throw new Rejection('UnknownCustomer', `customer ${customerId} has no wallet (order ${orderId})`);
         if (row.payment_id !== null) return { paymentId: row.payment_id };
-        const balance = safeInteger(row.balance, 'the balance');
-        if (balance >= amount) throw new Rejection('AlreadyPaid', `order ${orderId} was paid before`);
+        const [payment] = await sql(PAYMENT_STATUS, [orderId]);
+        if (payment) throw new Rejection('AlreadyPaid', `order ${orderId} was paid before`);
+        const balance = formatCents(safeInteger(row.balance, 'the balance'));
         throw new Rejection(
           'InsufficientFunds',
-          `customer ${customerId} has ${formatCents(balance)}, order ${orderId} costs ${formatCents(amount)}`,
+          `customer ${customerId} has ${balance}, order ${orderId} costs ${formatCents(amount)}`,
         );
       }),
     /** Gives the amount back. */
