@@ -44,7 +44,8 @@ export const placeOrder = saga({ deadline: '10 minutes' }, async (tx, order: Pla
     );
   if (order.sequence === 'stock-first') await reserve();
   const { paymentId } = await pay();
-  if (order.sequence === 'pay-first') await reserve();
+  // Whatever else a starter may have written: nothing is shipped that was not reserved.
+  if (order.sequence !== 'stock-first') await reserve();
 
   const { shipmentId } = await tx.pivot(
     'ship',

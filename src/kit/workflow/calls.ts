@@ -60,6 +60,12 @@ export function isOverdue(error: unknown): boolean {
   return cause instanceof ApplicationFailure && cause.type === OVERDUE;
 }
 
+/** Whether no worker has begun a single attempt of a call in all its time. */
+export function wasNeverTried(error: unknown): boolean {
+  // The server tells of the last attempt, or of that one's timeout, as the cause.
+  return isOverdue(error) && causeOf(error as TemporalFailure).cause === undefined;
+}
+
 /**
  * Says what is known of a call that failed.
  *

@@ -17,28 +17,30 @@ const patient = { initialInterval: 200, backoffCoefficient: 2, maximumInterval: 
  *
  * | profile        | one attempt | worker silent | retries      | backoff        |
  * | -------------- | ----------- | ------------- | ------------ | -------------- |
- * | `action`       | 10 s        | 5 s           | 3 (option)   | 0.1 s … 2 s    |
+ * | `action`       | 10 s        | 5 s           | 3 (option)   | 0.2, 1, 5 s    |
  * | `pivot`        | 10 s        | 5 s           | no limit     | 0.2 s … 30 s   |
  * | `forward`      | 10 s        | 5 s           | no limit     | 0.2 s … 30 s   |
  * | `compensation` | 10 s        | 5 s           | for a window | 0.2 s … 30 s   |
- * | `local`        | 5 s         | –             | 3 (option)   | 0.05 s … 1 s   |
- * | `localForward` | 5 s         | –             | no limit     | 0.1 s … 30 s   |
+ * | `local`        | 5 s         | –             | 3 (option)   | 0.1, 0.5, 2.5 s |
+ * | `localForward` | 5 s         | –             | 2, then as `pivot` or `forward` | 0.1, 0.2 s |
+ *
+ * Three retries last through the restart of a database.
  */
 export const retryProfiles = {
   action: {
     startToCloseMs: 10_000,
     heartbeatMs: 5_000,
-    retry: { initialInterval: 100, backoffCoefficient: 2, maximumInterval: 2_000, maximumAttempts: 4 },
+    retry: { initialInterval: 200, backoffCoefficient: 5, maximumInterval: 5_000, maximumAttempts: 4 },
   },
   pivot: { startToCloseMs: 10_000, heartbeatMs: 5_000, retry: patient },
   forward: { startToCloseMs: 10_000, heartbeatMs: 5_000, retry: patient },
   compensation: { startToCloseMs: 10_000, heartbeatMs: 5_000, retry: patient },
   local: {
     startToCloseMs: 5_000,
-    retry: { initialInterval: 50, backoffCoefficient: 2, maximumInterval: 1_000, maximumAttempts: 4 },
+    retry: { initialInterval: 100, backoffCoefficient: 5, maximumInterval: 2_500, maximumAttempts: 4 },
   },
-  localForward: { startToCloseMs: 5_000, retry: { ...patient, initialInterval: 100 } },
+  localForward: { startToCloseMs: 5_000, retry: { initialInterval: 100, maximumAttempts: 3 } },
 } as const satisfies Record<string, RetryProfile>;
 
-/** How long a compensation is tried, counted from the transaction's failure, in milliseconds: 30 minutes. */
+/** How long a compensation is tried, counted from its own start, in milliseconds: 30 minutes. */
 export const COMPENSATION_WINDOW_MS = 30 * 60_000;

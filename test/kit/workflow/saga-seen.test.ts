@@ -133,19 +133,17 @@ describe('a saga as others see it', () => {
 
   it('writes its state to the search attributes when it changes, and only then', async () => {
     const committed = await world.run('whole', { f: [fail, fail, succeed] });
-    assert.deepEqual(await upserts(committed.gid), [{ TxScheme: 'saga', TxState: 'committed' }]);
+    const running = { TxScheme: 'saga', TxState: 'running' };
+    assert.deepEqual(await upserts(committed.gid), [running, { TxState: 'committed' }]);
     const undone = await world.run('steps', { c: refuse });
-    assert.deepEqual(await upserts(undone.gid), [
-      { TxScheme: 'saga', TxState: 'compensating' },
-      { TxState: 'compensated' },
-    ]);
+    assert.deepEqual(await upserts(undone.gid), [running, { TxState: 'compensating' }, { TxState: 'compensated' }]);
     const nothing = await world.run('steps', { a: refuse });
-    assert.deepEqual(await upserts(nothing.gid), [{ TxScheme: 'saga', TxState: 'compensated' }]);
+    assert.deepEqual(await upserts(nothing.gid), [running, { TxState: 'compensated' }]);
     const failed = await world.run('whole', { f: refuse });
-    assert.deepEqual(await upserts(failed.gid), [{ TxScheme: 'saga', TxState: 'failed' }]);
+    assert.deepEqual(await upserts(failed.gid), [running, { TxState: 'failed' }]);
   });
 
-  it('leaves the scheme alone when its caller has set it', async () => {
+  it('leaves alone what its caller has set', async () => {
     const { client } = world.environment;
     const workflowId = `steps-${randomUUID()}`;
     await client.workflow.execute('steps', {
@@ -224,6 +222,12 @@ describe('a saga as others see it', () => {
         'letters.b.compensation',
         'letters.a.compensation',
       ]);
+    });
+
+    it('has a pivot as an activity after three attempts, in the lean lane: a local one would keep its task open', async () => {
+      const { gid, made } = await world.run('whole', { turn: [fail, fail, fail, succeed] }, { lane: 'lean' });
+      assert.deepEqual(await world.scheduled(gid), ['letters.turn.action']);
+      assert.deepEqual(made.slice(0, 10), ['a', 'b', 'c', ...Array.from({ length: 7 }, () => 'turn')]);
     });
 
     it('has a long step as an activity, in the lean lane', async () => {

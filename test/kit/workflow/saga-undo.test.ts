@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { fail, gate, refuse, succeed } from './support/letters.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TRANSACTION_QUERY, type TransactionView } from '../../../src/kit/workflow/index.js';
+import { fail, gate, refuse, succeed, suspend } from './support/letters.js';
 import { SagaWorld } from './support/saga-world.js';
 
 const MINUTE = 60_000;
@@ -52,22 +54,46 @@ describe('the undo of a saga', () => {
     assert.deepEqual(report?.undone, ['a']);
   });
 
-  it('gives each branch the time of one attempt though those before it used up the window', async () => {
-    const { report, made } = await world.run('steps', {
-      c: refuse,
-      'undo b': fail,
-      'undo a': [fail, fail, succeed],
-    });
+  it('has the window for itself, though one before it used up its own', async () => {
+    const often = Array.from({ length: 20 }, () => fail);
+    const { report, made } = await world.run('steps', { c: refuse, 'undo b': fail, 'undo a': [...often, succeed] });
     assert.deepEqual(report?.undone, ['a']);
-    assert.deepEqual(made.slice(-3), ['undo a', 'undo a', 'undo a']);
+    assert.equal(made.filter((name) => name === 'undo a').length, 21);
   });
 
-  it('ends at once when a participant refuses it', async () => {
-    const { report, made } = await world.run('steps', { c: refuse, 'undo b': refuse });
+  it('is asked again when no worker was there in all its window', async () => {
+    const taskQueue = 'deserted';
+    await world.startWorker(taskQueue, {}, { enableNonLocalActivities: false });
+    const options = { lane: 'lean', compensationWindow: '1 second' } as const;
+    const handle = await world.start('steps', { b: refuse }, options, { taskQueue });
+    const undos = async () => (await world.scheduled(handle.workflowId)).length;
+    while ((await undos()) < 2) await sleep(20);
+    await world.startWorker(taskQueue, {}, { workflowBundle: undefined });
+    const { report } = await world.end(handle);
+    assert.equal(report?.state, 'compensated');
+  });
+
+  it('ends at once when the guard suspends it', async () => {
+    const { report, made } = await world.run('steps', { c: refuse, 'undo b': suspend });
     assert.equal(made.filter((name) => name === 'undo b').length, 1);
     assert.equal(report?.state, 'failed');
-    assert.deepEqual(report.notUndone, [{ step: 'b', type: 'Refused', message: 'b is refused' }]);
+    assert.deepEqual(report.notUndone, [{ step: 'b', type: 'Suspended', message: 'b is suspended' }]);
     assert.deepEqual(report.undone, ['a']);
+  });
+
+  it('is shown as it goes on', async () => {
+    const held = gate();
+    const handle = await world.start('steps', { c: refuse, 'undo a': held.behaviour });
+    await held.reached;
+    const { state, report } = await handle.query<TransactionView>(TRANSACTION_QUERY);
+    assert.equal(state, 'compensating');
+    assert.deepEqual(report?.undone, ['b']);
+    assert.deepEqual(
+      report.notUndone.map(({ step }) => step),
+      ['a'],
+    );
+    held.open();
+    await world.end(handle);
   });
 
   it('is retried until it succeeds', async () => {
@@ -90,7 +116,7 @@ describe('the undo of a saga', () => {
   });
 
   it('names what was not undone when it is parallel', async () => {
-    const script = { turn: refuse, 'undo b': refuse };
+    const script = { turn: refuse, 'undo b': suspend };
     const { report, failure } = await world.run('whole', script, { undo: 'parallel' });
     assert.equal(failure?.type, 'TransactionFailed');
     assert.deepEqual(report?.undone.toSorted(), ['a', 'c']);

@@ -24,7 +24,7 @@ export interface SagaOptions {
   readonly undo?: 'newest-first' | 'parallel';
   /** Retries of a step before the pivot, after its first attempt. Default: 3. */
   readonly retries?: number;
-  /** How long each compensation is tried, counted from the transaction's failure. Default: 30 minutes. */
+  /** How long each compensation is tried, counted from its own start. Default: 30 minutes. */
   readonly compensationWindow?: Duration;
 }
 
@@ -32,7 +32,7 @@ export interface SagaOptions {
 export interface StepOptions {
   /** Shown in the Web UI for the step, such as `pay 29.33 for order cdnow-00001`. Default: the step's name. */
   readonly summary?: string;
-  /** How long one attempt may take. Default: the retry profile's. */
+  /** How long one attempt may take, and one of its undo. Default: the retry profile's. */
   readonly timeout?: Duration;
   /** Retries after the first attempt, for a step before the pivot. Default: the saga's. */
   readonly retries?: number;

@@ -32,12 +32,13 @@ export interface SagaDriver {
   readonly deadlineAt: number | undefined;
   /** The time, in milliseconds since 1970, by the driver's own clock. */
   now(): number;
-  /** Makes the call and resolves to its result; rejects with whatever went wrong. */
+  /**
+   * Makes the call and resolves to its result; rejects with whatever went wrong. The deadline and a cancellation cancel
+   * it, unless it is a pivot or comes after one, or it is made within {@link shielded}.
+   */
   call(call: Call): Promise<unknown>;
   /** Says what is known of a call that rejected: the one place that tells `rejected` from `unknown`. */
   judge(error: unknown): Judgement;
-  /** Runs the body: the deadline and a cancellation cancel the calls within it. */
-  cancellable<T>(work: () => Promise<T>): Promise<T>;
   /** Runs the decision and the undo: nothing cancels them. */
   shielded<T>(work: () => Promise<T>): Promise<T>;
   /** Runs `work` so that `cancel` cancels the calls within it that can be cancelled. */

@@ -1,5 +1,7 @@
 import type { FailureNote } from '../failure.js';
+import type { StepOptions } from './definition.js';
 import type { Judgement } from './driver.js';
+import { keep, type Kept } from './kept.js';
 
 /** `step`: can be undone. `pivot`: the point of no return. `forward`: after it. */
 export type StepKind = 'step' | 'pivot' | 'forward';
@@ -12,10 +14,11 @@ export interface BranchRecord {
   /** The operation's name, such as `payments.charge`. */
   readonly operation: string;
   readonly summary: string;
-  readonly input: unknown;
+  readonly input: Kept;
+  readonly options: StepOptions;
   readonly startedAt: number;
   state: 'running' | 'succeeded' | 'rejected' | 'unknown';
-  result?: unknown;
+  result?: Kept;
   failure?: FailureNote;
   endedAt?: number;
   undo?: { state: 'running' | 'undone' | 'failed'; startedAt: number; endedAt?: number; failure?: FailureNote };
@@ -25,15 +28,15 @@ export interface BranchRecord {
 export class Ledger {
   readonly branches: BranchRecord[] = [];
 
-  begin(step: Pick<BranchRecord, 'step' | 'kind' | 'operation' | 'summary' | 'input' | 'startedAt'>): BranchRecord {
+  begin(step: Omit<BranchRecord, 'seq' | 'state'>): BranchRecord {
     const record: BranchRecord = { ...step, seq: this.branches.length + 1, state: 'running' };
     this.branches.push(record);
     return record;
   }
 
   succeed(record: BranchRecord, result: unknown, at: number): void {
+    record.result = keep(result);
     record.state = 'succeeded';
-    record.result = result;
     record.endedAt = at;
   }
 
@@ -45,6 +48,11 @@ export class Ledger {
 
   has(step: string): boolean {
     return this.branches.some((record) => record.step === step);
+  }
+
+  /** A branch whose first operation runs. */
+  get running(): BranchRecord | undefined {
+    return this.branches.find(({ state }) => state === 'running');
   }
 
   /** The pivot, from the moment that it was scheduled, unless it ended as a definite no. */

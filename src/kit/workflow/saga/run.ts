@@ -3,8 +3,12 @@ import { GrammarError, StepFailed, TransactionStopped, type TransactionReport } 
 import type { OperationRef } from '../participant.js';
 import type { SagaBody, SagaOptions, StepOptions, Tx } from './definition.js';
 import type { CallProfile, Judgement, SagaDriver } from './driver.js';
+import { brokenRule } from './grammar.js';
+import { keep, type Kept } from './kept.js';
 import { Ledger, type BranchRecord, type StepKind } from './ledger.js';
+import { wrongStepOption } from './options.js';
 import { reportOf } from './report.js';
+import { undoBranches } from './undo.js';
 
 /** How a run ended: {@link SagaRun.report} says what was undone. */
 export type SagaOutcome<Result> = { committed: true; result: Result } | { committed: false; cause: unknown };
@@ -33,7 +37,8 @@ export class SagaRun<Input, Result> {
   state: TransactionState = 'running';
   readonly #driver: SagaDriver;
   readonly #options: SagaOptions;
-  readonly #inFlight = new Set<Promise<unknown>>();
+  /** Set when the body has ended: told of every step that settles after it. */
+  #onSettled: ((failed?: StepFailed) => void) | undefined;
   /** Why no further step begins. */
   #doom: Error | undefined;
   /** A stop that came when the pivot was already under way: it counts only if the pivot is rejected. */
@@ -85,15 +90,14 @@ export class SagaRun<Input, Result> {
   async #decide(body: SagaBody<Input, Result>, input: Input): Promise<SagaOutcome<Result>> {
     let outcome: { result: Result } | { thrown: unknown };
     try {
-      outcome = { result: await this.#driver.cancellable(() => body(this.#tx(), input)) };
+      outcome = { result: await body(this.#tx(), input) };
     } catch (thrown) {
       outcome = { thrown };
     }
     // A body may end before its steps have: they are waited for, and what they fail with is its failure.
-    while (this.#inFlight.size > 0) {
-      const settled = await this.#driver.shielded(() => Promise.allSettled(this.#inFlight));
-      const failed = settled.find(({ status }) => status === 'rejected');
-      if (failed && 'result' in outcome) outcome = { thrown: (failed as PromiseRejectedResult).reason };
+    if (this.ledger.running !== undefined) {
+      const failed = await this.#driver.shielded(() => this.#settle());
+      if (failed && 'result' in outcome) outcome = { thrown: failed };
     }
     const doom = this.#doom ?? (this.ledger.pivoted ? this.#flaw : this.#late);
     if ('result' in outcome && doom === undefined) {
@@ -106,6 +110,17 @@ export class SagaRun<Input, Result> {
     return { committed: false, cause };
   }
 
+  /** Waits until no step runs. @returns the first failure of those that were waited for */
+  #settle(): Promise<StepFailed | undefined> {
+    return new Promise((resolve) => {
+      let first: StepFailed | undefined;
+      this.#onSettled = (failed) => {
+        first ??= failed;
+        if (this.ledger.running === undefined) resolve(first);
+      };
+    });
+  }
+
   #tx(): Tx {
     return {
       gid: this.#driver.gid,
@@ -116,6 +131,10 @@ export class SagaRun<Input, Result> {
     };
   }
 
+  /**
+   * Begins a step. The worker records a stack trace for each promise of a workflow, which costs more than all else
+   * here: so this is a chain of one promise a step, and not an async function.
+   */
   #step<Result>(
     kind: StepKind,
     step: string,
@@ -123,52 +142,64 @@ export class SagaRun<Input, Result> {
     input: unknown,
     options: StepOptions = {},
   ): Promise<Result> {
-    const settled = this.#begin(kind, step, operation, input, options);
-    this.#inFlight.add(settled);
-    const forget = () => this.#inFlight.delete(settled);
-    void settled.then(forget, forget);
-    return settled as Promise<Result>;
-  }
-
-  async #begin(
-    kind: StepKind,
-    step: string,
-    operation: OperationRef<unknown>,
-    input: unknown,
-    options: StepOptions,
-  ): Promise<unknown> {
-    this.#admit(kind, step);
+    const refusal = this.#refusal(kind, step, options);
+    if (refusal !== undefined) return rejected(refusal);
+    let kept: Kept;
+    try {
+      kept = keep(input);
+    } catch (error) {
+      return rejected(this.#broken(`step '${step}': JSON does not carry its input: ${(error as Error).message}`));
+    }
     const record = this.ledger.begin({
       step,
       kind,
       operation: operation.name,
       summary: options.summary ?? step,
-      input,
+      input: kept,
+      options,
       startedAt: this.#driver.now(),
     });
-    const profile = kind === 'step' ? 'action' : kind;
+    const settled: Promise<unknown> = this.#send(record, input).then(
+      (result) => {
+        this.ledger.succeed(record, result, this.#driver.now());
+        this.#driver.changed();
+        this.#onSettled?.();
+        return result;
+      },
+      (error: unknown) => {
+        // A body may not wait for its steps, which must not end the run.
+        settled.catch(ignore);
+        return this.#failed(record, error);
+      },
+    );
+    this.#driver.changed();
+    return settled as Promise<Result>;
+  }
+
+  #send(record: BranchRecord, input: unknown): Promise<unknown> {
+    const profile = record.kind === 'step' ? 'action' : record.kind;
+    const retries = record.options.retries ?? this.#options.retries;
     try {
-      const call = this.#call(record, 'action', profile, [input], {
-        ...options,
-        retries: options.retries ?? this.#options.retries,
-      });
-      this.#driver.changed();
-      const result = await call;
-      this.ledger.succeed(record, result, this.#driver.now());
-      this.#driver.changed();
-      return result;
+      return this.#call(record, 'action', profile, [input], { ...record.options, retries });
     } catch (error) {
-      const judgement = await this.#judge(error);
-      this.#watchDeadline();
-      this.ledger.fail(record, judgement, this.#driver.now());
-      this.#driver.changed();
-      const failed = new StepFailed(step, judgement.knowledge, judgement, error);
-      if (judgement.knowledge === 'unknown') {
-        if (kind === 'forward') this.#flaw ??= failed;
-        else this.#doom ??= this.#cancelling ?? failed;
-      }
-      throw failed;
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  /** Records what is known of a step that failed, and fails it for the body. */
+  #failed(record: BranchRecord, error: unknown): Promise<never> {
+    const judgement = this.#judge(error);
+    if (judgement === undefined) return never();
+    this.#watchDeadline();
+    this.ledger.fail(record, judgement, this.#driver.now());
+    this.#driver.changed();
+    const failed = new StepFailed(record.step, judgement.knowledge, judgement, error);
+    if (judgement.knowledge === 'unknown') {
+      if (record.kind === 'forward') this.#flaw ??= failed;
+      else this.#doom ??= this.#cancelling ?? failed;
+    }
+    this.#onSettled?.(failed);
+    throw failed;
   }
 
   #call(record: BranchRecord, op: Op, profile: CallProfile, args: unknown[], options: StepOptions): Promise<unknown> {
@@ -183,47 +214,37 @@ export class SagaRun<Input, Result> {
     });
   }
 
-  /** Refuses a step that must not begin. */
-  #admit(kind: StepKind, step: string): void {
+  /** Why a step must not begin, if so. */
+  #refusal(kind: StepKind, step: string, options: StepOptions): Error | undefined {
     this.#watchDeadline();
-    const { pivot, pivoted } = this.ledger;
+    const { pivoted } = this.ledger;
     const doom = this.#doom ?? (pivoted ? undefined : this.#late);
-    if (doom !== undefined) throw doom;
-    if (this.state !== 'running') throw new GrammarError(`step '${step}' was begun after the saga's body had ended`);
-    const rule = this.#brokenRule(kind, step, pivot?.state === 'succeeded');
-    if (rule !== undefined) {
-      const broken = new GrammarError(rule);
-      if (pivoted) this.#flaw ??= broken;
-      else this.#doom ??= broken;
-      throw broken;
+    if (doom !== undefined) return doom;
+    if (this.state !== 'running') {
+      return new GrammarError(`step '${step}' was begun after the saga's body had ended`);
     }
+    const rule = brokenRule(this.ledger, this.#driver.gid, kind, step);
+    if (rule !== undefined) return this.#broken(rule);
+    const wrong = wrongStepOption(options);
+    if (wrong !== undefined) return this.#broken(`step '${step}': ${wrong}`);
     if (kind !== 'forward' && this.#driver.cancelled()) {
-      throw new TransactionStopped('Cancelled', `step '${step}' was not begun: a branch beside it has failed`);
+      return new TransactionStopped('Cancelled', `step '${step}' was not begun: a branch beside it has failed`);
     }
+    return undefined;
+  }
+
+  /** A body that breaks a rule is undone; after the pivot the other steps go on. */
+  #broken(rule: string): GrammarError {
+    const broken = new GrammarError(rule);
+    if (this.ledger.pivoted) this.#flaw ??= broken;
+    else this.#doom ??= broken;
+    return broken;
   }
 
   /** A driver's timer may be late, or what it tells may be: the clock counts. */
   #watchDeadline(): void {
     const { deadlineAt } = this.#driver;
     if (deadlineAt !== undefined && this.#driver.now() >= deadlineAt) this.stop('DeadlineExceeded');
-  }
-
-  /** The rule of the grammar that a step would break, and what to do about it. */
-  #brokenRule(kind: StepKind, step: string, passed: boolean): string | undefined {
-    const running = this.ledger.branches.find(({ state }) => state === 'running')?.step;
-    if (this.ledger.has(step)) {
-      return `step '${step}' is used twice in ${this.#driver.gid}: name each step of a saga differently`;
-    }
-    if (kind === 'forward' && !passed) {
-      return `step '${step}' goes forward before a pivot has succeeded: await tx.pivot first, or use tx.run with an undo`;
-    }
-    if (kind !== 'forward' && this.ledger.pivoted) {
-      return `step '${step}' comes after the pivot, where nothing is undone: use tx.forward`;
-    }
-    if (kind === 'pivot' && running !== undefined) {
-      return `the pivot '${step}' begins while '${running}' runs: await every step before it`;
-    }
-    return undefined;
   }
 
   #parallel(branches: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
@@ -251,46 +272,29 @@ export class SagaRun<Input, Result> {
 
   async #undo(cause: unknown): Promise<void> {
     const branches = this.ledger.toUndo;
-    const undone: string[] = [];
-    this.#report = this.#describe(cause, 'compensating', undone);
+    this.#report = this.#describe(cause, 'compensating', []);
     if (branches.length > 0) this.#enter('compensating');
-    const undoOne = async (record: BranchRecord): Promise<void> => {
-      if (await this.#compensate(record)) undone.push(record.step);
-    };
-    if (this.#options.undo === 'parallel') await Promise.all(branches.map(undoOne));
-    else for (const record of branches) await undoOne(record);
+    const undone = await undoBranches(branches, {
+      driver: this.#driver,
+      order: this.#options.undo ?? 'newest-first',
+      call: (record, op, args) => this.#call(record, op, 'compensation', args, { timeout: record.options.timeout }),
+      judge: (error) => this.#judge(error),
+      progress: (sofar) => {
+        this.#report = this.#describe(cause, 'compensating', sofar);
+      },
+    });
     const state = undone.length === branches.length ? 'compensated' : 'failed';
     this.#report = this.#describe(cause, state, undone);
     this.#enter(state);
   }
 
-  async #compensate(record: BranchRecord): Promise<boolean> {
-    const undo: NonNullable<BranchRecord['undo']> = { state: 'running', startedAt: this.#driver.now() };
-    record.undo = undo;
-    try {
-      const call = this.#call(record, 'compensation', 'compensation', [record.input, record.result], {});
-      this.#driver.changed();
-      await call;
-      undo.state = 'undone';
-      return true;
-    } catch (error) {
-      const { type, message } = await this.#judge(error);
-      undo.state = 'failed';
-      undo.failure = { type, message };
-      return false;
-    } finally {
-      undo.endedAt = this.#driver.now();
-      this.#driver.changed();
-    }
-  }
-
   /** Judges a failed call; what the driver will not judge breaks the run there and then: the body never goes on. */
-  async #judge(error: unknown): Promise<Judgement> {
+  #judge(error: unknown): Judgement | undefined {
     try {
       return this.#driver.judge(error);
     } catch (defect) {
       this.#break(defect);
-      return new Promise(() => undefined);
+      return undefined;
     }
   }
 
@@ -307,4 +311,20 @@ export class SagaRun<Input, Result> {
     this.state = state;
     this.#driver.changed(state);
   }
+}
+
+/** A rejection that a body need not handle. */
+function rejected(error: Error): Promise<never> {
+  const promise = Promise.reject(error);
+  promise.catch(ignore);
+  return promise;
+}
+
+function ignore(): void {
+  // What is to be known of it is in the ledger.
+}
+
+/** What waits for it never goes on. */
+function never(): Promise<never> {
+  return new Promise(() => undefined);
 }

@@ -14,13 +14,14 @@ import {
 } from '@temporalio/workflow';
 import { TX_SCHEME, TX_STATE } from '../attributes.js';
 import type { TransactionState } from '../branch.js';
-import { callActivity, isOverdue, judge } from '../calls.js';
+import { callActivity, isOverdue, judge, wasNeverTried } from '../calls.js';
 import { transactionFailure, type TransactionReport, type TransactionStopped } from '../failure.js';
-import { COMPENSATION_WINDOW_MS, retryProfiles } from '../retry.js';
+import { COMPENSATION_WINDOW_MS } from '../retry.js';
 import { DECISION_UPDATE, describeView, TRANSACTION_QUERY, type Decision, type TransactionView } from '../view.js';
-import type { SagaBody, SagaOptions } from './definition.js';
+import type { Lane, SagaBody, SagaOptions } from './definition.js';
 import type { Call, SagaDriver } from './driver.js';
 import { SagaRun } from './run.js';
+import { wrongSagaOption } from './options.js';
 import { viewOf } from './view.js';
 
 /** A saga as a workflow: start it with an input, and with options that override the saga's own for this call. */
@@ -59,6 +60,8 @@ async function drive<Input, Result>(
   body: SagaBody<Input, Result>,
   input: Input,
 ): Promise<Result> {
+  const wrong = wrongSagaOption(options);
+  if (wrong !== undefined) throw ApplicationFailure.nonRetryable(wrong, 'InvalidOptions');
   const driver = new WorkflowDriver(options);
   const run = new SagaRun<Input, Result>(driver, options);
   const view = (): TransactionView => viewOf(run, driver);
@@ -74,7 +77,6 @@ async function drive<Input, Result>(
   });
 
   const outcome = await run.execute(body, input);
-  driver.clearDeadline();
   // A caller that asked for the decision must get it before the workflow closes.
   if (!allHandlersFinished()) await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   if (outcome.committed) return outcome.result;
@@ -105,17 +107,18 @@ function failureOf(report: TransactionReport | undefined, cause: unknown): Appli
   });
 }
 
-/** Drives a saga as a workflow: calls are activities, the deadline is a timer, cancellation is Temporal's. */
+/**
+ * Drives a saga as a workflow: calls are activities, the deadline is a timer, cancellation is Temporal's. The body runs
+ * in the workflow's root scope, and the deadline cancels that: a scope of its own would make the worker track the
+ * context of every promise.
+ */
 class WorkflowDriver implements SagaDriver {
   readonly gid = workflowInfo().workflowId;
-  readonly lane: string;
+  readonly lane: Lane;
   readonly startedAt = workflowInfo().startTime.getTime();
   readonly deadlineAt: number | undefined;
   readonly #options: SagaOptions;
-  readonly #running = new CancellationScope({ cancellable: true });
-  /** Made only for a deadline: the worker pays for every promise in a workflow, and a scope has several. */
-  #timer: CancellationScope | undefined;
-  #undoUntil: number | undefined;
+  readonly #root = CancellationScope.current();
   #view: (() => TransactionView) | undefined;
   #stop: (type: TransactionStopped['type']) => void = () => undefined;
 
@@ -123,32 +126,27 @@ class WorkflowDriver implements SagaDriver {
     this.#options = options;
     this.lane = options.lane ?? 'durable';
     this.deadlineAt = options.deadline === undefined ? undefined : this.startedAt + msToNumber(options.deadline);
+    // Where the attributes are not registered the first task fails, and not the one that begins the undo.
+    if (workflowInfo().typedSearchAttributes.get(TX_STATE) === undefined) this.#enter('running');
   }
 
   /** Tells `stop` of the deadline and of a cancellation, before what is running hears of it. */
   observe(view: () => TransactionView, stop: (type: TransactionStopped['type']) => void): void {
     this.#view = view;
     this.#stop = stop;
-    this.#running.cancelRequested.catch(() => {
+    this.#root.cancelRequested.catch(() => {
       stop('Cancelled');
     });
     if (this.deadlineAt === undefined) return;
     // A worker may have come late: the deadline counts from the start.
     const left = Math.max(this.deadlineAt - this.now(), 1);
-    this.#timer = new CancellationScope({ cancellable: true });
-    this.#timer
-      .run(() => sleep(left, { summary: 'deadline' }))
-      .then(
-        () => {
-          stop('DeadlineExceeded');
-          this.#running.cancel();
-        },
-        () => undefined, // It is cancelled when the transaction was decided in time.
-      );
-  }
-
-  clearDeadline(): void {
-    this.#timer?.cancel();
+    sleep(left, { summary: 'deadline' }).then(
+      () => {
+        stop('DeadlineExceeded');
+        this.#root.cancel();
+      },
+      () => undefined, // Cancelled by a request.
+    );
   }
 
   now(): number {
@@ -156,17 +154,16 @@ class WorkflowDriver implements SagaDriver {
   }
 
   call(call: Call): Promise<unknown> {
-    const send = (limitMs?: number) => callActivity(call, this.#options.lane ?? 'durable', limitMs);
     switch (call.profile) {
       case 'pivot':
       case 'forward':
-        return CancellationScope.nonCancellable(() => send());
+        return CancellationScope.nonCancellable(() => this.#insist(call));
       case 'compensation':
-        return send(this.#undoLimit());
+        return this.#compensate(call);
       case 'action': {
         // A local activity hears nothing of a timer while it runs: it ends with the deadline by itself.
-        if (this.lane !== 'lean' || this.deadlineAt === undefined) return send();
-        return send(Math.max(this.deadlineAt - this.now(), 1)).catch((error: unknown) => {
+        if (this.lane !== 'lean' || this.deadlineAt === undefined) return callActivity(call, this.lane);
+        return callActivity(call, this.lane, Math.max(this.deadlineAt - this.now(), 1)).catch((error: unknown) => {
           if (isOverdue(error)) this.#stop('DeadlineExceeded');
           throw error;
         });
@@ -174,11 +171,30 @@ class WorkflowDriver implements SagaDriver {
     }
   }
 
-  judge = judge;
-
-  cancellable<T>(work: () => Promise<T>): Promise<T> {
-    return this.#running.run(work);
+  /** A local activity keeps the workflow task open while it is tried again: after a few attempts it becomes another. */
+  #insist(call: Call): Promise<unknown> {
+    const first = callActivity(call, this.lane);
+    if (this.lane === 'durable') return first;
+    return first.catch((error: unknown) => {
+      if (judge(error).knowledge === 'rejected') throw error;
+      return callActivity(call, 'durable');
+    });
   }
+
+  /** Each compensation has the window for itself, and a window in which no worker tried it does not count. */
+  async #compensate(call: Call): Promise<unknown> {
+    const { compensationWindow } = this.#options;
+    const window = compensationWindow === undefined ? COMPENSATION_WINDOW_MS : msToNumber(compensationWindow);
+    for (;;) {
+      try {
+        return await callActivity(call, this.lane, window);
+      } catch (error) {
+        if (!wasNeverTried(error)) throw error;
+      }
+    }
+  }
+
+  judge = judge;
 
   shielded<T>(work: () => Promise<T>): Promise<T> {
     return CancellationScope.nonCancellable(work);
@@ -199,18 +215,12 @@ class WorkflowDriver implements SagaDriver {
 
   changed(state?: TransactionState): void {
     if (this.#view) setCurrentDetails(describeView(this.#view()));
-    if (state === undefined) return;
+    if (state !== undefined) this.#enter(state);
+  }
+
+  #enter(state: TransactionState): void {
     const known = workflowInfo().typedSearchAttributes;
     const scheme = known.get(TX_SCHEME) === undefined ? [{ key: TX_SCHEME, value: 'saga' }] : [];
     upsertSearchAttributes([...scheme, { key: TX_STATE, value: state }]);
-  }
-
-  /** What is left of the compensation window, which opens with the first undo. */
-  #undoLimit(): number {
-    const { compensationWindow } = this.#options;
-    const window = compensationWindow === undefined ? COMPENSATION_WINDOW_MS : msToNumber(compensationWindow);
-    this.#undoUntil ??= this.now() + window;
-    // Every compensation gets the time of one attempt, even if those before it used up the window.
-    return Math.max(this.#undoUntil - this.now(), retryProfiles.compensation.startToCloseMs);
   }
 }

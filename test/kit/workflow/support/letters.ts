@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Rejection } from '../../../../src/kit/database/index.js';
+import { StoredRejection, Suspended } from '../../../../src/kit/database/rejection.js';
 import type { Forward, Operation, Undoable } from '../../../../src/kit/workflow/index.js';
 
 /** A participant that does what the test says. Its operations are letters; each says `did a` when it was done. */
@@ -8,6 +8,7 @@ export interface Letters {
   b: Undoable<string, string>;
   c: Undoable<string, string>;
   d: Undoable<string, string>;
+  object: Undoable<{ letter: string }, { did: string }>;
   turn: Forward<string, string>;
   f: Forward<string, string>;
   g: Forward<string, string>;
@@ -16,8 +17,13 @@ export interface Letters {
 /** What one attempt of an operation does. */
 export type Behaviour = (operation: Operation) => unknown;
 
+/** A no that its guard stored. */
 export const refuse: Behaviour = ({ branch }) => {
-  throw new Rejection('Refused', `${branch} is refused`);
+  throw new StoredRejection('Refused', `${branch} is refused`);
+};
+/** What a guard says to an operation that may never be done. */
+export const suspend: Behaviour = ({ branch }) => {
+  throw new Suspended(`${branch} is suspended`);
 };
 export const fail: Behaviour = ({ branch, attempt }) => {
   throw new Error(`${branch} fails, attempt ${attempt}`);
@@ -70,7 +76,14 @@ export class LetterBox {
   implementation() {
     const act = (operation: Operation, ...args: unknown[]) => this.#perform(operation, args);
     const names = ['a', 'b', 'c', 'd', 'turn', 'f', 'g'];
-    return Object.fromEntries(names.map((name) => [name, { action: act, compensation: act }]));
+    const object = {
+      action: async (operation: Operation, input: { letter: string }) => {
+        await act(operation, input);
+        return { did: input.letter };
+      },
+      compensation: act,
+    };
+    return { ...Object.fromEntries(names.map((name) => [name, { action: act, compensation: act }])), object };
   }
 
   /** What was asked of one transaction, attempt by attempt. */

@@ -62,8 +62,12 @@ export class SagaWorld {
     return world;
   }
 
-  /** Starts a worker, on a queue of its own if one is given. @returns what stops it */
-  async startWorker(taskQueue = this.taskQueue, extra: WorkerOptions['activities'] = {}): Promise<() => Promise<void>> {
+  /** Starts a worker, on a queue of its own if one is given, with more activities. @returns what stops it */
+  async startWorker(
+    taskQueue = this.taskQueue,
+    extra: Record<string, () => unknown> = {},
+    options: Pick<WorkerOptions, 'enableNonLocalActivities' | 'workflowBundle'> = {},
+  ): Promise<() => Promise<void>> {
     const worker = await Worker.create({
       connection: this.environment.nativeConnection,
       taskQueue,
@@ -75,6 +79,7 @@ export class SagaWorld {
         'silent.a.compensation': () => 'did it',
         ...extra,
       },
+      ...options,
       shutdownGraceTime: 0,
       // As short as the tests' own timeouts ask.
       maxHeartbeatThrottleInterval: 100,

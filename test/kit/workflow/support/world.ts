@@ -120,11 +120,11 @@ export class World implements SagaDriver {
   }
 
   cancelled(): boolean {
-    return scopes.getStore()?.cancelled ?? false;
+    return this.#current().cancelled;
   }
 
-  cancellable<T>(work: () => Promise<T>): Promise<T> {
-    return scopes.run(this.scope, work);
+  #current(): Scope {
+    return scopes.getStore() ?? this.scope;
   }
 
   shielded<T>(work: () => Promise<T>): Promise<T> {
@@ -132,7 +132,7 @@ export class World implements SagaDriver {
   }
 
   group<T>(work: (cancel: () => void) => Promise<T>): Promise<T> {
-    const scope = new Scope(scopes.getStore());
+    const scope = new Scope(this.#current());
     return scopes.run(scope, () =>
       work(() => {
         scope.cancel();
@@ -150,7 +150,7 @@ export class World implements SagaDriver {
   async call(call: Call): Promise<unknown> {
     const { branch, profile, args } = call;
     const op = branch.op === 'compensation' ? 'compensation' : 'action';
-    const scope = profile === 'pivot' || profile === 'forward' ? new Scope() : (scopes.getStore() ?? new Scope());
+    const scope = profile === 'pivot' || profile === 'forward' ? new Scope() : this.#current();
     const step = branch.branch;
     const asked: Asked = { op, step, seq: branch.seq, inFlight: this.#inFlight, args, answer: undefined };
     this.asked.push(asked);

@@ -90,6 +90,24 @@ export const hides = saga({}, async (tx) => {
   return 'well';
 });
 
+/** A step whose timeout is no time. */
+export const oddStep = saga({}, async (tx) => [
+  await a(tx),
+  await tx.run('b', letters.b, 'b', { timeout: 'soon' as never }),
+]);
+
+/** An input that no JSON carries. */
+export const bigInput = saga({}, async (tx) => [await a(tx), await tx.run('b', letters.b, 5n as never)]);
+
+/** Goes on working with the objects that a step was given, and gave. */
+export const careful = saga({}, async (tx) => {
+  const input = { letter: 'a' };
+  const result = await tx.run('a', letters.object, input);
+  input.letter = 'b';
+  result.did = 'b';
+  await b(tx);
+});
+
 /** Its options, in its own definition. */
 export const withOptions = saga({ undo: 'parallel', retries: 1 }, async (tx) => [
   await a(tx),
