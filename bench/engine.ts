@@ -14,7 +14,7 @@ import { transactionWorkerOptions } from '../src/kit/worker/index.js';
 export interface Engine {
   readonly client: Client;
   /** Bundles a module of workflows, once a run. */
-  bundle(module: string): Promise<WorkflowBundleWithSourceMap>;
+  bundle(module: string, preloadModules: string[]): Promise<WorkflowBundleWithSourceMap>;
   /** Runs a worker until the returned function is called. */
   work(
     taskQueue: string,
@@ -33,14 +33,16 @@ export async function connectEngine({ connection: options, namespace }: Temporal
   const client = new Client({ connection, namespace });
   return {
     client,
-    bundle: (module) =>
+    bundle: (module, preloadModules) =>
       bundleWorkflowCode({
+        preloadModules,
         workflowsPath: fileURLToPath(new URL(module, import.meta.url)),
         logger: new DefaultLogger('ERROR'),
       }),
     async work(taskQueue, workflowBundle, activities) {
       const worker = await Worker.create({
         ...transactionWorkerOptions,
+        bundlerOptions: undefined,
         connection,
         namespace,
         taskQueue,

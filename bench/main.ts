@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { migrateShop } from '../src/activities/index.js';
 import { openShop } from './shop.js';
@@ -27,6 +28,8 @@ async function main(options: BenchOptions): Promise<boolean> {
           const figures = await measureSlot(servers, name, systems[name], round, options);
           rounds.get(name)?.push(figures);
           say(`round ${round + 1}/${options.rounds}: ${describe(name, figures)}`);
+          // Each activity leaves a timer of up to 10 s with the server, which is not the next system's work.
+          if (systems[name].factor === 1) await setTimeout(options.pause * 1000);
         }
       }
       return print(rounds, options);

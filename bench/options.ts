@@ -7,6 +7,7 @@ export interface BenchOptions {
   sagas: number;
   serial: number;
   warmup: number;
+  pause: number;
   clients: number;
   poolSize: number;
   systems: SystemName[];
@@ -32,10 +33,16 @@ export function benchCommand() {
       '--sagas <n>',
       'sagas of a system and round with all clients; systems without an engine run ten times as many',
       count(10, 100_000),
-      300,
+      900,
     )
     .option('--serial <n>', 'sagas of a system and round with one client', count(1, 10_000), 30)
     .option('--warmup <n>', 'sagas of a system and round that do not count', count(0, 10_000), 60)
+    .option(
+      '--pause <seconds>',
+      'pause after a system with an engine, whose timers are still to fire',
+      count(0, 600),
+      12,
+    )
     .option('--clients <n>', 'clients at a time', count(1, 1_000), 50)
     .option('--pool-size <n>', 'connections of each database', count(1, 500), 20)
     .option('--systems <names>', `systems to run, with commas: ${systemNames.join(',')}`, systems, [...systemNames])

@@ -1,6 +1,6 @@
 import { ApplicationFailure, WorkflowFailedError } from '@temporalio/client';
 import { TransactionCompensated, transactionClient, type TransactionContract } from '../../src/kit/client/index.js';
-import { participantActivities } from '../../src/kit/worker/index.js';
+import { participantActivities, preloadModules } from '../../src/kit/worker/index.js';
 import type { Lane } from '../../src/kit/workflow/index.js';
 import type { PlaceOrder } from '../../src/contracts/place-order.js';
 import type { Engine } from '../engine.js';
@@ -16,7 +16,7 @@ export function handWrittenSystem(engine: Engine, services: Services): System {
   return {
     factor: 1,
     async start() {
-      bundle ??= engine.bundle('./hand-written/workflows.ts');
+      bundle ??= engine.bundle('./hand-written/workflows.ts', ['@temporalio/workflow']);
       const stop = await engine.work(taskQueue, await bundle, createActivities(services));
       return {
         stop,
@@ -56,14 +56,14 @@ const contract: TransactionContract<PlaceOrder, PlaceOrder, void> = {
 /** The kit's saga, started and waited for by the kit's client, its steps the shop's participants. */
 export function kitSystem(engine: Engine, participants: Services, lane: Lane): System {
   const taskQueue = `bench-${lane}`;
-  const transactions = transactionClient(engine.client, { taskQueue, eagerStart: lane === 'lean' });
+  const transactions = transactionClient(engine.client, { taskQueue, eagerStart: true });
   const order = transactions.of(contract);
   const options = lane === 'durable' ? {} : { lane };
   let bundle: ReturnType<Engine['bundle']> | undefined;
   return {
     factor: 1,
     async start() {
-      bundle ??= engine.bundle('./kit/workflows.ts');
+      bundle ??= engine.bundle('./kit/workflows.ts', preloadModules);
       const activities = participantActivities({ ...participants }, { who: 'bench' });
       const stop = await engine.work(taskQueue, await bundle, activities);
       return {

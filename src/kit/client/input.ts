@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** One rule that an input breaks. */
 export interface InputIssue {
@@ -68,7 +68,7 @@ function describe(given: unknown, { message, path = [] }: SchemaIssue): InputIss
 
 /** The same for inputs that mean the same: the order of keys does not count. */
 export function hashOf(input: unknown): string {
-  return createHash('sha256').update(canonical(input)).digest('hex').slice(0, 32);
+  return hash('sha256', canonical(input), 'hex').slice(0, 32);
 }
 
 function canonical(value: unknown): string {

@@ -5,4 +5,4 @@ export {
   type ParticipantImplementation,
 } from './activities.js';
 export { transactionLogger } from './logger.js';
-export { transactionWorkerOptions } from './settings.js';
+export { preloadModules, transactionWorkerOptions } from './settings.js';

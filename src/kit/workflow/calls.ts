@@ -34,19 +34,20 @@ export function callActivity(call: Call, lane: Lane, limitMs?: number): Promise<
   const attemptMs = options.timeout === undefined ? figures.startToCloseMs : msToNumber(options.timeout);
   // Of two timeouts that end at once Temporal may report the one after which it retries.
   const limited = limitMs !== undefined && limitMs <= attemptMs;
-  const shared = {
-    startToCloseTimeout: limited ? undefined : attemptMs,
-    scheduleToCloseTimeout: limitMs,
-    cancellationType: WAIT,
-    retry: retries === undefined ? figures.retry : { ...figures.retry, maximumAttempts: retries + 1 },
-    summary,
-  };
+  const startToCloseTimeout = limited ? undefined : attemptMs;
+  const scheduleToCloseTimeout = limitMs;
+  const retry = retries === undefined ? figures.retry : { ...figures.retry, maximumAttempts: retries + 1 };
   const name = `${operation}.${branch.op}`;
+  const cancellationType = WAIT;
   const proxy = local
-    ? proxyLocalActivities(shared)
+    ? proxyLocalActivities({ startToCloseTimeout, scheduleToCloseTimeout, cancellationType, retry, summary })
     : proxyActivities({
-        ...shared,
+        startToCloseTimeout,
+        scheduleToCloseTimeout,
         heartbeatTimeout: figures.heartbeatMs,
+        cancellationType,
+        retry,
+        summary,
       });
   const activity = proxy[name];
   if (activity === undefined) throw new TypeError(`activity ${name} cannot be called`);

@@ -64,5 +64,5 @@ export function describeView(view: TransactionView): string {
 
 /** Keeps a text within its cell. */
 function cell(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ');
+  return /[|\n]/.test(text) ? text.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ') : text;
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /**
  * How the guard writes values: as JSON text, and only what JSON carries unchanged.
@@ -70,9 +70,7 @@ export function toLog(value: unknown): string {
  * @throws a TypeError for an input that is no JSON, such as a BigInt: it could not have travelled here
  */
 export function hashInput(input: unknown): string {
-  return createHash('sha256')
-    .update(input === undefined ? 'undefined' : JSON.stringify(input, sortKeys))
-    .digest('base64url');
+  return hash('sha256', input === undefined ? 'undefined' : JSON.stringify(input, sortKeys), 'base64url');
 }
 
 function sortKeys(_: string, part: unknown): unknown {

@@ -178,9 +178,11 @@ export class SagaRun<Input, Result> {
 
   #send(record: BranchRecord, input: unknown): Promise<unknown> {
     const profile = record.kind === 'step' ? 'action' : record.kind;
-    const retries = record.options.retries ?? this.#options.retries;
+    const { retries } = this.#options;
+    const options =
+      retries === undefined || record.options.retries !== undefined ? record.options : { ...record.options, retries };
     try {
-      return this.#call(record, 'action', profile, [input], { ...record.options, retries });
+      return this.#call(record, 'action', profile, [input], options);
     } catch (error) {
       return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }
