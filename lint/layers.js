@@ -40,7 +40,7 @@ export const layers = [
     // Temporal, never a service or its database.
     room: 'src/client',
     values: [
-      ...['node:', 'src/kit/client', 'src/contracts', 'src/config.ts', 'src/client.ts'],
+      ...['node:', 'src/kit/client', 'src/contracts', 'src/config.ts', 'src/signals.ts', 'src/client.ts'],
       ...['@temporalio/client', '@temporalio/common', '@commander-js/extra-typings'],
       ...['cli-progress', 'cli-table3', 'csv-parse'],
     ],

@@ -27,6 +27,11 @@ export class ConfigError extends Error {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** A variable that is empty is as if it were not set. */
+function given(env: Environment): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+}
+
 /** How to reach Temporal, and on which task queue. */
 export interface TemporalSettings {
   readonly address: string;
@@ -46,7 +51,9 @@ const poolSizeSchema = z.coerce.number().int().min(1).max(500);
 function check<T>(schema: z.ZodType<T>, name: string, value: unknown, rule: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new ConfigError(`${name} is ${JSON.stringify(value)}: ${rule}`);
+  // A password is not shown, however wrong the rest is.
+  const shown = JSON.stringify(value).replace(/(?<=:)[^:@/]+(?=@)/, '***');
+  throw new ConfigError(`${name} is ${shown}: ${rule}`);
 }
 
 /**
@@ -54,7 +61,8 @@ function check<T>(schema: z.ZodType<T>, name: string, value: unknown, rule: stri
  *
  * @throws {@link ConfigError}
  */
-export function temporalSettings(env: Environment = process.env): TemporalSettings {
+export function temporalSettings(environment: Environment = process.env): TemporalSettings {
+  const env = given(environment);
   let loaded: ReturnType<typeof loadClientConnectConfig>;
   try {
     loaded = loadClientConnectConfig({ overrideEnvVars: { ...env } as Record<string, string> });
@@ -90,7 +98,8 @@ export interface WorkerSettings {
  *
  * @throws {@link ConfigError}
  */
-export function workerSettings(services: readonly string[], env: Environment = process.env): WorkerSettings {
+export function workerSettings(services: readonly string[], environment: Environment = process.env): WorkerSettings {
+  const env = given(environment);
   const databaseUrls = Object.fromEntries(services.map((service) => [service, databaseUrl(service, env)]));
   return {
     databaseUrls,
@@ -102,15 +111,15 @@ export function workerSettings(services: readonly string[], env: Environment = p
 function databaseUrl(service: string, env: Environment): string {
   const own = `DATABASE_URL_${service.toUpperCase()}`;
   const rule = 'give a URL such as postgres://user:password@host:5432/database';
-  const given = env[own];
-  if (given !== undefined) return check(databaseUrlSchema, own, given, rule);
+  const url = env[own];
+  if (url !== undefined) return check(databaseUrlSchema, own, url, rule);
   const shared = env.DATABASE_URL;
   if (shared === undefined) {
     throw new ConfigError(
       `no database for the service '${service}': set ${own}, or DATABASE_URL to a server with a database named '${service}' (for a try without any: npm run dev)`,
     );
   }
-  const url = new URL(check(databaseUrlSchema, 'DATABASE_URL', shared, rule));
-  url.pathname = `/${service}`;
-  return url.href;
+  const server = new URL(check(databaseUrlSchema, 'DATABASE_URL', shared, rule));
+  server.pathname = `/${service}`;
+  return server.href;
 }

@@ -1,3 +1,4 @@
+import { realpathSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -5,10 +6,11 @@ import { Context } from '@temporalio/activity';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pg from 'pg';
 import { createShop, migrateShop, serviceNames, type ServiceName } from './activities/index.js';
-import { createFaults, parseFault } from './activities/faults.js';
+import { createFaults, parseFault, type Fault } from './activities/faults.js';
 import { ConfigError, temporalSettings, workerSettings, type TemporalSettings, type WorkerSettings } from './config.js';
 import { pgDatabase, type Database } from './kit/database/index.js';
 import { participantActivities, transactionLogger, transactionWorkerOptions } from './kit/worker/index.js';
+import { abortOnSignal } from './signals.js';
 
 /** The module with every workflow: this file's neighbour, as TypeScript or as JavaScript, as this file is. */
 export const workflowsPath = fileURLToPath(new URL(`./workflows/index${extname(import.meta.url)}`, import.meta.url));
@@ -29,8 +31,6 @@ export interface ShopWorker {
  */
 export async function createShopWorker(temporal: TemporalSettings, settings: WorkerSettings): Promise<ShopWorker> {
   const identity = `${process.pid}@${hostname()}`;
-  const faults = createFaults();
-  for (const text of settings.faults?.split(/[,\s]+/).filter(Boolean) ?? []) faults.set(parseFault(text));
 
   const pools = new Map<ServiceName, pg.Pool>();
   let connection: NativeConnection | undefined;
@@ -59,7 +59,10 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
       context.heartbeat();
       context.cancellationSignal.throwIfAborted();
     };
+    const faults = createFaults();
     const shop = createShop({ databases, probe: faults.probe, heartbeat });
+    const activities = participantActivities(shop.participants, { who: identity });
+    for (const fault of wantedFaults(settings.faults, Object.keys(activities))) faults.set(fault);
     connection = await NativeConnection.connect(temporal.connection).catch((error: unknown) => {
       throw new ConfigError(
         `no Temporal server answers at ${temporal.address} (${String(error)}): set TEMPORAL_ADDRESS`,
@@ -72,7 +75,7 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
       taskQueue: temporal.taskQueue,
       identity,
       workflowsPath,
-      activities: { ...participantActivities(shop.participants, { who: identity }), ...shop.plain },
+      activities: { ...activities, ...shop.plain },
     });
     let running: Promise<void> | undefined;
     let stopped: Promise<void> | undefined;
@@ -86,6 +89,22 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
     await close();
     throw error;
   }
+}
+
+/** @throws {@link ConfigError} for what is no fault, or befalls a function that is not there */
+function wantedFaults(text: string | undefined, functions: readonly string[]): Fault[] {
+  return (text?.split(/[,\s]+/).filter(Boolean) ?? []).map((each) => {
+    let fault: Fault;
+    try {
+      fault = parseFault(each);
+    } catch (error) {
+      throw new ConfigError(`BACKSTITCH_FAULTS: ${(error as Error).message}`);
+    }
+    if (functions.includes(fault.function)) return fault;
+    throw new ConfigError(
+      `BACKSTITCH_FAULTS: there is no function '${fault.function}': give one of ${functions.join(', ')}`,
+    );
+  });
 }
 
 /** @throws one line that says which database cannot be used, and which variable names it */
@@ -106,20 +125,29 @@ async function main(): Promise<void> {
   Runtime.install({ shutdownSignals: [], logger: transactionLogger() });
   const temporal = temporalSettings();
   const shop = await createShopWorker(temporal, workerSettings(serviceNames));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      console.error(`worker: ${signal}: finishing what runs, then stopping`);
-      void shop.stop();
-    });
-  }
+  abortOnSignal((signal) => {
+    console.error(`worker: ${signal}: finishing what runs, then stopping`);
+    void shop.stop();
+  });
   console.error(
     `worker: serving task queue '${temporal.taskQueue}' of namespace '${temporal.namespace}' at ${temporal.address}`,
   );
-  await shop.run();
-  await shop.stop();
+  try {
+    await shop.run();
+  } finally {
+    await shop.stop();
+  }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+/** Whether Node was started with this file: by any path, with or without its ending. */
+function isMain(): boolean {
+  const [, given = ''] = process.argv;
+  const own = fileURLToPath(import.meta.url);
+  const found = [given, given + extname(own)].find((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
+  return found !== undefined && realpathSync(found) === own;
+}
+
+if (isMain()) {
   main().catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
     console.error(`worker: ${message}`);

@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { parse as parseCsv } from 'csv-parse/sync';
 import { parserOf, InvalidInput, type InputIssue } from '../kit/client/index.js';
 import { placeOrderSchema, type PlaceOrder } from '../contracts/place-order.js';
@@ -159,8 +158,7 @@ function fieldsOf(text: string): string[] | undefined {
 
 /** The lines of a text file, one at a time. @throws {@link InvalidOrdersFile} when it is no text file */
 async function* linesOf(file: string): AsyncGenerator<{ text: string; line: number }> {
-  const known = await stat(file).catch(() => undefined);
-  if (known === undefined) throw whole(file, 0, 'there is no such file', 'give the path of a file of orders');
+  const known = await stat(file).catch(unreadable(file));
   if (known.isDirectory()) throw whole(file, 0, 'it is a folder', 'give the path of a file of orders');
   const decoder = new TextDecoder('utf-8', { fatal: true }); // takes a byte order mark away
   let line = 0;
@@ -172,7 +170,8 @@ async function* linesOf(file: string): AsyncGenerator<{ text: string; line: numb
       throw whole(file, line + 1, 'it is not UTF-8 text', 'save it as CSV in UTF-8');
     }
   };
-  for await (const chunk of createReadStream(file)) {
+  const opened = await open(file).catch(unreadable(file));
+  for await (const chunk of opened.createReadStream()) {
     rest += decode(chunk as Buffer);
     const lines = rest.split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop() ?? '';
@@ -182,6 +181,15 @@ async function* linesOf(file: string): AsyncGenerator<{ text: string; line: numb
   }
   rest += decode();
   if (rest !== '') yield { text: rest.replace(/\r$/, ''), line: line + 1 };
+}
+
+/** The error of the file system, for whoever named the file. */
+function unreadable(file: string): (error: NodeJS.ErrnoException) => never {
+  return ({ code, message }) => {
+    if (code === 'ENOENT') throw whole(file, 0, 'there is no such file', 'give the path of a file of orders');
+    const what = code === 'EACCES' || code === 'EPERM' ? 'it may not be read' : 'it cannot be read';
+    throw whole(file, 0, what, message);
+  };
 }
 
 function whole(file: string, line: number, what: string, rule: string): InvalidOrdersFile {

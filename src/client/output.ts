@@ -30,7 +30,6 @@ export class Output {
     const bar = new SingleBar({
       format: `{bar} {value}/{total} ${what}, {duration_formatted}, {eta_formatted} to go`,
       stream: process.stderr,
-      hideCursor: true,
       barsize: 30,
     });
     bar.start(total, 0);

@@ -24,6 +24,8 @@ export interface OrderOutcome {
   /** The type of the first error, such as `InsufficientFunds`. */
   readonly reason?: string;
   readonly message?: string;
+  /** An earlier call had begun it. */
+  readonly earlier: boolean;
   /** From the call to its answer. */
   readonly ms: number;
 }
@@ -37,6 +39,8 @@ export interface PlacingReport {
   readonly pending: number;
   readonly conflict: number;
   readonly stuck: number;
+  /** Of all these, those that an earlier run had begun: their latency is that of looking up an outcome. */
+  readonly earlier: number;
   /** Orders that were not placed, by reason. */
   readonly reasons: Readonly<Record<string, number>>;
   readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number };
@@ -73,6 +77,7 @@ const MAX_FAILURES = 5;
 export async function placeOrders(orders: Iterable<PlaceOrder>, options: PlaceOrdersOptions): Promise<PlacingReport> {
   const { placeOrder, concurrency, call, onOutcome, signal } = options;
   const tally = new Tally();
+  if (signal?.aborted === true) return tally.report('interrupted');
   const waiting = orders[Symbol.iterator]();
   let stopped: string | undefined;
 
@@ -108,14 +113,21 @@ async function placeOne(
   call: CallOptions | undefined,
 ): Promise<OrderOutcome & { noWorker: boolean }> {
   const begun = performance.now();
+  let earlier = false;
   const outcome = (rest: Pick<OrderOutcome, 'outcome' | 'reason' | 'message'>, noWorker = false) => ({
     order,
+    earlier,
     ms: performance.now() - begun,
     noWorker,
     ...rest,
   });
   try {
-    await placeOrder(order, call);
+    if (call?.undo === 'background') await placeOrder(order, call);
+    else {
+      const started = await placeOrder.start(order, call);
+      earlier = started.duplicate;
+      await started.result(call);
+    }
     return outcome({ outcome: 'placed' });
   } catch (error) {
     if (error instanceof TransactionCompensated) {
@@ -141,9 +153,11 @@ class Tally {
   readonly #latencies = new Latencies();
   readonly #failures: { orderId: string; outcome: string; message: string }[] = [];
   readonly #begun = performance.now();
+  #earlier = 0;
 
-  add({ order, outcome, reason, message, ms }: OrderOutcome): void {
+  add({ order, outcome, reason, message, earlier, ms }: OrderOutcome): void {
     this.#counts[outcome] += 1;
+    if (earlier) this.#earlier += 1;
     this.#latencies.record(ms);
     if (outcome === 'placed') return;
     const named = reason ?? outcome;
@@ -159,6 +173,7 @@ class Tally {
     return {
       done,
       ...this.#counts,
+      earlier: this.#earlier,
       reasons: Object.fromEntries([...this.#reasons].sort(([, a], [, b]) => b - a)),
       latencyMs: { p50: this.#latencies.quantile(0.5), p99: this.#latencies.quantile(0.99), max: this.#latencies.max },
       seconds: Math.round(seconds * 10) / 10,

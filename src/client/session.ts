@@ -1,4 +1,4 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, isGrpcServiceError } from '@temporalio/client';
 import type { TemporalSettings } from '../config.js';
 import { hasWorker } from '../kit/client/index.js';
 import { NotReady } from './exit.js';
@@ -25,10 +25,17 @@ export async function connect(settings: TemporalSettings): Promise<Client> {
     return new Client({ connection, namespace });
   } catch (error) {
     throw new NotReady(
-      `no Temporal server answers at ${address}: start one with 'npm run dev', or name yours with TEMPORAL_ADDRESS or --address`,
+      `no Temporal server can be used at ${address} (${reasonOf(error)}): start it (from a checkout: npm run dev), or name another with TEMPORAL_ADDRESS or --address`,
       error,
     );
   }
+}
+
+/** What the server or the network said, without what is around it. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const text = isGrpcServiceError(cause) ? cause.details : cause instanceof Error ? cause.message : String(cause);
+  return text.split('\n')[0] ?? text;
 }
 
 const WORKER_MS = 5_000;
@@ -48,6 +55,6 @@ export async function requireWorker({ client, settings }: Session): Promise<void
 
 export function noWorker({ taskQueue, namespace, address }: TemporalSettings): NotReady {
   return new NotReady(
-    `no worker serves task queue '${taskQueue}' of namespace '${namespace}' at ${address}: start one with 'npm run worker' (or all that is needed with 'npm run dev'); nothing was done`,
+    `no worker serves task queue '${taskQueue}' of namespace '${namespace}' at ${address}: start one (from a checkout: npm run worker); nothing was done`,
   );
 }

@@ -115,6 +115,7 @@ function mark(state: ShownCall['state']): string {
 /** What came of placing many orders. */
 export function describePlacing(report: PlacingReport, total: number): string {
   const { done, placed, undone, pending, conflict, stuck, latencyMs, seconds, perSecond, failures, stopped } = report;
+  const { earlier } = report;
   const others = Object.entries({ pending, conflict, stuck }).filter(([, count]) => count > 0);
   const lines = [
     `${done} of ${total} orders in ${seconds} s (${perSecond}/s): ` +
@@ -122,6 +123,9 @@ export function describePlacing(report: PlacingReport, total: number): string {
     ...Object.entries(report.reasons).map(([reason, count]) => `  ${count} × ${reason}`),
     `latency p50 ${latencyMs.p50} ms, p99 ${latencyMs.p99} ms, longest ${latencyMs.max} ms`,
   ];
+  if (earlier > 0) {
+    lines.push(`${earlier} of them had been placed by an earlier run: this is what became of them then`);
+  }
   if (failures.length > 0)
     lines.push('the first that were not placed:', ...failures.map(({ message }) => `  ${message}`));
   if (stopped !== undefined) {

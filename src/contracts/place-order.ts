@@ -8,15 +8,20 @@ const id = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores');
 
+function wholeNumber(min: number, max: number) {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+}
+
 /** What a caller gives to have an order placed. */
 export const placeOrderSchema = z.strictObject({
   orderId: id,
   customerId: id,
   /** What is bought; the shop sells compact discs. */
   sku: id.default('cd'),
-  units: z.int().min(1).max(MAX_UNITS),
+  units: wholeNumber(1, MAX_UNITS),
   /** What is to be paid, in cents; 0 is a gift. */
-  amount: z.int().min(0).max(MAX_CENTS),
+  amount: wholeNumber(0, MAX_CENTS),
   /** `stock-first` reserves the stock before the payment. */
   sequence: z.enum(['pay-first', 'stock-first']).default('pay-first'),
 });

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream, renameSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endProcess, identify } from './processes.js';
-import { unlessAborted } from './signals.js';
+import { unlessAborted } from '../signals.js';
 
 /** How a child process is started, watched and stopped. */
 export interface ChildOptions {

@@ -12,7 +12,7 @@ import { placeOrderTransaction } from '../contracts/transactions.js';
 import { showTransaction, transactionClient } from '../kit/client/index.js';
 import { boot, type Running } from './boot.js';
 import { developmentCommand, serverOptions } from './options.js';
-import { abortOnSignal, unlessAborted } from './signals.js';
+import { abortOnSignal, unlessAborted } from '../signals.js';
 
 /** What each customer's wallet starts with, in cents. */
 const WALLET = 10_000;

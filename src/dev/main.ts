@@ -1,7 +1,7 @@
 import { boot } from './boot.js';
 import { developmentCommand, serverOptions } from './options.js';
 import type { Servers } from './servers.js';
-import { abortOnSignal, unlessAborted } from './signals.js';
+import { abortOnSignal, unlessAborted } from '../signals.js';
 
 /** `npm run dev`: the servers and a worker, until Ctrl-C. */
 const command = developmentCommand('npm run dev --', 'the servers and a worker of the shop, until Ctrl-C').parse();

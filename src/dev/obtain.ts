@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { cacheFolder } from './cache.js';
 import { takeLock } from './lock-file.js';
-import { unlessAborted } from './signals.js';
+import { unlessAborted } from '../signals.js';
 
 /** How long one program waits for another that obtains the same thing: longer than any build takes. */
 const LIMIT_MS = 30 * 60_000;

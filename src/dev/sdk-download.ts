@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { unlessAborted } from './signals.js';
+import { unlessAborted } from '../signals.js';
 
 const LIMIT_MS = 5 * 60_000;
 /** How often a running download says that it runs. */

@@ -4,7 +4,7 @@ import { createDatabases } from './databases.js';
 import { databaseUrls, planServers } from './plan.js';
 import { freePort, mustBeFree, onPort } from './ports.js';
 import { dataFolder, startPostgres } from './postgres.js';
-import { unlessAborted } from './signals.js';
+import { unlessAborted } from '../signals.js';
 import { StateFolder } from './state.js';
 import { belongTogether } from './state-id.js';
 import { prepareNamespace, startTemporal, type SearchAttributes } from './temporal.js';

@@ -74,7 +74,7 @@ describe('a file of orders', () => {
       ],
     );
     assert.match(message, /3 of 7000 orders are wrong; nothing was started/);
-    assert.match(message, /:500: units: "0": .*>=1/);
+    assert.match(message, /:500: units: "0": must be a whole number from 1 to 1000000$/m);
     assert.equal(message.split('\n').length, 4);
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Latencies } from '../../src/client/latency.js';
 import { placeOrders, type OrderOutcome } from '../../src/client/place-orders.js';
+import { describePlacing } from '../../src/client/words.js';
 import type { PlacedOrder, PlaceOrder, PlaceOrderInput } from '../../src/contracts/place-order.js';
 import {
   ServerUnavailable,
@@ -12,7 +13,14 @@ import {
 /** A transaction in the caller's process: `placeOrders` is about its loop, not about what it calls. */
 function transaction(place: (order: PlaceOrderInput) => Promise<unknown>): Transaction<PlaceOrderInput, PlacedOrder> {
   const call = async (order: PlaceOrderInput) => (await place(order)) as PlacedOrder;
-  return Object.assign(call, { start: () => assert.fail('not used') });
+  const start = (order: PlaceOrderInput) =>
+    Promise.resolve({
+      gid: order.orderId,
+      runId: 'run',
+      duplicate: order.customerId === 'known',
+      result: () => call(order),
+    });
+  return Object.assign(call, { start });
 }
 
 function* orders(count: number): Generator<PlaceOrder> {
@@ -81,6 +89,20 @@ describe('placeOrders', () => {
     const report = await placing;
     assert.deepEqual([report.done, report.placed, report.stopped], [10, 10, 'interrupted']);
     assert.equal(calls, 14);
+  });
+
+  it('starts nothing when it is interrupted before it begins', async () => {
+    const placeOrder = transaction(() => assert.fail('started'));
+    const report = await placeOrders(orders(10), { placeOrder, concurrency: 4, signal: AbortSignal.abort() });
+    assert.deepEqual([report.done, report.stopped], [0, 'interrupted']);
+  });
+
+  it('counts those that an earlier run had begun', async () => {
+    const placeOrder = transaction(() => Promise.resolve());
+    const known = [...orders(10)].map((order, n) => (n < 7 ? { ...order, customerId: 'known' } : order));
+    const report = await placeOrders(known, { placeOrder, concurrency: 4 });
+    assert.deepEqual([report.placed, report.earlier], [10, 7]);
+    assert.match(describePlacing(report, 10), /7 of them had been placed by an earlier run/);
   });
 
   it('stops when the server is lost, and when no worker serves', async () => {

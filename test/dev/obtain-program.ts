@@ -1,4 +1,4 @@
-import { abortOnSignal } from '../../src/dev/signals.js';
+import { abortOnSignal } from '../../src/signals.js';
 import { programSources, temporalProgram } from '../../src/dev/temporal-program.js';
 
 /** Looks for a Temporal server program as the demo does, without the download, which may work where this runs. */

@@ -1,5 +1,5 @@
 import { startServers, type ServerOptions } from '../../src/dev/servers.js';
-import { abortOnSignal, unlessAborted } from '../../src/dev/signals.js';
+import { abortOnSignal, unlessAborted } from '../../src/signals.js';
 import { searchAttributeTypes } from '../../src/kit/workflow/index.js';
 
 /** Starts the servers in the folder that is named, prints where they are, and stops them on a signal. */

@@ -16,6 +16,7 @@ import { duration, integer } from '../options.js';
 import { readOrders } from '../orders-file.js';
 import { placeOrders, type PlacingReport } from '../place-orders.js';
 import { requireWorker, type Session } from '../session.js';
+import { abortOnSignal } from '../../signals.js';
 import { describeOrder, describePlacing } from '../words.js';
 
 /** `order place`, `order show`. */
@@ -121,23 +122,18 @@ async function placeFile(
 ): Promise<ExitCode> {
   const { output } = session;
   await requireWorker(session);
-  const interrupt = new AbortController();
-  const onSignal = () => {
-    interrupt.abort();
-  };
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const interrupted = abortOnSignal(() => undefined);
   const bar = output.progress(orders.length, 'orders');
   const report = await placeOrders(orders, {
     placeOrder: placing(session),
     concurrency,
     call,
-    signal: interrupt.signal,
+    signal: interrupted,
     onOutcome: () => {
       bar.step();
     },
   }).finally(() => {
     bar.stop();
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
   });
   output.result({ orders: orders.length, ...report }, () => describePlacing(report, orders.length));
   return exitOfReport(report);

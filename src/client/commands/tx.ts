@@ -27,8 +27,15 @@ export function addTransactionCommands(cli: Cli): void {
       cli.does(async (options) => {
         const { client, output } = await cli.open();
         const transactions: ListedTransaction[] = [];
-        for await (const listed of listTransactions(client, options)) transactions.push(listed);
-        output.result({ transactions }, () => describeList(transactions));
+        // One more than is shown tells that there are more.
+        for await (const listed of listTransactions(client, { ...options, limit: options.limit + 1 })) {
+          transactions.push(listed);
+        }
+        const more = transactions.length > options.limit;
+        if (more) transactions.pop();
+        output.result({ transactions, more }, () => describeList(transactions));
+        if (more)
+          output.note(`the newest ${options.limit}; there are more: give a higher --limit, or --state, --since`);
         return EXIT.done;
       }),
     );

@@ -8,7 +8,7 @@ export const ANSWER_MS = 30_000;
 /** A worker that has not polled for so long is gone: polls last a minute. */
 const POLL_MS = 90_000;
 
-const GRPC = { INVALID_ARGUMENT: 3, UNAVAILABLE: 14 } as const;
+const GRPC = { INVALID_ARGUMENT: 3, PERMISSION_DENIED: 7, UNAVAILABLE: 14, UNAUTHENTICATED: 16 } as const;
 
 /**
  * Asks the server, for a limited time.
@@ -71,6 +71,12 @@ export function explained(client: Client, error: unknown): unknown {
     return new ServerNotPrepared(
       `the namespace '${client.options.namespace}' lacks search attributes (${grpc.details}): register them with ` +
         `temporal operator search-attribute create ${register.join(' ')}`,
+      error,
+    );
+  }
+  if (code === GRPC.PERMISSION_DENIED || code === GRPC.UNAUTHENTICATED) {
+    return new ServerNotPrepared(
+      `the Temporal server at ${addressOf(client)} refuses the call in namespace '${client.options.namespace}' (${grpc.details}): check the API key or certificate, and what it may do`,
       error,
     );
   }

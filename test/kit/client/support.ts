@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { InvalidInput, transactionClient, type TransactionContract } from '../../../src/kit/client/index.js';
-import { Rejection } from '../../../src/kit/database/index.js';
+import { StoredRejection } from '../../../src/kit/database/rejection.js';
 import { participantActivities } from '../../../src/kit/worker/index.js';
 import type { Operation } from '../../../src/kit/workflow/index.js';
 import { temporalAddress } from '../../support/servers.js';
@@ -54,7 +54,7 @@ function createParticipants(script: Script) {
     car: {
       rent: {
         action: action((trip) => {
-          if (trip.noCar === true) throw new Rejection('NoCar', 'all cars are taken');
+          if (trip.noCar === true) throw new StoredRejection('NoCar', 'all cars are taken');
           return {};
         }),
         compensation,

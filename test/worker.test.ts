@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { ConfigError, temporalSettings, workerSettings } from '../src/config.js';
+import { Program } from './support/program.js';
+
+describe('the worker program', () => {
+  it('without a database ends with exit code 2 and says which variable to set', async () => {
+    const program = new Program('src/worker.ts', [], { DATABASE_URL: '' });
+    assert.equal(await program.ended, 2);
+    assert.match(
+      program.stderr,
+      /^worker: no database for the service 'orders': set DATABASE_URL_ORDERS, or DATABASE_URL/m,
+    );
+  });
+
+  it('is the program by any path that leads to its file', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'worker-'));
+    try {
+      const link = join(folder, 'current');
+      await symlink(resolve('src'), link);
+      const program = new Program(join(link, 'worker.ts'), [], { DATABASE_URL: '' });
+      assert.equal(await program.ended, 2, program.stderr);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});
+
+describe('the environment', () => {
+  it('that is empty is as if it were not set', () => {
+    const empty = { TEMPORAL_UI_ADDRESS: '', BACKSTITCH_TASK_QUEUE: '', TEMPORAL_NAMESPACE: '' };
+    const { ui, taskQueue, namespace } = temporalSettings(empty);
+    assert.deepEqual({ ui, taskQueue, namespace }, { ui: undefined, taskQueue: 'backstitch', namespace: 'default' });
+  });
+
+  it('that is wrong is told without its password', () => {
+    const wrong = () => workerSettings(['orders'], { DATABASE_URL: 'mysql://user:secret@db:3306' });
+    assert.throws(wrong, (error: unknown) => {
+      assert.ok(error instanceof ConfigError);
+      assert.equal(
+        error.message,
+        'DATABASE_URL is "mysql://user:***@db:3306": give a URL such as postgres://user:password@host:5432/database',
+      );
+      return true;
+    });
+  });
+});
