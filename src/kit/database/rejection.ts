@@ -35,6 +35,16 @@ export class Suspended extends Error {
   }
 }
 
+/** An undo found nothing of an action that had succeeded: its row is gone, and what it did is not undone. */
+export class RowGone extends Error {
+  constructor({ gid, branch, op }: Operation) {
+    super(
+      `${op} of branch '${branch}' in ${gid} finds no row of its action, which had succeeded: the row was removed, and what was done must be undone by hand`,
+    );
+    this.name = 'RowGone';
+  }
+}
+
 /** A branch came with another input than the one that it was done with: what was done is not its own. */
 export class InputMismatch extends Error {
   constructor({ gid, branch, op }: Operation) {

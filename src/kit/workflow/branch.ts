@@ -30,6 +30,8 @@ export interface Branch {
   readonly scheme: Scheme;
   /** The place of the branch in its transaction: 1 for the first step. An undo carries its action's number. */
   readonly seq: number;
+  /** With an undo whose action is known to have succeeded: it cannot be empty then. */
+  readonly succeeded?: true;
 }
 
 /** A branch's operation together with the call that carries it: what a participant's function gets. */

@@ -155,9 +155,10 @@ describe('a transaction as a typed function', () => {
       const id = newId();
       const reached = world.script.hold(id, 'car.rent.action');
       const first = world.bookTrip({ id });
+      const ended = rejection(first, TransactionTerminated);
       await reached;
       await world.client.workflow.getHandle(`trip-${id}`).terminate('by hand');
-      const error = await rejection(first, TransactionTerminated);
+      const error = await ended;
       assert.deepEqual([error.gid, error.how], [`trip-${id}`, 'terminated']);
       assert.match(error.message, /by hand/);
       await rejection(world.bookTrip({ id }), TransactionTerminated);

@@ -5,6 +5,7 @@ import {
   InputMismatch,
   pgDatabase,
   postgresJsDatabase,
+  RowGone,
   Suspended,
   UnstorableResult,
   type Guard,
@@ -101,6 +102,16 @@ describe('the guard', () => {
           await assert.rejects(guard().apply(op(gid, 'action'), {}, never), Suspended);
         }
         assert.equal((await stage.row(nothing, 1))?.outcome, 'barred');
+      });
+
+      it('an undo that finds nothing of an action that had succeeded: is an error for a person, and bars nothing', async () => {
+        const gid = newGid();
+        const undo = { ...op(gid, 'compensation'), succeeded: true } as const;
+        await assert.rejects(guard().undo(undo, {}, never), RowGone);
+        assert.equal(await stage.row(gid, 1), undefined);
+        await guard().apply(op(gid, 'action'), {}, add(gid, 1));
+        await guard().undo(undo, {}, add(gid, -1));
+        assert.equal((await stage.row(gid, 2))?.outcome, 'applied');
       });
 
       it('a confirm: only of what was applied and not undone; an undo never of what was confirmed', async () => {

@@ -1,5 +1,5 @@
 import type { Op, Operation } from '../../workflow/branch.js';
-import { InputMismatch, StoredRejection, Suspended, type Rejection } from '../rejection.js';
+import { InputMismatch, RowGone, StoredRejection, Suspended, type Rejection } from '../rejection.js';
 import type { Database, Sql } from '../sql.js';
 import { rejectionOf } from '../sqlstate.js';
 import { fromJson, hashInput, maskInput, toJson, toLog } from './json.js';
@@ -42,6 +42,7 @@ export interface Guard {
    * @returns what the work returned, now or before; `undefined` if there was nothing to undo
    * @throws {@link Suspended} if phase 1 was confirmed
    * @throws {@link InputMismatch} if phase 1 was applied with another input: nothing is undone
+   * @throws {@link RowGone} if the action had succeeded and its row is not there: nothing is undone
    * @throws any other error, a {@link Rejection} too: nothing is undone yet, try again
    */
   undo<Applied, Result>(
@@ -233,7 +234,10 @@ async function guardPhase2<Applied, Result>(
   const [first] = await sql<Phase2Row>(statement, [...row, ...limitsOf(operation)]);
   if (first?.foreignInput === true) throw new InputMismatch(operation);
   if (first?.claimed !== true) return readPhase2<Result>(sql, operation, row[3]);
-  if (first.outcome !== 'applied') return { outcome: 'empty', result: undefined };
+  if (first.outcome !== 'applied') {
+    if (operation.succeeded) throw new RowGone(operation);
+    return { outcome: 'empty', result: undefined };
+  }
   const result = await work(sql, fromJson(first.result) as Applied);
   return { outcome: 'applied', result: await finish(sql, operation, 2, result) };
 }

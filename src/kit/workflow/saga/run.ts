@@ -1,4 +1,4 @@
-import type { Op, TransactionState } from '../branch.js';
+import type { Branch, Op, TransactionState } from '../branch.js';
 import { GrammarError, StepFailed, TransactionStopped, type TransactionReport } from '../failure.js';
 import type { OperationRef } from '../participant.js';
 import type { SagaBody, SagaOptions, StepOptions, Tx } from './definition.js';
@@ -205,15 +205,20 @@ export class SagaRun<Input, Result> {
   }
 
   #call(record: BranchRecord, op: Op, profile: CallProfile, args: unknown[], options: StepOptions): Promise<unknown> {
-    const { step, seq, operation, summary } = record;
+    const { operation, summary } = record;
     return this.#driver.call({
-      branch: { gid: this.#driver.gid, branch: step, op, scheme: 'saga', seq },
+      branch: this.#branch(record, op),
       operation,
       profile,
       args,
       summary: op === 'action' ? summary : `undo: ${summary}`,
       options,
     });
+  }
+
+  #branch({ step, seq, state }: BranchRecord, op: Op): Branch {
+    const branch: Branch = { gid: this.#driver.gid, branch: step, op, scheme: 'saga', seq };
+    return op === 'compensation' && state === 'succeeded' ? { ...branch, succeeded: true } : branch;
   }
 
   /** Why a step must not begin, if so. */
