@@ -5,6 +5,7 @@ import {
   DefaultLogger,
   NativeConnection,
   Worker,
+  type WorkerOptions,
   type WorkflowBundleWithSourceMap,
 } from '@temporalio/worker';
 import type { TemporalSettings } from '../src/config.js';
@@ -27,7 +28,10 @@ export interface Engine {
 }
 
 /** Connects to a server. */
-export async function connectEngine({ connection: options, namespace }: TemporalSettings): Promise<Engine> {
+export async function connectEngine(
+  { connection: options, namespace }: TemporalSettings,
+  workerOptions: Partial<WorkerOptions> = transactionWorkerOptions,
+): Promise<Engine> {
   const connection = await NativeConnection.connect(options);
   // The client shares the worker's connection: without that there is no eager start.
   const client = new Client({ connection, namespace });
@@ -41,7 +45,7 @@ export async function connectEngine({ connection: options, namespace }: Temporal
       }),
     async work(taskQueue, workflowBundle, activities) {
       const worker = await Worker.create({
-        ...transactionWorkerOptions,
+        ...workerOptions,
         bundlerOptions: undefined,
         connection,
         namespace,

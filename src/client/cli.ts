@@ -1,13 +1,21 @@
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from '@commander-js/extra-typings';
 import { temporalSettings, type TemporalSettings } from '../config.js';
 import { EXIT, errorDocument, exitOf, type ExitCode } from './exit.js';
 import { Output } from './output.js';
 import { connect, type Session } from './session.js';
 
+/** As package.json says: two folders up, of the sources and of what is built from them. */
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
 /** Options that every command has. */
 function createRoot() {
   return new Command('backstitch')
     .description('Starts transactions, shows them, and proves the books of the shop.')
+    .version(version())
     .option('--json', 'one JSON document on stdout, nothing else there')
     .option('--address <host:port>', 'the Temporal server (default: TEMPORAL_ADDRESS, or 127.0.0.1:7233)')
     .option('--namespace <name>', 'its namespace (default: TEMPORAL_NAMESPACE, or default)')

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import type { Books } from '../../src/contracts/shop.js';
 import type { PlacingReport } from '../../src/client/place-orders.js';
@@ -8,6 +9,10 @@ import { openClientWorld, startProgram, type ClientWorld } from './support.js';
 interface Failed {
   error: { type: string; message: string; gid?: string; state?: string; issues?: unknown[] };
 }
+
+const { version: packageVersion } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+) as { version: string };
 
 describe('the command line', function () {
   this.timeout(120_000);
@@ -292,6 +297,11 @@ describe('the command line', function () {
         assert.match(stdout, /--json/);
       });
     }
+
+    it('tells its version', async () => {
+      const { code, stdout } = await startProgram(['--version'], {}).ended;
+      assert.deepEqual([code, stdout.trim()], [0, packageVersion]);
+    });
 
     it('without a server ends within seconds: exit code 2, one line that says what to do', async () => {
       const file = await world.ordersFile([{}]);
