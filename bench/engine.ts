@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
 import {
@@ -14,7 +15,7 @@ import { transactionWorkerOptions } from '../src/kit/worker/index.js';
 /** Temporal, as the systems with an engine share it: one connection, one client, the same worker options. */
 export interface Engine {
   readonly client: Client;
-  /** Bundles a module of workflows, once a run. */
+  /** Bundles a module of workflows, named without its ending, once a run. */
   bundle(module: string, preloadModules: string[]): Promise<WorkflowBundleWithSourceMap>;
   /** Runs a worker until the returned function is called. */
   work(
@@ -40,7 +41,7 @@ export async function connectEngine(
     bundle: (module, preloadModules) =>
       bundleWorkflowCode({
         preloadModules,
-        workflowsPath: fileURLToPath(new URL(module, import.meta.url)),
+        workflowsPath: fileURLToPath(new URL(`${module}${extname(import.meta.url)}`, import.meta.url)),
         logger: new DefaultLogger('ERROR'),
       }),
     async work(taskQueue, workflowBundle, activities) {

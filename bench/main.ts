@@ -29,7 +29,7 @@ async function main(options: BenchOptions): Promise<boolean> {
           rounds.get(name)?.push(figures);
           say(`round ${round + 1}/${options.rounds}: ${describe(name, figures)}`);
           // Each activity leaves a timer of up to 10 s with the server, which is not the next system's work.
-          if (systems[name].factor === 1) await setTimeout(options.pause * 1000);
+          if (systems[name].engine) await setTimeout(options.pause * 1000);
         }
       }
       return print(rounds, options);

@@ -31,7 +31,7 @@ export function benchCommand() {
     .option('--rounds <n>', 'rounds; figures are medians over them', count(1, 100), 5)
     .option(
       '--sagas <n>',
-      'sagas of a system and round with all clients; systems without an engine run ten times as many',
+      'sagas of a system and round with all clients; lean runs twice, systems without an engine ten times as many',
       count(10, 100_000),
       900,
     )

@@ -15,8 +15,9 @@ import { createSystems } from './systems/index.js';
  * where the figures in docs/performance.md come from.
  */
 
-const ROUNDS = 3;
-const SIZE = { warmup: 60, serial: 10, sagas: 400, clients: 50 };
+/** Two rounds take six minutes; more make the figures steadier. */
+const ROUNDS = Number(process.argv[2] ?? 2);
+const SIZE = { warmup: 60, serial: 5, sagas: 250, clients: 50 };
 
 const slots = (count: number): Partial<WorkerOptions> => ({
   maxConcurrentWorkflowTaskExecutions: count,
@@ -53,7 +54,7 @@ try {
         const id = Object.keys(variants).indexOf(name) + round * 100;
         rounds.get(name)?.push(await measureSlot(servers, lane, system, id, SIZE));
         await engine.close();
-        await setTimeout(5_000);
+        await setTimeout(2_000);
       }
     }
     const chosen = rounds.get('chosen') ?? [];

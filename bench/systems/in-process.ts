@@ -18,6 +18,7 @@ export interface Services {
 export function inProcessSystem(services: Services): System {
   return {
     factor: 10,
+    engine: false,
     start: () =>
       Promise.resolve({
         place: (order) => place(services, order),

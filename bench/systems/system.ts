@@ -2,8 +2,10 @@ import type { PlaceOrder } from '../../src/contracts/place-order.js';
 
 /** One of the systems that are measured against each other. */
 export interface System {
-  /** How many times as many sagas it runs: a fast one needs more for its figures to mean anything. */
+  /** How many times as many sagas it runs, so that all run about as long: the last ones of a run have the machine alone. */
   readonly factor: number;
+  /** Whether it leaves timers with Temporal's server. */
+  readonly engine: boolean;
   /** Makes it ready; nothing else runs while it is. */
   start(): Promise<RunningSystem>;
 }

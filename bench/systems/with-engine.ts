@@ -15,8 +15,9 @@ export function handWrittenSystem(engine: Engine, services: Services): System {
   let bundle: ReturnType<Engine['bundle']> | undefined;
   return {
     factor: 1,
+    engine: true,
     async start() {
-      bundle ??= engine.bundle('./hand-written/workflows.ts', ['@temporalio/workflow']);
+      bundle ??= engine.bundle('./hand-written/workflows', ['@temporalio/workflow']);
       const stop = await engine.work(taskQueue, await bundle, createActivities(services));
       return {
         stop,
@@ -61,9 +62,10 @@ export function kitSystem(engine: Engine, participants: Services, lane: Lane): S
   const options = lane === 'durable' ? {} : { lane };
   let bundle: ReturnType<Engine['bundle']> | undefined;
   return {
-    factor: 1,
+    factor: lane === 'lean' ? 2 : 1,
+    engine: true,
     async start() {
-      bundle ??= engine.bundle('./kit/workflows.ts', preloadModules);
+      bundle ??= engine.bundle('./kit/workflows', preloadModules);
       const activities = participantActivities({ ...participants }, { who: 'bench' });
       const stop = await engine.work(taskQueue, await bundle, activities);
       return {
