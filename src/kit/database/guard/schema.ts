@@ -27,4 +27,14 @@ create table backstitch.guard (
 );
 create index guard_ended on backstitch.guard (ended_at);`,
   },
+  {
+    name: '002-written',
+    sql: `
+-- The SQL transaction that wrote the row last: what collects rows reads all from the oldest that was still open when it
+-- looked last, and so misses none. Unlike ended_at it never changes between insert and commit, which would cost an entry
+-- of the index more.
+alter table backstitch.guard add column written xid8 not null default pg_current_xact_id();
+create index guard_written on backstitch.guard (written);
+drop index backstitch.guard_ended;`,
+  },
 ];
