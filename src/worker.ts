@@ -9,7 +9,12 @@ import { createShop, migrateShop, serviceNames, type ServiceName } from './activ
 import { createFaults, parseFault, type Fault } from './activities/faults.js';
 import { ConfigError, temporalSettings, workerSettings, type TemporalSettings, type WorkerSettings } from './config.js';
 import { pgDatabase, type Database } from './kit/database/index.js';
-import { participantActivities, transactionLogger, transactionWorkerOptions } from './kit/worker/index.js';
+import {
+  participantActivities,
+  scanActivities,
+  transactionLogger,
+  transactionWorkerOptions,
+} from './kit/worker/index.js';
 import { abortOnSignal } from './signals.js';
 
 /** The module with every workflow: this file's neighbour, as TypeScript or as JavaScript, as this file is. */
@@ -75,7 +80,7 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
       taskQueue: temporal.taskQueue,
       identity,
       workflowsPath,
-      activities: { ...activities, ...shop.plain },
+      activities: { ...activities, ...shop.plain, ...scanActivities() },
     });
     let running: Promise<void> | undefined;
     let stopped: Promise<void> | undefined;

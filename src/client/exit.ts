@@ -8,6 +8,7 @@ import {
   TransactionNotFound,
   TransactionPending,
   TransactionTerminated,
+  WorkerSilent,
   type FoundState,
 } from '../kit/client/index.js';
 import { ConfigError } from '../config.js';
@@ -68,7 +69,7 @@ const nothingStarted = [
 export function exitOf(error: unknown): ExitCode {
   if (nothingStarted.some((known) => error instanceof known)) return EXIT.bad;
   if (error instanceof TransactionPending) return exitOfState(error.state);
-  if (error instanceof ServerUnavailable) return EXIT.pending;
+  if (error instanceof ServerUnavailable || error instanceof WorkerSilent) return EXIT.pending;
   if (error instanceof TransactionCompensated) return EXIT.undone;
   if (error instanceof TransactionFailed || error instanceof TransactionTerminated) return EXIT.stuck;
   return EXIT.undone;

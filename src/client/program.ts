@@ -1,6 +1,8 @@
 import { Cli } from './cli.js';
 import { addBooksCommand } from './commands/books.js';
+import { addDeskCommands } from './commands/desk.js';
 import { addOrderCommands } from './commands/order.js';
+import { addScanCommands } from './commands/scan.js';
 import { addShopCommands } from './commands/shop.js';
 import { addTransactionCommands } from './commands/tx.js';
 import type { ExitCode } from './exit.js';
@@ -10,6 +12,8 @@ export function runProgram(args: readonly string[]): Promise<ExitCode> {
   const cli = new Cli();
   addOrderCommands(cli);
   addTransactionCommands(cli);
+  addDeskCommands(cli);
+  addScanCommands(cli);
   addBooksCommand(cli);
   addShopCommands(cli);
   return cli.run(args);

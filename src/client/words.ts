@@ -1,7 +1,14 @@
 import Table from 'cli-table3';
 import type { Books } from '../contracts/shop.js';
-import type { ListedTransaction, ShownBranch, ShownCall, ShownTransaction } from '../kit/client/index.js';
+import type {
+  ListedTransaction,
+  ShownBranch,
+  ShownCall,
+  ShownTransaction,
+  StuckTransaction,
+} from '../kit/client/index.js';
 import { formatCents } from '../contracts/money.js';
+import type { BulkReport } from './desk.js';
 import type { PlacingReport } from './place-orders.js';
 
 /** What people read: transactions, lists, reports and books as text. */
@@ -79,6 +86,42 @@ export function describeList(transactions: readonly ListedTransaction[]): string
   );
 }
 
+/** What waits at the desk, a line each. */
+export function describeDesk(stuck: readonly StuckTransaction[], total: number): string {
+  if (total === 0) return 'nothing waits at the desk';
+  const rows = stuck.map(({ gid, branches, transaction, since }) => [gid, branches.join(', '), transaction, since]);
+  const more = total > stuck.length ? `\n… and ${total - stuck.length} more` : '';
+  return `${table(['gid', 'waits', 'transaction', 'since'], rows)}${more}`;
+}
+
+/** What waits in one transaction, and what was decided in it. */
+export function describeCases(transaction: ShownTransaction): string {
+  const lines = [describeTransaction(transaction)];
+  for (const { branch, op, input, failure, since, fits } of transaction.desk) {
+    lines.push(
+      '',
+      `${op} of '${branch}' waits since ${new Date(since).toISOString()}`,
+      `  last error: ${failure.type}: ${failure.message}`,
+      `  input: ${JSON.stringify(input)}`,
+      `  decide: ${fits.join(', ')}`,
+    );
+  }
+  if (transaction.desk.length === 0) lines.push('nothing waits for a decision');
+  for (const { branch, action, actor, reason, at } of transaction.decisions) {
+    lines.push(`${new Date(at).toISOString()}  ${action} of '${branch}' by ${actor}: ${reason}`);
+  }
+  for (const { action, actor, reason, at } of transaction.operations) {
+    lines.push(`${new Date(at).toISOString()}  ${action} by ${actor}: ${reason}`);
+  }
+  return lines.join('\n');
+}
+
+/** What came of one decision about many. */
+export function describeBulk({ decided, refused, failures }: BulkReport, action: string): string {
+  const others = Object.entries(refused).map(([why, count]) => `  ${count} × ${why}`);
+  return [`${action}: ${decided} branches`, ...others, ...failures.map(({ message }) => `  ${message}`)].join('\n');
+}
+
 /** An order's transaction as a story, a line for each thing that happened. */
 export function describeOrder(orderId: string, transaction: ShownTransaction): string {
   const { state, report, branches } = transaction;
@@ -107,9 +150,9 @@ const orderStates: Readonly<Record<ShownTransaction['state'], string>> = {
   cancelled: 'its run was cancelled from outside: neither completed nor undone',
 };
 
-function mark(state: ShownCall['state']): string {
+function mark(state: ShownCall['state'] | 'parked'): string {
   if (state === 'succeeded') return '✓';
-  return state === 'running' || state === 'waiting' ? '…' : '✗';
+  return state === 'running' || state === 'waiting' || state === 'parked' ? '…' : '✗';
 }
 
 /** What came of placing many orders. */

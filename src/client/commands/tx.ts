@@ -1,19 +1,25 @@
 import { Option } from '@commander-js/extra-typings';
+import type { Duration } from '@temporalio/common';
+import { msToNumber } from '@temporalio/common/lib/time.js';
 import {
   foundStates,
   listTransactions,
   schemes,
+  operate,
   showTransaction,
   type ListedTransaction,
+  type OperatorAction,
+  type OperatorOrder,
   type ShownTransaction,
 } from '../../kit/client/index.js';
 import type { TemporalSettings } from '../../config.js';
 import type { Cli } from '../cli.js';
 import { EXIT, exitOfState } from '../exit.js';
-import { integer, time } from '../options.js';
+import { duration, integer, time } from '../options.js';
+import { requireWorker } from '../session.js';
 import { describeList, describeTransaction } from '../words.js';
 
-/** `tx list`, `tx show`. */
+/** `tx list`, `tx show`, and what an operator may do to a transaction that runs. */
 export function addTransactionCommands(cli: Cli): void {
   const tx = cli.root.command('tx').description('find transactions, and look into them');
 
@@ -52,6 +58,39 @@ export function addTransactionCommands(cli: Cli): void {
         return exitOfState(transaction.state);
       }),
     );
+
+  addOrder(cli, tx, 'cancel', 'undo a transaction that is not past its pivot');
+  addOrder(cli, tx, 'pause', 'begin nothing more in a transaction, neither steps nor undo, until it is resumed');
+  addOrder(cli, tx, 'resume', 'let a paused transaction go on');
+  addOrder(cli, tx, 'deadline', 'move the deadline of a transaction that is not past its pivot');
+}
+
+function addOrder(cli: Cli, tx: ReturnType<Cli['root']['command']>, action: OperatorAction, what: string): void {
+  const command = tx
+    .command(action)
+    .description(what)
+    .argument('<gid>', "the transaction's id, such as order-cdnow-00001")
+    .addOption(new Option('--actor <name>', 'who does it; it is kept').makeOptionMandatory())
+    .addOption(new Option('--reason <text>', 'why; it is kept').makeOptionMandatory());
+  if (action === 'deadline') {
+    command
+      .addOption(new Option('--at <time>', 'the new deadline').argParser(time).conflicts('in'))
+      .option('--in <duration>', 'the new deadline, from now', duration);
+  }
+  command.action(
+    cli.does(async (gid, options) => {
+      const { actor, reason, at, in: within } = options as typeof options & { at?: Date; in?: Duration };
+      const deadlineAt = at?.getTime() ?? (within === undefined ? undefined : Date.now() + msToNumber(within));
+      if (action === 'deadline' && deadlineAt === undefined)
+        return command.error('error: give --at TIME or --in DURATION');
+      const session = await cli.open();
+      await requireWorker(session);
+      const order: OperatorOrder = { action, actor, reason, ...(deadlineAt !== undefined && { deadlineAt }) };
+      const note = await operate(session.client, gid, order);
+      session.output.result({ gid, ...note }, () => `${gid}: ${action} by ${actor}`);
+      return EXIT.done;
+    }),
+  );
 }
 
 /** The Web UI's page of the transaction, if it is known where the Web UI is. */

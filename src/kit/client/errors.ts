@@ -63,9 +63,12 @@ function pendingMessage(
   unserved: string | undefined,
   report: TransactionReport | undefined,
 ): string {
-  const then = unserved
-    ? `no worker serves task queue '${unserved}': it goes on as soon as one is started`
-    : 'it goes on by itself: ask again later';
+  const then =
+    state === 'stuck'
+      ? `it waits for a person: backstitch desk show ${gid}`
+      : unserved
+        ? `no worker serves task queue '${unserved}': it goes on as soon as one is started`
+        : 'it goes on by itself: ask again later';
   if (report === undefined) return `${gid} has not ended yet (${state}); ${then}`;
   const { step, type, message } = report.cause;
   return `${gid} will be undone (${step ? `${step}: ` : ''}${type}: ${message}); ${then}`;
@@ -95,13 +98,39 @@ export class GidConflict extends Error {
   }
 }
 
-/** There is no transaction with this gid. */
+/** There is no transaction with this gid, or none that still runs. */
 export class TransactionNotFound extends Error {
   readonly gid: string;
 
-  constructor(gid: string, namespace: string) {
-    super(`no transaction ${gid} in namespace '${namespace}'`);
+  constructor(gid: string, namespace: string, which?: 'running') {
+    super(
+      which === undefined
+        ? `no transaction ${gid} in namespace '${namespace}'`
+        : `no transaction ${gid} runs in namespace '${namespace}': it has ended, or never was`,
+    );
     this.name = 'TransactionNotFound';
+    this.gid = gid;
+  }
+}
+
+/** What a person decided, or an operator ordered, does not fit as things stand; nothing changed. */
+export class OrderRefused extends Error {
+  readonly gid: string;
+
+  constructor(gid: string, why: string) {
+    super(`${gid}: ${why}`);
+    this.name = 'OrderRefused';
+    this.gid = gid;
+  }
+}
+
+/** No worker answered for a transaction. Whether it heard what was asked is not known; asking again is safe. */
+export class WorkerSilent extends Error {
+  readonly gid: string;
+
+  constructor(gid: string, ms: number) {
+    super(`no worker answered for ${gid} within ${ms / 1000} s: start one, then look at it and ask again`);
+    this.name = 'WorkerSilent';
     this.gid = gid;
   }
 }

@@ -1,8 +1,10 @@
 /**
  * `backstitch/client`: what callers of transactions use: start them, wait, list, look. Knows Temporal only.
  */
+export { countDesk, listDesk, type DeskFilter, type StuckTransaction } from './desk.js';
 export {
   GidConflict,
+  OrderRefused,
   ServerNotPrepared,
   ServerUnavailable,
   TransactionCompensated,
@@ -10,7 +12,11 @@ export {
   TransactionNotFound,
   TransactionPending,
   TransactionTerminated,
+  WorkerSilent,
 } from './errors.js';
+export { decide, operate } from './operate.js';
+export { deskActions, type DeskAction, type DeskCase, type DeskNote, type DeskOrder } from '../workflow/desk.js';
+export { type OperatorAction, type OperatorNote, type OperatorOrder } from '../workflow/operate.js';
 export { describeIssue, InvalidInput, parserOf, type InputIssue, type StandardSchema } from './input.js';
 export {
   foundStates,
@@ -31,5 +37,7 @@ export {
   type TransactionContract,
   type WaitOptions,
 } from './transactions.js';
+export { applySchedules, scanSchedule, type AppliedSchedule, type ScheduledWorkflow } from './schedules.js';
+export { type ScanReport } from '../workflow/scan.js';
 export { showTransaction } from './show/show.js';
 export type { ShownBranch, ShownCall, ShownTransaction } from './show/shown.js';

@@ -14,21 +14,28 @@ export interface StartedRun {
   readonly taskQueue: string;
 }
 
+/** How often it is looked whether a transaction waits for a person, while its end is waited for. */
+const LOOK_MS = 15_000;
+
 /**
  * Waits until the transaction has ended.
  *
  * @param until milliseconds since 1970
  * @throws {@link TransactionCompensated}, {@link TransactionFailed}, {@link TransactionTerminated};
- * {@link TransactionPending} when it has not ended by then
+ * {@link TransactionPending} when it has not ended by then, or waits for a person
  */
 export async function awaitOutcome<Result>(client: Client, run: StartedRun, until: number): Promise<Result> {
-  try {
-    const handle = client.workflow.getHandle(run.gid, run.runId);
-    return (await waitUntil(client, until, () => handle.result())) as Result;
-  } catch (error) {
-    if (error instanceof TimeIsOver) throw await pending(client, run);
-    if (error instanceof WorkflowFailedError) throw outcomeOf(run.gid, error);
-    throw explained(client, error);
+  const handle = client.workflow.getHandle(run.gid, run.runId);
+  for (;;) {
+    try {
+      return (await waitUntil(client, Math.min(until, Date.now() + LOOK_MS), () => handle.result())) as Result;
+    } catch (error) {
+      if (error instanceof WorkflowFailedError) throw outcomeOf(run.gid, error);
+      if (!(error instanceof TimeIsOver)) throw explained(client, error);
+      const waiting = await pending(client, run);
+      // A person may take hours: whoever waits is told at once.
+      if (Date.now() >= until || waiting.state === 'stuck') throw waiting;
+    }
   }
 }
 

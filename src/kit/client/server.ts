@@ -83,6 +83,12 @@ export function explained(client: Client, error: unknown): unknown {
   return error;
 }
 
+/** What the server did not understand of a query, if that is the trouble. */
+export function misunderstood(error: unknown): string | undefined {
+  const grpc = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
+  return isGrpcServiceError(grpc) && (grpc.code as number) === GRPC.INVALID_ARGUMENT ? grpc.details : undefined;
+}
+
 function silent(client: Client, how: string, cause: unknown): ServerUnavailable {
   const address = addressOf(client);
   return new ServerUnavailable(`the Temporal server at ${address} ${how}: start it, or name another`, address, cause);

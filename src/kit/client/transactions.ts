@@ -40,7 +40,7 @@ export interface WaitOptions {
 }
 
 /** Options of starting; they override the transaction's own for this call, and mean nothing to a duplicate. */
-export type StartOptions = Pick<SagaOptions, 'lane' | 'deadline' | 'retries' | 'compensationWindow'>;
+export type StartOptions = Pick<SagaOptions, 'lane' | 'deadline' | 'retries' | 'compensationWindow' | 'forwardWindow'>;
 
 /** Options of a call that waits for the outcome. */
 export interface CallOptions extends StartOptions, WaitOptions {
@@ -212,9 +212,14 @@ function transactionOf<Given, Input, Result>(
 }
 
 /** What the workflow gets as its second argument; nothing when there is nothing to override. */
-function overridesOf({ lane, deadline, retries, compensationWindow }: StartOptions): SagaOptions | undefined {
-  const given = Object.entries({ lane, deadline, retries, compensationWindow }).filter(
-    ([, value]) => value !== undefined,
-  );
+function overridesOf({
+  lane,
+  deadline,
+  retries,
+  compensationWindow,
+  forwardWindow,
+}: StartOptions): SagaOptions | undefined {
+  const options = { lane, deadline, retries, compensationWindow, forwardWindow };
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return given.length === 0 ? undefined : Object.fromEntries(given);
 }

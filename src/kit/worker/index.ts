@@ -4,5 +4,6 @@ export {
   type ParticipantActivitiesOptions,
   type ParticipantImplementation,
 } from './activities.js';
+export { scanActivities } from './scan.js';
 export { transactionLogger } from './logger.js';
 export { preloadModules, transactionWorkerOptions } from './settings.js';

@@ -3,8 +3,9 @@
  * Pure: nothing here touches Temporal or Node, so that workflows, activities and callers can all import it.
  */
 
-/** What is asked of a branch, by scheme: saga, TCC, two-phase commit. */
-export type Op = 'action' | 'compensation' | 'try' | 'confirm' | 'cancel' | 'prepare' | 'commit' | 'rollback';
+/** What is asked of a branch, by scheme: saga, TCC, two-phase commit. `amends` is the undo of what cannot be undone. */
+export type Op =
+  'action' | 'compensation' | 'amends' | 'try' | 'confirm' | 'cancel' | 'prepare' | 'commit' | 'rollback';
 
 /** The scheme that a global transaction runs under. */
 export type Scheme = 'saga' | 'tcc' | '2pc' | '3pc' | 'message' | 'state';
@@ -32,6 +33,10 @@ export interface Branch {
   readonly seq: number;
   /** With an undo whose action is known to have succeeded: it cannot be empty then. */
   readonly succeeded?: true;
+  /** With a first operation: do not do it. Tell what became of it, and if it never happened, bar it. */
+  readonly settle?: true;
+  /** The input was changed by a person: an undo does not compare it with its action's. */
+  readonly corrected?: true;
 }
 
 /** A branch's operation together with the call that carries it: what a participant's function gets. */

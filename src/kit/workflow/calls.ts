@@ -26,7 +26,7 @@ const WAIT = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
  */
 export function callActivity(call: Call, lane: Lane, limitMs?: number): Promise<unknown> {
   const { branch, operation, profile, summary, options } = call;
-  const local = lane === 'lean' && profile !== 'compensation' && options.long !== true;
+  const local = lane === 'lean' && profile !== 'compensation' && profile !== 'settle' && options.long !== true;
   const figures: RetryProfile = local
     ? retryProfiles[profile === 'action' ? 'local' : 'localForward']
     : retryProfiles[profile];
@@ -36,6 +36,8 @@ export function callActivity(call: Call, lane: Lane, limitMs?: number): Promise<
   const limited = limitMs !== undefined && limitMs <= attemptMs;
   const startToCloseTimeout = limited ? undefined : attemptMs;
   const scheduleToCloseTimeout = limitMs;
+  // Tells a call that no worker has begun from one that was begun and did not end.
+  const scheduleToStartTimeout = limitMs === undefined ? undefined : Math.max(Math.floor(limitMs * 0.9), 1);
   const retry = retries === undefined ? figures.retry : { ...figures.retry, maximumAttempts: retries + 1 };
   const name = `${operation}.${branch.op}`;
   const cancellationType = WAIT;
@@ -44,6 +46,7 @@ export function callActivity(call: Call, lane: Lane, limitMs?: number): Promise<
     : proxyActivities({
         startToCloseTimeout,
         scheduleToCloseTimeout,
+        scheduleToStartTimeout,
         heartbeatTimeout: figures.heartbeatMs,
         cancellationType,
         retry,
@@ -61,10 +64,10 @@ export function isOverdue(error: unknown): boolean {
   return cause instanceof ApplicationFailure && cause.type === OVERDUE;
 }
 
-/** Whether no worker has begun a single attempt of a call in all its time. */
+/** Whether no worker has begun a call, or a further attempt of it, in nearly all its time. */
 export function wasNeverTried(error: unknown): boolean {
-  // The server tells of the last attempt, or of that one's timeout, as the cause.
-  return isOverdue(error) && causeOf(error as TemporalFailure).cause === undefined;
+  const cause = error instanceof TemporalFailure ? causeOf(error) : undefined;
+  return cause instanceof TimeoutFailure && cause.timeoutType === TimeoutType.SCHEDULE_TO_START;
 }
 
 /**
@@ -83,7 +86,7 @@ export function judge(error: unknown): Judgement {
   if (cause instanceof ApplicationFailure) {
     const decided = cause.details?.[0] as Partial<DecidedDetail> | undefined;
     const knowledge = decided?.backstitch === undefined ? 'unknown' : 'rejected';
-    return { knowledge, type: cause.type ?? 'Error', message: cause.message };
+    return { knowledge, type: cause.type ?? 'Error', message: cause.message, settled: settledOf(decided) };
   }
   if (cause instanceof TimeoutFailure) {
     return { knowledge: 'unknown', type: 'Timeout', message: `no answer in time (${cause.timeoutType})` };
@@ -92,6 +95,11 @@ export function judge(error: unknown): Judgement {
     return { knowledge: 'unknown', type: 'Cancelled', message: 'cancelled while it may have been running' };
   }
   return { knowledge: 'unknown', type: cause.name, message: cause.message };
+}
+
+function settledOf(decided: Partial<DecidedDetail> | undefined): Judgement['settled'] {
+  if (decided?.backstitch === 'barred') return { kind: 'barred' };
+  return decided?.backstitch === 'undone' ? { kind: 'undone', result: decided.result } : undefined;
 }
 
 /** A local activity may fail without the envelope that an ordinary one's failure comes in. */

@@ -7,7 +7,9 @@ import type { Knowledge, Scheme, TransactionState } from './branch.js';
 
 /** The first detail of an activity's failure when the guard decided it: without this mark an outcome is unknown. */
 export interface DecidedDetail {
-  readonly backstitch: 'rejected' | 'suspended';
+  readonly backstitch: 'rejected' | 'suspended' | 'barred' | 'undone';
+  /** With `undone`: what the action had returned. */
+  readonly result?: unknown;
 }
 
 /** The type of the failure of a local activity that was not tried again, as the time for all its attempts is over. */
@@ -38,9 +40,9 @@ export class StepFailed extends Error {
 
 /** Why the driver stops a transaction from outside its steps. */
 export class TransactionStopped extends Error {
-  readonly type: 'DeadlineExceeded' | 'Cancelled';
+  readonly type: 'DeadlineExceeded' | 'Cancelled' | 'Terminated';
 
-  constructor(type: 'DeadlineExceeded' | 'Cancelled', message: string) {
+  constructor(type: 'DeadlineExceeded' | 'Cancelled' | 'Terminated', message: string) {
     super(message);
     this.name = 'TransactionStopped';
     this.type = type;
@@ -72,7 +74,7 @@ export interface TransactionReport {
   readonly state: TransactionState;
   /** The first error: why it was not committed. `step` is absent for a deadline, a cancellation, an error in the body. */
   readonly cause: FailureNote & { readonly step?: string; readonly knowledge?: Knowledge };
-  /** Steps that were undone, in the order in which that was done. */
+  /** Steps that were undone, in the order in which that was done; those too that a person fixed outside. */
   readonly undone: readonly string[];
   /** Steps that happened or may have happened, and were not undone. */
   readonly notUndone: readonly (FailureNote & { readonly step: string })[];

@@ -10,6 +10,8 @@ export {
   TX_STATE,
   TX_STUCK_SINCE,
 } from './attributes.js';
+export { type Alarm, type AlarmKind } from './alarms.js';
+export { DECIDE_UPDATE, type DeskAction, type DeskCase, type DeskNote, type DeskOrder } from './desk.js';
 export {
   StepFailed,
   transactionFailure,
@@ -17,8 +19,17 @@ export {
   type FailureNote,
   type TransactionReport,
 } from './failure.js';
-export { participant, type Forward, type OperationRef, type Participant, type Undoable } from './participant.js';
-export { COMPENSATION_WINDOW_MS, retryProfiles, type RetryProfile } from './retry.js';
-export type { Lane, SagaBody, SagaOptions, StepOptions, Tx } from './saga/definition.js';
+export { OPERATE_UPDATE, type OperatorAction, type OperatorNote, type OperatorOrder } from './operate.js';
+export {
+  participant,
+  type Amendable,
+  type Forward,
+  type OperationRef,
+  type Participant,
+  type Undoable,
+} from './participant.js';
+export { COMPENSATION_WINDOW_MS, FORWARD_WINDOW_MS, retryProfiles, type RetryProfile } from './retry.js';
+export type { Lane, SagaBody, SagaCall, SagaOptions, Settle, StepOptions, Tx, UndoOrder } from './saga/definition.js';
+export { scanTransactions, type ScanOrder, type ScanReport } from './scan.js';
 export { saga, type SagaWorkflow } from './saga/workflow.js';
 export { DECISION_UPDATE, TRANSACTION_QUERY, type BranchView, type Decision, type TransactionView } from './view.js';

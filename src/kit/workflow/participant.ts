@@ -16,6 +16,16 @@ export interface Undoable<Input, Result> {
   compensation: (operation: Operation, input: Input, result: Result | undefined) => Promise<unknown>;
 }
 
+/**
+ * An operation that cannot be undone, such as a message that was sent, and declares what is done instead: a second
+ * message, a recall.
+ */
+export interface Amendable<Input, Result> {
+  action: (operation: Operation, input: Input) => Promise<Result>;
+  /** Makes up for the action. `result` is `undefined` when its outcome is unknown, as for a compensation. */
+  amends: (operation: Operation, input: Input, result: Result | undefined) => Promise<unknown>;
+}
+
 /** An operation that is only ever asked to go forward: the pivot, and what comes after it. */
 export interface Forward<Input, Result> {
   action: (operation: Operation, input: Input) => Promise<Result>;

@@ -1,10 +1,20 @@
 import type { Knowledge, Op, Scheme, TransactionState } from './branch.js';
+import type { DeskCase, DeskNote } from './desk.js';
 import type { FailureNote, TransactionReport } from './failure.js';
+import type { OperatorNote } from './operate.js';
 
 /** The name of the query that answers with a {@link TransactionView}. */
 export const TRANSACTION_QUERY = 'transaction';
 /** The name of the update that answers once it is decided whether the transaction commits; with a {@link Decision}. */
 export const DECISION_UPDATE = 'decision';
+
+/**
+ * What became of an undo or a second phase.
+ * - `parked`: it waits for a person.
+ * - `resolved`: a person fixed it outside.
+ * - `skipped`: a person left it as it is.
+ */
+export type SecondState = 'running' | 'done' | 'parked' | 'resolved' | 'skipped';
 
 /** One branch of a transaction, as its driver sees it. Times are milliseconds since 1970. */
 export interface BranchView {
@@ -12,10 +22,10 @@ export interface BranchView {
   readonly seq: number;
   readonly operation: string;
   readonly summary: string;
-  /** What is known of the first operation. */
-  readonly state: 'running' | Knowledge;
+  /** What is known of the first operation; `parked`: it waits for a person. */
+  readonly state: 'running' | 'parked' | Knowledge;
   /** What is known of the undo, or of the second phase. */
-  readonly second?: { readonly op: Op; readonly state: 'running' | 'done' | 'failed'; readonly failure?: FailureNote };
+  readonly second?: { readonly op: Op; readonly state: SecondState; readonly failure?: FailureNote };
   readonly failure?: FailureNote;
   readonly startedAt: number;
   readonly endedAt?: number;
@@ -33,6 +43,14 @@ export interface TransactionView {
   readonly branches: readonly BranchView[];
   /** Present once the transaction will not commit. */
   readonly report?: TransactionReport;
+  /** What waits for a person. */
+  readonly desk: readonly DeskCase[];
+  /** What persons have decided, in order. */
+  readonly decisions: readonly DeskNote[];
+  /** What operators have done, in order. */
+  readonly operations: readonly OperatorNote[];
+  /** Since when, by whom and why it is paused. */
+  readonly paused?: OperatorNote;
 }
 
 /** What was decided. An undo may still run: the report says how far it was when the question was answered. */
@@ -45,6 +63,8 @@ export interface Decision {
 export function describeView(view: TransactionView): string {
   const { state, report, branches } = view;
   const lines = [`**${state}** · ${view.scheme}, ${view.lane} · ${view.gid}`, ''];
+  const { paused } = view;
+  if (paused) lines.push(`**Paused** by ${cell(paused.actor)}: ${cell(paused.reason)}`, '');
   if (report) {
     const { cause } = report;
     lines.push(`Cause: ${cause.step ? `\`${cause.step}\` ` : ''}**${cause.type}**: ${cell(cause.message)}`, '');
@@ -58,6 +78,12 @@ export function describeView(view: TransactionView): string {
     lines.push(
       `| ${branch.seq} | ${cell(branch.branch)} | ${cell(branch.operation)} | ${branch.state} | ${then} | ${cell(note)} |`,
     );
+  }
+  for (const { branch, op, fits, failure } of view.desk) {
+    lines.push('', `**${op} of \`${branch}\` waits for a person** (${fits.join(', ')}): ${cell(failure.message)}`);
+  }
+  for (const { branch, action, actor, reason } of view.decisions) {
+    lines.push('', `${action} of \`${branch}\` by ${cell(actor)}: ${cell(reason)}`);
   }
   return lines.join('\n');
 }

@@ -27,28 +27,31 @@ describe('the undo of a saga', () => {
     return at(ended) - at(scheduled);
   }
 
-  it('is tried for 30 minutes; the others are undone all the same, and the failure names what was not', async () => {
-    const { gid, failure, report, made } = await world.run('steps', { c: refuse, 'undo b': fail });
+  it('is tried for 30 minutes, then waits for a person; the others are undone all the same', async () => {
+    const handle = await world.start('steps', { c: refuse, 'undo b': fail });
+    const waiting = await world.stuck(handle);
+    assert.deepEqual(waiting.report?.undone, ['a']);
+    const { gid, failure, report, made } = await world.leave(handle, ['b']);
     assert.equal(failure?.type, 'TransactionFailed');
     assert.equal(report?.state, 'failed');
     assert.equal(report.cause.step, 'c');
     assert.deepEqual(report.undone, ['a']);
     assert.deepEqual(
       report.notUndone.map(({ step, type }) => ({ step, type })),
-      [{ step: 'b', type: 'Error' }],
+      [{ step: 'b', type: 'Skipped' }],
     );
-    assert.match(failure.message, /c: Refused: c is refused; undone: a; NOT undone: b \(Error: b fails, attempt \d+\)/);
+    assert.match(
+      failure.message,
+      /c: Refused: c is refused; undone: a; NOT undone: b \(Skipped: left as it is by ann: a test\)/,
+    );
     assert.equal(made.at(-1), 'undo a');
     const tried = await triedFor(gid, 'letters.b.compensation');
     assert.ok(tried > 29 * MINUTE && tried <= 30 * MINUTE, `${tried} ms`);
   });
 
   it('is tried for the time that the option says', async () => {
-    const { gid, report } = await world.run(
-      'steps',
-      { c: refuse, 'undo b': fail },
-      { compensationWindow: '5 minutes' },
-    );
+    const handle = await world.start('steps', { c: refuse, 'undo b': fail }, { compensationWindow: '5 minutes' });
+    const { gid, report } = await world.leave(handle, ['b']);
     const tried = await triedFor(gid, 'letters.b.compensation');
     assert.ok(tried > 4 * MINUTE && tried <= 5 * MINUTE, `${tried} ms`);
     assert.deepEqual(report?.undone, ['a']);
@@ -56,7 +59,8 @@ describe('the undo of a saga', () => {
 
   it('has the window for itself, though one before it used up its own', async () => {
     const often = Array.from({ length: 20 }, () => fail);
-    const { report, made } = await world.run('steps', { c: refuse, 'undo b': fail, 'undo a': [...often, succeed] });
+    const handle = await world.start('steps', { c: refuse, 'undo b': fail, 'undo a': [...often, succeed] });
+    const { report, made } = await world.leave(handle, ['b']);
     assert.deepEqual(report?.undone, ['a']);
     assert.equal(made.filter((name) => name === 'undo a').length, 21);
   });
@@ -73,11 +77,14 @@ describe('the undo of a saga', () => {
     assert.equal(report?.state, 'compensated');
   });
 
-  it('ends at once when the guard suspends it', async () => {
-    const { report, made } = await world.run('steps', { c: refuse, 'undo b': suspend });
+  it('waits for a person at once when the guard suspends it', async () => {
+    const handle = await world.start('steps', { c: refuse, 'undo b': suspend });
+    const [waiting] = (await world.stuck(handle)).desk;
+    assert.deepEqual(waiting?.failure, { type: 'Suspended', message: 'b is suspended' });
+    const { report, made } = await world.leave(handle, ['b']);
     assert.equal(made.filter((name) => name === 'undo b').length, 1);
     assert.equal(report?.state, 'failed');
-    assert.deepEqual(report.notUndone, [{ step: 'b', type: 'Suspended', message: 'b is suspended' }]);
+    assert.deepEqual(report.notUndone, [{ step: 'b', type: 'Skipped', message: 'left as it is by ann: a test' }]);
     assert.deepEqual(report.undone, ['a']);
   });
 
@@ -117,7 +124,8 @@ describe('the undo of a saga', () => {
 
   it('names what was not undone when it is parallel', async () => {
     const script = { turn: refuse, 'undo b': suspend };
-    const { report, failure } = await world.run('whole', script, { undo: 'parallel' });
+    const handle = await world.start('whole', script, { undo: 'parallel' });
+    const { report, failure } = await world.leave(handle, ['b']);
     assert.equal(failure?.type, 'TransactionFailed');
     assert.deepEqual(report?.undone.toSorted(), ['a', 'c']);
     assert.deepEqual(

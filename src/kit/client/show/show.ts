@@ -63,6 +63,10 @@ export async function showTransaction(client: Client, gid: string): Promise<Show
     endedAt: known.closeTime?.toISOString(),
     deadlineAt: view?.deadlineAt === undefined ? undefined : new Date(view.deadlineAt).toISOString(),
     branches: branchesOf(log.calls, view?.branches ?? []),
+    desk: view?.desk ?? [],
+    decisions: view?.decisions ?? [],
+    operations: view?.operations ?? [],
+    paused: view?.paused,
     report: close.report ?? view?.report,
     ended: close.ended,
     result: close.result,
@@ -110,7 +114,7 @@ async function closing(
   return {};
 }
 
-const secondOps: ReadonlySet<Op> = new Set(['compensation', 'confirm', 'cancel', 'commit', 'rollback']);
+const secondOps: ReadonlySet<Op> = new Set(['compensation', 'amends', 'confirm', 'cancel', 'commit', 'rollback']);
 
 /** Groups the calls by branch, and adds what only the worker knows: names of local steps, and what is running now. */
 function branchesOf(calls: readonly CallRecord[], views: readonly BranchView[]): ShownBranch[] {
@@ -130,8 +134,8 @@ function branchesOf(calls: readonly CallRecord[], views: readonly BranchView[]):
         seq,
         operation,
         summary: view?.summary ?? first?.summary ?? operation,
-        state: known === 'running' ? (view?.state ?? known) : known,
-        then: second && { op: second.op, state: secondState(second.state) },
+        state: view?.state ?? known,
+        then: second && { op: second.op, state: view?.second?.state ?? secondState(second.state) },
         calls: own.map(callOf),
       };
     });

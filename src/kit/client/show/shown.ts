@@ -1,5 +1,8 @@
 import type { Knowledge, Op, Scheme } from '../../workflow/branch.js';
+import type { DeskCase, DeskNote } from '../../workflow/desk.js';
 import type { FailureNote, TransactionReport } from '../../workflow/failure.js';
+import type { OperatorNote } from '../../workflow/operate.js';
+import type { SecondState } from '../../workflow/view.js';
 import type { FoundState } from '../list.js';
 
 /**
@@ -27,6 +30,14 @@ export interface ShownTransaction {
   /** When it is undone if it is not past its pivot. Known only while a worker answers. */
   readonly deadlineAt?: string;
   readonly branches: readonly ShownBranch[];
+  /** What waits for a person. Known only while a worker answers, as are the decisions and what operators did. */
+  readonly desk: readonly DeskCase[];
+  /** What persons have decided, in order. */
+  readonly decisions: readonly DeskNote[];
+  /** What operators have done, in order. */
+  readonly operations: readonly OperatorNote[];
+  /** By whom and why it is paused. */
+  readonly paused?: OperatorNote;
   /** Why it was not committed. */
   readonly report?: TransactionReport;
   /** Why the run was ended from outside. */
@@ -48,9 +59,9 @@ export interface ShownBranch {
   readonly operation: string;
   readonly summary: string;
   /** What is known of the first operation. */
-  readonly state: 'running' | Knowledge;
-  /** What is known of the undo, or of the second phase. */
-  readonly then?: { readonly op: Op; readonly state: 'running' | 'done' | 'failed' };
+  readonly state: 'running' | 'parked' | Knowledge;
+  /** What is known of the undo, or of the second phase; `failed`: no worker answered to say what became of it. */
+  readonly then?: { readonly op: Op; readonly state: SecondState | 'failed' };
   /** Every operation that was asked of the branch, in that order. */
   readonly calls: readonly ShownCall[];
 }

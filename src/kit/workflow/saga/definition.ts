@@ -1,5 +1,5 @@
 import type { Duration } from '@temporalio/common';
-import type { Forward, OperationRef, Undoable } from '../participant.js';
+import type { Amendable, Forward, OperationRef, Undoable } from '../participant.js';
 
 /**
  * What a saga is, without who drives it. A saga's body uses nothing but its `tx`, so that the same body can be driven
@@ -14,18 +14,44 @@ import type { Forward, OperationRef, Undoable } from '../participant.js';
  */
 export type Lane = 'durable' | 'lean';
 
+/**
+ * In what order branches are undone.
+ * - `newest-first`: one after the other; one that waits for a person does not hold up the others. The default.
+ * - `strict`: one after the other, and each only when the newer one is undone, or a person has decided about it.
+ * - `parallel`: all at once.
+ */
+export type UndoOrder = 'newest-first' | 'strict' | 'parallel';
+
 /** Options of a saga; a caller may override them for one call. */
 export interface SagaOptions {
   /** Undone if not past its pivot by then, counted from the start. Default: none. */
   readonly deadline?: Duration;
   /** Default: `durable`. */
   readonly lane?: Lane;
-  /** The order of undo. Default: `newest-first`, one after the other. */
-  readonly undo?: 'newest-first' | 'parallel';
+  /** The order of undo. Default: `newest-first`. */
+  readonly undo?: UndoOrder;
   /** Retries of a step before the pivot, after its first attempt. Default: 3. */
   readonly retries?: number;
-  /** How long each compensation is tried, counted from its own start. Default: 30 minutes. */
+  /** How long each compensation is tried, counted from its own start, before it waits for a person. Default: 30 minutes. */
   readonly compensationWindow?: Duration;
+  /** How long the pivot and each step after it are tried before they wait for a person. Default: 30 minutes. */
+  readonly forwardWindow?: Duration;
+}
+
+/** What a run gets besides its input: options for this call, and why it runs if it is not the first. */
+export interface SagaCall extends SagaOptions {
+  /** Set by what recovers a transaction whose run was ended from outside: this run finishes it. */
+  readonly settle?: Settle;
+}
+
+/** Why a transaction has to be settled. */
+export interface Settle {
+  /** When its run was ended, in milliseconds since 1970: the compensation window counts from here. */
+  readonly failedAt: number;
+  /** How it was ended, and by whom. */
+  readonly reason: string;
+  /** It was being undone: what it had asked may still be on its way, so it is undone to its end, whatever is found. */
+  readonly undo?: true;
 }
 
 /** Options of one step. */
@@ -38,6 +64,10 @@ export interface StepOptions {
   readonly retries?: number;
   /** In the `lean` lane: this step may take seconds, so it is carried as an ordinary activity. */
   readonly long?: boolean;
+  /** Before the pivot: the step cannot be undone, and declares what is done instead: its operation has an `amends`. */
+  readonly amends?: boolean;
+  /** After the pivot: what becomes of a definite no. `desk`: a person decides; the default. `throw`: the body does. */
+  readonly onRejected?: 'desk' | 'throw';
 }
 
 /** What a saga's body works with. Each step's name is unique within the transaction. */
@@ -55,7 +85,15 @@ export interface Tx {
     step: string,
     operation: OperationRef<Undoable<Input, Result>>,
     input: NoInfer<Input>,
-    options?: StepOptions,
+    options?: StepOptions & { readonly amends?: false },
+  ): Promise<Result>;
+
+  /** The same for a step that cannot be undone, and declares what is done instead. */
+  run<Input, Result>(
+    step: string,
+    operation: OperationRef<Amendable<Input, Result>>,
+    input: NoInfer<Input>,
+    options: StepOptions & { readonly amends: true },
   ): Promise<Result>;
 
   /**
@@ -68,7 +106,8 @@ export interface Tx {
 
   /**
    * Runs the step after which a saga only goes forward. From the moment it is scheduled it cannot be cancelled, and it
-   * is retried until it is definite: succeeded, or rejected, and only then is the transaction undone.
+   * is retried until it is definite: succeeded, or rejected, and only then is the transaction undone. If that takes longer
+   * than its window, it waits for a person.
    *
    * @throws {@link StepFailed}
    */
@@ -80,9 +119,10 @@ export interface Tx {
   ): Promise<Result>;
 
   /**
-   * Runs a step after the pivot: it cannot be cancelled, is never undone, and is retried until it is done.
+   * Runs a step after the pivot: it cannot be cancelled, is never undone, and is retried until it is done; if that takes
+   * longer than its window, or it is rejected, it waits for a person.
    *
-   * @throws {@link StepFailed} when it was rejected for good: the transaction fails, and nothing is undone
+   * @throws {@link StepFailed} when a person skipped it, or (with `onRejected: 'throw'`) when it was rejected
    */
   forward<Input, Result>(
     step: string,

@@ -1,9 +1,10 @@
 import type { Branch, Knowledge, TransactionState } from '../branch.js';
+import type { DeskCase } from '../desk.js';
 import type { FailureNote } from '../failure.js';
 import type { StepOptions } from './definition.js';
 
 /** How a call is retried: which row of the table of retry profiles applies. */
-export type CallProfile = 'action' | 'pivot' | 'forward' | 'compensation';
+export type CallProfile = 'action' | 'pivot' | 'forward' | 'compensation' | 'settle';
 
 /** One call of a participant's operation. */
 export interface Call {
@@ -20,6 +21,8 @@ export interface Call {
 /** What is known of a call that failed. */
 export interface Judgement extends FailureNote {
   readonly knowledge: Exclude<Knowledge, 'succeeded'>;
+  /** What a step was found to be by a run that settles: barred for good, or applied and undone since. */
+  readonly settled?: { readonly kind: 'barred' } | { readonly kind: 'undone'; readonly result: unknown };
 }
 
 /**
@@ -34,7 +37,7 @@ export interface SagaDriver {
   now(): number;
   /**
    * Makes the call and resolves to its result; rejects with whatever went wrong. The deadline and a cancellation cancel
-   * it, unless it is a pivot or comes after one, or it is made within {@link shielded}.
+   * it, unless it is a pivot, comes after one or settles, or it is made within {@link shielded}.
    */
   call(call: Call): Promise<unknown>;
   /** Says what is known of a call that rejected: the one place that tells `rejected` from `unknown`. */
@@ -45,6 +48,12 @@ export interface SagaDriver {
   group<T>(work: (cancel: () => void) => Promise<T>): Promise<T>;
   /** Whether calls made here and now would be cancelled at once. */
   cancelled(): boolean;
-  /** Told of every change; `state` when the transaction's state changed. */
+  /** Told of every change; `state` when the transaction's state may have changed. */
   changed(state?: TransactionState): void;
+  /** Told when a branch begins to wait for a person. */
+  stuck(opened: DeskCase): void;
+  /** Why no program may undo this transaction any more, if so. */
+  windowPassed(): FailureNote | undefined;
+  /** Says by when it had to be past its pivot. */
+  overdue(): string;
 }

@@ -6,6 +6,22 @@ import { keep, type Kept } from './kept.js';
 /** `step`: can be undone. `pivot`: the point of no return. `forward`: after it. */
 export type StepKind = 'step' | 'pivot' | 'forward';
 
+/**
+ * What became of a branch's undo.
+ * - `parked`: it waits for a person.
+ * - `resolved`: a person fixed it outside.
+ * - `skipped`: a person left it as it is.
+ */
+export type UndoState = 'running' | 'undone' | 'parked' | 'resolved' | 'skipped';
+
+/** The undo of a branch, from the moment that it was begun. */
+export interface UndoRecord {
+  state: UndoState;
+  readonly startedAt: number;
+  endedAt?: number;
+  failure?: FailureNote;
+}
+
 /** One branch of a running saga, and all that is known of it. */
 export interface BranchRecord {
   readonly step: string;
@@ -16,27 +32,51 @@ export interface BranchRecord {
   readonly summary: string;
   readonly input: Kept;
   readonly options: StepOptions;
-  readonly startedAt: number;
-  state: 'running' | 'succeeded' | 'rejected' | 'unknown';
+  startedAt: number;
+  /** `parked`: what cannot be undone waits for a person. */
+  state: 'running' | 'parked' | 'succeeded' | 'rejected' | 'unknown';
   result?: Kept;
   failure?: FailureNote;
   endedAt?: number;
-  undo?: { state: 'running' | 'undone' | 'failed'; startedAt: number; endedAt?: number; failure?: FailureNote };
+  undo?: UndoRecord;
+  /** The input as a person changed it. */
+  corrected?: { readonly input: Kept };
+  /** How often the branch was begun anew after a definite no: each time under a name of its own. */
+  renewals: number;
+  /** The run of the body that has seen it last. */
+  pass: number;
+  /** An undo was asked in an earlier run of the body, and may have happened: whether it did is to be looked at. */
+  verify?: true;
 }
 
 /** The branches of a saga in the order in which they were begun. */
 export class Ledger {
   readonly branches: BranchRecord[] = [];
+  /** The run of the body that is under way: a body runs again when a person forces the transaction forward. */
+  pass = 1;
+  /** The steps that were undone, in the order in which that was done. */
+  undone: readonly string[] = [];
 
-  begin(step: Omit<BranchRecord, 'seq' | 'state'>): BranchRecord {
-    const record: BranchRecord = { ...step, seq: this.branches.length + 1, state: 'running' };
+  begin(step: Omit<BranchRecord, 'seq' | 'state' | 'renewals' | 'pass'>): BranchRecord {
+    const { pass } = this;
+    const record: BranchRecord = { ...step, seq: this.branches.length + 1, state: 'running', renewals: 0, pass };
     this.branches.push(record);
     return record;
+  }
+
+  /** Begins a branch again that an earlier run of the body began; what is known to have succeeded stays as it is. */
+  beginAgain(record: BranchRecord, at: number): void {
+    record.pass = this.pass;
+    const isKnown = record.state === 'succeeded';
+    if (isKnown && record.undo === undefined) return;
+    if (isKnown) record.verify = true;
+    Object.assign(record, { state: 'running', startedAt: at, endedAt: undefined, failure: undefined, undo: undefined });
   }
 
   succeed(record: BranchRecord, result: unknown, at: number): void {
     record.result = keep(result);
     record.state = 'succeeded';
+    record.failure = undefined;
     record.endedAt = at;
   }
 
@@ -46,13 +86,20 @@ export class Ledger {
     record.endedAt = at;
   }
 
-  has(step: string): boolean {
-    return this.branches.some((record) => record.step === step);
+  /** The undo of a branch has come to its end. */
+  endUndo(record: BranchRecord, state: 'undone' | 'resolved' | 'skipped', at: number): void {
+    if (record.undo === undefined) throw new Error(`the undo of '${record.step}' was never begun`);
+    Object.assign(record.undo, { state, endedAt: at });
+    if (state !== 'skipped') this.undone = [...this.undone, record.step];
   }
 
-  /** A branch whose first operation runs. */
+  find(step: string): BranchRecord | undefined {
+    return this.branches.find((record) => record.step === step);
+  }
+
+  /** A branch whose first operation runs, or waits for a person. */
   get running(): BranchRecord | undefined {
-    return this.branches.find(({ state }) => state === 'running');
+    return this.branches.find(({ state }) => state === 'running' || state === 'parked');
   }
 
   /** The pivot, from the moment that it was scheduled, unless it ended as a definite no. */
@@ -63,6 +110,11 @@ export class Ledger {
   /** Whether the saga only goes forward. */
   get pivoted(): boolean {
     return this.pivot !== undefined;
+  }
+
+  /** What happened or may have happened in an earlier run of the body, and was not seen by this one. */
+  get forgotten(): BranchRecord | undefined {
+    return this.branches.find(({ state, pass }) => pass < this.pass && state !== 'rejected');
   }
 
   /** What has to be undone, newest first: what happened, and what may have happened. */

@@ -8,19 +8,24 @@ import type { SagaOptions, StepOptions } from './definition.js';
 
 /** Says what is wrong with a saga's options, or with those of a call. */
 export function wrongSagaOption(options: SagaOptions): string | undefined {
-  const { deadline, lane, undo, retries, compensationWindow } = options;
+  const { deadline, lane, undo, retries, compensationWindow, forwardWindow } = options;
   return (
     wrongDuration('deadline', deadline) ??
     wrongDuration('compensationWindow', compensationWindow) ??
+    wrongDuration('forwardWindow', forwardWindow) ??
     wrongRetries(retries) ??
     wrongChoice('lane', lane, ['durable', 'lean']) ??
-    wrongChoice('undo', undo, ['newest-first', 'parallel'])
+    wrongChoice('undo', undo, ['newest-first', 'strict', 'parallel'])
   );
 }
 
 /** Says what is wrong with a step's options. */
-export function wrongStepOption({ timeout, retries }: StepOptions): string | undefined {
-  return wrongDuration('timeout', timeout) ?? wrongRetries(retries);
+export function wrongStepOption({ timeout, retries, onRejected }: StepOptions): string | undefined {
+  return (
+    wrongDuration('timeout', timeout) ??
+    wrongRetries(retries) ??
+    wrongChoice('onRejected', onRejected, ['desk', 'throw'])
+  );
 }
 
 function wrongDuration(name: string, duration: Duration | undefined): string | undefined {

@@ -3,15 +3,9 @@ import { StepFailed, TransactionStopped, type TransactionReport } from '../failu
 import type { Ledger } from './ledger.js';
 
 /** What a saga that does not commit says of itself: why, what was undone, and what happened and was not. */
-export function reportOf(
-  gid: string,
-  ledger: Ledger,
-  cause: unknown,
-  state: TransactionState,
-  undone: readonly string[],
-): TransactionReport {
+export function reportOf(gid: string, ledger: Ledger, cause: unknown, state: TransactionState): TransactionReport {
   const left = ledger.branches.filter(
-    ({ step, state: known }) => (known === 'succeeded' || known === 'unknown') && !undone.includes(step),
+    ({ step, state: known }) => (known === 'succeeded' || known === 'unknown') && !ledger.undone.includes(step),
   );
   const why = state === 'compensating' ? 'its undo is under way' : 'nothing is undone after the pivot';
   return {
@@ -19,7 +13,7 @@ export function reportOf(
     scheme: 'saga',
     state,
     cause: describeCause(cause),
-    undone: [...undone],
+    undone: ledger.undone,
     notUndone: left.map(({ step, state: known, undo, failure }) => ({
       step,
       ...(undo?.failure ?? failure ?? { type: 'NotUndone', message: `it ${known}; ${why}` }),

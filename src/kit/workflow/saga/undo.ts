@@ -1,52 +1,116 @@
-import type { Op } from '../branch.js';
-import type { SagaDriver, Judgement } from './driver.js';
-import { recall } from './kept.js';
-import type { BranchRecord } from './ledger.js';
+import { leftBy, type Desk, type DeskAction } from '../desk.js';
+import type { FailureNote } from '../failure.js';
+import type { UndoOrder } from './definition.js';
+import type { Judgement } from './driver.js';
+import { keep, recall } from './kept.js';
+import type { BranchRecord, Ledger, UndoRecord } from './ledger.js';
 
 /** What an undo needs of its run. */
 export interface UndoOf {
-  readonly driver: SagaDriver;
-  readonly order: 'newest-first' | 'parallel';
-  readonly call: (record: BranchRecord, op: Op, args: unknown[]) => Promise<unknown>;
+  readonly order: UndoOrder;
+  readonly desk: Desk;
+  readonly ledger: Ledger;
+  readonly now: () => number;
+  /** Asks a branch to undo, for one window. */
+  readonly call: (record: BranchRecord, args: unknown[]) => Promise<unknown>;
   /** Undefined for a defect, on which nothing may be decided. */
   readonly judge: (error: unknown) => Judgement | undefined;
-  /** Told after each branch that was undone. */
-  readonly progress: (undone: readonly string[]) => void;
+  /** Why no program may undo any more, if so: everything waits for a person then. */
+  readonly closed: FailureNote | undefined;
+  /** Whether the transaction could still go forward, as far as its cause is concerned. */
+  readonly revocable: boolean;
+  /** Told after each change of a branch. */
+  readonly changed: () => void;
 }
 
 /**
- * Asks every branch to undo: newest first, or all at once. One that fails does not keep the others from being undone.
+ * Asks every branch to undo: newest first, or all at once. One that keeps failing for its window waits for a person at
+ * the desk; the others are undone meanwhile, unless the order is strict.
  *
- * @returns the steps that were undone, in the order in which that was done
+ * @returns `undone` when nothing is left to do; `forward` if a person gave up the undo, of which nothing was done then
  */
-export async function undoBranches(branches: readonly BranchRecord[], run: UndoOf): Promise<string[]> {
-  const undone: string[] = [];
-  const undo = async (record: BranchRecord): Promise<void> => {
-    if (!(await compensate(record, run))) return;
-    undone.push(record.step);
-    run.progress(undone);
+export async function undoBranches(branches: readonly BranchRecord[], run: UndoOf): Promise<'undone' | 'forward'> {
+  let forward = false;
+  const fits = (): readonly DeskAction[] => {
+    const untouched = branches.every(({ undo }) => undo === undefined || undo.state === 'parked');
+    return run.revocable && untouched ? ['retry', 'resolve', 'skip', 'forward'] : ['retry', 'resolve', 'skip'];
   };
-  if (run.order === 'parallel') await Promise.all(branches.map(undo));
-  else for (const record of branches) await undo(record);
-  return undone;
+
+  /** Brings one branch to its end. */
+  const settle = async (record: BranchRecord, onParked: () => void): Promise<void> => {
+    const undo: UndoRecord = { state: 'running', startedAt: run.now() };
+    record.undo = undo;
+    let failure = run.closed ?? (await attempt(record, run));
+    let end: 'undone' | 'resolved' | 'skipped' = 'undone';
+    while (failure !== undefined) {
+      undo.state = 'parked';
+      undo.failure = failure;
+      const decided = run.desk.park({
+        branch: record.step,
+        op: record.options.amends ? 'amends' : 'compensation',
+        operation: record.operation,
+        summary: `undo: ${record.summary}`,
+        input: recall(inputOf(record)),
+        failure,
+        fits,
+      });
+      onParked();
+      const order = await decided;
+      if (order === undefined || order.action === 'forward') {
+        forward = true;
+        return;
+      }
+      if (order.action !== 'retry') {
+        end = order.action === 'resolve' ? 'resolved' : 'skipped';
+        if (end === 'skipped') undo.failure = leftBy(order);
+        break;
+      }
+      if ('input' in order) record.corrected = { input: keep(order.input) };
+      undo.state = 'running';
+      undo.failure = undefined;
+      failure = await attempt(record, run);
+    }
+    run.ledger.endUndo(record, end, run.now());
+    run.changed();
+  };
+
+  const parked: Promise<void>[] = [];
+  if (run.order === 'parallel') parked.push(...branches.map((record) => settle(record, ignore)));
+  else {
+    for (const record of branches) {
+      if (forward) break;
+      if (run.order === 'strict') await settle(record, ignore);
+      else {
+        await new Promise<void>((resolve, reject) => {
+          const settled = settle(record, resolve);
+          parked.push(settled);
+          settled.then(resolve, reject);
+        });
+      }
+    }
+  }
+  await Promise.all(parked);
+  return forward ? 'forward' : 'undone';
 }
 
-/** @returns whether the branch has no effect any more */
-async function compensate(record: BranchRecord, { driver, call, judge }: UndoOf): Promise<boolean> {
-  const undo: NonNullable<BranchRecord['undo']> = { state: 'running', startedAt: driver.now() };
-  record.undo = undo;
+/** Asks a branch to undo. @returns why it was not done, after its whole window */
+async function attempt(record: BranchRecord, run: UndoOf): Promise<FailureNote | undefined> {
   try {
-    const asked = call(record, 'compensation', [recall(record.input), recall(record.result)]);
-    driver.changed();
+    const asked = run.call(record, [recall(inputOf(record)), recall(record.result)]);
+    run.changed();
     await asked;
-    undo.state = 'undone';
+    return undefined;
   } catch (error) {
-    const judgement = judge(error);
+    const judgement = run.judge(error);
     if (judgement === undefined) return new Promise(() => undefined);
-    undo.state = 'failed';
-    undo.failure = { type: judgement.type, message: judgement.message };
+    return { type: judgement.type, message: judgement.message };
   }
-  undo.endedAt = driver.now();
-  driver.changed();
-  return undo.state === 'undone';
+}
+
+function inputOf({ corrected, input }: BranchRecord) {
+  return corrected === undefined ? input : corrected.input;
+}
+
+function ignore(): void {
+  // Nobody waits for it.
 }

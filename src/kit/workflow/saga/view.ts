@@ -1,3 +1,4 @@
+import type { OperatorNote } from '../operate.js';
 import type { BranchView, TransactionView } from '../view.js';
 import type { BranchRecord } from './ledger.js';
 import type { SagaRun } from './run.js';
@@ -8,14 +9,16 @@ export interface ViewedDriver {
   readonly lane: string;
   readonly startedAt: number;
   readonly deadlineAt: number | undefined;
+  readonly operations: readonly OperatorNote[];
+  readonly paused: OperatorNote | undefined;
 }
 
 /** A saga's run as the view that every scheme shares. */
 export function viewOf(
-  run: Pick<SagaRun<unknown, unknown>, 'state' | 'ledger' | 'report'>,
+  run: Pick<SagaRun<unknown, unknown>, 'state' | 'ledger' | 'report' | 'desk'>,
   driver: ViewedDriver,
 ): TransactionView {
-  const { gid, lane, startedAt, deadlineAt } = driver;
+  const { gid, lane, startedAt, deadlineAt, operations, paused } = driver;
   return {
     gid,
     scheme: 'saga',
@@ -25,6 +28,10 @@ export function viewOf(
     deadlineAt,
     branches: run.ledger.branches.map(branchView),
     report: run.report,
+    desk: run.desk.cases,
+    decisions: run.desk.notes,
+    operations,
+    paused,
   };
 }
 
@@ -40,7 +47,7 @@ function branchView(record: BranchRecord): BranchView {
     startedAt,
     endedAt,
     second: undo && {
-      op: 'compensation',
+      op: record.options.amends === true ? 'amends' : 'compensation',
       state: undo.state === 'undone' ? 'done' : undo.state,
       failure: undo.failure,
     },

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
+import type { DeskAction } from '../../../../src/kit/workflow/desk.js';
 import { StepFailed } from '../../../../src/kit/workflow/failure.js';
 import type { OperationRef, Undoable } from '../../../../src/kit/workflow/participant.js';
-import type { SagaBody, Tx } from '../../../../src/kit/workflow/saga/definition.js';
+import type { SagaBody, Tx, UndoOrder } from '../../../../src/kit/workflow/saga/definition.js';
 import type { Attempt, Script } from './world.js';
 
 /** Random sagas as data: what the body does, and what each step meets. */
@@ -16,12 +17,14 @@ export type Node =
 
 export interface Plan {
   readonly nodes: readonly Node[];
-  readonly undo: 'newest-first' | 'parallel';
+  readonly undo: UndoOrder;
   readonly retries: number | undefined;
   /** When the deadline passes; never if absent. */
   readonly stopAt: number | undefined;
   /** How late the driver's timer is. */
   readonly timer: number;
+  /** What a person decides, case by case; what is left is fixed outside. */
+  readonly decisions: readonly DeskAction[];
 }
 
 const short = fc.integer({ min: 1, max: 9 });
@@ -49,7 +52,7 @@ const script: fc.Arbitrary<Script> = fc.record({
   compensation: undoing,
   cancelled,
 });
-/** A step that is retried without a limit has a definite answer in the end. */
+/** A step that is retried for long has a definite answer in the end. */
 const definite: fc.Arbitrary<Script> = fc.record({
   action: fc.oneof(
     { weight: 4, arbitrary: attempts(trouble, attempt('ok')) },
@@ -104,7 +107,10 @@ const nodes = fc
 
 export const plans: fc.Arbitrary<Plan> = fc.record({
   nodes,
-  undo: fc.constantFrom('newest-first' as const, 'parallel' as const),
+  undo: fc.constantFrom('newest-first' as const, 'strict' as const, 'parallel' as const),
+  decisions: fc.array(fc.constantFrom('retry' as const, 'resolve' as const, 'skip' as const, 'forward' as const), {
+    maxLength: 4,
+  }),
   retries: fc.option(fc.integer({ min: 0, max: 4 }), { nil: undefined }),
   stopAt: fc.option(fc.integer({ min: 1, max: 60 }), { nil: undefined, freq: 2 }),
   timer: fc.constantFrom(0, 0, 5, 50),
@@ -114,9 +120,12 @@ export const plans: fc.Arbitrary<Plan> = fc.record({
 export function bodyOf(plan: Plan): { body: SagaBody<void, string>; scripts: Map<string, Script> } {
   const scripts = new Map<string, Script>();
   const operation: OperationRef<Undoable<string, string>> = { name: 'participant.operation' };
-  const name = (kind: string, script: Script) => {
-    const step = `${kind}-${scripts.size + 1}`;
-    scripts.set(step, script);
+  const names = new Map<Node, string>();
+  /** A body that runs again uses the same names. */
+  const name = (node: Node & { readonly script: Script }) => {
+    const step = names.get(node) ?? `${node.kind}-${scripts.size + 1}`;
+    names.set(node, step);
+    scripts.set(step, node.script);
     return step;
   };
   const perform = async (tx: Tx, node: Node): Promise<unknown> => {
@@ -124,12 +133,13 @@ export function bodyOf(plan: Plan): { body: SagaBody<void, string>; scripts: Map
       case 'run':
       case 'pivot':
       case 'forward': {
-        const step = name(node.kind, node.script);
-        return tx[node.kind](step, operation, `input of ${step}`);
+        const step = name(node);
+        const input = `input of ${step}`;
+        return node.kind === 'run' ? tx.run(step, operation, input) : tx[node.kind](step, operation, input);
       }
       case 'careless':
         {
-          const step = name('careless', node.script);
+          const step = name(node);
           void tx.run(step, operation, `input of ${step}`);
         }
         return;

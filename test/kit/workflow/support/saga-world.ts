@@ -11,7 +11,17 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, Worker, type WorkerOptions } from '@temporalio/worker';
 import { participantActivities } from '../../../../src/kit/worker/index.js';
-import { TX_SCHEME, TX_STATE, type SagaOptions, type TransactionReport } from '../../../../src/kit/workflow/index.js';
+import {
+  DECIDE_UPDATE,
+  searchAttributeTypes,
+  TRANSACTION_QUERY,
+  type Alarm,
+  type DeskNote,
+  type DeskOrder,
+  type SagaCall,
+  type TransactionReport,
+  type TransactionView,
+} from '../../../../src/kit/workflow/index.js';
 import { timeSkippingEnvironment } from '../../../support/servers.js';
 import type * as workflows from '../workflows/index.js';
 import { LetterBox, type Script } from './letters.js';
@@ -19,7 +29,7 @@ import { LetterBox, type Script } from './letters.js';
 /** Sagas of scripted participants under a server whose time skips. */
 
 /** As the server's API numbers the types of search attributes. */
-const KEYWORD = 2;
+const TYPES = { Keyword: 2, Datetime: 6, KeywordList: 7 } as const;
 
 export type Workflows = typeof workflows;
 type Handle = WorkflowHandleWithFirstExecutionRunId;
@@ -38,6 +48,8 @@ export interface Ended {
 export class SagaWorld {
   readonly environment: TestWorkflowEnvironment;
   readonly letters = new LetterBox();
+  /** What was raised, by gid. */
+  readonly alarms: Alarm[] = [];
   readonly taskQueue = `sagas-${randomUUID()}`;
   readonly #bundle: { code: string };
   readonly #stops: (() => Promise<void>)[] = [];
@@ -55,7 +67,9 @@ export class SagaWorld {
     ]);
     await environment.connection.operatorService.addSearchAttributes({
       namespace: 'default',
-      searchAttributes: Object.fromEntries([TX_SCHEME, TX_STATE].map(({ name }) => [name, KEYWORD])),
+      searchAttributes: Object.fromEntries(
+        Object.entries(searchAttributeTypes).map(([name, type]) => [name, TYPES[type]]),
+      ),
     });
     const world = new SagaWorld(environment, bundle);
     await world.startWorker();
@@ -77,6 +91,9 @@ export class SagaWorld {
         // A worker that is lost: nothing is heard of it.
         'silent.a.action': () => Context.current().cancelled,
         'silent.a.compensation': () => 'did it',
+        'backstitch.raiseAlarm': (alarm: Alarm) => {
+          this.alarms.push(alarm);
+        },
         ...extra,
       },
       ...options,
@@ -102,7 +119,7 @@ export class SagaWorld {
   start(
     name: keyof Workflows,
     script: Script = {},
-    options: SagaOptions = {},
+    options: SagaCall = {},
     where: Pick<WorkflowStartOptions, 'taskQueue' | 'workflowTaskTimeout'> = this,
   ): Promise<Handle> {
     const gid = `${name}-${randomUUID()}`;
@@ -129,7 +146,33 @@ export class SagaWorld {
     }
   }
 
-  async run(name: keyof Workflows, script: Script = {}, options: SagaOptions = {}): Promise<Ended> {
+  view(handle: Handle): Promise<TransactionView> {
+    return handle.query<TransactionView>(TRANSACTION_QUERY);
+  }
+
+  /** Lets the time skip until so many branches wait for a person. */
+  async stuck(handle: Handle, cases = 1): Promise<TransactionView> {
+    for (;;) {
+      const view = await this.view(handle);
+      if (view.desk.length >= cases) return view;
+      await this.environment.sleep('1 minute');
+    }
+  }
+
+  decide(handle: Handle, order: Pick<DeskOrder, 'branch' | 'action'> & Partial<DeskOrder>): Promise<DeskNote> {
+    return handle.executeUpdate<DeskNote, [DeskOrder]>(DECIDE_UPDATE, {
+      args: [{ actor: 'ann', reason: 'a test', ...order }],
+    });
+  }
+
+  /** Waits for the end, and has a person leave as it is what waits for one. */
+  async leave(handle: Handle, branches: readonly string[]): Promise<Ended> {
+    await this.stuck(handle, branches.length);
+    for (const branch of branches) await this.decide(handle, { branch, action: 'skip' });
+    return this.end(handle);
+  }
+
+  async run(name: keyof Workflows, script: Script = {}, options: SagaCall = {}): Promise<Ended> {
     return this.end(await this.start(name, script, options));
   }
 

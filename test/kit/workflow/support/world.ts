@@ -1,5 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { TransactionState } from '../../../../src/kit/workflow/branch.js';
+import type { DeskCase } from '../../../../src/kit/workflow/desk.js';
+import type { FailureNote } from '../../../../src/kit/workflow/failure.js';
 import type { Call, Judgement, SagaDriver } from '../../../../src/kit/workflow/saga/driver.js';
 
 /**
@@ -41,6 +43,14 @@ interface Effect {
 class Refused extends Error {}
 class Unanswered extends Error {}
 class Cancelled extends Error {}
+/** What a run that settles finds. */
+class Settled extends Error {
+  readonly found: NonNullable<Judgement['settled']>;
+  constructor(found: NonNullable<Judgement['settled']>) {
+    super(`it was ${found.kind}`);
+    this.found = found;
+  }
+}
 
 class Scope {
   cancelled = false;
@@ -63,7 +73,7 @@ class Scope {
 
 /** One thing that was asked of a participant, in the order of asking. */
 export interface Asked {
-  readonly op: 'action' | 'compensation';
+  readonly op: 'action' | 'compensation' | 'settle';
   readonly step: string;
   readonly seq: number;
   /** Actions that were asked and not answered at this moment, this one not counted. */
@@ -82,37 +92,53 @@ export class World implements SagaDriver {
   readonly deadlineAt: number | undefined;
   readonly asked: Asked[] = [];
   readonly states: TransactionState[] = [];
-  readonly effects = new Map<string, Effect>();
   readonly scope = new Scope();
+  /** Who decides what waits at the desk. */
+  person: (opened: DeskCase) => void = () => undefined;
+  /** Its run was ended from outside: what is on its way arrives, and nobody hears of it. */
+  ended = false;
   readonly #scripts: ReadonlyMap<string, Script>;
-  readonly #queue: { at: number; order: number; happen: () => void }[] = [];
-  #clock = 0;
-  #order = 0;
+  readonly #time: Time;
+  readonly effects: Map<string, Effect>;
+  readonly #attempts = new Map<string, number>();
   #inFlight = 0;
 
-  constructor(scripts: ReadonlyMap<string, Script>, deadlineAt?: number) {
+  constructor(scripts: ReadonlyMap<string, Script>, deadlineAt?: number, before?: World) {
     this.deadlineAt = deadlineAt;
     this.#scripts = scripts;
+    this.#time = before === undefined ? new Time() : before.#time;
+    this.effects = before?.effects ?? new Map<string, Effect>();
   }
 
-  /** Lets everything happen, until nothing is left to happen. */
-  async settle(): Promise<void> {
-    for (;;) {
-      await new Promise(setImmediate);
-      const next = this.#queue.shift();
-      if (next === undefined) return;
-      this.#clock = next.at;
-      next.happen();
-    }
+  /** The same world for another run, after this one's was ended from outside. */
+  successor(): World {
+    this.ended = true;
+    return new World(this.#scripts, undefined, this);
+  }
+
+  /** Lets everything happen, until nothing is left to happen, or until a time. */
+  async settle(until = Infinity): Promise<void> {
+    await this.#time.pass(until);
   }
 
   at(delay: number, happen: () => void): void {
-    this.#queue.push({ at: this.#clock + delay, order: this.#order++, happen });
-    this.#queue.sort((a, b) => a.at - b.at || a.order - b.order);
+    this.#time.at(delay, happen);
   }
 
   now(): number {
-    return this.#clock;
+    return this.#time.now;
+  }
+
+  stuck(opened: DeskCase): void {
+    this.person(opened);
+  }
+
+  windowPassed(): FailureNote | undefined {
+    return undefined;
+  }
+
+  overdue(): string {
+    return 'too late';
   }
 
   changed(state?: TransactionState): void {
@@ -143,18 +169,23 @@ export class World implements SagaDriver {
   judge(error: unknown): Judgement {
     if (error instanceof Refused) return { knowledge: 'rejected', type: 'Refused', message: error.message };
     if (error instanceof Unanswered) return { knowledge: 'unknown', type: 'Timeout', message: error.message };
+    if (error instanceof Settled) {
+      return { knowledge: 'rejected', type: 'Settled', message: error.message, settled: error.found };
+    }
     if (error instanceof Cancelled) return { knowledge: 'unknown', type: 'Cancelled', message: error.message };
     throw error;
   }
 
   async call(call: Call): Promise<unknown> {
     const { branch, profile, args } = call;
-    const op = branch.op === 'compensation' ? 'compensation' : 'action';
-    const scope = profile === 'pivot' || profile === 'forward' ? new Scope() : this.#current();
-    const step = branch.branch;
+    const op = branch.settle === true ? 'settle' : branch.op === 'compensation' ? 'compensation' : 'action';
+    const scope = ['pivot', 'forward', 'settle'].includes(profile) ? new Scope() : this.#current();
+    const [step = '', renewed] = branch.branch.split('~');
+    // Begun anew under another name: the definite no was the old one's.
+    if (renewed !== undefined) this.effect(step).refused = false;
     const asked: Asked = { op, step, seq: branch.seq, inFlight: this.#inFlight, args, answer: undefined };
     this.asked.push(asked);
-    if (op === 'action') this.#inFlight++;
+    if (op !== 'compensation') this.#inFlight++;
     try {
       const result = await this.#send(call, op, scope);
       asked.answer = 'succeeded';
@@ -163,19 +194,19 @@ export class World implements SagaDriver {
       asked.answer = error instanceof Refused ? 'rejected' : 'unknown';
       throw error;
     } finally {
-      if (op === 'action') this.#inFlight--;
+      if (op !== 'compensation') this.#inFlight--;
     }
   }
 
   async #send({ branch, profile, options }: Call, op: Asked['op'], scope: Scope): Promise<unknown> {
-    const step = branch.branch;
+    const [step = ''] = branch.branch.split('~');
     if (scope.cancelled) throw new Cancelled(`${step} was not sent`);
     const script = this.#scripts.get(step);
     if (script === undefined) throw new Error(`no script for ${step}`);
-    const attempts = script[op];
-    const limit = { action: 1 + (options.retries ?? 3), compensation: 5, pivot: 1_000, forward: 1_000 }[profile];
+    const attempts = op === 'settle' ? DEFINITE : script[op];
+    const limit = { action: 1 + (options.retries ?? 3), compensation: 5, pivot: 3, forward: 3, settle: 6 }[profile];
     for (let attempt = 0; ; attempt++) {
-      const meets = attempts[Math.min(attempt, attempts.length - 1)] ?? attempts[0];
+      const meets = attempts[Math.min(this.#made(step, op), attempts.length - 1)] ?? attempts[0];
       try {
         return await this.#attempt(step, op, meets, script.cancelled, scope);
       } catch (error) {
@@ -183,6 +214,14 @@ export class World implements SagaDriver {
         throw error;
       }
     }
+  }
+
+  /** How many attempts were made before this one: a person's retry goes on where the script was. */
+  #made(step: string, op: Asked['op']): number {
+    const key = `${op} ${step}`;
+    const made = this.#attempts.get(key) ?? 0;
+    this.#attempts.set(key, made + 1);
+    return made;
   }
 
   effect(step: string): Effect {
@@ -202,7 +241,15 @@ export class World implements SagaDriver {
       this.at(takes, () => resolve(false));
       if (whenCancelled === 'stops') scope.onCancel(() => resolve(true));
     });
-    const perform = () => (op === 'action' ? this.#act(step, meets === 'refuse') : this.#undo(step));
+    const perform = () => {
+      if (op === 'settle') return this.#find(step);
+      return op === 'action' ? this.#act(step, meets === 'refuse') : this.#undo(step);
+    };
+    if (this.ended) {
+      // Nobody hears of it, but it arrives.
+      if (meets !== 'fail') this.at(later, () => quietly(perform));
+      return new Promise(() => undefined);
+    }
     if (givenUp) {
       // What was on its way may arrive all the same.
       if (meets === 'late' || meets === 'lost') this.at(later, () => quietly(perform));
@@ -239,6 +286,24 @@ export class World implements SagaDriver {
     return `result of ${step}`;
   }
 
+  /** What the guard answers to a run that settles. */
+  #find(step: string): string {
+    const effect = this.effect(step);
+    if (effect.state === 'applied') return `result of ${step}`;
+    if (effect.state === 'undone') throw new Settled({ kind: 'undone', result: `result of ${step}` });
+    if (effect.refused) throw new Refused(`${step} was refused before`);
+    effect.barred = true;
+    throw new Settled({ kind: 'barred' });
+  }
+
+  /** What a person does outside: the branch has no effect any more, or has it. */
+  mend(step: string, effect: 'undone' | 'applied'): void {
+    const known = this.effect(step);
+    if (effect === 'applied' && known.state === 'none') known.times++;
+    known.state = effect;
+    known.barred = true;
+  }
+
   /** The guard's undo. */
   #undo(step: string): string {
     const effect = this.effect(step);
@@ -248,11 +313,39 @@ export class World implements SagaDriver {
   }
 }
 
+/** A clock that jumps to the next thing that happens. */
+class Time {
+  now = 0;
+  #order = 0;
+  readonly #queue: { at: number; order: number; happen: () => void }[] = [];
+
+  at(delay: number, happen: () => void): void {
+    this.#queue.push({ at: this.now + delay, order: this.#order++, happen });
+    this.#queue.sort((a, b) => a.at - b.at || a.order - b.order);
+  }
+
+  async pass(until: number): Promise<void> {
+    for (;;) {
+      await new Promise(setImmediate);
+      const next = this.#queue[0];
+      if (next === undefined || next.at > until) return;
+      this.#queue.shift();
+      this.now = next.at;
+      next.happen();
+    }
+  }
+}
+
+const DEFINITE: readonly [Attempt, ...Attempt[]] = [
+  { meets: 'lost', takes: 2, later: 1 },
+  { meets: 'ok', takes: 1, later: 1 },
+];
+
 function quietly(perform: () => unknown): void {
   try {
     perform();
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
+    if (!(error instanceof Refused || error instanceof Settled)) throw error;
   }
 }
 

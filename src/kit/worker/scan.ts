@@ -1,0 +1,93 @@
+import { Context } from '@temporalio/activity';
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../workflow/attributes.js';
+import type { ScanReport, ScanSince } from '../workflow/scan.js';
+import { settle } from './settle.js';
+
+/** Transactions that are settled at a time. */
+const CONCURRENCY = 10;
+/** Names that a report holds at most. */
+const NAMED = 1_000;
+const PAGE = 200;
+
+/** The activity behind the workflow `scanTransactions`. */
+export function scanActivities() {
+  return {
+    'backstitch.scan': (order: ScanSince): Promise<ScanReport> => {
+      const context = Context.current();
+      return scan(context.client, order, {
+        beat: () => {
+          context.heartbeat();
+        },
+        signal: context.cancellationSignal,
+        onFailure: (gid, message) => {
+          context.log.warn(`the scan could not settle ${gid}, and will try again: ${message}`);
+        },
+      });
+    },
+  };
+}
+
+interface Watch {
+  readonly beat: () => void;
+  readonly signal: AbortSignal;
+  readonly onFailure: (gid: string, message: string) => void;
+}
+
+async function scan(client: Client, order: ScanSince, { beat, signal, onFailure }: Watch): Promise<ScanReport> {
+  // What ends while the scan runs is the next one's.
+  const began = Date.now();
+  const settled: string[] = [];
+  const failed: { gid: string; message: string }[] = [];
+  let found = 0;
+  let completeTo = began;
+  const ended = client.workflow.list({ query: endedQuery(order), pageSize: PAGE })[Symbol.asyncIterator]();
+
+  const settleOne = async (info: WorkflowExecutionInfo): Promise<void> => {
+    found++;
+    try {
+      const done = await settle(client, info);
+      if (done && settled.length < NAMED) settled.push(info.workflowId);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      onFailure(info.workflowId, message);
+      if (failed.length < NAMED) failed.push({ gid: info.workflowId, message });
+      completeTo = Math.min(completeTo, info.closeTime?.getTime() ?? order.since);
+    }
+  };
+  const lane = async (): Promise<void> => {
+    for (;;) {
+      signal.throwIfAborted();
+      const next = await ended.next();
+      if (next.done === true) return;
+      await settleOne(next.value);
+      beat();
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, lane));
+
+  const old: { gid: string; since: number }[] = [];
+  for await (const info of client.workflow.list({ query: oldQuery(began - (order.deskAgeMs ?? 0)), pageSize: PAGE })) {
+    if (old.length === NAMED) break;
+    const since = info.typedSearchAttributes.get(TX_STUCK_SINCE);
+    if (since !== undefined) old.push({ gid: info.workflowId, since: since.getTime() });
+  }
+  return { completeTo, found, settled, failed, old };
+}
+
+/** Runs that were ended by anything but their own code. */
+function endedQuery({ since, transactions = [] }: ScanSince): string {
+  const open = ['running', 'compensating', 'stuck'].map((state) => `'${state}'`).join(', ');
+  const names = transactions.map((name) => `'${name.replaceAll("'", "''")}'`).join(', ');
+  const ours = [
+    `${TX_STATE.name} IN (${open})`,
+    ...(names === '' ? [] : [`(WorkflowType IN (${names}) AND ${TX_SCHEME.name} IS NULL)`]),
+  ].join(' OR ');
+  const statuses = "ExecutionStatus IN ('Terminated', 'TimedOut', 'Failed', 'Canceled')";
+  return `${statuses} AND CloseTime >= '${new Date(since).toISOString()}' AND (${ours})`;
+}
+
+function oldQuery(before: number): string {
+  const when = new Date(before).toISOString();
+  return `${TX_STATE.name} = 'stuck' AND ExecutionStatus = 'Running' AND ${TX_STUCK_SINCE.name} <= '${when}'`;
+}

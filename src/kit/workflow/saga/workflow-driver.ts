@@ -1,0 +1,259 @@
+import { msToNumber } from '@temporalio/common/lib/time.js';
+import {
+  CancellationScope,
+  condition,
+  setCurrentDetails,
+  sleep,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { raiseAlarm } from '../alarms.js';
+import { TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../attributes.js';
+import type { TransactionState } from '../branch.js';
+import { callActivity, isOverdue, judge, wasNeverTried } from '../calls.js';
+import type { DeskCase } from '../desk.js';
+import type { FailureNote } from '../failure.js';
+import { wrongOrder, type OperatorNote, type OperatorOrder } from '../operate.js';
+import { COMPENSATION_WINDOW_MS, FORWARD_WINDOW_MS } from '../retry.js';
+import { describeView, type TransactionView } from '../view.js';
+import type { Lane, SagaCall } from './definition.js';
+import type { Call, SagaDriver } from './driver.js';
+import type { SagaRun } from './run.js';
+
+/** When a deadline counts as near: this part of the time to it is over. */
+const NEAR = 0.8;
+
+/**
+ * Drives a saga as a workflow: calls are activities, the deadline is a timer, cancellation is Temporal's. The body runs
+ * in the workflow's root scope, and the deadline cancels that: a scope of its own would make the worker track the
+ * context of every promise.
+ */
+export class WorkflowDriver implements SagaDriver {
+  readonly gid = workflowInfo().workflowId;
+  readonly lane: Lane;
+  readonly startedAt = workflowInfo().startTime.getTime();
+  readonly operations: OperatorNote[] = [];
+  readonly #options: SagaCall;
+  readonly #root = CancellationScope.current();
+  #run: Pick<SagaRun<unknown, unknown>, 'state' | 'stop' | 'beyondStop' | 'desk'> | undefined;
+  #view: (() => TransactionView) | undefined;
+  #deadlineAt: number | undefined;
+  #paused: OperatorNote | undefined;
+  /** What the search attributes say. */
+  #shown: string | undefined;
+
+  constructor(options: SagaCall) {
+    const { lane = 'durable', deadline, settle } = options;
+    this.#options = options;
+    this.lane = lane;
+    // What settles has its time behind it.
+    this.#deadlineAt = deadline === undefined || settle ? undefined : this.startedAt + msToNumber(deadline);
+    // Where the attributes are not registered the first task fails, and not the one that begins the undo.
+    if (workflowInfo().typedSearchAttributes.get(TX_STATE) === undefined) this.#enter('running');
+    else this.#shown = 'running';
+  }
+
+  get deadlineAt(): number | undefined {
+    return this.#deadlineAt;
+  }
+
+  get paused(): OperatorNote | undefined {
+    return this.#paused;
+  }
+
+  /** Tells `run` of the deadline and of a cancellation, before what is running hears of it. */
+  observe(
+    run: Pick<SagaRun<never, never>, 'state' | 'stop' | 'beyondStop' | 'desk'>,
+    view: () => TransactionView,
+  ): void {
+    this.#run = run;
+    this.#view = view;
+    this.#root.cancelRequested.catch(() => {
+      run.stop('Cancelled');
+    });
+    this.#watchDeadline();
+  }
+
+  #watchDeadline(): void {
+    const until = this.#deadlineAt;
+    if (until === undefined) return;
+    const now = this.now();
+    const near = this.startedAt + Math.round((until - this.startedAt) * NEAR);
+    // A worker may have come late: the deadline counts from the start.
+    const next = now < near ? near : until;
+    sleep(Math.max(next - now, 1), { summary: 'deadline' }).then(
+      () => {
+        // It was moved: another timer has its place.
+        if (this.#deadlineAt !== until) return;
+        if (next === until) {
+          this.#run?.stop('DeadlineExceeded');
+          this.#root.cancel();
+          return;
+        }
+        if (this.#run?.beyondStop === undefined) {
+          this.#alarm('deadline-near', `not past its pivot, and has until ${new Date(until).toISOString()}`);
+        }
+        this.#watchDeadline();
+      },
+      () => undefined, // Cancelled by a request.
+    );
+  }
+
+  now(): number {
+    return Date.now();
+  }
+
+  overdue(): string {
+    const { deadline = 0 } = this.#options;
+    const moved = this.operations.findLast(({ action }) => action === 'deadline');
+    if (moved !== undefined) return `not past its pivot by ${new Date(moved.deadlineAt ?? 0).toISOString()}`;
+    return `not past its pivot within ${typeof deadline === 'number' ? `${deadline} ms` : deadline}`;
+  }
+
+  windowPassed(): FailureNote | undefined {
+    const { settle } = this.#options;
+    const window = this.#compensationWindow();
+    if (settle === undefined || this.now() <= settle.failedAt + window) return undefined;
+    const ended = new Date(settle.failedAt).toISOString();
+    return {
+      type: 'WindowPassed',
+      message: `its run was ended at ${ended} (${settle.reason}), and no program undoes anything ${window} ms later`,
+    };
+  }
+
+  call(call: Call): Promise<unknown> {
+    if (this.#paused === undefined) return this.#call(call);
+    const resumed = () => condition(() => this.#paused === undefined);
+    const waits = call.profile === 'action' ? resumed() : CancellationScope.nonCancellable(resumed);
+    return waits.then(() => this.#call(call));
+  }
+
+  #call(call: Call): Promise<unknown> {
+    switch (call.profile) {
+      case 'pivot':
+      case 'forward':
+      case 'settle':
+        return CancellationScope.nonCancellable(() => this.#insist(call));
+      case 'compensation':
+        return patiently(call, this.lane, this.#compensationWindow());
+      case 'action': {
+        // A local activity hears nothing of a timer while it runs: it ends with the deadline by itself.
+        if (this.lane !== 'lean' || this.#deadlineAt === undefined) return callActivity(call, this.lane);
+        return callActivity(call, this.lane, Math.max(this.#deadlineAt - this.now(), 1)).catch((error: unknown) => {
+          if (isOverdue(error)) this.#run?.stop('DeadlineExceeded');
+          throw error;
+        });
+      }
+    }
+  }
+
+  /** A local activity keeps the workflow task open while it is tried again: after a few attempts it becomes another. */
+  #insist(call: Call): Promise<unknown> {
+    const { forwardWindow } = this.#options;
+    const window = forwardWindow === undefined ? FORWARD_WINDOW_MS : msToNumber(forwardWindow);
+    if (this.lane === 'durable' || call.profile === 'settle') return patiently(call, 'durable', window);
+    return callActivity(call, this.lane).catch((error: unknown) => {
+      if (judge(error).knowledge === 'rejected') throw error;
+      return patiently(call, 'durable', window);
+    });
+  }
+
+  #compensationWindow(): number {
+    const { compensationWindow } = this.#options;
+    return compensationWindow === undefined ? COMPENSATION_WINDOW_MS : msToNumber(compensationWindow);
+  }
+
+  judge = judge;
+
+  shielded<T>(work: () => Promise<T>): Promise<T> {
+    return CancellationScope.nonCancellable(work);
+  }
+
+  group<T>(work: (cancel: () => void) => Promise<T>): Promise<T> {
+    const scope = new CancellationScope({ cancellable: true });
+    return scope.run(() =>
+      work(() => {
+        scope.cancel();
+      }),
+    );
+  }
+
+  cancelled(): boolean {
+    return CancellationScope.current().consideredCancelled;
+  }
+
+  changed(state?: TransactionState): void {
+    if (this.#view) setCurrentDetails(describeView(this.#view()));
+    if (state !== undefined) this.#enter(state);
+  }
+
+  stuck({ branch, op, since, failure }: DeskCase): void {
+    const message = `${op} of branch '${branch}' waits for a person: ${failure.type}: ${failure.message}`;
+    this.#alarm('stuck', message, branch, since);
+  }
+
+  /** Says why an operator's order cannot be carried out. */
+  wrongOrder(order: Partial<OperatorOrder>): string | undefined {
+    return wrongOrder(order, { now: this.now(), paused: this.#paused, beyondStop: this.#run?.beyondStop });
+  }
+
+  /** Carries out an order that is not {@link wrongOrder wrong}. */
+  operate(order: OperatorOrder): OperatorNote {
+    const note: OperatorNote = { ...order, at: this.now() };
+    this.operations.push(note);
+    switch (order.action) {
+      case 'cancel':
+        this.#run?.stop('Cancelled', `cancelled by ${order.actor}: ${order.reason}`);
+        this.#root.cancel();
+        break;
+      case 'pause':
+        this.#paused = note;
+        break;
+      case 'resume':
+        this.#paused = undefined;
+        break;
+      case 'deadline':
+        this.#deadlineAt = order.deadlineAt;
+        this.#watchDeadline();
+        break;
+    }
+    this.changed();
+    return note;
+  }
+
+  /** Tells those who watch; nothing waits for it. */
+  #alarm(kind: 'stuck' | 'deadline-near', message: string, branch?: string, at = this.now()): void {
+    const id = [this.gid, workflowInfo().runId, kind, ...(branch === undefined ? [] : [branch]), at].join('/');
+    CancellationScope.nonCancellable(() => raiseAlarm({ id, kind, gid: this.gid, branch, at, message })).catch(
+      () => undefined,
+    );
+  }
+
+  /** A change of state is one event; which branches are stuck belongs to it. */
+  #enter(state: TransactionState): void {
+    const cases = state === 'stuck' ? (this.#run?.desk.cases ?? []) : [];
+    const branches = cases.map(({ branch }) => branch);
+    const shows = [state, ...branches].join('\n');
+    if (shows === this.#shown) return;
+    const wasStuck = this.#shown?.startsWith('stuck') === true;
+    this.#shown = shows;
+    const scheme = workflowInfo().typedSearchAttributes.get(TX_SCHEME);
+    const [oldest] = cases;
+    upsertSearchAttributes([
+      ...(scheme === undefined ? [{ key: TX_SCHEME, value: 'saga' }] : []),
+      { key: TX_STATE, value: state },
+      ...(oldest !== undefined ? [{ key: TX_STUCK_SINCE, value: new Date(oldest.since) }] : []),
+      ...(oldest !== undefined ? [{ key: TX_BRANCH, value: branches }] : []),
+      ...(oldest === undefined && wasStuck ? [{ key: TX_STUCK_SINCE, value: null }] : []),
+      ...(oldest === undefined && wasStuck ? [{ key: TX_BRANCH, value: null }] : []),
+    ]);
+  }
+}
+
+/** Makes a call for a whole window; one in which no worker was there does not count. */
+function patiently(call: Call, lane: Lane, windowMs: number): Promise<unknown> {
+  return callActivity(call, lane, windowMs).catch((error: unknown) => {
+    if (wasNeverTried(error)) return patiently(call, lane, windowMs);
+    throw error;
+  });
+}
