@@ -3,8 +3,12 @@
  * Pure: nothing here touches Temporal or Node, so that workflows, activities and callers can all import it.
  */
 
-/** What is asked of a branch, by scheme: saga, TCC, two-phase commit. */
-export type Op = 'action' | 'compensation' | 'try' | 'confirm' | 'cancel' | 'prepare' | 'commit' | 'rollback';
+/**
+ * What is asked of a branch, by scheme: saga, TCC, two-phase commit. `amends` stands for a compensation where what was
+ * done cannot be undone, only made good.
+ */
+export type Op =
+  'action' | 'compensation' | 'amends' | 'try' | 'confirm' | 'cancel' | 'prepare' | 'commit' | 'rollback';
 
 /** The scheme that a global transaction runs under. */
 export type Scheme = 'saga' | 'tcc' | '2pc' | '3pc' | 'message' | 'state';
@@ -32,6 +36,13 @@ export interface Branch {
   readonly seq: number;
   /** With an undo whose action is known to have succeeded: it cannot be empty then. */
   readonly succeeded?: true;
+  /**
+   * With a first operation of a transaction that is settled: it is never done now. What was done before is answered;
+   * what was not is barred.
+   */
+  readonly settle?: true;
+  /** With an undo: a person changed its input, which is therefore not compared with the one that the action had. */
+  readonly corrected?: true;
 }
 
 /** A branch's operation together with the call that carries it: what a participant's function gets. */

@@ -81,9 +81,12 @@ export function judge(error: unknown): Judgement {
   if (!(error instanceof TemporalFailure)) throw error;
   const cause = causeOf(error);
   if (cause instanceof ApplicationFailure) {
-    const decided = cause.details?.[0] as Partial<DecidedDetail> | undefined;
+    const decided = cause.details?.[0] as DecidedDetail | undefined;
     const knowledge = decided?.backstitch === undefined ? 'unknown' : 'rejected';
-    return { knowledge, type: cause.type ?? 'Error', message: cause.message };
+    const judgement: Judgement = { knowledge, type: cause.type ?? 'Error', message: cause.message };
+    if (decided?.backstitch === 'barred') return { ...judgement, settled: { kind: 'barred' } };
+    if (decided?.backstitch === 'undone') return { ...judgement, settled: { kind: 'undone', result: decided.result } };
+    return judgement;
   }
   if (cause instanceof TimeoutFailure) {
     return { knowledge: 'unknown', type: 'Timeout', message: `no answer in time (${cause.timeoutType})` };

@@ -17,7 +17,14 @@ export {
   type FailureNote,
   type TransactionReport,
 } from './failure.js';
-export { participant, type Forward, type OperationRef, type Participant, type Undoable } from './participant.js';
+export {
+  participant,
+  type Amendable,
+  type Forward,
+  type OperationRef,
+  type Participant,
+  type Undoable,
+} from './participant.js';
 export { COMPENSATION_WINDOW_MS, retryProfiles, type RetryProfile } from './retry.js';
 export type { Lane, SagaBody, SagaOptions, StepOptions, Tx } from './saga/definition.js';
 export { saga, type SagaWorkflow } from './saga/workflow.js';

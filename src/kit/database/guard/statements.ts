@@ -25,8 +25,19 @@ on conflict (gid, branch, phase) do nothing
 returning 1 as claimed`;
 
 /**
- * An undo: bars phase 1 or, if it is there, locks it and reads its newest version; then claims phase 2, unless it is
- * what was applied had another input. The update changes nothing: it is there because `do nothing` would
+ * Settle: bars phase 1 or, if it is there, locks it, so that it waits for an action and for an undo in flight. What it
+ * then returns is the newest version.
+ */
+export const settle = `
+with ${limits}
+insert into backstitch.guard as g (${columns}, ended_at)
+select $1, $2, 1, $3, 'barred', ${row}, clock_timestamp() from limits
+on conflict (gid, branch, phase) do update set gid = g.gid
+returning g.outcome`;
+
+/**
+ * An undo: bars phase 1 or, if it is there, locks it and reads its newest version; then claims phase 2, unless what was
+ * applied had another input, and `$13` (the input was corrected) is false. The update changes nothing: it is there because `do nothing` would
  * return no row.
  */
 export const bar = `
@@ -35,7 +46,7 @@ first as (
   insert into backstitch.guard as g (${columns}, ended_at)
   select $1, $2, 1, $3, 'barred', ${row}, clock_timestamp() from limits
   on conflict (gid, branch, phase) do update set gid = g.gid
-  returning g.outcome, g.result, g.outcome = 'applied' and g.input_hash <> $4 as foreign_input
+  returning g.outcome, g.result, g.outcome = 'applied' and g.input_hash <> $4 and not $13::boolean as foreign_input
 ), second as (
   insert into backstitch.guard (${columns}, ended_at)
   select $1, $2, 2, $3, case first.outcome when 'applied' then 'applied' else 'empty' end, ${row}, clock_timestamp()
