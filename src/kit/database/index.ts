@@ -17,6 +17,9 @@ export {
 } from './guard/guard.js';
 export { guardSettle, settledResult, type Settled } from './guard/settle.js';
 export { UnstorableResult } from './guard/json.js';
+export { createOutbound, type Outbound } from './guard/outbound.js';
+export { recordFound } from './guard/outbound-found.js';
+export { KEY_LIFETIME_MS, type OutboundOptions, type OutboundRequest, type Sending } from './guard/outbound-request.js';
 export { forgetGuards, GUARD_RETENTION_DAYS } from './guard/retention.js';
 export { guardMigrations } from './guard/schema.js';
 export { migrate, MigrationError, type Migration } from './migrate.js';

@@ -3,7 +3,7 @@ import { Barred, InputMismatch, Undone, type Rejection } from '../rejection.js';
 import type { Sql } from '../sql.js';
 import { fromJson } from './json.js';
 import { limitsOf } from './limits.js';
-import { readRows, rowOf, storedRejection, UNDOS, vanished, type StoredRow } from './rows.js';
+import { readRows, rowOf, storedRejection, UNDOS, vanished, type Rows, type StoredRow } from './rows.js';
 import { settle } from './statements.js';
 
 /**
@@ -34,24 +34,32 @@ export async function guardSettle<Result>(
   const row = rowOf(operation, input, mask);
   const [found] = await sql<Pick<StoredRow, 'outcome'>>(settle, [...row, ...limitsOf(operation)]);
   if (found?.outcome === 'barred') return { outcome: 'barred' };
-  const { first, second } = await readRows(sql, operation);
+  const settled = settledOf<Result>(await readRows(sql, operation), operation, row[3]);
+  if (settled) return settled;
+  throw new Error(`branch '${operation.branch}' in ${operation.gid} was begun outside SQL: settle it as it was begun`);
+}
+
+/**
+ * What the rows say.
+ *
+ * @returns `undefined` for an intent: nobody knows yet
+ */
+export function settledOf<Result>(
+  { first, second }: Rows,
+  operation: Operation,
+  hash: string,
+): Settled<Result> | undefined {
   const undo = second !== undefined && UNDOS.includes(second.op) ? second : undefined;
   // Whoever asked for the undo had given the operation up: a rejection that is found beside it is no news.
-  if (undo?.outcome === 'empty') return { outcome: 'barred' };
+  if (first?.outcome === 'barred' || undo?.outcome === 'empty') return { outcome: 'barred' };
   if (first === undefined) throw vanished(operation);
-  if (first.op !== operation.op || first.inputHash !== row[3]) throw new InputMismatch(operation);
-  switch (first.outcome) {
-    case 'applied': {
-      const result = fromJson(first.result) as Result;
-      return undo ? { outcome: 'undone', result, by: undo.op } : { outcome: 'applied', result };
-    }
-    case 'rejected':
-      return { outcome: 'rejected', rejection: storedRejection(first) };
-    default:
-      throw new Error(
-        `branch '${operation.branch}' in ${operation.gid} was begun outside SQL: settle it as it was begun`,
-      );
+  if (first.op !== operation.op || first.inputHash !== hash) throw new InputMismatch(operation);
+  if (first.outcome === 'applied') {
+    const result = fromJson(first.result) as Result;
+    return undo ? { outcome: 'undone', result, by: undo.op } : { outcome: 'applied', result };
   }
+  if (first.outcome !== 'rejected') return undefined;
+  return undo ? { outcome: 'barred' } : { outcome: 'rejected', rejection: storedRejection(first) };
 }
 
 /**

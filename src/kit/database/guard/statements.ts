@@ -6,15 +6,20 @@
  * text, so that every client writes and reads it alike.
  */
 
-const columns = 'gid, branch, phase, op, outcome, input_hash, input, driver, seq, function, who, attempt';
-const row = '$4, $5::text::jsonb, $6, $7::int, $8, $9, $10::int';
+export const columns = 'gid, branch, phase, op, outcome, input_hash, input, driver, seq, function, who, attempt';
+export const row = '$4, $5::text::jsonb, $6, $7::int, $8, $9, $10::int';
 
-/** `$11`: milliseconds for the whole SQL transaction, `$12`: for a lock; set with the insert, at no round trip of their own. */
-const limits = `limits as materialized (
-  select set_config('transaction_timeout', $11::text, true),
-         set_config('idle_in_transaction_session_timeout', $11::text, true),
-         set_config('lock_timeout', $12::text, true)
+/**
+ * The places of the values that limit a statement: milliseconds for the whole SQL transaction, and for a lock. They are
+ * set within the statement that locks, at no round trip of their own.
+ */
+export const limitsAt = (transaction: number, lock: number) => `limits as materialized (
+  select set_config('transaction_timeout', $${transaction}::text, true),
+         set_config('idle_in_transaction_session_timeout', $${transaction}::text, true),
+         set_config('lock_timeout', $${lock}::text, true)
 )`;
+
+export const limits = limitsAt(11, 12);
 
 /** Phase 1: claims the key. No row comes back when somebody has it. */
 export const claim = `
