@@ -168,7 +168,7 @@ describe('work outside SQL, under every order of what happens', function () {
       } catch (error) {
         const answer = answerOf(error);
         if (answer.kind !== 'error' || error instanceof Undecidable) return answer;
-        if (!world.side.keys) await world.pass(db, gid);
+        if (world.side.lookUp) await world.pass(db, gid);
       }
     }
     throw new Error('it did not become definite');
@@ -183,8 +183,8 @@ describe('work outside SQL, under every order of what happens', function () {
           fc.array(fc.option(fc.constantFrom(...side.faults), { freq: 2 }), { maxLength: 6 }),
           fc.array(fc.nat({ max: 59 }), { minLength: 40, maxLength: 40 }),
           fc.option(fc.record({ step: fc.nat({ max: 25 }), actor: fc.nat({ max: 4 }) }), { nil: undefined }),
-          fc.constantFrom('undo' as const, 'action' as const),
-          async (kinds, faults, picks, crash, last) => {
+          fc.record({ last: fc.constantFrom('undo' as const, 'action' as const), late: fc.boolean() }),
+          async (kinds, faults, picks, crash, { last, late }) => {
             const world = new World(
               side,
               faults.map((fault) => fault ?? undefined),
@@ -211,6 +211,7 @@ describe('work outside SQL, under every order of what happens', function () {
               if (answer.kind === 'suspended') assert.ok(outcome.second ?? outcome.first?.outcome === 'barred', told());
             }
 
+            if (late && side.kinds.includes('time')) await world.pass(db, outcome.gid);
             const end = await definite(world, outcome.gid, last);
             while (provider.late > 0) provider.deliver();
             sane();
