@@ -12,7 +12,7 @@ export const layers = [
     room: 'src/kit/worker',
     values: [
       ...['node:', 'src/kit/database', 'src/kit/workflow'],
-      ...['@temporalio/activity', '@temporalio/worker', '@temporalio/common'],
+      ...['@temporalio/activity', '@temporalio/client', '@temporalio/worker', '@temporalio/common'],
     ],
   },
   { room: 'src/kit/client', values: ['node:', 'src/kit/workflow', '@temporalio/client', '@temporalio/common'] },

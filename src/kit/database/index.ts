@@ -15,11 +15,15 @@ export {
   type GuardOptions,
   type Probe,
 } from './guard/guard.js';
+export { guardSettle, settledResult, type Settled } from './guard/settle.js';
 export { UnstorableResult } from './guard/json.js';
+export { createOutbound, type Outbound } from './guard/outbound.js';
+export { recordFound } from './guard/outbound-found.js';
+export { KEY_LIFETIME_MS, type OutboundOptions, type OutboundRequest, type Sending } from './guard/outbound-request.js';
 export { forgetGuards, GUARD_RETENTION_DAYS } from './guard/retention.js';
 export { guardMigrations } from './guard/schema.js';
 export { migrate, MigrationError, type Migration } from './migrate.js';
-export { InputMismatch, Rejection, RowGone, Suspended } from './rejection.js';
+export { Barred, InputMismatch, Rejection, RowGone, Suspended, Undecidable, Undone } from './rejection.js';
 export type { Database, Sql } from './sql.js';
 export { rejectionOf } from './sqlstate.js';
 export type { Branch, Op, Operation } from '../workflow/branch.js';

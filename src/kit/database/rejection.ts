@@ -1,4 +1,4 @@
-import type { Operation } from '../workflow/branch.js';
+import type { Op, Operation } from '../workflow/branch.js';
 
 /**
  * A definite no of a participant, thrown from guarded work: what was asked cannot be done, nothing of it happened, and
@@ -32,6 +32,37 @@ export class Suspended extends Error {
   constructor(message: string) {
     super(message);
     this.name = 'Suspended';
+  }
+}
+
+/**
+ * Settled: the operation never happened, and never will. Either it was barred just now, or before; or its undo found
+ * nothing to undo.
+ */
+export class Barred extends Error {
+  constructor({ gid, branch, op }: Operation) {
+    super(`${op} of branch '${branch}' in ${gid} never happened, and is barred for good`);
+    this.name = 'Barred';
+  }
+}
+
+/** Settled: the operation happened, and its undo has happened too or has begun. */
+export class Undone extends Error {
+  /** What the operation returned. */
+  readonly result: unknown;
+
+  constructor({ gid, branch, op }: Operation, by: Op, result: unknown) {
+    super(`${op} of branch '${branch}' in ${gid} was applied, and then came its ${by}`);
+    this.name = 'Undone';
+    this.result = result;
+  }
+}
+
+/** Whether an operation happened cannot be found out by asking again: a person has to look at the other side. */
+export class Undecidable extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'Undecidable';
   }
 }
 

@@ -1,6 +1,15 @@
 import { activityInfo, Context, type Info as ActivityInfo } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import { InputMismatch, Rejection, RowGone, StoredRejection, Suspended } from '../database/rejection.js';
+import {
+  Barred,
+  InputMismatch,
+  Rejection,
+  RowGone,
+  StoredRejection,
+  Suspended,
+  Undecidable,
+  Undone,
+} from '../database/rejection.js';
 import type { Branch, Op, Operation } from '../workflow/branch.js';
 import { OVERDUE, type DecidedDetail } from '../workflow/failure.js';
 
@@ -102,12 +111,14 @@ const FIRST: readonly Op[] = ['action', 'try', 'prepare'];
 export function toFailure(error: unknown, op: Op): unknown {
   if (error instanceof StoredRejection) return decided(error.type, { backstitch: 'rejected' }, error);
   if (error instanceof Suspended) return decided('Suspended', { backstitch: 'suspended' }, error);
+  if (error instanceof Barred) return decided('Barred', { backstitch: 'barred' }, error);
+  if (error instanceof Undone) return decided('Undone', { backstitch: 'undone', result: error.result }, error);
   // The branch's row is another's: nothing of this input happened, nor can. An undo of it would undo the other's work.
   if (error instanceof InputMismatch && FIRST.includes(op)) {
     return decided(error.name, { backstitch: 'rejected' }, error);
   }
   // Asking again changes nothing.
-  if (error instanceof InputMismatch || error instanceof RowGone) {
+  if (error instanceof InputMismatch || error instanceof RowGone || error instanceof Undecidable) {
     return ApplicationFailure.create({ type: error.name, message: error.message, nonRetryable: true, cause: error });
   }
   if (error instanceof Rejection) return ApplicationFailure.fromError(error, { type: error.type });

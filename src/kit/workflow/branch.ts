@@ -3,7 +3,10 @@
  * Pure: nothing here touches Temporal or Node, so that workflows, activities and callers can all import it.
  */
 
-/** What is asked of a branch, by scheme: saga, TCC, two-phase commit. `amends` is the undo of what cannot be undone. */
+/**
+ * What is asked of a branch, by scheme: saga, TCC, two-phase commit. `amends` stands for a compensation where what was
+ * done cannot be undone, only made good.
+ */
 export type Op =
   'action' | 'compensation' | 'amends' | 'try' | 'confirm' | 'cancel' | 'prepare' | 'commit' | 'rollback';
 
@@ -33,9 +36,12 @@ export interface Branch {
   readonly seq: number;
   /** With an undo whose action is known to have succeeded: it cannot be empty then. */
   readonly succeeded?: true;
-  /** With a first operation: do not do it. Tell what became of it, and if it never happened, bar it. */
+  /**
+   * With a first operation of a transaction that is settled: it is never done now. What was done before is answered;
+   * what was not is barred.
+   */
   readonly settle?: true;
-  /** The input was changed by a person: an undo does not compare it with its action's. */
+  /** With an undo: a person changed its input, which is therefore not compared with the one that the action had. */
   readonly corrected?: true;
 }
 

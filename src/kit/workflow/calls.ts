@@ -84,9 +84,12 @@ export function judge(error: unknown): Judgement {
   if (!(error instanceof TemporalFailure)) throw error;
   const cause = causeOf(error);
   if (cause instanceof ApplicationFailure) {
-    const decided = cause.details?.[0] as Partial<DecidedDetail> | undefined;
+    const decided = cause.details?.[0] as DecidedDetail | undefined;
     const knowledge = decided?.backstitch === undefined ? 'unknown' : 'rejected';
-    return { knowledge, type: cause.type ?? 'Error', message: cause.message, settled: settledOf(decided) };
+    const judgement: Judgement = { knowledge, type: cause.type ?? 'Error', message: cause.message };
+    if (decided?.backstitch === 'barred') return { ...judgement, settled: { kind: 'barred' } };
+    if (decided?.backstitch === 'undone') return { ...judgement, settled: { kind: 'undone', result: decided.result } };
+    return judgement;
   }
   if (cause instanceof TimeoutFailure) {
     return { knowledge: 'unknown', type: 'Timeout', message: `no answer in time (${cause.timeoutType})` };
@@ -95,11 +98,6 @@ export function judge(error: unknown): Judgement {
     return { knowledge: 'unknown', type: 'Cancelled', message: 'cancelled while it may have been running' };
   }
   return { knowledge: 'unknown', type: cause.name, message: cause.message };
-}
-
-function settledOf(decided: Partial<DecidedDetail> | undefined): Judgement['settled'] {
-  if (decided?.backstitch === 'barred') return { kind: 'barred' };
-  return decided?.backstitch === 'undone' ? { kind: 'undone', result: decided.result } : undefined;
 }
 
 /** A local activity may fail without the envelope that an ordinary one's failure comes in. */

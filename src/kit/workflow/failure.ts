@@ -5,12 +5,14 @@ import type { Knowledge, Scheme, TransactionState } from './branch.js';
  * known of the call, and a transaction's failure carries a report that a caller can read without parsing any text.
  */
 
-/** The first detail of an activity's failure when the guard decided it: without this mark an outcome is unknown. */
-export interface DecidedDetail {
-  readonly backstitch: 'rejected' | 'suspended' | 'barred' | 'undone';
-  /** With `undone`: what the action had returned. */
-  readonly result?: unknown;
-}
+/**
+ * The first detail of an activity's failure when the guard decided it: without this mark an outcome is unknown.
+ * `barred` and `undone` answer a first operation that was asked with `settle`: it never happened and never will, or it
+ * happened with this result and its undo was asked for.
+ */
+export type DecidedDetail =
+  | { readonly backstitch: 'rejected' | 'suspended' | 'barred' }
+  | { readonly backstitch: 'undone'; readonly result?: unknown };
 
 /** The type of the failure of a local activity that was not tried again, as the time for all its attempts is over. */
 export const OVERDUE = 'Overdue';

@@ -17,12 +17,15 @@ export interface Undoable<Input, Result> {
 }
 
 /**
- * An operation that cannot be undone, such as a message that was sent, and declares what is done instead: a second
- * message, a recall.
+ * An operation that cannot be undone, only made good: a message that went out, a parcel that left. What makes amends is
+ * a new act that everybody sees (a second message, a recall), and is asked for as a compensation would be.
  */
 export interface Amendable<Input, Result> {
   action: (operation: Operation, input: Input) => Promise<Result>;
-  /** Makes up for the action. `result` is `undefined` when its outcome is unknown, as for a compensation. */
+  /**
+   * Makes good what the action did. `result` is what the action returned, or `undefined` when its outcome is unknown:
+   * the guard then bars it, and nothing is amended that never happened. It is done once, and no action follows it.
+   */
   amends: (operation: Operation, input: Input, result: Result | undefined) => Promise<unknown>;
 }
 

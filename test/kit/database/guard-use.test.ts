@@ -6,40 +6,13 @@ import {
   guardPhase1,
   guardUndo,
   InputMismatch,
-  pgDatabase,
   recordRejection,
   Rejection,
   Suspended,
   type Database,
   type Sql,
 } from '../../../src/kit/database/index.js';
-import { add, never, newGid, op, refuse, Stage } from './support/stage.js';
-
-/** Counts what goes to the server, BEGIN and COMMIT included. */
-function counted(pool: pg.Pool): { db: Database; take: () => number } {
-  let statements = 0;
-  const wrapped = {
-    on: pool.on.bind(pool),
-    async connect() {
-      const client = await pool.connect();
-      return {
-        query: (query: { text: string; values?: unknown[] }) => {
-          statements += 1;
-          return client.query(query);
-        },
-        on: client.on.bind(client),
-        off: client.off.bind(client),
-        release: client.release.bind(client),
-      };
-    },
-  };
-  const take = () => {
-    const taken = statements;
-    statements = 0;
-    return taken;
-  };
-  return { db: pgDatabase(wrapped), take };
-}
+import { add, counted, never, newGid, op, refuse, Stage } from './support/stage.js';
 
 describe('the guard in use', () => {
   const stage = new Stage();

@@ -28,7 +28,7 @@ describe('the guard, under every order of statements', function () {
   });
 
   /** The promises of the guard, whatever happened. */
-  async function check(outcome: Outcome & { gid: string }): Promise<void> {
+  async function check(outcome: Outcome): Promise<void> {
     const { gid, answers, net, first, second } = outcome;
     const seen = JSON.stringify(outcome);
     assert.deepEqual(
@@ -43,10 +43,17 @@ describe('the guard, under every order of statements', function () {
 
     const undos = answers.filter(({ kind }) => kind === 'undo');
     const actions = answers.filter(({ kind }) => kind !== 'undo');
+    const settled = answers.filter(({ kind }) => kind === 'settle').map(({ answer }) => answer.kind);
     if (undos.some(({ answer }) => answer.kind === 'returned')) assert.equal(net, 0, `an undo answered: ${seen}`);
     for (const { answer } of actions) {
       if (answer.kind === 'returned') assert.deepEqual(answer.value, first?.result, `not the stored result: ${seen}`);
-      if (answer.kind === 'suspended') assert.ok(second, `suspended without an undo: ${seen}`);
+      if (answer.kind === 'suspended') assert.ok(second ?? first?.outcome === 'barred', `suspended by nobody: ${seen}`);
+      if (answer.kind === 'undone') assert.deepEqual([answer.value, undone], [first?.result, 1], seen);
+    }
+    for (const kind of settled) assert.notEqual(kind, 'suspended', seen);
+    if (settled.includes('barred')) {
+      assert.notEqual(first?.outcome, 'applied', `barred, and yet it was done: ${seen}`);
+      assert.ok(!actions.some(({ answer }) => answer.kind === 'returned'), seen);
     }
     for (const { answer } of undos) {
       if (answer.kind === 'returned') assert.deepEqual(answer.value ?? null, second?.result, seen);
@@ -60,7 +67,7 @@ describe('the guard, under every order of statements', function () {
     const late = await guard
       .apply(operation(gid, 'action', 'late'), {}, () => Promise.resolve('done late'))
       .then((value) => ({ kind: 'returned' as const, value }), answerOf);
-    if (second) assert.equal(late.kind, 'suspended', seen);
+    if (second ?? settled.includes('barred')) assert.equal(late.kind, 'suspended', seen);
     else if (rejections.length > 0) assert.deepEqual(late, { kind: 'rejected', message: rejections[0] }, seen);
     else if (applied === 1) assert.deepEqual(late, { kind: 'returned', value: first?.result }, seen);
   }
@@ -89,6 +96,9 @@ describe('the guard, under every order of statements', function () {
     ['action', 'undo'],
     ['refused action', 'undo'],
     ['action', 'refused action'],
+    ['action', 'settle'],
+    ['refused action', 'settle'],
+    ['undo', 'settle'],
   ] as const) {
     it(`keeps its promises in every order of one ${kinds.join(' and one ')}`, async () => {
       const orders = await everyOrder(kinds);
@@ -97,7 +107,7 @@ describe('the guard, under every order of statements', function () {
   }
 
   it('keeps its promises with up to five actors in random order, one of which may die at any statement', async () => {
-    const kind = fc.constantFrom<ActorKind>('action', 'refused action', 'undo');
+    const kind = fc.constantFrom<ActorKind>('action', 'refused action', 'undo', 'settle');
     await fc.assert(
       fc.asyncProperty(
         fc.array(kind, { minLength: 2, maxLength: 5 }),

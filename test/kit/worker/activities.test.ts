@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import pg from 'pg';
 import {
   createGuard,
+  createOutbound,
   guardMigrations,
   migrate,
   pgDatabase,
@@ -116,6 +117,42 @@ describe('an activity of a participant', () => {
       nonRetryable: true,
       details: [],
     });
+  });
+
+  it('that is settled: is told apart by its detail, and not tried again', async () => {
+    const settle = (operation: Operation, input: unknown) =>
+      guard.apply({ ...operation, settle: true }, input, () => Promise.reject(new Error('the work must not run')));
+    assert.deepEqual(told(await failureOf(newGid(), 'action', settle)), {
+      type: 'Barred',
+      nonRetryable: true,
+      details: [{ backstitch: 'barred' }],
+    });
+    const gid = newGid();
+    const undone = await failureOf(gid, 'action', async (operation, input) => {
+      await guard.apply(operation, input, done);
+      await guard.undo({ ...operation, op: 'amends' }, input, done);
+      return settle(operation, input);
+    });
+    assert.deepEqual(told(undone), {
+      type: 'Undone',
+      nonRetryable: true,
+      details: [{ backstitch: 'undone', result: 'done' }],
+    });
+    assert.equal(undone.category, ApplicationFailureCategory.BENIGN);
+  });
+
+  it('that only a person can decide: is not decided, and not tried again', async () => {
+    const outbound = createOutbound(pgDatabase(pool), { keys: false });
+    const lost = { send: () => Promise.reject(new Error('lost')) };
+    const gid = newGid();
+    for (const op of ['action', 'compensation'] as const) {
+      const failure = await failureOf(gid, op, async (operation, input) => {
+        if (op === 'compensation') return outbound.undo(operation, input, lost, lost);
+        await assert.rejects(outbound.apply(operation, input, lost), /lost/);
+        return outbound.apply(operation, input, lost);
+      });
+      assert.deepEqual(told(failure), { type: 'Undecidable', nonRetryable: true, details: [] });
+    }
   });
 
   it('that gives up by itself: is tried again, with all that it said', async () => {

@@ -1,9 +1,11 @@
-import type { Op, Operation } from '../../workflow/branch.js';
-import { InputMismatch, RowGone, StoredRejection, Suspended, type Rejection } from '../rejection.js';
+import type { Operation } from '../../workflow/branch.js';
+import { InputMismatch, RowGone, StoredRejection, type Rejection } from '../rejection.js';
 import type { Database, Sql } from '../sql.js';
 import { rejectionOf } from '../sqlstate.js';
-import { fromJson, hashInput, maskInput, toJson, toLog } from './json.js';
+import { fromJson, toJson, toLog } from './json.js';
 import { limitsOf, stopwatch } from './limits.js';
+import { firstOf, readRows, rowOf, storedRejection, suspended, UNDOS, vanished, type StoredRow } from './rows.js';
+import { guardSettle, settledResult } from './settle.js';
 import * as statements from './statements.js';
 
 /**
@@ -24,19 +26,21 @@ import * as statements from './statements.js';
  */
 export interface Guard {
   /**
-   * Phase 1: does the work once.
+   * Phase 1: does the work once; with `operation.settle` never: what was done is answered, what was not is barred.
    *
    * @param work runs inside the SQL transaction; throws {@link Rejection} for a definite no
    * @returns the result of the work, or the stored one if it was done before
    * @throws {@link Rejection} the stored one if it was refused before
    * @throws {@link Suspended} if its undo came first
    * @throws {@link InputMismatch} if it was done before with another input
+   * @throws {@link Barred}, {@link Undone} if it is settled, and does not stand
    * @throws any other error: the outcome is unknown
    */
   apply<Result>(operation: Operation, input: unknown, work: (sql: Sql) => Promise<Result>): Promise<Result>;
 
   /**
-   * Phase 2: undoes what phase 1 did, or bars it from ever happening.
+   * Phase 2: undoes what phase 1 did, or bars it from ever happening. With `operation.corrected` it may have another
+   * input than phase 1 had; that one is stored.
    *
    * @param work runs only if phase 1 was applied, with its stored result
    * @returns what the work returned, now or before; `undefined` if there was nothing to undo
@@ -83,17 +87,6 @@ export interface Guarded<Result> {
   readonly result: Result;
 }
 
-const UNDOS: readonly Op[] = ['compensation', 'cancel', 'rollback'];
-
-interface StoredRow {
-  readonly phase: number;
-  readonly op: Op;
-  readonly outcome: 'applied' | 'empty' | 'rejected' | 'barred';
-  readonly result: string | null;
-  readonly failure: string | null;
-  readonly inputHash: string;
-}
-
 /** What phase 2 finds of phase 1, and whether it claimed its own key. */
 interface Phase2Row {
   readonly outcome: StoredRow['outcome'];
@@ -132,6 +125,15 @@ export function createGuard(db: Database, options: GuardOptions = {}): Guard {
   return {
     async apply(operation, input, work) {
       const left = stopwatch(operation);
+      if (operation.settle) {
+        await probe('before', operation);
+        const settled = await db.transaction((sql) => {
+          operation.signal.throwIfAborted();
+          return guardSettle(sql, left(), input, options);
+        }, operation.timeoutMs);
+        await probe('committed', operation);
+        return settledResult(operation, settled) as never;
+      }
       try {
         const body = (sql: Sql, timed: Operation) => guardPhase1(sql, timed, input, probed(operation, work), options);
         return await inTransaction(operation, body, left);
@@ -161,7 +163,9 @@ export async function guardPhase1<Result>(
   work: (sql: Sql) => Promise<Result>,
   options: Pick<GuardOptions, 'mask'> = {},
 ): Promise<Guarded<Result>> {
-  const row = rowOf(operation, input, options);
+  if (operation.settle)
+    throw new TypeError('an operation that is settled is asked of guardSettle: its bar must commit');
+  const row = rowOf(operation, input, options.mask);
   const claimed = await sql(statements.claim, [...row, ...limitsOf(operation)]);
   if (claimed.length === 0) return readPhase1<Result>(sql, operation, row[3]);
   const result = await work(sql);
@@ -182,7 +186,7 @@ export async function recordRejection(
   rejection: Rejection,
   options: Pick<GuardOptions, 'mask'> = {},
 ): Promise<Guarded<unknown>> {
-  const row = rowOf(operation, input, options);
+  const row = rowOf(operation, input, options.mask);
   const failure = toLog({ type: rejection.type, message: rejection.message });
   let claimed: unknown[];
   try {
@@ -230,9 +234,12 @@ async function guardPhase2<Applied, Result>(
   work: (sql: Sql, applied: Applied) => Promise<Result>,
   options: Pick<GuardOptions, 'mask'>,
 ): Promise<Guarded<Result | undefined>> {
-  const row = rowOf(operation, input, options);
-  const [first] = await sql<Phase2Row>(statement, [...row, ...limitsOf(operation)]);
+  const row = rowOf(operation, input, options.mask);
+  const values = [...row, ...limitsOf(operation)];
+  const undo = statement === statements.bar;
+  const [first] = await sql<Phase2Row>(statement, undo ? [...values, operation.corrected === true] : values);
   if (first?.foreignInput === true) throw new InputMismatch(operation);
+  if (first?.outcome === 'intent') throw outbound(operation);
   if (first?.claimed !== true) return readPhase2<Result>(sql, operation, row[3]);
   if (first.outcome !== 'applied') {
     if (operation.succeeded) throw new RowGone(operation);
@@ -243,33 +250,23 @@ async function guardPhase2<Applied, Result>(
 }
 
 async function readPhase1<Result>(sql: Sql, operation: Operation, inputHash: string): Promise<Guarded<Result>> {
-  const { first, second } = await readRows(sql, operation);
-  // The undo is looked at first, even where the action's own row is there.
-  if (second !== undefined && UNDOS.includes(second.op)) throw suspended(operation, second.op);
-  if (first?.outcome === 'barred') throw suspended(operation, first.op);
-  if (first === undefined) throw vanished(operation);
-  if (first.op !== operation.op || first.inputHash !== inputHash) throw new InputMismatch(operation);
-  if (first.outcome === 'rejected') {
-    const { type, message } = fromJson(first.failure) as { type: string; message: string };
-    throw new StoredRejection(type, message);
-  }
+  const first = firstOf(await readRows(sql, operation), operation, inputHash);
+  if (first.outcome === 'rejected') throw storedRejection(first);
+  if (first.outcome === 'intent') throw outbound(operation);
   return { outcome: 'duplicate', result: fromJson(first.result) as Result };
 }
 
 async function readPhase2<Result>(sql: Sql, operation: Operation, inputHash: string): Promise<Guarded<Result>> {
-  const { second } = await readRows(sql, operation);
+  const { first, second } = await readRows(sql, operation);
   if (second === undefined) {
     // A confirm claims nothing where phase 1 is not applied. An undo always does, unless a row is there: it was.
-    throw UNDOS.includes(operation.op) ? vanished(operation) : suspended(operation, 'action');
+    throw UNDOS.includes(operation.op) ? vanished(operation) : suspended(operation, first?.op ?? 'action');
   }
   if (second.op !== operation.op) throw suspended(operation, second.op);
-  if (second.inputHash !== inputHash) throw new InputMismatch(operation);
+  if (second.outcome === 'intent') throw outbound(operation);
+  // An undo that is done is done, whatever a person would have it undo with.
+  if (second.inputHash !== inputHash && !operation.corrected) throw new InputMismatch(operation);
   return { outcome: 'duplicate', result: fromJson(second.result) as Result };
-}
-
-async function readRows(sql: Sql, { gid, branch }: Operation) {
-  const rows = await sql<StoredRow>(statements.read, [gid, branch]);
-  return { first: rows.find(({ phase }) => phase === 1), second: rows.find(({ phase }) => phase === 2) };
 }
 
 /** Stores the result, and returns it as a later caller would read it. */
@@ -279,17 +276,9 @@ async function finish<Result>(sql: Sql, { gid, branch }: Operation, phase: 1 | 2
   return fromJson(json) as Result;
 }
 
-function rowOf(operation: Operation, input: unknown, { mask = [] }: Pick<GuardOptions, 'mask'>) {
-  const { gid, branch, op, driver, seq, function: name, who, attempt } = operation;
-  const stored = toLog(maskInput(input, mask));
-  return [gid, branch, op, hashInput(input), stored, driver, seq, name, who, attempt] as const;
-}
-
-function suspended({ gid, branch, op }: Operation, by: Op): Suspended {
-  const reason = by === 'action' ? 'its action was never applied' : `its ${by} came first`;
-  return new Suspended(`${op} of branch '${branch}' in ${gid} is refused: ${reason}`);
-}
-
-function vanished({ gid, branch }: Operation): Error {
-  return new Error(`the guard row of branch '${branch}' in ${gid} was removed while it was read: try again`);
+/** Nothing may be decided from a row that waits for an answer of the other side. */
+function outbound({ gid, branch, op }: Operation): Error {
+  return new Error(
+    `${op} of branch '${branch}' in ${gid} was begun outside SQL: ask it of createOutbound's apply and undo, as it was begun`,
+  );
 }

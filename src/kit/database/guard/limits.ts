@@ -1,7 +1,7 @@
 import type { Operation } from '../../workflow/branch.js';
 
 /** The SQL transaction ends before the attempt does, and waits for a lock for half of that at most; milliseconds. */
-export function limitsOf({ timeoutMs }: Operation): [string, string] {
+export function limitsOf({ timeoutMs }: Pick<Operation, 'timeoutMs'>): [string, string] {
   const transaction = Math.max(Math.floor(timeoutMs * 0.8), 2);
   return [String(transaction), String(Math.floor(transaction / 2))];
 }

@@ -37,4 +37,18 @@ alter table backstitch.guard add column written xid8 not null default pg_current
 create index guard_written on backstitch.guard (written);
 drop index backstitch.guard_ended;`,
   },
+  {
+    name: '003-intent',
+    sql: `
+-- An intent: committed before something is sent that no SQL transaction covers, and without an outcome until its answer
+-- is stored. As ended_at is empty, it is never forgotten.
+alter table backstitch.guard drop constraint guard_outcome_check;
+alter table backstitch.guard add constraint guard_outcome_check
+  check (outcome in ('applied', 'empty', 'rejected', 'barred', 'intent'));
+-- How often it was begun with a new key: an undo that was refused for good is begun anew.
+alter table backstitch.guard add column round integer not null default 1;
+-- When it was sent first with this round's key, and until when an attempt may be sending it.
+alter table backstitch.guard add column first_sent_at timestamptz;
+alter table backstitch.guard add column sending_until timestamptz;`,
+  },
 ];

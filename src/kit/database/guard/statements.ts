@@ -6,15 +6,20 @@
  * text, so that every client writes and reads it alike.
  */
 
-const columns = 'gid, branch, phase, op, outcome, input_hash, input, driver, seq, function, who, attempt';
-const row = '$4, $5::text::jsonb, $6, $7::int, $8, $9, $10::int';
+export const columns = 'gid, branch, phase, op, outcome, input_hash, input, driver, seq, function, who, attempt';
+export const row = '$4, $5::text::jsonb, $6, $7::int, $8, $9, $10::int';
 
-/** `$11`: milliseconds for the whole SQL transaction, `$12`: for a lock; set with the insert, at no round trip of their own. */
-const limits = `limits as materialized (
-  select set_config('transaction_timeout', $11::text, true),
-         set_config('idle_in_transaction_session_timeout', $11::text, true),
-         set_config('lock_timeout', $12::text, true)
+/**
+ * The places of the values that limit a statement: milliseconds for the whole SQL transaction, and for a lock. They are
+ * set within the statement that locks, at no round trip of their own.
+ */
+export const limitsAt = (transaction: number, lock: number) => `limits as materialized (
+  select set_config('transaction_timeout', $${transaction}::text, true),
+         set_config('idle_in_transaction_session_timeout', $${transaction}::text, true),
+         set_config('lock_timeout', $${lock}::text, true)
 )`;
+
+export const limits = limitsAt(11, 12);
 
 /** Phase 1: claims the key. No row comes back when somebody has it. */
 export const claim = `
@@ -25,8 +30,19 @@ on conflict (gid, branch, phase) do nothing
 returning 1 as claimed`;
 
 /**
- * An undo: bars phase 1 or, if it is there, locks it and reads its newest version; then claims phase 2, unless it is
- * what was applied had another input. The update changes nothing: it is there because `do nothing` would
+ * Settle: bars phase 1 or, if it is there, locks it, so that it waits for an action and for an undo in flight. What it
+ * then returns is the newest version.
+ */
+export const settle = `
+with ${limits}
+insert into backstitch.guard as g (${columns}, ended_at)
+select $1, $2, 1, $3, 'barred', ${row}, clock_timestamp() from limits
+on conflict (gid, branch, phase) do update set gid = g.gid
+returning g.outcome`;
+
+/**
+ * An undo: bars phase 1 or, if it is there, locks it and reads its newest version; then claims phase 2, unless what was
+ * applied had another input, and `$13` (the input was corrected) is false. The update changes nothing: it is there because `do nothing` would
  * return no row.
  */
 export const bar = `
@@ -35,7 +51,7 @@ first as (
   insert into backstitch.guard as g (${columns}, ended_at)
   select $1, $2, 1, $3, 'barred', ${row}, clock_timestamp() from limits
   on conflict (gid, branch, phase) do update set gid = g.gid
-  returning g.outcome, g.result, g.outcome = 'applied' and g.input_hash <> $4 as foreign_input
+  returning g.outcome, g.result, g.outcome = 'applied' and g.input_hash <> $4 and not $13::boolean as foreign_input
 ), second as (
   insert into backstitch.guard (${columns}, ended_at)
   select $1, $2, 2, $3, case first.outcome when 'applied' then 'applied' else 'empty' end, ${row}, clock_timestamp()

@@ -21,7 +21,7 @@ export interface Call {
 /** What is known of a call that failed. */
 export interface Judgement extends FailureNote {
   readonly knowledge: Exclude<Knowledge, 'succeeded'>;
-  /** What a step was found to be by a run that settles: barred for good, or applied and undone since. */
+  /** What the guard answered to a first operation that was settled, where it neither stands nor was rejected. */
   readonly settled?: { readonly kind: 'barred' } | { readonly kind: 'undone'; readonly result: unknown };
 }
 

@@ -147,7 +147,7 @@ export class Steps {
   async #quiet(): Promise<void> {
     do {
       await this.settled();
-      for (let turn = 0; turn < TURNS; turn++) await undefined;
+      for (let turn = 0; turn < TURNS; turn++) await Promise.resolve();
     } while (this.#of.ledger.running !== undefined);
   }
 

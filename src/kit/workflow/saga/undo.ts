@@ -30,7 +30,7 @@ export interface UndoOf {
  * @returns `undone` when nothing is left to do; `forward` if a person gave up the undo, of which nothing was done then
  */
 export async function undoBranches(branches: readonly BranchRecord[], run: UndoOf): Promise<'undone' | 'forward'> {
-  let forward = false;
+  const way = { forward: false };
   const fits = (): readonly DeskAction[] => {
     const untouched = branches.every(({ undo }) => undo === undefined || undo.state === 'parked');
     return run.revocable && untouched ? ['retry', 'resolve', 'skip', 'forward'] : ['retry', 'resolve', 'skip'];
@@ -57,7 +57,7 @@ export async function undoBranches(branches: readonly BranchRecord[], run: UndoO
       onParked();
       const order = await decided;
       if (order === undefined || order.action === 'forward') {
-        forward = true;
+        way.forward = true;
         return;
       }
       if (order.action !== 'retry') {
@@ -78,7 +78,7 @@ export async function undoBranches(branches: readonly BranchRecord[], run: UndoO
   if (run.order === 'parallel') parked.push(...branches.map((record) => settle(record, ignore)));
   else {
     for (const record of branches) {
-      if (forward) break;
+      if (way.forward) break;
       if (run.order === 'strict') await settle(record, ignore);
       else {
         await new Promise<void>((resolve, reject) => {
@@ -90,7 +90,7 @@ export async function undoBranches(branches: readonly BranchRecord[], run: UndoO
     }
   }
   await Promise.all(parked);
-  return forward ? 'forward' : 'undone';
+  return way.forward ? 'forward' : 'undone';
 }
 
 /** Asks a branch to undo. @returns why it was not done, after its whole window */

@@ -62,12 +62,12 @@ async function drive<Input, Result>(options: SagaCall, body: SagaBody<Input, Res
     return { state: run.state, report: run.report };
   });
   setHandler(defineUpdate<DeskNote, [DeskOrder]>(DECIDE_UPDATE), (order) => run.desk.decide(order), {
-    validator: (order) => {
+    validator: (order: DeskOrder) => {
       refuse(run.desk.wrong(order));
     },
   });
   setHandler(defineUpdate<OperatorNote, [OperatorOrder]>(OPERATE_UPDATE), (order) => driver.operate(order), {
-    validator: (order) => {
+    validator: (order: OperatorOrder) => {
       refuse(driver.wrongOrder(order));
     },
   });

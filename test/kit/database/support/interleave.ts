@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import {
+  Barred,
   createGuard,
   Rejection,
   Suspended,
+  Undone,
   type Database,
   type Operation,
   type Sql,
@@ -15,25 +17,40 @@ import {
  * for a lock in the database), or done.
  */
 
-export type ActorKind = 'action' | 'refused action' | 'undo';
+export type ActorKind = 'action' | 'refused action' | 'undo' | 'settle';
+
+/** Where an actor plays its part. */
+export interface Part {
+  readonly gid: string;
+  readonly name: string;
+  /** Each of its statements waits for the schedule. */
+  readonly db: Database;
+  /** Waits for the schedule: here, too, a process may die. */
+  readonly gate: () => Promise<void>;
+}
+
+/** What an actor of a kind does; what it resolves to is its answer. */
+export type Play<Kind extends string> = (kind: Kind, part: Part) => Promise<unknown>;
 
 /** What an actor got for an answer. */
 export type Answer =
   | { kind: 'returned'; value: unknown }
   | { kind: 'rejected'; message: string }
   | { kind: 'suspended' }
+  | { kind: 'barred' }
+  | { kind: 'undone'; value: unknown }
   | { kind: 'error'; message: string }
   | { kind: 'crashed' };
 
-class Actor {
+class Actor<Kind extends string> {
   readonly name: string;
-  readonly kind: ActorKind;
+  readonly kind: Kind;
   readonly client: pg.Client;
   answer: Answer | undefined;
   #gate: { open: () => void; fail: (error: Error) => void } | undefined;
   #crashed = false;
 
-  constructor(name: string, kind: ActorKind, client: pg.Client) {
+  constructor(name: string, kind: Kind, client: pg.Client) {
     this.name = name;
     this.kind = kind;
     this.client = client;
@@ -73,7 +90,7 @@ class Actor {
     gate?.fail(new Error('crashed'));
   }
 
-  start(gid: string): void {
+  start(gid: string, play: Play<Kind>): void {
     const run: Sql = async <Row extends object>(text: string, values?: readonly unknown[]) => {
       await this.gate();
       return (await this.client.query<Row>(text, values && [...values])).rows;
@@ -93,22 +110,7 @@ class Actor {
         return result;
       },
     };
-    const guard = createGuard(db, {
-      // Between the commit and the reply, too, a process may die.
-      probe: (point) => (point === 'committed' ? this.gate() : Promise.resolve()),
-    });
-    const answered =
-      this.kind === 'undo'
-        ? guard.undo(operation(gid, 'compensation', this.name), {}, async (sql) => {
-            await sql('insert into ledger (gid, amount) values ($1, -1)', [gid]);
-            return { undoneBy: this.name };
-          })
-        : guard.apply(operation(gid, 'action', this.name), {}, async (sql) => {
-            if (this.kind === 'refused action') throw new Rejection('Refused', `refused by ${this.name}`);
-            await sql('insert into ledger (gid, amount) values ($1, 1)', [gid]);
-            return { doneBy: this.name };
-          });
-    answered.then(
+    play(this.kind, { gid, name: this.name, db, gate: () => this.gate() }).then(
       (value) => {
         this.answer = { kind: 'returned', value };
       },
@@ -119,10 +121,32 @@ class Actor {
   }
 }
 
+/** Plays on the guard, with a ledger for the effect. */
+const playGuard: Play<ActorKind> = (kind, { gid, name, db, gate }) => {
+  const guard = createGuard(db, {
+    // Between the commit and the reply, too, a process may die.
+    probe: (point) => (point === 'committed' ? gate() : Promise.resolve()),
+  });
+  if (kind === 'undo') {
+    return guard.undo(operation(gid, 'compensation', name), {}, async (sql) => {
+      await sql('insert into ledger (gid, amount) values ($1, -1)', [gid]);
+      return { undoneBy: name };
+    });
+  }
+  const action = operation(gid, 'action', name);
+  return guard.apply(kind === 'settle' ? { ...action, settle: true } : action, {}, async (sql) => {
+    if (kind === 'refused action') throw new Rejection('Refused', `refused by ${name}`);
+    await sql('insert into ledger (gid, amount) values ($1, 1)', [gid]);
+    return { doneBy: name };
+  });
+};
+
 /** An error as an answer. */
 export function answerOf(error: unknown): Answer {
   if (error instanceof Rejection) return { kind: 'rejected', message: error.message };
   if (error instanceof Suspended) return { kind: 'suspended' };
+  if (error instanceof Barred) return { kind: 'barred' };
+  if (error instanceof Undone) return { kind: 'undone', value: error.result };
   return { kind: 'error', message: String(error) };
 }
 
@@ -134,8 +158,9 @@ export function operation(gid: string, op: 'action' | 'compensation', who: strin
 }
 
 /** What the database holds for a branch when all is over. */
-export interface Outcome {
-  readonly answers: readonly { readonly kind: ActorKind; readonly answer: Answer }[];
+export interface Outcome<Kind extends string = ActorKind> {
+  readonly gid: string;
+  readonly answers: readonly { readonly kind: Kind; readonly answer: Answer }[];
   readonly net: number;
   readonly first: { readonly outcome: string; readonly result: unknown } | undefined;
   readonly second: { readonly outcome: string; readonly result: unknown } | undefined;
@@ -172,13 +197,22 @@ export class Stage {
     await Promise.all([this.monitor, ...this.#idle].map((client) => client.end()));
   }
 
-  /** Runs the actors to their end under the schedule. */
-  async run(kinds: readonly ActorKind[], schedule: Schedule): Promise<Outcome & { gid: string }> {
+  /** Runs actors of the guard to their end under the schedule. */
+  run(kinds: readonly ActorKind[], schedule: Schedule): Promise<Outcome> {
+    return this.play(kinds, schedule, playGuard);
+  }
+
+  /** Runs actors of any play to their end under the schedule. */
+  async play<Kind extends string>(
+    kinds: readonly Kind[],
+    schedule: Schedule,
+    play: Play<Kind>,
+  ): Promise<Outcome<Kind>> {
     const gid = `run-${++this.#runs}`;
     const actors = await Promise.all(
       kinds.map(async (kind, index) => new Actor(`actor ${index}`, kind, this.#idle.pop() ?? (await this.#connect()))),
     );
-    for (const actor of actors) actor.start(gid);
+    for (const actor of actors) actor.start(gid, play);
     const choices: number[] = [];
     for (let step = 0; ; step++) {
       await this.#settled(actors);
@@ -191,8 +225,8 @@ export class Stage {
       choices.push(runnable.length);
       runnable[schedule.choose(step, runnable.length)]?.step();
     }
-    for (const { crashed, client } of actors) {
-      if (crashed) await client.end().catch(() => undefined);
+    for (const { crashed, client, answer } of actors) {
+      if (crashed || answer === undefined) await client.end().catch(() => undefined);
       else this.#idle.push(client);
     }
     const stuck = actors.filter(({ answer }) => answer === undefined).map(({ name }) => name);
@@ -216,14 +250,15 @@ export class Stage {
   }
 
   /** Waits until every actor is at a gate, blocked in the database, or done. */
-  async #settled(actors: readonly Actor[]): Promise<void> {
+  async #settled(actors: readonly Actor<string>[]): Promise<void> {
     for (let round = 0; round < 10_000; round++) {
       const moving = actors.filter((actor) => actor.answer === undefined && !actor.atGate);
       if (moving.length === 0) return;
       const blocked = await this.#query<{ pid: number }>('select pid from pg_locks where not granted');
       const pids = new Set(blocked.map(({ pid }) => pid));
-      const still = moving.filter((actor) => actor.answer === undefined && !actor.atGate);
-      if (still.every((actor) => pids.has(pidOf(actor.client)))) return;
+      // Whoever has come to rest meanwhile may have let go of the lock that another was seen to wait for.
+      const moved = moving.some((actor) => actor.answer !== undefined || actor.atGate);
+      if (!moved && moving.every((actor) => pids.has(pidOf(actor.client)))) return;
       await delay(1);
     }
     throw new Error('an actor neither answered nor waited for a lock');

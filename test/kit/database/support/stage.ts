@@ -33,6 +33,32 @@ export const add =
     return result;
   };
 
+/** Counts what goes to the server, BEGIN and COMMIT included. */
+export function counted(pool: pg.Pool): { db: Database; take: () => number } {
+  let statements = 0;
+  const wrapped = {
+    on: pool.on.bind(pool),
+    async connect() {
+      const client = await pool.connect();
+      return {
+        query: (query: { text: string; values?: unknown[] }) => {
+          statements += 1;
+          return client.query(query);
+        },
+        on: client.on.bind(client),
+        off: client.off.bind(client),
+        release: client.release.bind(client),
+      };
+    },
+  };
+  const take = () => {
+    const taken = statements;
+    statements = 0;
+    return taken;
+  };
+  return { db: pgDatabase(wrapped), take };
+}
+
 /** A database with a guard, and a ledger for effects: opened before the tests of a suite, and dropped after them. */
 export class Stage {
   #database: TestDatabase | undefined;
