@@ -6,7 +6,7 @@ import { Context } from '@temporalio/activity';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pg from 'pg';
 import { createShop, migrateShop, serviceNames, type ServiceName } from './activities/index.js';
-import { createFaults, parseFault, type Fault } from './activities/faults.js';
+import { createFaults, parseFault, type Fault, type Faults } from './activities/faults.js';
 import { ConfigError, temporalSettings, workerSettings, type TemporalSettings, type WorkerSettings } from './config.js';
 import { pgDatabase, type Database } from './kit/database/index.js';
 import {
@@ -24,6 +24,8 @@ export const workflowsPath = fileURLToPath(new URL(`./workflows/index${extname(i
 export interface ShopWorker {
   readonly worker: Worker;
   readonly connection: NativeConnection;
+  /** What is injected into it: tests and demos add to them while it runs. */
+  readonly faults: Faults;
   /** Runs until {@link stop} is called. @throws if the worker fails */
   readonly run: () => Promise<void>;
   /** Stops taking work, lets what runs end, and closes the connections. */
@@ -89,7 +91,7 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
       await running?.catch(() => undefined); // Whoever called run() hears of it.
       await close();
     };
-    return { worker, connection, run: () => (running ??= worker.run()), stop: () => (stopped ??= stop()) };
+    return { worker, connection, faults, run: () => (running ??= worker.run()), stop: () => (stopped ??= stop()) };
   } catch (error) {
     await close();
     throw error;

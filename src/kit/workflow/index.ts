@@ -10,7 +10,7 @@ export {
   TX_STATE,
   TX_STUCK_SINCE,
 } from './attributes.js';
-export { type Alarm, type AlarmKind } from './alarms.js';
+export { type Alarm, type AlarmKind } from './raise-alarm.js';
 export { DECIDE_UPDATE, type DeskAction, type DeskCase, type DeskNote, type DeskOrder } from './desk.js';
 export {
   StepFailed,

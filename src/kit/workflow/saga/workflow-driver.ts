@@ -7,7 +7,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { raiseAlarm } from '../alarms.js';
+import { raiseAlarm } from '../raise-alarm.js';
 import { TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../attributes.js';
 import type { TransactionState } from '../branch.js';
 import { callActivity, isOverdue, judge, wasNeverTried } from '../calls.js';
