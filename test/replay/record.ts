@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Client, type WorkflowHandle } from '@temporalio/client';
@@ -10,7 +11,18 @@ import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
 import { startServers } from '../../src/dev/servers.js';
 import { transactionClient, type StartOptions } from '../../src/kit/client/index.js';
 import { transactionLogger } from '../../src/kit/worker/index.js';
-import { searchAttributeTypes } from '../../src/kit/workflow/index.js';
+import { settle } from '../../src/kit/worker/settle.js';
+import {
+  DECIDE_UPDATE,
+  OPERATE_UPDATE,
+  searchAttributeTypes,
+  TRANSACTION_QUERY,
+  type DeskAction,
+  type DeskOrder,
+  type OperatorAction,
+  type OperatorOrder,
+  type TransactionView,
+} from '../../src/kit/workflow/index.js';
 import { createShopWorker } from '../../src/worker.js';
 
 /**
@@ -25,16 +37,49 @@ interface Path {
   /** For this order only, as `function:kind`. */
   readonly fault?: string;
   /** What is done to it once it runs. */
-  readonly then?: (handle: WorkflowHandle) => Promise<unknown>;
+  readonly then?: (handle: WorkflowHandle, client: Client) => Promise<unknown>;
 }
 
-const whenStep = (step: string) => async (handle: WorkflowHandle) => {
+const pending = async (handle: WorkflowHandle, step: string) => {
   for (;;) {
     const { raw } = await handle.describe();
-    if (raw.pendingActivities?.some(({ activityType }) => activityType?.name === step)) break;
+    if (raw.pendingActivities?.some(({ activityType }) => activityType?.name === step)) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+};
+const whenStep = (step: string) => async (handle: WorkflowHandle) => {
+  await pending(handle, step);
   await handle.cancel();
+};
+
+/** Has a person decide what waits. */
+const atTheDesk =
+  (branch: string, action: DeskAction, more: Partial<DeskOrder> = {}) =>
+  async (handle: WorkflowHandle) => {
+    for (;;) {
+      const { desk } = await handle.query<TransactionView>(TRANSACTION_QUERY);
+      if (desk.some((waiting) => waiting.branch === branch)) break;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const order: DeskOrder = { branch, action, actor: 'ann', reason: 'recorded', ...more };
+    await handle.executeUpdate(DECIDE_UPDATE, { args: [order] });
+  };
+
+/** Has an operator act while a step runs. */
+const operates =
+  (step: string, action: OperatorAction, more: Partial<OperatorOrder> = {}) =>
+  async (handle: WorkflowHandle) => {
+    await pending(handle, step);
+    const order: OperatorOrder = { action, actor: 'ann', reason: 'recorded', ...more };
+    await handle.executeUpdate(OPERATE_UPDATE, { args: [order] });
+  };
+
+/** Ends its run, and starts the one that settles it. */
+const ended = (step: string) => async (handle: WorkflowHandle, client: Client) => {
+  await pending(handle, step);
+  const before = await handle.describe();
+  await handle.terminate('recorded');
+  assert.ok(await settle(client, before));
 };
 
 const paths: Readonly<Record<string, Path>> = {
@@ -51,13 +96,50 @@ const paths: Readonly<Record<string, Path>> = {
   cancelled: { fault: 'inventory.reserve.action:hang', then: whenStep('inventory.reserve.action') },
   'cancelled-after-the-pivot': { fault: 'shipping.dispatch.action:hang=1', then: whenStep('shipping.dispatch.action') },
   'pivot-rejected': { fault: 'shipping.dispatch.action:refuse' },
-  'forward-rejected': { fault: 'notifications.orderPlaced.action:refuse' },
+  'forward-skipped': {
+    fault: 'notifications.orderPlaced.action:refuse',
+    then: atTheDesk('notify', 'skip'),
+  },
+  'forward-resolved': {
+    fault: 'notifications.orderPlaced.action:refuse',
+    then: atTheDesk('notify', 'resolve'),
+  },
+  'pivot-retried': {
+    fault: 'shipping.dispatch.action:fail=1000',
+    call: { forwardWindow: '2 seconds' },
+    then: atTheDesk('ship', 'resolve', { result: { shipmentId: 'by hand' } }),
+  },
   'undo-after-retries': { order: { units: 100_000 }, fault: 'payments.charge.compensation:fail=2' },
-  'undo-failed': {
+  'undo-skipped': {
     order: { units: 100_000 },
     fault: 'payments.charge.compensation:fail=1000',
     call: { compensationWindow: '2 seconds' },
+    then: atTheDesk('pay', 'skip'),
   },
+  'undo-resolved': {
+    order: { units: 100_000 },
+    fault: 'payments.charge.compensation:fail=1000',
+    call: { compensationWindow: '2 seconds' },
+    then: atTheDesk('pay', 'resolve'),
+  },
+  'deadline-near': { fault: 'inventory.reserve.action:hang=1', call: { deadline: '5 seconds' } },
+  'deadline-moved': {
+    fault: 'inventory.reserve.action:hang=1',
+    then: operates('inventory.reserve.action', 'deadline', { deadlineAt: Date.now() + 86_400_000 }),
+  },
+  'cancelled-by-an-operator': {
+    fault: 'inventory.reserve.action:hang',
+    then: operates('inventory.reserve.action', 'cancel'),
+  },
+  paused: {
+    fault: 'inventory.reserve.action:hang=1',
+    then: async (handle) => {
+      await operates('inventory.reserve.action', 'pause')(handle);
+      await operates('inventory.reserve.action', 'resume')(handle);
+    },
+  },
+  'settled-and-undone': { fault: 'payments.charge.action:hang=1', then: ended('payments.charge.action') },
+  'settled-and-completed': { fault: 'orders.complete.action:hang=1', then: ended('orders.complete.action') },
   'lean-placed': { call: { lane: 'lean' } },
   'lean-stock-short': { order: { units: 100_000 }, call: { lane: 'lean' } },
   'lean-step-unknown': { fault: 'inventory.reserve.action:die-after-commit=10', call: { lane: 'lean' } },
@@ -98,7 +180,7 @@ async function main(): Promise<void> {
         const given = { orderId: name, customerId: 'c1', units: 1, amount: 2_933, ...order };
         const { gid } = await placeOrder.start(given, call);
         const handle = client.workflow.getHandle(gid);
-        await then?.(handle);
+        await then?.(handle, client);
         const ended = await handle.result().then(
           () => 'committed',
           (error: unknown) => String((error as Error).cause),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import {
+  decide,
   GidConflict,
   InvalidInput,
   ServerNotPrepared,
@@ -140,10 +141,14 @@ describe('a transaction as a typed function', () => {
       assert.match(error.message, /was undone: car: NoCar: all cars are taken; undone: hotel/);
     });
 
-    it('and not undone: names the branch', async () => {
+    it('and not undone: the caller hears that it waits for a person, and at its end what was left', async () => {
       const id = newId();
       const trip = { id, noCar: true, fail: { 'hotel.book.compensation': 1_000 } };
-      const error = await rejection(world.bookTrip(trip, { compensationWindow: 1_000 }), TransactionFailed);
+      const pending = await rejection(world.bookTrip(trip, { compensationWindow: 1_000 }), TransactionPending);
+      assert.equal(pending.state, 'stuck');
+      assert.match(pending.message, /it waits for a person: backstitch desk show trip-/);
+      await decide(world.client, `trip-${id}`, { branch: 'hotel', action: 'skip', actor: 'ann', reason: 'a test' });
+      const error = await rejection(world.bookTrip(trip), TransactionFailed);
       assert.deepEqual(
         error.report.notUndone.map(({ step }) => step),
         ['hotel'],

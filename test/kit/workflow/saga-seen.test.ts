@@ -26,7 +26,7 @@ describe('a saga as others see it', () => {
     view.branches.map(({ branch, state, second }) => [branch, state, ...(second ? [second.op, second.state] : [])]);
 
   /** The transitions of the search attributes, from the history. */
-  async function upserts(gid: string): Promise<unknown[]> {
+  async function upserts(gid: string): Promise<Record<string, unknown>[]> {
     const events = await world.events(gid);
     return events.flatMap(({ upsertWorkflowSearchAttributesEventAttributes: upsert }) => {
       const fields = upsert?.searchAttributes?.indexedFields;
@@ -95,15 +95,22 @@ describe('a saga as others see it', () => {
     assert.deepEqual(last.report, report);
   });
 
-  it('shows an undo that failed, with its failure', async () => {
-    const { gid } = await world.run('steps', { c: refuse, 'undo b': refuse });
-    const view = await look(world.environment.client.workflow.getHandle(gid));
+  it('shows an undo that waits for a person, with its failure, and what the person did', async () => {
+    const handle = await world.start('steps', { c: refuse, 'undo b': refuse });
+    const failure = { type: 'Refused', message: 'b is refused' };
+    const waiting = await world.stuck(handle);
+    assert.deepEqual(waiting.branches[1]?.second, { op: 'compensation', state: 'parked', failure });
+    const details = async () =>
+      (await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails;
+    assert.match(
+      await details(),
+      /\*\*compensation of `b` waits for a person\*\* \(retry, resolve, skip\): b is refused/,
+    );
+    await world.leave(handle, ['b']);
+    const view = await look(handle);
     assert.equal(view.state, 'failed');
-    assert.deepEqual(view.branches[1]?.second, {
-      op: 'compensation',
-      state: 'failed',
-      failure: { type: 'Refused', message: 'b is refused' },
-    });
+    assert.deepEqual(view.branches[1]?.second?.state, 'skipped');
+    assert.match(await details(), /skip of `b` by ann: a test/);
   });
 
   it('shows its branches as a table in the current details', async () => {
@@ -139,8 +146,15 @@ describe('a saga as others see it', () => {
     assert.deepEqual(await upserts(undone.gid), [running, { TxState: 'compensating' }, { TxState: 'compensated' }]);
     const nothing = await world.run('steps', { a: refuse });
     assert.deepEqual(await upserts(nothing.gid), [running, { TxState: 'compensated' }]);
-    const failed = await world.run('whole', { f: refuse });
-    assert.deepEqual(await upserts(failed.gid), [running, { TxState: 'failed' }]);
+    const failed = await world.leave(await world.start('whole', { f: refuse }), ['f']);
+    const [first, stuck, ...rest] = await upserts(failed.gid);
+    assert.deepEqual(first, running);
+    assert.deepEqual([stuck?.TxState, stuck?.TxBranch], ['stuck', ['f']]);
+    assert.ok(Date.parse(String(stuck?.TxStuckSince)) > 0);
+    assert.deepEqual(rest, [
+      { TxState: 'running', TxStuckSince: null, TxBranch: null },
+      { TxState: 'failed' },
+    ]);
   });
 
   it('leaves alone what its caller has set', async () => {
