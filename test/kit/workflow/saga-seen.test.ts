@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WithStartWorkflowOperation, type WorkflowHandle } from '@temporalio/client';
+import { WithStartWorkflowOperation, WorkflowUpdateStage, type WorkflowHandle } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import {
   DECISION_UPDATE,
@@ -199,11 +199,12 @@ describe('a saga as others see it', () => {
       const held = gate();
       const handle = await world.start('steps', { b: held.behaviour });
       await held.reached;
-      const decision = decide(handle);
+      const asked = await handle.startUpdate<Decision, []>(DECISION_UPDATE, {
+        waitForStage: WorkflowUpdateStage.ACCEPTED,
+      });
       await handle.cancel();
-      await sleep(50);
       held.open();
-      const { state, report } = await decision;
+      const { state, report } = await asked.result();
       assert.equal(state, 'compensating');
       assert.equal(report?.cause.type, 'Cancelled');
       await world.end(handle);
