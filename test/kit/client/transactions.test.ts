@@ -189,6 +189,23 @@ describe('a transaction as a typed function', () => {
       await rejection(world.bookTrip(trip, { undo: 'background' }), TransactionCompensated);
     });
 
+    it('answers though the transaction is cancelled while the decision is waited for', async () => {
+      const id = newId();
+      const held = world.script.hold(id, 'car.rent.action');
+      const asked = world.bookTrip({ id }, { undo: 'background' }).catch((error: unknown) => error);
+      await held;
+      const handle = world.client.workflow.getHandle(`trip-${id}`);
+      const heard = async () =>
+        (await handle.fetchHistory()).events?.some((event) => event.workflowExecutionUpdateAcceptedEventAttributes);
+      while (!(await heard())) await new Promise(setImmediate);
+      await handle.cancel();
+      world.script.release(id, 'car.rent.action');
+      // Whether the undo is done already when the answer comes.
+      const error = await asked;
+      assert.ok(error instanceof TransactionPending || error instanceof TransactionCompensated, String(error));
+      assert.equal(error.report?.cause.type, 'Cancelled');
+    });
+
     it('changes nothing for what is committed', async () => {
       const id = newId();
       assert.deepEqual(await world.bookTrip({ id }, { undo: 'background' }), { booked: `room of ${id}` });
