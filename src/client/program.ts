@@ -1,5 +1,6 @@
 import { Cli } from './cli.js';
 import { addBooksCommand } from './commands/books.js';
+import { addLogCommand } from './commands/log.js';
 import { addOrderCommands } from './commands/order.js';
 import { addShopCommands } from './commands/shop.js';
 import { addTransactionCommands } from './commands/tx.js';
@@ -10,6 +11,7 @@ export function runProgram(args: readonly string[]): Promise<ExitCode> {
   const cli = new Cli();
   addOrderCommands(cli);
   addTransactionCommands(cli);
+  addLogCommand(cli);
   addBooksCommand(cli);
   addShopCommands(cli);
   return cli.run(args);

@@ -2,6 +2,7 @@ import { Runtime } from '@temporalio/worker';
 import { serviceNames } from '../activities/index.js';
 import { searchAttributeTypes } from '../kit/workflow/index.js';
 import { transactionLogger } from '../kit/worker/index.js';
+import { OPERATIONS } from '../config.js';
 import { createShopWorker, type ShopWorker } from '../worker.js';
 import { planServers, refuseContradictions } from './plan.js';
 import { startServers, type ServerOptions, type Servers } from './servers.js';
@@ -29,7 +30,11 @@ export async function boot({ faults, onProgress, ...options }: BootOptions): Pro
   const died = new Promise<Error>((resolve) => {
     onDeath = resolve;
   });
-  const wanted = { ...options, databases: serviceNames, searchAttributes: searchAttributeTypes };
+  // Optional: no server is started for this database alone.
+  const { shared } = planServers({ databases: serviceNames });
+  const keepsLog = shared.length > 0 || (process.env.DATABASE_URL_OPERATIONS ?? '') !== '';
+  const databases = keepsLog ? [...serviceNames, OPERATIONS] : serviceNames;
+  const wanted = { ...options, databases, searchAttributes: searchAttributeTypes };
   refuseContradictions(planServers(wanted), wanted);
   const servers = await startServers({
     ...wanted,
@@ -40,6 +45,7 @@ export async function boot({ faults, onProgress, ...options }: BootOptions): Pro
     const { temporal } = servers;
     const shop = await createShopWorker(temporal, {
       databaseUrls: Object.fromEntries(serviceNames.map((name) => [name, servers.databaseUrl(name)])),
+      operationsUrl: keepsLog ? servers.databaseUrl(OPERATIONS) : undefined,
       poolSize: 20,
       faults,
     });

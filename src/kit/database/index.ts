@@ -18,6 +18,8 @@ export {
 export { UnstorableResult } from './guard/json.js';
 export { forgetGuards, GUARD_RETENTION_DAYS } from './guard/retention.js';
 export { guardMigrations } from './guard/schema.js';
+export { masksOf, type Masks } from './log/mask.js';
+export { logMigrations } from './log/schema.js';
 export { migrate, MigrationError, type Migration } from './migrate.js';
 export { InputMismatch, Rejection, RowGone, Suspended } from './rejection.js';
 export type { Database, Sql } from './sql.js';

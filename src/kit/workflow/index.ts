@@ -17,6 +17,16 @@ export {
   type FailureNote,
   type TransactionReport,
 } from './failure.js';
+export {
+  collectLog,
+  collectLogSchedule,
+  showLog,
+  type GuardsCollected,
+  type HistoriesCollected,
+  type LogActivities,
+  type LogEntry,
+  type LogPage,
+} from './log.js';
 export { participant, type Forward, type OperationRef, type Participant, type Undoable } from './participant.js';
 export { COMPENSATION_WINDOW_MS, retryProfiles, type RetryProfile } from './retry.js';
 export type { Lane, SagaBody, SagaOptions, StepOptions, Tx } from './saga/definition.js';
