@@ -51,15 +51,25 @@ export function entryOf(row: LogRow): LogEntry {
 
 /** In the order of time. A local step's history does not tell its branch's name: the guard's row does. */
 export function entriesOf(rows: readonly LogRow[]): LogEntry[] {
-  const branches = new Map(rows.flatMap(({ seq, branch }) => (branch === null ? [] : [[seq, branch]])));
+  const branches = new Map<number, string>();
+  for (const { seq, branch } of rows) if (seq !== null && branch !== null) branches.set(seq, branch);
   return rows
-    .map((row) => entryOf(row.branch === null ? { ...row, branch: branches.get(row.seq) ?? null } : row))
-    .sort((a, b) => compare(a.beganAt, b.beganAt) || compare(a.endedAt ?? '~', b.endedAt ?? '~'));
+    .map((row) => ({ item: row.item, entry: entryOf(row) }))
+    .sort(
+      (a, b) =>
+        compare(a.entry.beganAt, b.entry.beganAt) ||
+        compare(a.entry.endedAt ?? '~', b.entry.endedAt ?? '~') ||
+        inOrder(a.item, b.item),
+    )
+    .map(({ entry }) => ({ ...entry, branch: entry.branch ?? branches.get(entry.seq ?? 0) }));
 }
 
 function compare(a: string, b: string): number {
   return a === b ? 0 : a < b ? -1 : 1;
 }
+
+/** Events of one moment by their numbers, a branch's phases by theirs. */
+const inOrder = new Intl.Collator('en', { numeric: true }).compare;
 
 /** ISO 8601 in UTC, to the millisecond. */
 function isoOf(time: string): string {

@@ -113,20 +113,18 @@ describe('the log of a guard', () => {
 
   it('replaces an intent by its answer, and never an answer by its intent', async () => {
     await insert('sent', 'intent');
-    const before = await stage.participant.run('select * from backstitch.guard', []);
     await stage.collect();
     const [intent] = await stage.rows('sent');
     assert.equal(intent?.outcome, 'intent');
     await stage.participant.run(ANSWER, ['sent']);
     assert.deepEqual(await stage.collect(), { rows: 1, finished: true });
-    assert.equal(before.length, 1);
     const answered = await stage.entries('sent');
     assert.deepEqual(
       answered.map(({ outcome, result }) => [outcome, result]),
       [['applied', { id: 7 }]],
     );
     // A collector that had read the intent, and is slow.
-    await stage.log.put([{ ...(intent ?? assert.fail()), version: '1' }]);
+    await stage.log.put([{ ...intent, version: '999999999999' }]);
     assert.deepEqual(await stage.entries('sent'), answered);
   });
 
@@ -171,7 +169,7 @@ describe('the log of a guard', () => {
       await pretend('identity', identity.replace(/\/[0-9A-F]{8}\//, '/00000000/'));
       // Written in the new life, with a number that the cursor of the old one has passed.
       await stage.participant.run(
-        `${INSERT.replace('ended_at)', 'ended_at, written)').replace('clock_timestamp())', `clock_timestamp(), '3')`)}`,
+        INSERT.replace('ended_at)', 'ended_at, written)').replace('clock_timestamp())', `clock_timestamp(), '3')`),
         ['again', 'applied'],
       );
       assert.deepEqual(await stage.collect(), { rows: 4, finished: true });

@@ -21,14 +21,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       writer: fc.nat(WRITERS - 1),
       does: fc.constantFrom('insert', 'insert', 'intent', 'answer', 'commit', 'commit', 'rollback', 'prepare'),
-    }) as fc.Arbitrary<Step>,
+    }),
   },
   {
     weight: 1,
     arbitrary: fc.record({
       collect: fc.constantFrom('all', 'one batch', 'crash before the commit', 'crash after the commit'),
       batch: fc.integer({ min: 1, max: 3 }),
-    }) as fc.Arbitrary<Step>,
+    }),
   },
 );
 
