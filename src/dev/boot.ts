@@ -4,7 +4,7 @@ import { searchAttributeTypes } from '../kit/workflow/index.js';
 import { transactionLogger } from '../kit/worker/index.js';
 import { OPERATIONS } from '../config.js';
 import { createShopWorker, type ShopWorker } from '../worker.js';
-import { planServers, refuseContradictions } from './plan.js';
+import { planServers, refuseContradictions, withOperations } from './plan.js';
 import { startServers, type ServerOptions, type Servers } from './servers.js';
 
 /** The servers and a worker of the shop, all running. */
@@ -30,10 +30,7 @@ export async function boot({ faults, onProgress, ...options }: BootOptions): Pro
   const died = new Promise<Error>((resolve) => {
     onDeath = resolve;
   });
-  // Optional: no server is started for this database alone.
-  const { shared } = planServers({ databases: serviceNames });
-  const keepsLog = shared.length > 0 || (process.env.DATABASE_URL_OPERATIONS ?? '') !== '';
-  const databases = keepsLog ? [...serviceNames, OPERATIONS] : serviceNames;
+  const databases = withOperations(serviceNames);
   const wanted = { ...options, databases, searchAttributes: searchAttributeTypes };
   refuseContradictions(planServers(wanted), wanted);
   const servers = await startServers({
@@ -45,7 +42,7 @@ export async function boot({ faults, onProgress, ...options }: BootOptions): Pro
     const { temporal } = servers;
     const shop = await createShopWorker(temporal, {
       databaseUrls: Object.fromEntries(serviceNames.map((name) => [name, servers.databaseUrl(name)])),
-      operationsUrl: keepsLog ? servers.databaseUrl(OPERATIONS) : undefined,
+      operationsUrl: databases.includes(OPERATIONS) ? servers.databaseUrl(OPERATIONS) : undefined,
       poolSize: 20,
       faults,
     });

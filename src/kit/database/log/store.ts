@@ -1,5 +1,6 @@
 import { migrate } from '../migrate.js';
 import type { Database } from '../sql.js';
+import { sqlStateOf } from '../sqlstate.js';
 import type { LogRow } from './rows.js';
 import { logMigrations } from './schema.js';
 import * as statements from './statements.js';
@@ -59,6 +60,9 @@ export interface CompensationLog {
   entries(gid: string): Promise<LogRow[]>;
 }
 
+/** No such table, no such schema: the database was lost since it was opened, and begins anew. */
+const GONE = ['42P01', '3F000'];
+
 /** The log in this operations database, which need not be there yet. */
 export function compensationLog(database: Database): CompensationLog {
   let opened: Promise<void> | undefined;
@@ -71,7 +75,14 @@ export function compensationLog(database: Database): CompensationLog {
   };
   const run = async <Row extends object>(text: string, values: readonly unknown[]): Promise<Row[]> => {
     await open();
-    return database.run<Row>(text, values);
+    try {
+      return await database.run<Row>(text, values);
+    } catch (error) {
+      if (!GONE.includes(sqlStateOf(error) ?? '')) throw error;
+      opened = undefined;
+      await open();
+      return database.run<Row>(text, values);
+    }
   };
   return {
     open,

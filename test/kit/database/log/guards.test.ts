@@ -199,6 +199,15 @@ describe('the log of a guard', () => {
     });
   });
 
+  it('that was lost with the operations database is collected anew, by the same worker', async () => {
+    await insertMany('kept', 3);
+    await stage.collect();
+    await stage.operations.run('drop schema backstitch cascade');
+    await insertMany('new', 1);
+    assert.deepEqual(await stage.collect(), { rows: 4, finished: true });
+    assert.deepEqual(await stage.logged(), await stage.guarded());
+  });
+
   it('is read by a role that may only read the guard', async () => {
     await insertMany('plain', 2);
     const role = `reader_${process.pid}`;
