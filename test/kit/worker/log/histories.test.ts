@@ -239,9 +239,16 @@ describe('the log of histories', function () {
       told.length >= 1 && told.every((line) => line.includes('no key') && !line.includes('\n')),
       told.join('\n'),
     );
-    // When it is due again.
+    // When it is due again, long after it closed.
     await stage.operations.run(`update backstitch.log_runs set due_at = now()`, []);
-    await collected(`trip-${poisoned}`, has('end'));
+    await stage.operations.run(
+      `update backstitch.log_cursors set done = '2100-01-01T00:00:00Z' where source = 'histories'`,
+    );
+    await collect();
+    assert.deepEqual(
+      (await stage.entries(`trip-${poisoned}`)).map(({ op }) => op),
+      ['end'],
+    );
   });
 
   it('of the server that does not keep a run any more: it is given up', async () => {
