@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { serviceNames, type ServiceName, type ShopDatabases } from '../src/activities/index.js';
-import type { TemporalSettings } from '../src/config.js';
+import { OPERATIONS, type TemporalSettings } from '../src/config.js';
 import { startServers } from '../src/dev/servers.js';
 import { pgDatabase, type Database } from '../src/kit/database/index.js';
 import { searchAttributeTypes } from '../src/kit/workflow/index.js';
@@ -11,6 +11,8 @@ import { searchAttributeTypes } from '../src/kit/workflow/index.js';
 export interface BenchServers {
   readonly temporal: TemporalSettings;
   readonly databases: ShopDatabases;
+  /** Empty, for the log. */
+  readonly operations: Database;
   /** The servers' processes, or undefined if the environment named a server: its CPU time is not ours to see. */
   readonly pids: readonly number[] | undefined;
   readonly stop: () => Promise<void>;
@@ -21,7 +23,7 @@ export async function startBenchServers(poolSize: number, say: (line: string) =>
   const servers = await startServers({
     state: join(process.env.BACKSTITCH_STATE ?? '.backstitch', 'bench'),
     fresh: true,
-    databases: serviceNames,
+    databases: [...serviceNames, OPERATIONS],
     searchAttributes: searchAttributeTypes,
     onProgress: say,
     onDeath: (report) => {
@@ -30,20 +32,22 @@ export async function startBenchServers(poolSize: number, say: (line: string) =>
     },
   });
   const pools: pg.Pool[] = [];
-  const databases = {} as Record<ServiceName, Database>;
-  for (const service of serviceNames) {
+  const databaseOf = (name: string): Database => {
     const pool = new pg.Pool({
-      connectionString: servers.databaseUrl(service),
+      connectionString: servers.databaseUrl(name),
       max: poolSize,
       connectionTimeoutMillis: 10_000,
     });
     pools.push(pool);
-    databases[service] = pgDatabase(pool);
-  }
+    return pgDatabase(pool);
+  };
+  const databases = {} as Record<ServiceName, Database>;
+  for (const service of serviceNames) databases[service] = databaseOf(service);
   const started = JSON.parse(readFileSync(join(servers.state, 'children.json'), 'utf8')) as { pid: number }[];
   return {
     temporal: servers.temporal,
     databases,
+    operations: databaseOf(OPERATIONS),
     pids: started.length === 2 ? started.map(({ pid }) => pid) : undefined,
     async stop() {
       await Promise.all(pools.map((pool) => pool.end()));

@@ -11,8 +11,8 @@ export const layers = [
   {
     room: 'src/kit/worker',
     values: [
-      ...['node:', 'src/kit/database', 'src/kit/workflow'],
-      ...['@temporalio/activity', '@temporalio/client', '@temporalio/worker', '@temporalio/common'],
+      ...['node:', 'src/kit/database', 'src/kit/workflow', 'src/kit/client'],
+      ...['@temporalio/activity', '@temporalio/worker', '@temporalio/client', '@temporalio/common'],
     ],
   },
   { room: 'src/kit/client', values: ['node:', 'src/kit/workflow', '@temporalio/client', '@temporalio/common'] },

@@ -11,6 +11,7 @@ import { z } from 'zod';
  * | `BACKSTITCH_TASK_QUEUE` | the task queue of workers and clients | `backstitch` |
  * | `DATABASE_URL` | a PostgreSQL server that holds one database a service, named like the service | none |
  * | `DATABASE_URL_ORDERS`, `…_PAYMENTS`, `…_INVENTORY`, `…_SHIPPING`, `…_NOTIFICATIONS` | a service's own database | from `DATABASE_URL` |
+ * | `DATABASE_URL_OPERATIONS` | the operations database: the compensation log; optional | `operations` on `DATABASE_URL` |
  * | `BACKSTITCH_POOL_SIZE` | connections a service's pool holds at most | 20 |
  * | `BACKSTITCH_FAULTS` | faults to inject, for demos and tests, such as `payments.charge.action:refuse` | none |
  * | `BACKSTITCH_STATE` | the folder of the development servers | `.backstitch` |
@@ -89,6 +90,8 @@ export function temporalSettings(environment: Environment = process.env): Tempor
 export interface WorkerSettings {
   /** A URL for each service. */
   readonly databaseUrls: Readonly<Record<string, string>>;
+  /** The operations database; absent: the compensation log is not kept. */
+  readonly operationsUrl?: string;
   readonly poolSize: number;
   readonly faults: string | undefined;
 }
@@ -103,9 +106,18 @@ export function workerSettings(services: readonly string[], environment: Environ
   const databaseUrls = Object.fromEntries(services.map((service) => [service, databaseUrl(service, env)]));
   return {
     databaseUrls,
+    operationsUrl: hasOperations(env) ? databaseUrl(OPERATIONS, env) : undefined,
     poolSize: check(poolSizeSchema, 'BACKSTITCH_POOL_SIZE', env.BACKSTITCH_POOL_SIZE ?? 20, 'give 1 to 500'),
     faults: env.BACKSTITCH_FAULTS,
   };
+}
+
+/** The name of the operations database. */
+export const OPERATIONS = 'operations';
+
+/** Whether the environment names an operations database, by its own variable or with the server of all. */
+function hasOperations(env: Environment): boolean {
+  return env.DATABASE_URL_OPERATIONS !== undefined || env.DATABASE_URL !== undefined;
 }
 
 function databaseUrl(service: string, env: Environment): string {

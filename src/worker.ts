@@ -3,13 +3,22 @@ import { extname } from 'node:path';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Context } from '@temporalio/activity';
+import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pg from 'pg';
-import { createShop, migrateShop, serviceNames, type ServiceName } from './activities/index.js';
+import { createShop, migrateShop, serviceNames, shopMasks, type ServiceName } from './activities/index.js';
 import { createFaults, parseFault, type Fault, type Faults } from './activities/faults.js';
-import { ConfigError, temporalSettings, workerSettings, type TemporalSettings, type WorkerSettings } from './config.js';
+import {
+  ConfigError,
+  OPERATIONS,
+  temporalSettings,
+  workerSettings,
+  type TemporalSettings,
+  type WorkerSettings,
+} from './config.js';
 import { pgDatabase, type Database } from './kit/database/index.js';
 import {
+  logActivities,
   participantActivities,
   scanActivities,
   transactionLogger,
@@ -19,6 +28,9 @@ import { abortOnSignal } from './signals.js';
 
 /** The module with every workflow: this file's neighbour, as TypeScript or as JavaScript, as this file is. */
 export const workflowsPath = fileURLToPath(new URL(`./workflows/index${extname(import.meta.url)}`, import.meta.url));
+
+/** Connections to the operations database: nothing of a transaction waits for one. */
+const OPERATIONS_POOL = 3;
 
 /** A worker with the pools that it uses. */
 export interface ShopWorker {
@@ -35,30 +47,45 @@ export interface ShopWorker {
 /**
  * Makes a worker for the shop: connects to Temporal and to each service's database, brings the databases to the newest
  * schema, and registers workflows and activities. This is the only place that builds pools.
+ *
+ * The operations database need not be reachable: the worker serves without it, and uses it when it is there.
+ *
+ * @param onWarning hears, in one line, of what is not as it should be and stops nothing. Default: the console
  */
-export async function createShopWorker(temporal: TemporalSettings, settings: WorkerSettings): Promise<ShopWorker> {
+export async function createShopWorker(
+  temporal: TemporalSettings,
+  settings: WorkerSettings,
+  onWarning: (line: string) => void = (line) => {
+    console.error(`worker: ${line}`);
+  },
+): Promise<ShopWorker> {
   const identity = `${process.pid}@${hostname()}`;
 
-  const pools = new Map<ServiceName, pg.Pool>();
+  const pools: pg.Pool[] = [];
+  const databaseAt = (name: string, connectionString: string | undefined, max: number): Database => {
+    const pool = new pg.Pool({
+      connectionString,
+      max,
+      connectionTimeoutMillis: 5_000,
+      application_name: `backstitch ${name}`,
+    });
+    pools.push(pool);
+    return pgDatabase(pool);
+  };
   let connection: NativeConnection | undefined;
   const close = async () => {
     await connection?.close();
-    await Promise.all([...pools.values()].map((pool) => pool.end()));
+    await Promise.all(pools.map((pool) => pool.end()));
   };
   try {
     const databases = {} as Record<ServiceName, Database>;
     for (const service of serviceNames) {
-      const pool = new pg.Pool({
-        connectionString: settings.databaseUrls[service],
-        max: settings.poolSize,
-        connectionTimeoutMillis: 5_000,
-        application_name: `backstitch ${service}`,
-      });
-      pools.set(service, pool);
-      databases[service] = pgDatabase(pool);
+      databases[service] = databaseAt(service, settings.databaseUrls[service], settings.poolSize);
     }
     await Promise.all(
-      serviceNames.map((service) => reach(service, databases[service], settings.databaseUrls[service])),
+      serviceNames.map((service) =>
+        reach(`the database of the service '${service}'`, service, databases[service], settings.databaseUrls[service]),
+      ),
     );
     await migrateShop(databases);
     const heartbeat = () => {
@@ -66,6 +93,13 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
       context.heartbeat();
       context.cancellationSignal.throwIfAborted();
     };
+    const { operationsUrl } = settings;
+    const operations = operationsUrl === undefined ? undefined : databaseAt(OPERATIONS, operationsUrl, OPERATIONS_POOL);
+    if (operations !== undefined) {
+      reach('the operations database', OPERATIONS, operations, operationsUrl).catch((error: unknown) => {
+        onWarning(`${(error as Error).message}; until it can be, the compensation log is not kept`);
+      });
+    }
     const faults = createFaults();
     const shop = createShop({ databases, probe: faults.probe, heartbeat });
     const activities = participantActivities(shop.participants, { who: identity });
@@ -75,6 +109,8 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
         `no Temporal server answers at ${temporal.address} (${String(error)}): set TEMPORAL_ADDRESS`,
       );
     });
+    const client = new Client({ connection, namespace: temporal.namespace });
+    const log = logActivities({ client, databases, operations, masks: shopMasks, onWarning });
     const worker = await Worker.create({
       ...transactionWorkerOptions,
       connection,
@@ -82,7 +118,7 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
       taskQueue: temporal.taskQueue,
       identity,
       workflowsPath,
-      activities: { ...activities, ...shop.plain, ...scanActivities() },
+      activities: { ...activities, ...shop.plain, ...scanActivities(), ...log },
     });
     let running: Promise<void> | undefined;
     let stopped: Promise<void> | undefined;
@@ -115,14 +151,14 @@ function wantedFaults(text: string | undefined, functions: readonly string[]): F
 }
 
 /** @throws one line that says which database cannot be used, and which variable names it */
-async function reach(service: string, database: Database, url: string | undefined): Promise<void> {
+async function reach(what: string, name: string, database: Database, url: string | undefined): Promise<void> {
   try {
     await database.run('select 1');
   } catch (error) {
     const { host, pathname } = new URL(url ?? '');
     const why = error instanceof Error ? error.message || error.name : String(error);
     throw new ConfigError(
-      `the database of the service '${service}' (${pathname.slice(1)} at ${host}) cannot be used: ${why}; see DATABASE_URL_${service.toUpperCase()} or DATABASE_URL`,
+      `${what} (${pathname.slice(1)} at ${host}) cannot be used: ${why}; see DATABASE_URL_${name.toUpperCase()} or DATABASE_URL`,
     );
   }
 }

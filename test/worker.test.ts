@@ -35,6 +35,19 @@ describe('the environment', () => {
     assert.deepEqual({ ui, taskQueue, namespace }, { ui: undefined, taskQueue: 'backstitch', namespace: 'default' });
   });
 
+  it('may name an operations database, by itself or with the server of all; without one there is none', () => {
+    const operations = (env: Record<string, string>) =>
+      workerSettings(['orders'], { DATABASE_URL_ORDERS: 'postgres://a/orders', ...env }).operationsUrl;
+    assert.equal(operations({}), undefined);
+    assert.equal(operations({ DATABASE_URL_OPERATIONS: '' }), undefined);
+    assert.equal(operations({ DATABASE_URL: 'postgres://b/postgres' }), 'postgres://b/operations');
+    assert.equal(operations({ DATABASE_URL_OPERATIONS: 'postgres://c/ops' }), 'postgres://c/ops');
+    assert.throws(
+      () => operations({ DATABASE_URL_OPERATIONS: 'there' }),
+      /^ConfigError: DATABASE_URL_OPERATIONS is "there"/,
+    );
+  });
+
   it('that is wrong is told without its password', () => {
     const wrong = () => workerSettings(['orders'], { DATABASE_URL: 'mysql://user:secret@db:3306' });
     assert.throws(wrong, (error: unknown) => {

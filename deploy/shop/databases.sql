@@ -1,6 +1,7 @@
--- One database a service; each worker brings them to the newest schema. Runs once, when the volume is empty.
+-- One database a service, and one for the compensation log; each worker brings them to the newest schema. Runs once, when the volume is empty.
 CREATE DATABASE orders;
 CREATE DATABASE payments;
 CREATE DATABASE inventory;
 CREATE DATABASE shipping;
 CREATE DATABASE notifications;
+CREATE DATABASE operations;

@@ -1,6 +1,14 @@
 import type { Deliver, OpenCustomers, OpenWallets } from '../contracts/services.js';
 import type { Books } from '../contracts/shop.js';
-import { createGuard, guardMigrations, migrate, type Database, type Probe } from '../kit/database/index.js';
+import {
+  createGuard,
+  guardMigrations,
+  masksOf,
+  migrate,
+  type Database,
+  type Masks,
+  type Probe,
+} from '../kit/database/index.js';
 import { proveBooks } from './books/index.js';
 import { readInventory } from './inventory/books.js';
 import { createInventory } from './inventory/index.js';
@@ -46,9 +54,17 @@ export async function migrateShop(databases: ShopDatabases): Promise<void> {
   );
 }
 
+/**
+ * What of the inputs is stored as `***`, in the guards' rows and in the log, by function. The shop's inputs hold no secrets:
+ * those that come are named here.
+ */
+export const shopMasks: Masks = {};
+
 /** What the shop needs. */
 export interface ShopDependencies {
   readonly databases: ShopDatabases;
+  /** Default: {@link shopMasks}. */
+  readonly masks?: Masks;
   /** Called by the guards at their crash points: see `createFaults`. */
   readonly probe?: Probe;
   /** Called every now and then by long work; what it throws ends the work. */
@@ -61,16 +77,16 @@ export interface ShopDependencies {
  * @returns `participants`: the services, for transactions; `plain`: activities of no transaction, each idempotent by
  * itself, under their full names
  */
-export function createShop({ databases, probe, heartbeat = () => undefined }: ShopDependencies) {
+export function createShop({ databases, masks = shopMasks, probe, heartbeat = () => undefined }: ShopDependencies) {
   const { orders, payments, inventory, shipping, notifications } = databases;
-  const guardOf = (database: Database) => createGuard(database, { probe });
+  const guardOf = (service: ServiceName) => createGuard(databases[service], { probe, mask: masksOf(masks, service) });
   return {
     participants: {
-      orders: createOrders({ guard: guardOf(orders) }),
-      payments: createPayments({ guard: guardOf(payments) }),
-      inventory: createInventory({ guard: guardOf(inventory) }),
-      shipping: createShipping({ guard: guardOf(shipping) }),
-      notifications: createNotifications({ guard: guardOf(notifications) }),
+      orders: createOrders({ guard: guardOf('orders') }),
+      payments: createPayments({ guard: guardOf('payments') }),
+      inventory: createInventory({ guard: guardOf('inventory') }),
+      shipping: createShipping({ guard: guardOf('shipping') }),
+      notifications: createNotifications({ guard: guardOf('notifications') }),
     },
     plain: {
       'orders.openCustomers': (input: OpenCustomers): Promise<void> => openCustomers(orders, input),

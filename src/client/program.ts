@@ -1,6 +1,7 @@
 import { Cli } from './cli.js';
 import { addBooksCommand } from './commands/books.js';
 import { addDeskCommands } from './commands/desk.js';
+import { addLogCommand } from './commands/log.js';
 import { addOrderCommands } from './commands/order.js';
 import { addScanCommands } from './commands/scan.js';
 import { addShopCommands } from './commands/shop.js';
@@ -14,6 +15,7 @@ export function runProgram(args: readonly string[]): Promise<ExitCode> {
   addTransactionCommands(cli);
   addDeskCommands(cli);
   addScanCommands(cli);
+  addLogCommand(cli);
   addBooksCommand(cli);
   addShopCommands(cli);
   return cli.run(args);

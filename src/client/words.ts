@@ -217,14 +217,15 @@ function checksOf({ figures, differenceCount }: Books): [holds: boolean, check: 
   ];
 }
 
-function table(head: string[], rows: (string | number)[][]): string {
+/** Drawn with lines. */
+export function table(head: string[], rows: (string | number)[][]): string {
   const drawn = new Table({ head, style: { head: [], border: [], compact: true } });
   drawn.push(...rows);
   return drawn.toString();
 }
 
 /** Between two times, such as `12 ms` or `3.4 s`. */
-function span(from: string, to: string): string {
+export function span(from: string, to: string): string {
   const ms = Date.parse(to) - Date.parse(from);
   return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

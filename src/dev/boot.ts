@@ -2,8 +2,9 @@ import { Runtime } from '@temporalio/worker';
 import { serviceNames } from '../activities/index.js';
 import { searchAttributeTypes } from '../kit/workflow/index.js';
 import { transactionLogger } from '../kit/worker/index.js';
+import { OPERATIONS } from '../config.js';
 import { createShopWorker, type ShopWorker } from '../worker.js';
-import { planServers, refuseContradictions } from './plan.js';
+import { planServers, refuseContradictions, withOperations } from './plan.js';
 import { startServers, type ServerOptions, type Servers } from './servers.js';
 
 /** The servers and a worker of the shop, all running. */
@@ -29,7 +30,8 @@ export async function boot({ faults, onProgress, ...options }: BootOptions): Pro
   const died = new Promise<Error>((resolve) => {
     onDeath = resolve;
   });
-  const wanted = { ...options, databases: serviceNames, searchAttributes: searchAttributeTypes };
+  const databases = withOperations(serviceNames);
+  const wanted = { ...options, databases, searchAttributes: searchAttributeTypes };
   refuseContradictions(planServers(wanted), wanted);
   const servers = await startServers({
     ...wanted,
@@ -40,6 +42,7 @@ export async function boot({ faults, onProgress, ...options }: BootOptions): Pro
     const { temporal } = servers;
     const shop = await createShopWorker(temporal, {
       databaseUrls: Object.fromEntries(serviceNames.map((name) => [name, servers.databaseUrl(name)])),
+      operationsUrl: databases.includes(OPERATIONS) ? servers.databaseUrl(OPERATIONS) : undefined,
       poolSize: 20,
       faults,
     });

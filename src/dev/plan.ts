@@ -1,4 +1,4 @@
-import { temporalSettings, workerSettings, type TemporalSettings } from '../config.js';
+import { OPERATIONS, temporalSettings, workerSettings, type TemporalSettings } from '../config.js';
 import type { ServerOptions } from './servers.js';
 
 /** Which servers the environment names. Those that it does not name are started. */
@@ -31,7 +31,7 @@ export function planServers(
   const temporal = temporalSettings(env);
   const postgres = named(env, 'DATABASE_URL');
   databaseUrls(databases, postgres ?? 'postgres://localhost', env);
-  const shared = databases.filter((name) => named(env, `DATABASE_URL_${name.toUpperCase()}`) === undefined);
+  const shared = sharedOf(databases, env);
   const startTemporal = searchAttributes !== undefined && temporal.connection.address === undefined;
   const chosen = startTemporal || named(env, 'BACKSTITCH_TASK_QUEUE') !== undefined;
   return {
@@ -72,6 +72,16 @@ export function refuseContradictions(
   }
 }
 
+/**
+ * The services' databases, and the operations database if there is a place for it: its own URL, or the server that holds
+ * services'. It is optional: no server is started for it alone.
+ */
+export function withOperations(services: readonly string[], env: NodeJS.ProcessEnv = process.env): string[] {
+  const hasOwn = sharedOf([OPERATIONS], env).length === 0;
+  const hasPlace = hasOwn || named(env, 'DATABASE_URL') !== undefined || sharedOf(services, env).length > 0;
+  return hasPlace ? [...services, OPERATIONS] : [...services];
+}
+
 /** The URL of every database, the shared ones on this server. @throws one line that names a variable that is wrong */
 export function databaseUrls(
   databases: readonly string[],
@@ -79,6 +89,11 @@ export function databaseUrls(
   env: NodeJS.ProcessEnv = process.env,
 ): Readonly<Record<string, string>> {
   return workerSettings(databases, { ...env, DATABASE_URL: server }).databaseUrls;
+}
+
+/** The databases that have no variable of their own. */
+function sharedOf(databases: readonly string[], env: NodeJS.ProcessEnv): string[] {
+  return databases.filter((name) => named(env, `DATABASE_URL_${name.toUpperCase()}`) === undefined);
 }
 
 /** A variable that is set to something. */

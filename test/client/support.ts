@@ -58,7 +58,7 @@ export interface ClientWorld {
   close(): Promise<void>;
 }
 
-export async function openClientWorld(faults?: string): Promise<ClientWorld> {
+export async function openClientWorld(faults?: string, operationsUrl?: string): Promise<ClientWorld> {
   const address = await temporalAddress();
   const taskQueue = `shop-${randomUUID()}`;
   const ui = 'http://127.0.0.1:8233';
@@ -69,6 +69,7 @@ export async function openClientWorld(faults?: string): Promise<ClientWorld> {
     { address, namespace: 'default', connection: { address }, taskQueue, ui },
     {
       databaseUrls: Object.fromEntries(databases.map(({ service, database }) => [service, database.url])),
+      operationsUrl,
       poolSize: 10,
       faults,
     },

@@ -29,10 +29,10 @@ describe('the compose file', () => {
   it('gives each service of the shop a database of its own', () => {
     const { services } = parse(text) as { services: Record<string, Broken> };
     const created = [...read('deploy/shop/databases.sql').matchAll(/^CREATE DATABASE (\w+);$/gm)].map(
-      ([, name]) => name,
+      ([, name = '']) => name,
     );
-    assert.deepEqual(created, [...serviceNames]);
-    for (const service of serviceNames) {
+    assert.deepEqual(created, [...serviceNames, 'operations']);
+    for (const service of created) {
       const url = services.worker?.environment[`DATABASE_URL_${service.toUpperCase()}`];
       assert(url?.endsWith(`/${service}`), `${service}: ${url}`);
     }
@@ -150,7 +150,7 @@ describe('the check of the compose file', () => {
   }
 
   it('refuses a shop database that prepares no transactions, once for each service that uses it', () => {
-    const expected = serviceNames.map(
+    const expected = [...serviceNames, 'operations'].map(
       (name) => `worker: DATABASE_URL_${name.toUpperCase()}: shop-db does not enable max_prepared_transactions`,
     );
     assert.deepEqual(

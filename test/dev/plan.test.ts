@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { planServers, refuseContradictions } from '../../src/dev/plan.js';
+import { planServers, refuseContradictions, withOperations } from '../../src/dev/plan.js';
 
 const wanted = { databases: ['orders', 'payments'], searchAttributes: {} };
 const plan = (env: Record<string, string> = {}) => planServers(wanted, env);
@@ -15,6 +15,15 @@ describe('which servers are started', () => {
       starts({ DATABASE_URL_ORDERS: 'postgres://there/o', DATABASE_URL_PAYMENTS: 'postgres://there/p' }),
       [true, false],
     );
+  });
+
+  it('for the operations database none by itself: it is where the others are, or where its own variable says', () => {
+    const has = (env: Record<string, string>) => withOperations(['orders'], env).includes('operations');
+    const own = { DATABASE_URL_ORDERS: 'postgres://there/o' };
+    assert.equal(has({}), true);
+    assert.equal(has(own), false);
+    assert.equal(has({ ...own, DATABASE_URL: 'postgres://there' }), true);
+    assert.equal(has({ ...own, DATABASE_URL_OPERATIONS: 'postgres://there/ops' }), true);
   });
 
   it('a variable that is no URL is named, in one line', () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { applySchedules, scanSchedule, type ScanReport } from '../../kit/client/index.js';
+import { applySchedules, collectLogSchedule, scanSchedule, type ScanReport } from '../../kit/client/index.js';
 import type { Cli } from '../cli.js';
 import { EXIT } from '../exit.js';
 import { runJob } from '../jobs.js';
@@ -26,11 +26,11 @@ export function addScanCommands(cli: Cli): void {
     .command('schedules')
     .description('what runs again and again by itself')
     .command('apply')
-    .description('create the schedules, or bring them up to date: the scan, every five minutes')
+    .description('create the schedules, or bring them up to date: the scan every five minutes, the log every minute')
     .action(
       cli.does(async () => {
         const { client, settings, output } = await cli.open();
-        const applied = await applySchedules(client, settings.taskQueue, [scanSchedule]);
+        const applied = await applySchedules(client, settings.taskQueue, [scanSchedule, collectLogSchedule]);
         output.result({ schedules: applied }, () => applied.map(({ id, done }) => `${id}: ${done}`).join('\n'));
         return EXIT.done;
       }),

@@ -21,6 +21,14 @@ export const scanSchedule: ScheduledWorkflow = {
   note: 'finds transactions whose run was ended from outside, and settles them',
 };
 
+/** The schedule that keeps the compensation log. */
+export const collectLogSchedule: ScheduledWorkflow = {
+  id: 'backstitch-collect-log',
+  workflow: 'collectLog',
+  every: '1 minute',
+  note: "collects the compensation log from the guards' rows and from histories",
+};
+
 /** What became of a schedule. */
 export interface AppliedSchedule {
   readonly id: string;

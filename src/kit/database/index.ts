@@ -22,6 +22,8 @@ export { recordFound } from './guard/outbound-found.js';
 export { KEY_LIFETIME_MS, type OutboundOptions, type OutboundRequest, type Sending } from './guard/outbound-request.js';
 export { forgetGuards, GUARD_RETENTION_DAYS } from './guard/retention.js';
 export { guardMigrations } from './guard/schema.js';
+export { masksOf, type Masks } from './log/mask.js';
+export { logMigrations } from './log/schema.js';
 export { migrate, MigrationError, type Migration } from './migrate.js';
 export { Barred, InputMismatch, Rejection, RowGone, Suspended, Undecidable, Undone } from './rejection.js';
 export type { Database, Sql } from './sql.js';

@@ -1,9 +1,10 @@
-/** `backstitch/worker`: makes participants into activities, and settings for the worker that runs them. */
+/** `backstitch/worker`: makes participants into activities, collects the compensation log, and settings for the worker. */
 export {
   participantActivities,
   type ParticipantActivitiesOptions,
   type ParticipantImplementation,
 } from './activities.js';
 export { scanActivities } from './scan.js';
+export { logActivities, type LogOptions } from './log/activities.js';
 export { transactionLogger } from './logger.js';
 export { preloadModules, transactionWorkerOptions } from './settings.js';

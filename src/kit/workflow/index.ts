@@ -19,6 +19,15 @@ export {
   type FailureNote,
   type TransactionReport,
 } from './failure.js';
+export {
+  collectLog,
+  showLog,
+  type GuardsCollected,
+  type HistoriesCollected,
+  type LogActivities,
+  type LogEntry,
+  type LogPage,
+} from './log.js';
 export { OPERATE_UPDATE, type OperatorAction, type OperatorNote, type OperatorOrder } from './operate.js';
 export {
   participant,

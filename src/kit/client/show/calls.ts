@@ -19,6 +19,10 @@ export type CallRecord = { -readonly [Key in keyof ShownCall]: ShownCall[Key] } 
   /** The branch's name; a local activity's marker does not tell it. */
   readonly branch?: string;
   readonly summary?: string;
+  /** The activity's id, unique in its run. */
+  readonly id: string;
+  /** What the function was asked with; a local activity's marker does not tell it. */
+  readonly input?: unknown;
 };
 
 type PendingActivity = NonNullable<DescribeWorkflowExecutionResponse['pendingActivities']>[number];
@@ -89,9 +93,11 @@ export class CallLog {
 
   async #scheduled(event: HistoryEvent, at: string): Promise<void> {
     const { activityId, activityType, input } = event.activityTaskScheduledEventAttributes ?? {};
-    const [branch] = await this.#decode(input?.payloads);
+    const [branch, asked] = await this.#decode(input?.payloads);
     if (!isBranch(branch) || activityId == null) return;
     const call: CallRecord = {
+      id: activityId,
+      input: asked,
       seq: branch.seq,
       branch: branch.branch,
       summary: await this.#summary(event),
@@ -114,6 +120,7 @@ export class CallLog {
     const error = await this.#error(failure);
     const waiting = backoff != null;
     this.#byActivity.set(activity_id, {
+      id: activity_id,
       // The first operations of a transaction are its first calls, so the number of the call is that of the branch.
       seq: Number(activity_id),
       summary: await this.#summary(event),
@@ -157,7 +164,7 @@ export class CallLog {
   }
 }
 
-function noteOf(error: Error): FailureNote {
+export function noteOf(error: Error): FailureNote {
   const { type, message } = judge(error);
   return { type, message };
 }

@@ -1,0 +1,1 @@
+export { collectLog } from '../../src/kit/workflow/index.js';

@@ -1,0 +1,112 @@
+import { type Client, type WorkflowExecutionInfo, WorkflowNotFoundError } from '@temporalio/client';
+import { TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../../workflow/attributes.js';
+import { foundState, type FoundState } from '../list.js';
+import { ask } from '../server.js';
+import { historyOf } from '../show/history.js';
+import { NoteLog, type HistoryNote } from './notes.js';
+
+/** A run of a transaction, as the server lists it. */
+export interface FoundRun {
+  readonly gid: string;
+  readonly runId: string;
+  readonly state: FoundState;
+  /** ISO 8601; absent while it is open. */
+  readonly closedAt?: string;
+  /** What is seen of it from outside: when that changes, there is more in its history. */
+  readonly seen: string;
+}
+
+const PAGE = 200;
+
+/**
+ * Runs of transactions that have closed since, and did not simply commit; and those that wait for a person since then. A
+ * page at a time.
+ */
+export async function* runsSince(client: Client, since: Date): AsyncGenerator<FoundRun[]> {
+  const from = quoted(since.toISOString());
+  yield* pages(
+    client,
+    `${TX_SCHEME.name} IS NOT NULL AND CloseTime >= ${from} AND (ExecutionStatus != 'Completed'` +
+      ` OR ${TX_STATE.name} != 'committed' OR ${TX_STUCK_SINCE.name} IS NOT NULL)`,
+  );
+  yield* pages(
+    client,
+    `${TX_STATE.name} = 'stuck' AND ExecutionStatus = 'Running' AND ${TX_STUCK_SINCE.name} >= ${from}`,
+  );
+}
+
+/** How many runs one question may name. */
+const NAMED = 100;
+
+/** These runs, as they are now; those that the server does not know any more are missing. */
+export async function* runsById(client: Client, runIds: readonly string[]): AsyncGenerator<FoundRun[]> {
+  for (let from = 0; from < runIds.length; from += NAMED) {
+    const ids = runIds.slice(from, from + NAMED).map(quoted);
+    yield* pages(client, `RunId IN (${ids.join(', ')})`);
+  }
+}
+
+/** All runs of a transaction, the newest as it is at this moment. */
+export async function runsOf(client: Client, gid: string): Promise<FoundRun[]> {
+  const runs = new Map<string, FoundRun>();
+  const query = `WorkflowId = ${quoted(gid)} AND ${TX_SCHEME.name} IS NOT NULL`;
+  for await (const page of pages(client, query)) for (const run of page) runs.set(run.runId, run);
+  // The list follows with a delay.
+  try {
+    const newest = await ask(client, () => client.workflow.getHandle(gid).describe());
+    if (newest.typedSearchAttributes.get(TX_SCHEME) !== undefined) runs.set(newest.runId, foundRun(newest));
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+  return [...runs.values()];
+}
+
+/**
+ * Reads what a run's history tells beyond the guards' rows.
+ *
+ * @throws WorkflowNotFoundError when the server does not keep it any more
+ */
+export async function readRun(client: Client, { gid, runId, state, closedAt }: FoundRun): Promise<HistoryNote[]> {
+  const log = new NoteLog(client.options.loadedDataConverter);
+  for await (const event of historyOf(client, gid, runId)) await log.add(event, state);
+  if (closedAt === undefined) {
+    const { raw } = await ask(client, () => client.workflow.getHandle(gid, runId).describe());
+    await log.calls.addPending(raw.pendingActivities ?? []);
+  }
+  return log.notes(closedAt !== undefined);
+}
+
+async function* pages(client: Client, query: string): AsyncGenerator<FoundRun[]> {
+  const found = client.workflow.list({ query, pageSize: PAGE })[Symbol.asyncIterator]();
+  let page: FoundRun[] = [];
+  for (;;) {
+    const next = await ask(client, () => found.next());
+    if (next.done !== true) page.push(foundRun(next.value));
+    if (page.length === PAGE || (next.done === true && page.length > 0)) {
+      yield page;
+      page = [];
+    }
+    if (next.done === true) return;
+  }
+}
+
+function foundRun(
+  info: Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'status' | 'closeTime' | 'typedSearchAttributes'>,
+): FoundRun {
+  const { workflowId, runId, closeTime, typedSearchAttributes } = info;
+  const stuckSince = typedSearchAttributes.get(TX_STUCK_SINCE)?.toISOString();
+  const branches = typedSearchAttributes.get(TX_BRANCH)?.toSorted();
+  const state = foundState(info);
+  return {
+    gid: workflowId,
+    runId,
+    state,
+    closedAt: closeTime?.toISOString(),
+    seen: JSON.stringify([state, stuckSince, branches]),
+  };
+}
+
+/** A text within a query of the server. */
+function quoted(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}
