@@ -46,6 +46,7 @@ type Act = Pick<Fault, 'kind' | 'target'>;
 
 /** Longer than a worker may be silent (5 s), so that what it was doing is done again by another. */
 const FREEZE_MS = [6_000, 8_000] as const;
+/** A worker is replaced at once, whatever the figure for `kill` says. */
 const LASTS_MS: Readonly<Record<FaultKind, readonly [min: number, max: number]>> = {
   kill: [0, 3_000],
   freeze: FREEZE_MS,
@@ -91,10 +92,14 @@ export function planFaults(seed: number, orders: number): Fault[] {
   while (acts.length < count) acts.push(random.pick(random.pick(kinds)));
   return random.shuffled(acts).map((act, index) => ({
     ...act,
-    ms: random.integer(...LASTS_MS[act.kind]),
+    ms: act.kind === 'kill' && isWorker(act.target) ? 0 : random.integer(...LASTS_MS[act.kind]),
     afterOrders: Math.floor(((index + 1) / (count + 1)) * orders * 0.95),
     orAfterMs: random.integer(...PATIENCE_MS),
   }));
+}
+
+export function isWorker(target: Fault['target']): target is WorkerName {
+  return workers.some((name) => name === target);
 }
 
 /** Options of one order: lanes, deadlines and retries are mixed, by the seed too. */
@@ -104,11 +109,15 @@ export interface OrderOptions {
   readonly deadline: number;
 }
 
+/** Which lanes the orders of a run take. */
+export const laneChoices = ['mixed', 'durable', 'lean'] as const;
+export type LaneChoice = (typeof laneChoices)[number];
+
 /** Options for so many orders. Some deadlines pass in a long outage; the other orders outlive everything. */
-export function planOrders(seed: number, orders: number): OrderOptions[] {
+export function planOrders(seed: number, orders: number, lane: LaneChoice): OrderOptions[] {
   const random = new Random(seed ^ 0x5eed);
   return Array.from({ length: orders }, () => ({
-    lane: random.pick(['durable', 'lean'] as const),
+    lane: lane === 'mixed' ? random.pick(['durable', 'lean'] as const) : lane,
     retries: random.pick([1, 3, 6]),
     deadline: random.pick([8_000, 120_000, 120_000, 120_000]),
   }));

@@ -9,7 +9,7 @@ import { removeState } from './stage.js';
 
 async function main(): Promise<boolean> {
   const options = chaosCommand().parse().opts();
-  const { orders, runs, minutes, concurrency, json = false } = options;
+  const { orders, runs, minutes, concurrency, lane, json = false } = options;
   const first = options.seed ?? Math.floor(Math.random() * 1_000_000);
   const output = new Output(json);
   const reports: RunReport[] = [];
@@ -19,7 +19,7 @@ async function main(): Promise<boolean> {
     const onProgress = (line: string) => {
       output.note(`seed ${seed}: ${line}`);
     };
-    const report = await chaosRun({ seed, orders, concurrency, minutes, state, onProgress });
+    const report = await chaosRun({ seed, orders, lane, concurrency, minutes, state, onProgress });
     reports.push(report);
     if (report.passed) await removeState(state);
     if (!json) output.result(report, () => `${describeRun(report)}\n`);

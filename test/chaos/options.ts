@@ -1,5 +1,6 @@
-import { Command } from '@commander-js/extra-typings';
+import { Command, Option } from '@commander-js/extra-typings';
 import { integer } from '../../src/client/options.js';
+import { laneChoices } from './faults.js';
 
 /** The command `npm run chaos`, for its help and for tests. */
 export function chaosCommand() {
@@ -13,6 +14,7 @@ export function chaosCommand() {
     .option('--runs <n>', 'runs, each with the next seed', integer(1, 1_000), 1)
     .option('--minutes <n>', 'a run that is not done by then has failed', integer(1, 120), 6)
     .option('--concurrency <n>', 'orders under way at a time', integer(1, 200), 30)
+    .addOption(new Option('--lane <lane>', 'which lanes they take').choices(laneChoices).default('mixed' as const))
     .option('--json', 'print one JSON document')
     .allowExcessArguments(false)
     .showHelpAfterError('(--help tells more)')

@@ -16,8 +16,9 @@ export class Proxy {
   private constructor(upstream: number) {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
       const server = connect({ port: upstream, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
-      const connection = new Connection(client, server, () => this.#connections.delete(connection));
+      const connection = new Connection(client, server);
       this.#connections.add(connection);
+      void connection.closed.then(() => this.#connections.delete(connection));
       connection.update(this.#held);
     });
   }
@@ -79,6 +80,7 @@ export class Proxy {
     this.#server.close();
     this.cut();
     await closed;
+    await Promise.all([...this.#connections].map((connection) => connection.closed));
   }
 }
 
@@ -88,19 +90,19 @@ class Connection {
   readonly #server: Socket;
   readonly #requests: Flow;
   readonly #answers: Flow;
+  /** Resolves when both sockets are gone. */
+  readonly closed: Promise<unknown>;
 
-  /** @param onClosed both sockets are gone */
-  constructor(client: Socket, server: Socket, onClosed: () => void) {
+  constructor(client: Socket, server: Socket) {
     this.#client = client;
     this.#server = server;
     this.#requests = new Flow(client, server);
     this.#answers = new Flow(server, client);
-    for (const socket of [client, server]) {
+    const sockets = [client, server];
+    this.closed = Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))));
+    for (const socket of sockets) {
       socket.on('error', () => {
         this.cut();
-      });
-      socket.on('close', () => {
-        if (client.closed && server.closed) onClosed();
       });
     }
   }

@@ -3,13 +3,14 @@ import { describeBooks } from '../../src/client/words.js';
 import type { FoundState } from '../../src/kit/client/index.js';
 import type { Answer } from './customers.js';
 import type { EndedByItself } from './crew.js';
-import type { Fault } from './faults.js';
+import type { Fault, LaneChoice } from './faults.js';
 import type { FaultRecord } from './inject.js';
 
 /** What a run says of itself: `--json` prints it as it is. */
 export interface RunReport {
   readonly seed: number;
   readonly orders: number;
+  readonly lane: LaneChoice;
   readonly passed: boolean;
   /** A line for each thing that is wrong. */
   readonly problems: readonly string[];
@@ -58,11 +59,14 @@ function countOf(values: readonly string[]): Record<string, number> {
   return Object.fromEntries([...counts].sort(([, a], [, b]) => b - a));
 }
 
+/** Characters of a worker's last line that are printed. */
+const MAX_WHY = 150;
+
 /** The report for people. */
 export function describeRun(report: RunReport): string {
-  const { seed, orders, seconds, told, reasons, askedAgain, states, latencyMs, books } = report;
+  const { seed, orders, lane, seconds, told, reasons, askedAgain, states, latencyMs, books } = report;
   const lines = [
-    `chaos: seed ${seed}, ${orders} orders, ${seconds} s`,
+    `chaos: seed ${seed}, ${orders} orders, lane ${lane}, ${seconds} s`,
     '',
     faultTable(report),
     '',
@@ -74,7 +78,8 @@ export function describeRun(report: RunReport): string {
     ...(books === undefined ? [] : [describeBooks(books), '']),
   ];
   for (const { worker, how, last } of report.endedByThemselves) {
-    lines.push(`${worker} ended by itself (${how}) and was replaced: ${last.split('\n').at(-1) ?? ''}`);
+    const why = last.split('\n').at(-1) ?? '';
+    lines.push(`${worker} ended by itself (${how}) and was replaced: ${why.slice(0, MAX_WHY)}`);
   }
   lines.push(...report.shown.flatMap((shown) => [shown, '']), verdictLine(report));
   if (!report.passed) lines.push(...report.problems.map((problem) => `  ${problem}`), `  evidence: ${report.state}`);
@@ -82,8 +87,8 @@ export function describeRun(report: RunReport): string {
 }
 
 /** The verdict in one line. */
-export function verdictLine({ seed, passed, problems, orders }: RunReport): string {
-  const repeat = `--seed ${seed} --orders ${orders}`;
+export function verdictLine({ seed, passed, problems, orders, lane }: RunReport): string {
+  const repeat = `--seed ${seed} --orders ${orders} --lane ${lane}`;
   return passed
     ? `PASSED: nothing lost, nothing done twice (${repeat})`
     : `FAILED: ${problems.length} problems; the same faults again: ${repeat}`;

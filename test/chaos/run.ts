@@ -11,7 +11,7 @@ import { showTransaction, transactionClient, type FoundState } from '../../src/k
 import { foundState } from '../../src/kit/client/list.js';
 import { unlessAborted } from '../../src/signals.js';
 import { askForOrders, type Answer } from './customers.js';
-import { planFaults, planOrders, type Fault } from './faults.js';
+import { planFaults, planOrders, type Fault, type LaneChoice } from './faults.js';
 import { inject, type FaultRecord } from './inject.js';
 import { Progress } from './progress.js';
 import { tally, type RunReport } from './report.js';
@@ -24,6 +24,7 @@ export interface RunOptions {
   readonly orders: number;
   /** Orders under way at a time. */
   readonly concurrency: number;
+  readonly lane: LaneChoice;
   /** The whole run takes no longer; then it has failed. */
   readonly minutes: number;
   /** The folder that keeps the servers' data and logs; emptied first. */
@@ -32,7 +33,7 @@ export interface RunOptions {
 }
 
 /** What the customers begin with: some cannot pay, and the stock runs short near the end. */
-const OPENING = { walletCents: 10_000, points: 1_000, sku: 'cd', stockShare: 0.8 };
+const OPENING = { walletCents: 20_000, points: 1_000, sku: 'cd', stockShare: 0.65 };
 /** Transactions that are shown when they have not come to their end. */
 const MAX_SHOWN = 5;
 /** What is left for looking at a run that was not done in time, in milliseconds. */
@@ -65,6 +66,7 @@ export async function chaosRun(options: RunOptions): Promise<RunReport> {
     return {
       seed: options.seed,
       orders: orders.length,
+      lane: options.lane,
       passed: problems.length === 0,
       problems,
       plan,
@@ -95,7 +97,7 @@ interface Running {
 async function disturb(
   stage: Stage,
   orders: readonly PlaceOrder[],
-  { seed, concurrency, onProgress }: RunOptions,
+  { seed, lane, concurrency, onProgress }: RunOptions,
   { plan, faults, answers, over }: Running,
 ): Promise<void> {
   const { client, direct, temporal, crew } = stage;
@@ -120,7 +122,7 @@ async function disturb(
       );
     },
   });
-  const mixed = planOrders(seed, orders.length);
+  const mixed = planOrders(seed, orders.length, lane);
   const asked = askForOrders(orders, {
     placeOrder: transactionClient(client, { taskQueue: temporal.taskQueue }).of(placeOrderTransaction),
     optionsOf: (index) => mixed[index] ?? {},

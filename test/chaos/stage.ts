@@ -10,7 +10,7 @@ import { startServers, type Servers } from '../../src/dev/servers.js';
 import { StateFolder } from '../../src/dev/state.js';
 import { searchAttributeTypes } from '../../src/kit/workflow/index.js';
 import { Crew } from './crew.js';
-import { links, workers, type Fault, type Link, type ServerName } from './faults.js';
+import { isWorker, links, workers, type Fault, type Link, type ServerName } from './faults.js';
 import { Proxy } from './proxy.js';
 
 /**
@@ -121,7 +121,7 @@ async function applyFault(
   { kind, target, ms }: Fault,
   { servers, proxies, crew }: { servers: Servers; proxies: Proxies; crew: Crew },
 ): Promise<void> {
-  if (target === 'worker-1' || target === 'worker-2') {
+  if (isWorker(target)) {
     return kind === 'kill' ? crew.kill(target) : crew.freeze(target, ms);
   }
   if (target === 'postgres' || target === 'temporal') {
