@@ -59,7 +59,7 @@ function judgeOrder(orderId: string, { answers, states, rows }: Evidence): strin
   if (answer === undefined) wrong(`its customer has no answer; its transaction is ${state}`);
   else if (answer.told === 'error') wrong(`its customer was told ${answer.reason ?? 'an error'}; it is ${state}`);
   if (state === 'none') wrong('lost: it has no transaction');
-  else if (!finalStates.includes(state)) wrong(`its transaction has not come to its end: ${state}`);
+  else if (!finalStates.includes(state)) wrong(`its transaction came to no good end: ${state}`);
   const meaning = meanings[state];
   if (meaning === undefined) return problems;
   if (answer !== undefined && answer.told !== 'error' && answer.told !== meaning.told)
