@@ -202,10 +202,10 @@ describe('the proxy of the chaos runs', () => {
   });
 
   it('leaves nothing open when it is closed', async () => {
-    const open = [await client(), await client()];
-    assert.equal(await says(open[0] as Socket, 'a'), 'a');
+    const [socket, other] = [await client(), await client()];
+    assert.equal(await says(socket, 'a'), 'a');
     proxy.hold('requests', 'answers');
-    const ends = open.map(end);
+    const ends = [socket, other].map(end);
     const { port } = proxy;
     await proxy.close();
     assert.equal(proxy.open, 0);

@@ -58,11 +58,15 @@ export async function chaosRun(options: RunOptions): Promise<RunReport> {
   const problems: string[] = [];
   try {
     await disturb(stage, orders, options, { plan, faults, answers, over }).catch((error: unknown) => {
-      problems.push(error instanceof Error ? error.message : String(error));
+      problems.push(messageOf(error));
       over.abort(error);
     });
-    const evidence = await collect(stage, orders, answers, over.signal);
-    problems.push(...judge(evidence), ...stage.deaths.map(({ message }) => message));
+    const evidence = await collect(stage, orders, answers, over.signal).catch((error: unknown) => {
+      problems.push(`what is left cannot be looked at: ${messageOf(error)}`);
+      return undefined;
+    });
+    if (evidence) problems.push(...judge(evidence));
+    problems.push(...stage.deaths.map(messageOf));
     return {
       seed: options.seed,
       orders: orders.length,
@@ -71,11 +75,11 @@ export async function chaosRun(options: RunOptions): Promise<RunReport> {
       problems,
       plan,
       faults,
-      ...tally(answers, evidence.states),
+      ...tally(answers, evidence?.states ?? new Map()),
       latencyMs: latenciesOf(answers),
-      books: evidence.books,
+      books: evidence?.books,
       endedByThemselves: stage.crew.endedByThemselves,
-      shown: await showUnfinished(stage.direct, evidence),
+      shown: evidence ? await showUnfinished(stage.direct, evidence) : [],
       state: stage.state,
       seconds: Math.round((Date.now() - begun) / 100) / 10,
     };
@@ -84,6 +88,10 @@ export async function chaosRun(options: RunOptions): Promise<RunReport> {
     over.abort();
     await stage.stop();
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 interface Running {
@@ -133,8 +141,15 @@ async function disturb(
       progress.step();
     },
   });
-  await unlessAborted(Promise.all([injected, asked]), signal);
-  await unlessAborted(Promise.all([crew.serving('worker-1'), crew.serving('worker-2')]), signal);
+  const serving = () => Promise.all([crew.serving('worker-1'), crew.serving('worker-2')]);
+  try {
+    await unlessAborted(Promise.all([injected, asked]), signal);
+    await unlessAborted(serving(), signal);
+  } catch (error) {
+    // What was taken down comes up again, so that what is left can be looked at.
+    await unlessAborted(Promise.allSettled([injected.then(serving)]), AbortSignal.timeout(AFTERMATH_MS));
+    throw error;
+  }
   onProgress(`${((Date.now() - since) / 1000).toFixed(1)} s: all faults are over, all customers have their answer`);
 }
 
