@@ -25,9 +25,9 @@ export type FaultKind =
   | 'cut-answers'
   /** Nothing goes through for a while, then all that was held up. */
   | 'stall'
-  /** For a while only answers go through; then all connections are cut, with what was held up. */
+  /** Only answers go through; from half of the time on nothing: connections are cut, and new ones refused. */
   | 'lose-requests'
-  /** For a while only requests go through; then all connections are cut: what was asked is done, and nobody hears of it. */
+  /** The same with requests: what was asked is done, nobody hears of it, and nobody can ask again for a while. */
   | 'lose-answers';
 
 /** A fault, and when it happens. */
@@ -54,8 +54,8 @@ const LASTS_MS: Readonly<Record<FaultKind, readonly [min: number, max: number]>>
   cut: [0, 0],
   'cut-answers': [0, 0],
   stall: [1_000, 6_000],
-  'lose-requests': [500, 3_000],
-  'lose-answers': [500, 3_000],
+  'lose-requests': [1_000, 5_000],
+  'lose-answers': [1_000, 5_000],
 };
 const PATIENCE_MS = [4_000, 7_000] as const;
 
@@ -118,7 +118,7 @@ export function planOrders(seed: number, orders: number, lane: LaneChoice): Orde
   const random = new Random(seed ^ 0x5eed);
   return Array.from({ length: orders }, () => ({
     lane: lane === 'mixed' ? random.pick(['durable', 'lean'] as const) : lane,
-    retries: random.pick([1, 3, 6]),
+    retries: random.pick([0, 1, 3]),
     deadline: random.pick([8_000, 120_000, 120_000, 120_000]),
   }));
 }

@@ -170,6 +170,18 @@ describe('the proxy of the chaos runs', () => {
     assert.deepEqual(seen, ['hello']);
   });
 
+  it('refuses: cuts all connections and resets those that are tried, until it is over', async () => {
+    const before = await client();
+    assert.equal(await says(before, 'a'), 'a');
+    const ended = end(before);
+    const accept = proxy.refuse();
+    assert.equal(await ended, 'ECONNRESET');
+    assert.equal(await end(keep(connect(proxy.port, '127.0.0.1'))), 'ECONNRESET');
+    accept();
+    accept(); // Twice is once.
+    assert.equal(await says(await client(), 'b'), 'b');
+  });
+
   it('cuts each open connection in the middle of its next answer, once', async () => {
     const [socket, other] = [await client(), await client()];
     assert.equal(await says(socket, 'hello'), 'hello');

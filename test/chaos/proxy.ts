@@ -12,9 +12,15 @@ export class Proxy {
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
   readonly #held: Record<Direction, number> = { requests: 0, answers: 0 };
+  #refusing = 0;
 
   private constructor(upstream: number) {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+      if (this.#refusing > 0) {
+        client.on('error', () => undefined);
+        client.resetAndDestroy();
+        return;
+      }
       const server = connect({ port: upstream, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
       const connection = new Connection(client, server);
       this.#connections.add(connection);
@@ -61,17 +67,20 @@ export class Proxy {
    * @returns lets all that was held up through; once is enough
    */
   hold(...directions: readonly Direction[]): () => void {
-    const change = (by: 1 | -1) => {
+    return during((by) => {
       for (const direction of directions) this.#held[direction] += by;
       for (const connection of this.#connections) connection.update(this.#held);
-    };
-    change(1);
-    let released = false;
-    return () => {
-      if (released) return;
-      released = true;
-      change(-1);
-    };
+    });
+  }
+
+  /**
+   * Cuts all connections, and resets those that are tried.
+   *
+   * @returns takes connections again; once is enough
+   */
+  refuse(): () => void {
+    this.cut();
+    return during((by) => (this.#refusing += by));
   }
 
   /** Cuts everything and stops listening. */
@@ -82,6 +91,17 @@ export class Proxy {
     await closed;
     await Promise.all([...this.#connections].map((connection) => connection.closed));
   }
+}
+
+/** Begins something that may be begun several times; what is returned ends it, once. */
+function during(change: (by: 1 | -1) => void): () => void {
+  change(1);
+  let ended = false;
+  return () => {
+    if (ended) return;
+    ended = true;
+    change(-1);
+  };
 }
 
 /** One connection: two sockets and two flows. */

@@ -147,9 +147,11 @@ async function applyFault(
     case 'lose-requests':
     case 'lose-answers': {
       const release = proxy.hold(kind === 'lose-requests' ? 'requests' : 'answers');
-      await delay(ms);
-      proxy.cut();
+      await delay(ms / 2);
+      const accept = proxy.refuse();
       release();
+      await delay(ms / 2);
+      accept();
       return;
     }
     default:
