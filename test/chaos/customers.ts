@@ -26,6 +26,8 @@ export interface Asking {
   readonly optionsOf: (index: number) => StartOptions;
   /** Orders under way at a time. */
   readonly concurrency: number;
+  /** Told before an order is asked for the first time. */
+  readonly onAsked: (orderId: string) => void;
   readonly onAnswer: (answer: Answer) => void;
   /** Nobody asks any more. */
   readonly signal: AbortSignal;
@@ -39,10 +41,12 @@ const PAUSE_MS = 200;
  * could not be reached or the order had not ended: that is safe, because a gid runs once.
  */
 export async function askForOrders(orders: readonly PlaceOrder[], asking: Asking): Promise<void> {
-  const { concurrency, onAnswer, optionsOf, signal } = asking;
+  const { concurrency, onAsked, onAnswer, optionsOf, signal } = asking;
   const waiting = orders.entries();
   const customer = async () => {
     for (const [index, order] of waiting) {
+      if (signal.aborted) return;
+      onAsked(order.orderId);
       const answer = await askForOrder(order, optionsOf(index), asking);
       if (signal.aborted || answer === undefined) return;
       onAnswer(answer);

@@ -54,17 +54,19 @@ export async function chaosRun(options: RunOptions): Promise<RunReport> {
   }, options.minutes * 60_000);
   const stage = await openStage(options.state, options.onProgress);
   const faults: FaultRecord[] = [];
+  const asked: string[] = [];
   const answers = new Map<string, Answer>();
   const problems: string[] = [];
   try {
-    await disturb(stage, orders, options, { plan, faults, answers, over }).catch((error: unknown) => {
+    await disturb(stage, orders, options, { plan, faults, asked, answers, over }).catch((error: unknown) => {
       problems.push(messageOf(error));
       over.abort(error);
     });
-    const evidence = await collect(stage, orders, answers, over.signal).catch((error: unknown) => {
+    const evidence = await collect(stage, asked, answers, over.signal).catch((error: unknown) => {
       problems.push(`what is left cannot be looked at: ${messageOf(error)}`);
       return undefined;
     });
+    if (asked.length < orders.length) problems.push(`${orders.length - asked.length} orders were never asked for`);
     if (evidence) problems.push(...judge(evidence));
     problems.push(...stage.deaths.map(messageOf));
     return {
@@ -97,6 +99,7 @@ function messageOf(error: unknown): string {
 interface Running {
   readonly plan: readonly Fault[];
   readonly faults: FaultRecord[];
+  readonly asked: string[];
   readonly answers: Map<string, Answer>;
   readonly over: AbortController;
 }
@@ -106,7 +109,7 @@ async function disturb(
   stage: Stage,
   orders: readonly PlaceOrder[],
   { seed, lane, concurrency, onProgress }: RunOptions,
-  { plan, faults, answers, over }: Running,
+  { plan, faults, asked, answers, over }: Running,
 ): Promise<void> {
   const { client, direct, temporal, crew } = stage;
   const { signal } = over;
@@ -131,11 +134,14 @@ async function disturb(
     },
   });
   const mixed = planOrders(seed, orders.length, lane);
-  const asked = askForOrders(orders, {
+  const answered = askForOrders(orders, {
     placeOrder: transactionClient(client, { taskQueue: temporal.taskQueue }).of(placeOrderTransaction),
     optionsOf: (index) => mixed[index] ?? {},
     concurrency,
     signal,
+    onAsked: (orderId) => {
+      asked.push(orderId);
+    },
     onAnswer: (answer) => {
       answers.set(answer.orderId, answer);
       progress.step();
@@ -143,7 +149,7 @@ async function disturb(
   });
   const serving = () => Promise.all([crew.serving('worker-1'), crew.serving('worker-2')]);
   try {
-    await unlessAborted(Promise.all([injected, asked]), signal);
+    await unlessAborted(Promise.all([injected, answered]), signal);
     await unlessAborted(serving(), signal);
   } catch (error) {
     // What was taken down comes up again, so that what is left can be looked at.
@@ -156,11 +162,10 @@ async function disturb(
 /** Looks at everything; waits for transactions that have not come to their end for as long as the run may take. */
 async function collect(
   stage: Stage,
-  orders: readonly PlaceOrder[],
+  orderIds: readonly string[],
   answers: ReadonlyMap<string, Answer>,
   signal: AbortSignal,
 ): Promise<Evidence> {
-  const orderIds = orders.map(({ orderId }) => orderId);
   const states = new Map<string, FoundState | 'none'>();
   for (;;) {
     for (const orderId of orderIds) {
