@@ -45,7 +45,6 @@ export async function askForOrders(orders: readonly PlaceOrder[], asking: Asking
   const waiting = orders.entries();
   const customer = async () => {
     for (const [index, order] of waiting) {
-      if (signal.aborted) return;
       onAsked(order.orderId);
       const answer = await askForOrder(order, optionsOf(index), asking);
       if (signal.aborted || answer === undefined) return;
