@@ -109,11 +109,11 @@ export class Child {
     return this.#process.pid;
   }
 
-  /** Stops it: asks first, kills after 10 s. */
-  async stop(): Promise<void> {
+  /** Stops it: asks first (or sends another signal), kills after 10 s. */
+  async stop(signal = this.#options.signal): Promise<void> {
     this.#stopping = true;
     const identity = this.pid === undefined ? undefined : identify(this.pid);
-    if (identity) await endProcess(identity, this.#options.signal);
+    if (identity) await endProcess(identity, signal);
     await this.exited;
   }
 

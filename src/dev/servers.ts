@@ -1,9 +1,9 @@
 import type { TemporalSettings } from '../config.js';
-import type { Child } from './child.js';
 import { createDatabases } from './databases.js';
 import { databaseUrls, planServers } from './plan.js';
 import { freePort, mustBeFree, onPort } from './ports.js';
 import { dataFolder, startPostgres } from './postgres.js';
+import { Restartable } from './restartable.js';
 import { unlessAborted } from '../signals.js';
 import { StateFolder } from './state.js';
 import { belongTogether } from './state-id.js';
@@ -38,6 +38,8 @@ export interface Servers {
   readonly postgres: string | undefined;
   /** The URL of a database that was asked for. */
   readonly databaseUrl: (name: string) => string;
+  /** Those that were started here, to be taken down and brought up again by tests. */
+  readonly started: { readonly temporal?: Restartable; readonly postgres?: Restartable };
   /** The folder that keeps everything. */
   readonly state: string;
   /** Stops what was started here, in order; safe to call twice. */
@@ -62,21 +64,22 @@ export async function startServers(options: ServerOptions): Promise<Servers> {
   const state = ephemeral
     ? await StateFolder.temporary(onProgress)
     : await StateFolder.open(root, options.fresh ?? false, onProgress);
-  const children: Child[] = [];
+  const running: { temporal?: Restartable; postgres?: Restartable } = {};
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> =>
     (stopped ??= (async () => {
-      await Promise.all(children.map((child) => child.stop()));
+      await Promise.all(Object.values(running).map((server) => server.stop()));
       state.close(ephemeral);
     })());
 
   const postgres = async (): Promise<{ url: string | undefined; stateId?: string }> => {
     if (!plan.startPostgres) return { url: plan.postgres };
-    const started = await onPort(ports.postgres, (port) =>
-      startPostgres({ port, state, durable: !ephemeral, abort, onProgress, onDeath }),
-    );
-    children.push(started.child);
-    return started;
+    return onPort(ports.postgres, async (port) => {
+      const start = () => startPostgres({ port, state, durable: !ephemeral, abort, onProgress, onDeath });
+      const started = await start();
+      running.postgres = new Restartable(started.child, async () => (await start()).child);
+      return started;
+    });
   };
   const withDatabases = async () => {
     const server = await postgres();
@@ -95,21 +98,22 @@ export async function startServers(options: ServerOptions): Promise<Servers> {
     const program = await temporalProgram(onProgress, { abort });
     return onPort(ports.temporal, async (port) => {
       const uiPort = ports.ui.fixed ?? (await freePort(port === preferred ? preferredUi : undefined));
-      const child = await startTemporal({
-        program,
-        port,
-        uiPort,
-        namespace: settings.namespace,
-        databaseFile: ephemeral ? undefined : state.file('temporal.db'),
-        logFile: state.file('temporal.log'),
-        searchAttributes,
-        abort,
-        onStarted: (pid) => {
-          state.record('the Temporal server', pid, 'SIGINT');
-        },
-        onDeath,
-      });
-      children.push(child);
+      const start = () =>
+        startTemporal({
+          program,
+          port,
+          uiPort,
+          namespace: settings.namespace,
+          databaseFile: ephemeral ? undefined : state.file('temporal.db'),
+          logFile: state.file('temporal.log'),
+          searchAttributes,
+          abort,
+          onStarted: (pid) => {
+            state.record('the Temporal server', pid, 'SIGINT');
+          },
+          onDeath,
+        });
+      running.temporal = new Restartable(await start(), start);
       const address = `127.0.0.1:${port}`;
       return { ...settings, address, connection: { address }, ui: `http://127.0.0.1:${uiPort}` };
     });
@@ -137,6 +141,7 @@ export async function startServers(options: ServerOptions): Promise<Servers> {
         if (found === undefined) throw new Error(`there is no database '${name}'`);
         return found;
       },
+      started: running,
       state: state.path,
       stop,
     };

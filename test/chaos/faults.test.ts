@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { faultKinds, isWorker, planFaults, planOrders } from './faults.js';
+
+const FIRST_OF_SEED_1 = [
+  { kind: 'freeze', target: 'worker-2', ms: 6_804, afterOrders: 18, orAfterMs: 4_907 },
+  { kind: 'cut', target: 'client-temporal', ms: 0, afterOrders: 36, orAfterMs: 6_858 },
+];
+
+describe('the schedule of a chaos run', () => {
+  const named = (seed: number, orders: number) =>
+    planFaults(seed, orders).map(({ kind, target }) => `${kind} ${target}`);
+
+  it('is a pure function of the seed and the number of orders', () => {
+    assert.deepEqual(planFaults(7, 500), planFaults(7, 500));
+    assert.deepEqual(planOrders(7, 500, 'mixed'), planOrders(7, 500, 'mixed'));
+    assert.notDeepEqual(planFaults(7, 500), planFaults(8, 500));
+    assert.notDeepEqual(planOrders(7, 500, 'mixed'), planOrders(8, 500, 'mixed'));
+  });
+
+  it('is the same on every machine and in every version of this program', () => {
+    const [first, second] = planFaults(1, 500);
+    assert.deepEqual([first, second], FIRST_OF_SEED_1);
+  });
+
+  it('has every kind of fault, however few orders there are, and every target of each in a long run', () => {
+    for (let seed = 0; seed < 200; seed++) {
+      for (const orders of [1, 60, 500]) {
+        const plan = named(seed, orders);
+        for (const kind of faultKinds)
+          assert.ok(
+            kind.some((each) => plan.includes(each)),
+            kind.join(' or '),
+          );
+      }
+      const plan = named(seed, 500);
+      for (const each of faultKinds.flat()) assert.ok(plan.includes(each), each);
+    }
+  });
+
+  it('spreads the faults over the orders, in order, each before the last order, none for longer than 8 s', () => {
+    for (let seed = 0; seed < 200; seed++) {
+      const plan = planFaults(seed, 500);
+      assert.equal(plan.length, 25);
+      let last = 0;
+      for (const { kind, target, ms, afterOrders, orAfterMs } of plan) {
+        assert.ok(afterOrders > last && afterOrders < 475, String(afterOrders));
+        last = afterOrders;
+        assert.ok(ms >= 0 && ms <= 8_000 && orAfterMs <= 7_000);
+        if (kind === 'freeze') assert.ok(ms > 5_000, 'longer than a worker may be silent');
+        if (kind === 'kill' && isWorker(target)) assert.equal(ms, 0);
+      }
+    }
+  });
+
+  it('gives every order a lane, retries and a deadline; one lane alone if that is asked', () => {
+    const mixed = planOrders(3, 500, 'mixed');
+    for (const lane of ['durable', 'lean'] as const) {
+      assert.ok(mixed.filter((order) => order.lane === lane).length > 200);
+      assert.ok(planOrders(3, 500, lane).every((order) => order.lane === lane));
+    }
+  });
+});

@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import { Output } from '../../src/client/output.js';
+import { chaosCommand } from './options.js';
+import { describeRun, verdictLine, type RunReport } from './report.js';
+import { chaosRun } from './run.js';
+import { removeState } from './stage.js';
+
+/** `npm run chaos`: see docs/chaos.md. Progress goes to stderr, the report to stdout. */
+
+async function main(): Promise<boolean> {
+  const options = chaosCommand().parse().opts();
+  const { orders, runs, minutes, concurrency, lane, json = false } = options;
+  const first = options.seed ?? Math.floor(Math.random() * 1_000_000);
+  const output = new Output(json);
+  const reports: RunReport[] = [];
+  for (let seed = first; seed < first + runs; seed++) {
+    const state = join(process.env.BACKSTITCH_STATE ?? '.backstitch', 'chaos', `seed-${seed}`);
+    output.note(`seed ${seed}: run ${reports.length + 1} of ${runs}`);
+    const onProgress = (line: string) => {
+      output.note(`seed ${seed}: ${line}`);
+    };
+    const report = await chaosRun({ seed, orders, lane, concurrency, minutes, state, onProgress });
+    reports.push(report);
+    if (report.passed) await removeState(state);
+    if (!json) output.result(report, () => `${describeRun(report)}\n`);
+  }
+  const passed = reports.filter((report) => report.passed);
+  if (json) output.result({ passed: passed.length === runs, runs: reports }, () => '');
+  else if (runs > 1)
+    output.result({}, () => [...reports.map(verdictLine), `${passed.length} of ${runs} passed`].join('\n'));
+  return passed.length === runs;
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => process.exit(130)); // At exit servers and workers are ended.
+}
+
+main().then(
+  (passed) => process.exit(passed ? 0 : 1),
+  (error: unknown) => {
+    process.stderr.write(`chaos: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exit(1);
+  },
+);
