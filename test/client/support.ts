@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Faults } from '../../src/activities/faults.js';
 import { serviceNames } from '../../src/activities/index.js';
 import { ORDERS_HEADER } from '../../src/client/orders-file.js';
 import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
@@ -48,6 +49,8 @@ export function startProgram(args: readonly string[], env: Record<string, string
 /** The shop with a worker of its own on real servers, and the program pointed at it. */
 export interface ClientWorld {
   readonly address: string;
+  /** What is injected into its worker. */
+  readonly faults: Faults;
   /** The environment that points the program at the shop. */
   readonly env: Record<string, string>;
   /** Runs the program to its end. */
@@ -79,6 +82,7 @@ export async function openClientWorld(faults?: string, operationsUrl?: string): 
   const env = { TEMPORAL_ADDRESS: address, BACKSTITCH_TASK_QUEUE: taskQueue, TEMPORAL_UI_ADDRESS: ui };
   return {
     address,
+    faults: shop.faults,
     env,
     run: (...args) => startProgram(args, env).ended,
     start: (...args) => startProgram(args, env),

@@ -37,7 +37,13 @@ export {
   type TransactionContract,
   type WaitOptions,
 } from './transactions.js';
-export { applySchedules, collectLogSchedule, scanSchedule, type AppliedSchedule, type ScheduledWorkflow } from './schedules.js';
+export {
+  applySchedules,
+  collectLogSchedule,
+  scanSchedule,
+  type AppliedSchedule,
+  type ScheduledWorkflow,
+} from './schedules.js';
 export { type ScanReport } from '../workflow/scan.js';
 export { showTransaction } from './show/show.js';
 export type { ShownBranch, ShownCall, ShownTransaction } from './show/shown.js';

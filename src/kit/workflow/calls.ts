@@ -92,7 +92,10 @@ export function judge(error: unknown): Judgement {
     return judgement;
   }
   if (cause instanceof TimeoutFailure) {
-    return { knowledge: 'unknown', type: 'Timeout', message: `no answer in time (${cause.timeoutType})` };
+    const { cause: last } = cause;
+    const before =
+      last instanceof ApplicationFailure ? `; the last attempt: ${last.type ?? 'Error'}: ${last.message}` : '';
+    return { knowledge: 'unknown', type: 'Timeout', message: `no answer in time (${cause.timeoutType})${before}` };
   }
   if (cause instanceof CancelledFailure) {
     return { knowledge: 'unknown', type: 'Cancelled', message: 'cancelled while it may have been running' };
