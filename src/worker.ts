@@ -9,7 +9,13 @@ import { createShop, migrateShop, serviceNames, type ServiceName } from './activ
 import { createFaults, parseFault, type Fault } from './activities/faults.js';
 import { ConfigError, temporalSettings, workerSettings, type TemporalSettings, type WorkerSettings } from './config.js';
 import { pgDatabase, type Database } from './kit/database/index.js';
-import { participantActivities, transactionLogger, transactionWorkerOptions } from './kit/worker/index.js';
+import {
+  alarmActivities,
+  participantActivities,
+  transactionLogger,
+  transactionWorkerOptions,
+  webhookSink,
+} from './kit/worker/index.js';
 import { abortOnSignal } from './signals.js';
 
 /** The module with every workflow: this file's neighbour, as TypeScript or as JavaScript, as this file is. */
@@ -63,6 +69,7 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
     const shop = createShop({ databases, probe: faults.probe, heartbeat });
     const activities = participantActivities(shop.participants, { who: identity });
     for (const fault of wantedFaults(settings.faults, Object.keys(activities))) faults.set(fault);
+    const alarms = alarmActivities({ sink: settings.alarms && webhookSink(settings.alarms) });
     connection = await NativeConnection.connect(temporal.connection).catch((error: unknown) => {
       throw new ConfigError(
         `no Temporal server answers at ${temporal.address} (${String(error)}): set TEMPORAL_ADDRESS`,
@@ -75,7 +82,7 @@ export async function createShopWorker(temporal: TemporalSettings, settings: Wor
       taskQueue: temporal.taskQueue,
       identity,
       workflowsPath,
-      activities: { ...activities, ...shop.plain },
+      activities: { ...activities, ...shop.plain, ...alarms },
     });
     let running: Promise<void> | undefined;
     let stopped: Promise<void> | undefined;

@@ -1,4 +1,5 @@
 import { Cli } from './cli.js';
+import { addAlarmCommands } from './commands/alarm.js';
 import { addBooksCommand } from './commands/books.js';
 import { addOrderCommands } from './commands/order.js';
 import { addShopCommands } from './commands/shop.js';
@@ -12,5 +13,6 @@ export function runProgram(args: readonly string[]): Promise<ExitCode> {
   addTransactionCommands(cli);
   addBooksCommand(cli);
   addShopCommands(cli);
+  addAlarmCommands(cli);
   return cli.run(args);
 }

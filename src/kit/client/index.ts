@@ -1,6 +1,7 @@
 /**
  * `backstitch/client`: what callers of transactions use: start them, wait, list, look. Knows Temporal only.
  */
+export { testAlarm } from './alarms.js';
 export {
   GidConflict,
   ServerNotPrepared,

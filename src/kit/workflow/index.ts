@@ -1,6 +1,18 @@
 /**
  * `backstitch/workflow`: what a transaction's code uses. Deterministic; loads in Temporal's workflow sandbox.
  */
+export {
+  defaultAlarmRules,
+  type Alarm,
+  type AlarmCounts,
+  type AlarmKind,
+  type AlarmRate,
+  type AlarmRules,
+  type AlarmSummary,
+  type AlarmsView,
+  type NotDelivered,
+} from './alarms.js';
+export { deliverAlarms, raiseAlarm } from './alarms-workflow.js';
 export type { Branch, Knowledge, Op, Operation, Scheme, TransactionState } from './branch.js';
 export {
   initialAttributes,
