@@ -36,8 +36,8 @@ import { retryProfiles } from './retry.js';
  * It could end whenever nothing waits, as the next alarm would begin it again. It does not, for two reasons. It remembers
  * which alarms it has seen, and a memory that ends with the last delivery would forget just what a scan raises again five
  * minutes later. And an end has a moment in which an alarm or a test can arrive too late for this run and too early for
- * the next. Waiting costs nothing: with an empty queue there is no timer and no task, and a worker drops it from its cache
- * when it needs the place.
+ * the next. Waiting costs nothing: with an empty queue there is no task and, once the last pause is over, no timer, and a
+ * worker drops it from its cache when it needs the place.
  *
  * It continues as new when its history is long: first no delivery is begun any more, those under way are waited for (a
  * minute at most, while a worker is there), then queue, memory and counters go to the next run. Signals are taken by a
@@ -65,10 +65,7 @@ export async function deliverAlarms(carried?: AlarmsState): Promise<void> {
     for (const alarm of queue.pass(now)) {
       log.error(`alarm ${alarm.id} was given up: it could not be delivered in time: ${alarm.message}`, { alarm });
     }
-    if (isLong()) {
-      alarmClock.set(undefined);
-      return;
-    }
+    if (isLong()) return;
     for (let next = queue.take(now); next !== undefined; next = queue.take(now)) void deliver(next);
     alarmClock.set(queue.wakeAt());
   }
@@ -145,35 +142,29 @@ export async function raiseAlarm(alarm: Alarm): Promise<void> {
 }
 
 /**
- * One timer at most, and none while there is nothing to wait for. One that is set to ring too early is left: it is
- * cheaper to wake for nothing than to set another with every alarm.
+ * Rings at the times that it is set to, and perhaps at others: what it was set to before is not cancelled. To wake for
+ * nothing costs less than a cancelled timer, and is rare; once nothing waits, the last one has soon rung.
  */
 class AlarmClock {
   readonly #ring: () => void;
-  #set: { readonly at: number; readonly scope: CancellationScope } | undefined;
+  /** The times of the timers that run. */
+  readonly #set = new Set<number>();
 
   constructor(ring: () => void) {
     this.#ring = ring;
   }
 
-  /** @param at milliseconds since 1970 */
+  /** @param at milliseconds since 1970; nothing when it is `undefined` */
   set(at: number | undefined): void {
-    if (at !== undefined && this.#set !== undefined && this.#set.at <= at) return;
-    this.#set?.scope.cancel();
-    this.#set = undefined;
-    if (at === undefined) return;
-    const scope = new CancellationScope();
-    const set = { at, scope };
-    this.#set = set;
-    scope
-      .run(() => sleep(Math.max(1, at - Date.now())))
-      .then(
-        () => {
-          if (this.#set === set) this.#set = undefined;
-          this.#ring();
-        },
-        () => undefined, // Cancelled: another was set, or none is needed.
-      );
+    if (at === undefined || Math.min(...this.#set) <= at) return;
+    this.#set.add(at);
+    sleep(Math.max(1, at - Date.now())).then(
+      () => {
+        this.#set.delete(at);
+        this.#ring();
+      },
+      () => undefined, // The workflow was cancelled.
+    );
   }
 }
 
