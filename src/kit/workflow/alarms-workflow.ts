@@ -88,8 +88,10 @@ export async function deliverAlarms(carried?: AlarmsState): Promise<void> {
     pump();
   }
 
-  setHandler(defineSignal<[Alarm, AlarmRules?]>(ALARM_SIGNAL), (alarm, rules = {}) => {
-    queue.accept(alarm, rules, Date.now());
+  setHandler(defineSignal<[Partial<Alarm> | undefined, AlarmRules?]>(ALARM_SIGNAL), (alarm, rules) => {
+    // Anybody may send a signal: one that is no alarm must not stop those that are.
+    if (isAlarm(alarm)) queue.accept(alarm, rules ?? {}, Date.now());
+    else log.error('a signal that is no alarm was ignored', { alarm });
     pump();
   });
   setHandler(defineQuery<AlarmsView>(ALARMS_QUERY), () => queue.view());
@@ -166,6 +168,10 @@ class AlarmClock {
       () => undefined, // The workflow was cancelled.
     );
   }
+}
+
+function isAlarm(given: Partial<Alarm> | undefined): given is Alarm {
+  return typeof given?.id === 'string' && typeof given.kind === 'string';
 }
 
 /** Says what a delivery that failed means. @throws the error itself if it is a defect of this code */

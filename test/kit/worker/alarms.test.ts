@@ -173,7 +173,7 @@ describe('an alarm by webhook', () => {
     const { url } = gone;
     await gone.close();
     const refused = await failureOf({ url });
-    assert.deepEqual([refused.definite, /ECONNREFUSED/.test(refused.message)], [false, true]);
+    assert.deepEqual([refused.definite, refused.message.includes('ECONNREFUSED')], [false, true]);
   });
 
   it('is delivered although the answer never ends, and a failure is told although its words never end', async () => {
@@ -240,7 +240,7 @@ describe('an alarm by webhook', () => {
       const request = await received();
       const header = (name: string, value: string | undefined) => ({
         ...request,
-        headers: { ...request.headers, [name]: value } as Record<string, string>,
+        headers: { ...last().headers, [name]: value } as Record<string, string>,
       });
       const refused = (changed: ReceivedAlarm, message: string) => {
         assert.throws(() => verifyAlarm(changed), new AlarmNotVerified(message));

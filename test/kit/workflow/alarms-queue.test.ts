@@ -274,6 +274,17 @@ describe('the queue of alarms', () => {
     assert.equal(delivery.queue.wakeAt(), undefined, 'idle, it wants no timer');
   });
 
+  it('counts kinds together when there are too many to count each', () => {
+    const delivery = new Delivery();
+    for (let n = 0; n < 200; n++) delivery.raise(`a${n}`, `kind-${n}`);
+    delivery.run(delivery.now + MINUTE, () => 'ok');
+    assert.equal(delivery.ids().length, 50 + 30);
+    assert.deepEqual(
+      delivery.summaries().map(({ of, count }) => [of, count]),
+      [['other', 120]],
+    );
+  });
+
   it('counts what comes while too many wait, and tells it once there is room', () => {
     const delivery = new Delivery({ queue: 10 });
     for (let n = 0; n < 16; n++) delivery.raise(`a${n}`);

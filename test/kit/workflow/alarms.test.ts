@@ -216,6 +216,14 @@ describe('alarms of transactions', function () {
     assert.deepEqual(world.ids(), ['2']);
   });
 
+  it('are not stopped by a signal that is none', async () => {
+    const world = await environment.world();
+    await world.raise(alarm('1'));
+    for (const signalArgs of [[], ['nonsense'], [{ id: 7 }]]) await world.handle.signal('alarm', ...signalArgs);
+    await world.raise(alarm('2'));
+    await world.until('delivered', ({ counts }) => counts.delivered === 2);
+  });
+
   it('are dropped by who cancels the workflow, and the next begins another', async () => {
     const world = await environment.world();
     world.receiver.behave(answer(500));
