@@ -221,7 +221,8 @@ describe('alarms of transactions', function () {
     await world.raise(alarm('1'));
     for (const signalArgs of [[], ['nonsense'], [{ id: 7 }]]) await world.handle.signal('alarm', ...signalArgs);
     await world.raise(alarm('2'));
-    await world.until('delivered', ({ counts }) => counts.delivered === 2);
+    await world.until('delivered', ({ waiting, counts }) => waiting === 0 && counts.delivered === 2);
+    assert.deepEqual(world.ids(), ['1', '2']);
   });
 
   it('are dropped by who cancels the workflow, and the next begins another', async () => {
