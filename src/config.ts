@@ -14,6 +14,8 @@ import { z } from 'zod';
  * | `DATABASE_URL_OPERATIONS` | the operations database: the compensation log; optional | `operations` on `DATABASE_URL` |
  * | `BACKSTITCH_POOL_SIZE` | connections a service's pool holds at most | 20 |
  * | `BACKSTITCH_FAULTS` | faults to inject, for demos and tests, such as `payments.charge.action:refuse` | none |
+ * | `BACKSTITCH_ALARM_URL` | the http or https address to which alarms are posted | none: alarms go to the worker's log |
+ * | `BACKSTITCH_ALARM_SECRET` | what signs them: base64 of 24 to 64 random bytes, such as `openssl rand -base64 32` prints, with or without `whsec_`; two while they change, with a comma between | none |
  * | `BACKSTITCH_STATE` | the folder of the development servers | `.backstitch` |
  * | `BACKSTITCH_CACHE` | where programs that were obtained once are kept | the user's cache folder |
  */
@@ -47,6 +49,15 @@ export interface TemporalSettings {
 const taskQueueSchema = z.string().min(1).max(200);
 const urlSchema = z.url({ protocol: /^https?$/ });
 const databaseUrlSchema = z.url({ protocol: /^postgres(ql)?$/ });
+/** 24 to 64 bytes. */
+const secretSchema = z
+  .string()
+  .transform((secret) => secret.replace(/^whsec_/, ''))
+  .pipe(z.base64())
+  .refine((secret) => {
+    const bytes = Buffer.byteLength(secret, 'base64');
+    return bytes >= 24 && bytes <= 64;
+  });
 const poolSizeSchema = z.coerce.number().int().min(1).max(500);
 
 function check<T>(schema: z.ZodType<T>, name: string, value: unknown, rule: string): T {
@@ -94,6 +105,15 @@ export interface WorkerSettings {
   readonly operationsUrl?: string;
   readonly poolSize: number;
   readonly faults: string | undefined;
+  /** Where alarms go. Absent: to the worker's log. */
+  readonly alarms?: AlarmSettings;
+}
+
+/** A receiver of alarms. */
+export interface AlarmSettings {
+  readonly url: string;
+  /** Each signs every alarm. */
+  readonly secret: readonly string[];
 }
 
 /**
@@ -109,6 +129,7 @@ export function workerSettings(services: readonly string[], environment: Environ
     operationsUrl: hasOperations(env) ? databaseUrl(OPERATIONS, env) : undefined,
     poolSize: check(poolSizeSchema, 'BACKSTITCH_POOL_SIZE', env.BACKSTITCH_POOL_SIZE ?? 20, 'give 1 to 500'),
     faults: env.BACKSTITCH_FAULTS,
+    alarms: alarmSettings(env),
   };
 }
 
@@ -118,6 +139,31 @@ export const OPERATIONS = 'operations';
 /** Whether the environment names an operations database, by its own variable or with the server of all. */
 function hasOperations(env: Environment): boolean {
   return env.DATABASE_URL_OPERATIONS !== undefined || env.DATABASE_URL !== undefined;
+}
+
+/** Nothing of what was given is shown when it is wrong: the address may be as secret as the secret. */
+function alarmSettings({ BACKSTITCH_ALARM_URL: url, BACKSTITCH_ALARM_SECRET: secret }: Environment) {
+  if (url === undefined && secret === undefined) return undefined;
+  if (url === undefined || secret === undefined) {
+    const [given, missing] = url === undefined ? ['SECRET', 'URL'] : ['URL', 'SECRET'];
+    throw new ConfigError(
+      `BACKSTITCH_ALARM_${given} is set and BACKSTITCH_ALARM_${missing} is not: give both, or none`,
+    );
+  }
+  const address = urlSchema.safeParse(url).success ? new URL(url) : undefined;
+  if (address?.username !== '' || address.password !== '') {
+    throw new ConfigError(
+      'BACKSTITCH_ALARM_URL is not what it has to be (it is not shown): give an http or https address without user and password, such as https://alerts.example.com/backstitch',
+    );
+  }
+  const secrets = secret.split(',').map((each) => each.trim());
+  const wrong = secrets.findIndex((each) => !secretSchema.safeParse(each).success);
+  if (wrong >= 0) {
+    throw new ConfigError(
+      `BACKSTITCH_ALARM_SECRET is not what it has to be (it is not shown; number ${wrong + 1} of ${secrets.length}): give base64 of 24 to 64 bytes, such as openssl rand -base64 32 prints`,
+    );
+  }
+  return { url, secret: secrets };
 }
 
 function databaseUrl(service: string, env: Environment): string {

@@ -18,11 +18,13 @@ import {
 } from './config.js';
 import { pgDatabase, type Database } from './kit/database/index.js';
 import {
+  alarmActivities,
   logActivities,
   participantActivities,
   scanActivities,
   transactionLogger,
   transactionWorkerOptions,
+  webhookSink,
 } from './kit/worker/index.js';
 import { abortOnSignal } from './signals.js';
 
@@ -104,6 +106,7 @@ export async function createShopWorker(
     const shop = createShop({ databases, probe: faults.probe, heartbeat });
     const activities = participantActivities(shop.participants, { who: identity });
     for (const fault of wantedFaults(settings.faults, Object.keys(activities))) faults.set(fault);
+    const alarms = alarmActivities({ sink: settings.alarms && webhookSink(settings.alarms) });
     connection = await NativeConnection.connect(temporal.connection).catch((error: unknown) => {
       throw new ConfigError(
         `no Temporal server answers at ${temporal.address} (${String(error)}): set TEMPORAL_ADDRESS`,
@@ -118,7 +121,7 @@ export async function createShopWorker(
       taskQueue: temporal.taskQueue,
       identity,
       workflowsPath,
-      activities: { ...activities, ...shop.plain, ...scanActivities(), ...log },
+      activities: { ...activities, ...shop.plain, ...scanActivities(), ...alarms, ...log },
     });
     let running: Promise<void> | undefined;
     let stopped: Promise<void> | undefined;

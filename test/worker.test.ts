@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -57,6 +58,54 @@ describe('the environment', () => {
         'DATABASE_URL is "mysql://user:***@db:3306": give a URL such as postgres://user:password@host:5432/database',
       );
       return true;
+    });
+  });
+
+  describe('that names a receiver of alarms', () => {
+    const url = 'https://alerts.example.com/token';
+    const secret = `whsec_${randomBytes(32).toString('base64')}`;
+    const alarms = (env: Record<string, string>) =>
+      workerSettings(['orders'], { DATABASE_URL: 'postgres://db', ...env }).alarms;
+
+    it('gives its address and its secrets; without one alarms go to the log', () => {
+      const other = randomBytes(24).toString('base64');
+      assert.deepEqual(alarms({ BACKSTITCH_ALARM_URL: url, BACKSTITCH_ALARM_SECRET: `${secret}, ${other}` }), {
+        url,
+        secret: [secret, other],
+      });
+      assert.equal(alarms({}), undefined);
+      assert.equal(alarms({ BACKSTITCH_ALARM_URL: '', BACKSTITCH_ALARM_SECRET: '' }), undefined);
+    });
+
+    it('is refused in one line that shows neither when something is wrong', () => {
+      const wrong = [
+        [
+          { BACKSTITCH_ALARM_URL: url },
+          'BACKSTITCH_ALARM_URL is set and BACKSTITCH_ALARM_SECRET is not: give both, or none',
+        ],
+        [
+          { BACKSTITCH_ALARM_SECRET: secret },
+          'BACKSTITCH_ALARM_SECRET is set and BACKSTITCH_ALARM_URL is not: give both, or none',
+        ],
+        ...['alerts.example.com/token', 'ftp://alerts.example.com/token', 'https://user:token@alerts.example.com'].map(
+          (given) =>
+            [
+              { BACKSTITCH_ALARM_URL: given, BACKSTITCH_ALARM_SECRET: secret },
+              'BACKSTITCH_ALARM_URL is not what it has to be (it is not shown): give an http or https address without user and password, such as https://alerts.example.com/backstitch',
+            ] as const,
+        ),
+        ...['token', randomBytes(23).toString('base64'), randomBytes(65).toString('base64')].map(
+          (given) =>
+            [
+              { BACKSTITCH_ALARM_URL: url, BACKSTITCH_ALARM_SECRET: `${secret},${given}` },
+              'BACKSTITCH_ALARM_SECRET is not what it has to be (it is not shown; number 2 of 2): give base64 of 24 to 64 bytes, such as openssl rand -base64 32 prints',
+            ] as const,
+        ),
+      ] as const;
+      for (const [env, message] of wrong) {
+        assert.throws(() => alarms(env), new ConfigError(message));
+        assert.ok(!message.includes('token'));
+      }
     });
   });
 });

@@ -1,4 +1,5 @@
 import { Cli } from './cli.js';
+import { addAlarmCommands } from './commands/alarm.js';
 import { addBooksCommand } from './commands/books.js';
 import { addDeskCommands } from './commands/desk.js';
 import { addLogCommand } from './commands/log.js';
@@ -18,5 +19,6 @@ export function runProgram(args: readonly string[]): Promise<ExitCode> {
   addLogCommand(cli);
   addBooksCommand(cli);
   addShopCommands(cli);
+  addAlarmCommands(cli);
   return cli.run(args);
 }

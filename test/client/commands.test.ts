@@ -353,6 +353,11 @@ describe('the command line', function () {
       }
     });
 
+    it('alarm test: alarms go to the log of a worker that has no receiver for them', async () => {
+      const { code, stdout } = await world.run('alarm', 'test');
+      assert.deepEqual([code, stdout], [0, 'the test alarm was delivered to the log\n']);
+    });
+
     it('with a wrong setting says which', async () => {
       const { code, stderr } = await startProgram(['books'], { ...world.env, TEMPORAL_UI_ADDRESS: 'nonsense' }).ended;
       assert.deepEqual([code, stderr], [2, ['TEMPORAL_UI_ADDRESS is "nonsense": give an http or https address']]);

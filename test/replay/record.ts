@@ -9,7 +9,7 @@ import { openShop } from '../../src/client/shop.js';
 import { placeOrderTransaction } from '../../src/contracts/transactions.js';
 import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
 import { startServers } from '../../src/dev/servers.js';
-import { transactionClient, type StartOptions } from '../../src/kit/client/index.js';
+import { testAlarm, transactionClient, type StartOptions } from '../../src/kit/client/index.js';
 import { transactionLogger } from '../../src/kit/worker/index.js';
 import { settle } from '../../src/kit/worker/settle.js';
 import {
@@ -23,6 +23,15 @@ import {
   type OperatorOrder,
   type TransactionView,
 } from '../../src/kit/workflow/index.js';
+import {
+  ALARM_SIGNAL,
+  ALARMS_QUERY,
+  alarmsWorkflowId,
+  DELIVER_ALARMS,
+  type Alarm,
+  type AlarmRules,
+  type AlarmsView,
+} from '../../src/kit/workflow/alarms.js';
 import { createShopWorker } from '../../src/worker.js';
 
 /**
@@ -162,6 +171,8 @@ async function main(): Promise<void> {
     databaseUrls: Object.fromEntries(serviceNames.map((service) => [service, databaseUrl(service)])),
     poolSize: 5,
     faults: faults.join(','),
+    // Nobody is there.
+    alarms: { url: 'http://127.0.0.1:9/', secret: [Buffer.alloc(32).toString('base64')] },
   });
   const running = shop.run();
   try {
@@ -185,16 +196,41 @@ async function main(): Promise<void> {
           () => 'committed',
           (error: unknown) => String((error as Error).cause),
         );
-        const file = fileURLToPath(new URL(`histories/${name}.json`, import.meta.url));
-        writeFileSync(file, `${JSON.stringify(anonymous(JSON.parse(historyToJSON(await handle.fetchHistory()))))}\n`);
+        await write(name, handle);
         console.error(`${name}: ${ended}`);
       }),
     );
+    await write('alarms', await raiseAlarms(client, taskQueue));
   } finally {
     await shop.stop();
     await running;
     await servers.stop();
   }
+}
+
+/** Alarms that are repeated, over the rate, and tried again; their workflow never ends. */
+async function raiseAlarms(client: Client, taskQueue: string): Promise<WorkflowHandle> {
+  const rules: AlarmRules = { rate: { most: 2, windowMs: 3_000 } };
+  const workflowId = alarmsWorkflowId(taskQueue);
+  for (const id of ['1', '2', '1', '3']) {
+    const alarm: Alarm = { id, kind: 'stuck', gid: `order-${id}`, at: 0, message: `order-${id} is stuck` };
+    await client.workflow.signalWithStart(DELIVER_ALARMS, {
+      ...{ workflowId, taskQueue, signal: ALARM_SIGNAL, signalArgs: [alarm, rules] },
+    });
+  }
+  await testAlarm(client, { taskQueue });
+  const handle = client.workflow.getHandle(workflowId);
+  for (;;) {
+    const { waiting, failing } = await handle.query<AlarmsView>(ALARMS_QUERY);
+    // Both alarms, and the summary of the third.
+    if (waiting === 3 && failing === 3) return handle;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+async function write(name: string, handle: WorkflowHandle): Promise<void> {
+  const file = fileURLToPath(new URL(`histories/${name}.json`, import.meta.url));
+  writeFileSync(file, `${JSON.stringify(anonymous(JSON.parse(historyToJSON(await handle.fetchHistory()))))}\n`);
 }
 
 /** Without what tells of the machine: replay does not look at it. */

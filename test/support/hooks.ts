@@ -6,7 +6,7 @@ export function mochaGlobalSetup(): void {
   // Tests start their own servers: none of those that whoever runs them has set for other work, in the environment or in
   // Temporal's file of profiles, and not those settings either.
   for (const name of Object.keys(process.env)) {
-    if (/^(TEMPORAL_|DATABASE_URL|BACKSTITCH_(TASK_QUEUE|POOL_SIZE|FAULTS|STATE)$)/.test(name))
+    if (/^(TEMPORAL_|DATABASE_URL|BACKSTITCH_(TASK_QUEUE|POOL_SIZE|FAULTS|STATE|ALARM_URL|ALARM_SECRET)$)/.test(name))
       Reflect.deleteProperty(process.env, name);
   }
   process.env.TEMPORAL_CONFIG_FILE = '/nonexistent/no-profiles.toml';

@@ -2,6 +2,7 @@
  * `backstitch/client`: what callers of transactions use: start them, wait, list, look. Knows Temporal only.
  */
 export { countDesk, listDesk, type DeskFilter, type StuckTransaction } from './desk.js';
+export { testAlarm } from './alarms.js';
 export {
   GidConflict,
   OrderRefused,

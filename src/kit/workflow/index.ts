@@ -1,6 +1,18 @@
 /**
  * `backstitch/workflow`: what a transaction's code uses. Deterministic; loads in Temporal's workflow sandbox.
  */
+export {
+  defaultAlarmRules,
+  type Alarm,
+  type AlarmCounts,
+  type AlarmKind,
+  type AlarmRate,
+  type AlarmRules,
+  type AlarmSummary,
+  type AlarmsView,
+  type NotDelivered,
+} from './alarms.js';
+export { deliverAlarms, raiseAlarm } from './alarms-workflow.js';
 export type { Branch, Knowledge, Op, Operation, Scheme, TransactionState } from './branch.js';
 export {
   initialAttributes,
@@ -10,7 +22,6 @@ export {
   TX_STATE,
   TX_STUCK_SINCE,
 } from './attributes.js';
-export { type Alarm, type AlarmKind } from './raise-alarm.js';
 export { DECIDE_UPDATE, type DeskAction, type DeskCase, type DeskNote, type DeskOrder } from './desk.js';
 export {
   StepFailed,

@@ -1,5 +1,6 @@
 import { proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
-import { raiseAlarm, type Alarm } from './raise-alarm.js';
+import type { Alarm } from './alarms.js';
+import { raiseAlarm } from './alarms-workflow.js';
 
 /**
  * The scan: finds transactions whose run was ended from outside before they were, and has them settled: the same

@@ -7,7 +7,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { raiseAlarm } from '../raise-alarm.js';
+import { raiseAlarm } from '../alarms-workflow.js';
 import { TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../attributes.js';
 import type { TransactionState } from '../branch.js';
 import { callActivity, isOverdue, judge, wasNeverTried } from '../calls.js';
@@ -224,9 +224,7 @@ export class WorkflowDriver implements SagaDriver {
   /** Tells those who watch; nothing waits for it. */
   #alarm(kind: 'stuck' | 'deadline-near', message: string, branch?: string, at = this.now()): void {
     const id = [this.gid, workflowInfo().runId, kind, ...(branch === undefined ? [] : [branch]), at].join('/');
-    CancellationScope.nonCancellable(() => raiseAlarm({ id, kind, gid: this.gid, branch, at, message })).catch(
-      () => undefined,
-    );
+    void raiseAlarm({ id, kind, gid: this.gid, branch, at, message });
   }
 
   /** A change of state is one event; which branches are stuck belongs to it. */

@@ -1,0 +1,185 @@
+import { ActivityFailure, ApplicationFailure, TemporalFailure } from '@temporalio/common';
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  isCancellation,
+  log,
+  proxyActivities,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import {
+  ALARM_SIGNAL,
+  ALARMS_QUERY,
+  DELIVER_ALARM,
+  deliveryFailure,
+  RAISE_ALARM,
+  TEST_ALARM_UPDATE,
+  type Alarm,
+  type AlarmRules,
+  type AlarmsView,
+  type DeliveryFailedDetail,
+  type TestedAlarm,
+} from './alarms.js';
+import { AlarmQueue, type AlarmsState, type Waiting } from './alarms-queue.js';
+import { retryProfiles } from './retry.js';
+
+/**
+ * The workflow that delivers alarms: one a task queue, begun by the first alarm (signal with start), never finished.
+ *
+ * It could end whenever nothing waits, as the next alarm would begin it again. It does not, for two reasons. It remembers
+ * which alarms it has seen, and a memory that ends with the last delivery would forget just what a scan raises again five
+ * minutes later. And an end has a moment in which an alarm or a test can arrive too late for this run and too early for
+ * the next. Waiting costs nothing: with an empty queue there is no task and, once the last pause is over, no timer, and a
+ * worker drops it from its cache when it needs the place.
+ *
+ * It continues as new when its history is long: first no delivery is begun any more, those under way are waited for (a
+ * minute at most, while a worker is there), then queue, memory and counters go to the next run. Signals are taken by a
+ * handler that does not wait for anything, and the server refuses to close a run that has not seen a signal: none is lost.
+ */
+
+/** One attempt, in milliseconds; a sink has to give up before. */
+const ATTEMPT_MS = 60_000;
+/** How often, and how long, a test alarm is tried while somebody waits for the answer. */
+const TEST = { attempts: 3, limitMs: 40_000 };
+
+type Deliver = Record<typeof DELIVER_ALARM, (alarm: Alarm) => Promise<string>>;
+
+/** @param carried what the run before handed over */
+export async function deliverAlarms(carried?: AlarmsState): Promise<void> {
+  const queue = new AlarmQueue(carried);
+  const alarmClock = new AlarmClock(pump);
+  const isLong = () => {
+    const { continueAsNewSuggested, historyLength } = workflowInfo();
+    return continueAsNewSuggested || historyLength >= queue.historyEvents;
+  };
+
+  function pump(): void {
+    const now = Date.now();
+    for (const alarm of queue.pass(now)) {
+      log.error(`alarm ${alarm.id} was given up: it could not be delivered in time: ${alarm.message}`, { alarm });
+    }
+    if (isLong()) return;
+    for (let next = queue.take(now); next !== undefined; next = queue.take(now)) void deliver(next);
+    alarmClock.set(queue.wakeAt());
+  }
+
+  async function deliver({ alarm }: Waiting): Promise<void> {
+    const { [DELIVER_ALARM]: activity } = proxyActivities<Deliver>({
+      startToCloseTimeout: ATTEMPT_MS,
+      // The queue decides when it is tried again: an alarm that keeps failing holds no place of another.
+      retry: { maximumAttempts: 1 },
+      summary: `${alarm.kind} ${alarm.gid ?? ''}`.slice(0, 200),
+    });
+    try {
+      await activity(alarm);
+      queue.delivered(alarm, Date.now());
+    } catch (error) {
+      const { refused, retryAfterMs } = judge(error);
+      if (refused) queue.refused(alarm, Date.now());
+      else queue.failed(alarm, Date.now(), retryAfterMs);
+    }
+    pump();
+  }
+
+  setHandler(defineSignal<[Partial<Alarm> | undefined, AlarmRules?]>(ALARM_SIGNAL), (alarm, rules) => {
+    // Anybody may send a signal: one that is no alarm must not stop those that are.
+    if (isAlarm(alarm)) queue.accept(alarm, rules ?? {}, Date.now());
+    else log.error('a signal that is no alarm was ignored', { alarm });
+    pump();
+  });
+  setHandler(defineQuery<AlarmsView>(ALARMS_QUERY), () => queue.view());
+  setHandler(defineUpdate<TestedAlarm, [Alarm]>(TEST_ALARM_UPDATE), async (alarm) => {
+    const { [DELIVER_ALARM]: activity } = proxyActivities<Deliver>({
+      startToCloseTimeout: TEST.limitMs,
+      scheduleToCloseTimeout: TEST.limitMs,
+      retry: { initialInterval: 500, maximumAttempts: TEST.attempts },
+    });
+    try {
+      const to = await activity(alarm);
+      queue.answered(Date.now());
+      pump();
+      return { delivered: true, to };
+    } catch (error) {
+      return { delivered: false, reason: judge(error).reason };
+    }
+  });
+
+  pump();
+  try {
+    await condition(() => isLong() && queue.under === 0 && allHandlersFinished());
+  } catch (error) {
+    // An operator's way to drop what waits.
+    if (isCancellation(error)) log.error(`cancelled: ${queue.waiting} alarms were not delivered`);
+    throw error;
+  }
+  await continueAsNew<typeof deliverAlarms>(queue.state());
+}
+
+/**
+ * Raises an alarm, from a transaction: hands it over, and resolves when that is done. Never rejects, and nobody has to
+ * wait for it; only a transaction that is about to end does, as what it has asked for ends with it.
+ */
+export async function raiseAlarm(alarm: Alarm): Promise<void> {
+  const { startToCloseMs, retry } = retryProfiles.forward;
+  const { [RAISE_ALARM]: raise } = proxyActivities<Record<typeof RAISE_ALARM, (alarm: Alarm) => Promise<void>>>({
+    startToCloseTimeout: startToCloseMs,
+    // Longer than any outage of the server, which would count.
+    scheduleToCloseTimeout: '24 hours',
+    retry,
+    summary: `alarm: ${alarm.kind}`,
+  });
+  try {
+    await CancellationScope.nonCancellable(() => raise(alarm));
+  } catch (error) {
+    if (!(error instanceof TemporalFailure)) throw error;
+    log.error(`alarm ${alarm.id} was not raised (${judge(error).reason}): ${alarm.message}`, { alarm });
+  }
+}
+
+/**
+ * Rings at the times that it is set to, and perhaps at others: what it was set to before is not cancelled. To wake for
+ * nothing costs less than a cancelled timer, and is rare; once nothing waits, the last one has soon rung.
+ */
+class AlarmClock {
+  readonly #ring: () => void;
+  /** The times of the timers that run. */
+  readonly #set = new Set<number>();
+
+  constructor(ring: () => void) {
+    this.#ring = ring;
+  }
+
+  /** @param at milliseconds since 1970; nothing when it is `undefined` */
+  set(at: number | undefined): void {
+    if (at === undefined || Math.min(...this.#set) <= at) return;
+    this.#set.add(at);
+    sleep(Math.max(1, at - Date.now())).then(
+      () => {
+        this.#set.delete(at);
+        this.#ring();
+      },
+      () => undefined, // The workflow was cancelled.
+    );
+  }
+}
+
+function isAlarm(given: Partial<Alarm> | undefined): given is Alarm {
+  return typeof given?.id === 'string' && typeof given.kind === 'string';
+}
+
+/** Says what a delivery that failed means. @throws the error itself if it is a defect of this code */
+function judge(error: unknown): { refused: boolean; reason: string; retryAfterMs?: number } {
+  if (!(error instanceof TemporalFailure)) throw error;
+  const cause = error instanceof ActivityFailure ? (error.cause ?? error) : error;
+  if (!(cause instanceof ApplicationFailure)) return { refused: false, reason: `no answer: ${cause.message}` };
+  const detail = cause.details?.[0] as DeliveryFailedDetail | undefined;
+  const { type, message: reason } = cause;
+  return { refused: type === deliveryFailure.refused, reason, retryAfterMs: detail?.retryAfterMs };
+}

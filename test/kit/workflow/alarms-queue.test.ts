@@ -1,0 +1,442 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { Alarm, AlarmRules, AlarmSummary, NotDelivered } from '../../../src/kit/workflow/alarms.js';
+import { AlarmQueue, type AlarmsState, type Waiting } from '../../../src/kit/workflow/alarms-queue.js';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+type Answer = 'ok' | 'fail' | 'refuse';
+
+/** A queue, a clock, and a receiver that answers as it is told. */
+class Delivery {
+  queue = new AlarmQueue();
+  now = 1_000_000;
+  attempts = 0;
+  readonly under: Waiting[] = [];
+  readonly delivered: { alarm: Alarm; at: number }[] = [];
+  readonly refused: Alarm[] = [];
+  readonly givenUp: Alarm[] = [];
+  readonly rules: AlarmRules;
+
+  constructor(rules: AlarmRules = {}) {
+    this.rules = rules;
+  }
+
+  raise(id: string, kind = 'stuck'): void {
+    this.queue.accept(alarm(id, kind, this.now), this.rules, this.now);
+    this.pump();
+  }
+
+  pump(): void {
+    this.givenUp.push(...this.queue.pass(this.now));
+    for (let next = this.queue.take(this.now); next !== undefined; next = this.queue.take(this.now)) {
+      this.attempts++;
+      this.under.push(next);
+    }
+  }
+
+  /** Answers the oldest delivery that is under way. */
+  answer(how: Answer, retryAfterMs?: number): Alarm | undefined {
+    const next = this.under.shift();
+    if (next === undefined) return undefined;
+    if (how === 'fail') this.queue.failed(next.alarm, this.now, retryAfterMs);
+    else if (how === 'refuse') {
+      this.queue.refused(next.alarm, this.now);
+      this.refused.push(next.alarm);
+    } else {
+      this.queue.delivered(next.alarm, this.now);
+      this.delivered.push({ alarm: next.alarm, at: this.now });
+    }
+    this.pump();
+    return next.alarm;
+  }
+
+  /** Lets time pass and answers everything by `how`, waking the queue when it wants to be. */
+  run(until: number, how: (alarm: Alarm) => Answer): void {
+    for (;;) {
+      while (this.under[0] !== undefined) this.answer(how(this.under[0].alarm));
+      const wake = this.queue.wakeAt();
+      if (wake === undefined || wake > until) break;
+      assert.ok(wake > this.now, 'it never asks to be woken in the past');
+      this.now = wake;
+      this.pump();
+    }
+    this.now = Math.max(this.now, until);
+    this.pump();
+  }
+
+  /** Goes on as the workflow does in its next run. */
+  carryOver(): void {
+    this.queue = new AlarmQueue(JSON.parse(JSON.stringify(this.queue.state())) as AlarmsState);
+  }
+
+  ids(): string[] {
+    return this.delivered.filter(({ alarm }) => alarm.kind !== 'summary').map(({ alarm }) => alarm.id);
+  }
+
+  summaries(reason?: NotDelivered): AlarmSummary[] {
+    return told(this.delivered.map(({ alarm }) => alarm)).filter(
+      (each) => reason === undefined || each.reason === reason,
+    );
+  }
+}
+
+function told(alarms: readonly Alarm[]): AlarmSummary[] {
+  return alarms.filter(({ kind }) => kind === 'summary').map(({ data }) => data as AlarmSummary);
+}
+
+function alarm(id: string, kind = 'stuck', at = 0): Alarm {
+  return { id, kind, gid: `gid-${id}`, at, message: `${id} needs you` };
+}
+
+const sum = (summaries: readonly AlarmSummary[]) => summaries.reduce((all, { count }) => all + count, 0);
+
+describe('the queue of alarms', () => {
+  it('tries the first alarms at once, four at a time', () => {
+    const delivery = new Delivery();
+    for (let n = 1; n <= 6; n++) delivery.raise(`a${n}`);
+    assert.equal(delivery.under.length, 4);
+    delivery.answer('ok');
+    assert.equal(delivery.under.length, 4);
+    delivery.run(delivery.now, () => 'ok');
+    assert.equal(delivery.ids().length, 6);
+  });
+
+  it('delivers an alarm once that is raised twice: before, during and after its delivery', () => {
+    const delivery = new Delivery();
+    delivery.raise('a');
+    delivery.raise('a');
+    delivery.answer('fail');
+    delivery.raise('a');
+    delivery.run(delivery.now + HOUR, () => 'ok');
+    delivery.raise('a');
+    delivery.carryOver();
+    delivery.raise('a');
+    delivery.run(delivery.now + HOUR, () => 'ok');
+    assert.deepEqual(delivery.ids(), ['a']);
+    assert.equal(delivery.queue.view().counts.repeated, 4);
+  });
+
+  it('remembers the newest 3,000 ids; what is raised again and again stays known', () => {
+    const delivery = new Delivery({ rate: { most: 10_000, windowMs: MINUTE } });
+    delivery.raise('kept');
+    delivery.raise('forgotten');
+    for (let n = 0; n < 3_500; n++) {
+      delivery.raise(`a${n}`);
+      if (n % 1_000 === 0) delivery.raise('kept');
+      delivery.run(delivery.now, () => 'ok');
+    }
+    delivery.raise('kept');
+    delivery.raise('forgotten');
+    delivery.run(delivery.now, () => 'ok');
+    assert.equal(delivery.ids().filter((id) => id === 'kept').length, 1);
+    assert.equal(delivery.ids().filter((id) => id === 'forgotten').length, 2);
+  });
+
+  it('knows what still waits, however many others came since', () => {
+    const delivery = new Delivery({ rate: { most: 10_000, windowMs: MINUTE } });
+    delivery.raise('waits');
+    delivery.answer('fail');
+    for (let n = 0; n < 3_500; n++) {
+      delivery.raise(`a${n}`);
+      delivery.run(delivery.now, ({ id }) => (id === 'waits' ? 'fail' : 'ok'));
+    }
+    delivery.carryOver();
+    delivery.raise('waits');
+    delivery.run(delivery.now + HOUR, () => 'ok');
+    assert.equal(delivery.ids().filter((id) => id === 'waits').length, 1);
+  });
+
+  it('an alarm that fails for ever holds up no other, and is given up and told after its time', () => {
+    const delivery = new Delivery();
+    const digests = ({ id }: Alarm): Answer => (id.startsWith('poison') ? 'fail' : 'ok');
+    for (let n = 1; n <= 20; n++) delivery.raise(`poison${n}`, `k${n}`);
+    delivery.run(delivery.now + HOUR, digests);
+    const raised = delivery.now;
+    for (let n = 1; n <= 25; n++) delivery.raise(`good${n}`);
+    delivery.run(raised, digests);
+    assert.equal(delivery.ids().length, 25);
+    assert.ok(
+      delivery.delivered.every(({ at }) => at === raised),
+      'none of them waited',
+    );
+
+    delivery.run(raised + 24 * HOUR, digests);
+    assert.equal(delivery.givenUp.length, 20);
+    assert.equal(delivery.queue.waiting, 0);
+    delivery.raise('another');
+    delivery.run(delivery.now, digests);
+    assert.deepEqual(
+      delivery
+        .summaries('given-up')
+        .map(({ of }) => of)
+        .sort().length,
+      20,
+    );
+  });
+
+  it('asks a receiver that is down every five minutes at most, and delivers all once it answers', () => {
+    const delivery = new Delivery({ rate: { most: 1_000, windowMs: MINUTE } });
+    for (let n = 0; n < 500; n++) delivery.raise(`a${n}`);
+    delivery.run(delivery.now + 20 * HOUR, () => 'fail');
+    assert.ok(delivery.attempts < 500 + 20 * 12 + 12, `${delivery.attempts} attempts`);
+    assert.equal(delivery.queue.view().failing, 500);
+    delivery.run(delivery.now + 5 * MINUTE, () => 'ok');
+    assert.deepEqual(new Set(delivery.ids()).size, 500);
+    assert.equal(delivery.queue.wakeAt(), undefined);
+  });
+
+  it('makes no attempt before the time that the receiver asks for, of at most five minutes', () => {
+    for (const [asked, waited] of [
+      [90_000, 90_000],
+      [24 * HOUR, 5 * MINUTE],
+    ] as const) {
+      const delivery = new Delivery();
+      const start = delivery.now;
+      delivery.raise('a');
+      delivery.answer('fail', asked);
+      delivery.raise('b');
+      assert.equal(delivery.under.length, 0);
+      delivery.run(start + waited - 1, () => assert.fail('too early'));
+      delivery.run(start + waited, () => 'ok');
+      assert.deepEqual(delivery.ids().sort(), ['a', 'b']);
+    }
+  });
+
+  it('forgets failures and wishes to wait with any success, such as one of another alarm', () => {
+    const delivery = new Delivery();
+    delivery.raise('a');
+    delivery.run(delivery.now + HOUR, () => 'fail');
+    delivery.raise('b');
+    delivery.raise('c');
+    delivery.answer('fail', 5 * MINUTE);
+    delivery.answer('ok');
+    assert.deepEqual(
+      delivery.under.map(({ alarm }) => alarm.id),
+      ['a'],
+      'tried again at once',
+    );
+    delivery.answer('fail');
+    assert.equal(delivery.queue.wakeAt(), delivery.now + 1_000, 'and its pauses begin anew');
+  });
+
+  it('opens a new window with the first alarm after the end of the last, whoever notices the end', () => {
+    const delivery = new Delivery({ rate: { most: 1, windowMs: MINUTE } });
+    delivery.raise('a');
+    delivery.raise('b');
+    delivery.now += MINUTE;
+    delivery.raise('c');
+    delivery.run(delivery.now, () => 'ok');
+    assert.deepEqual(delivery.ids(), ['a', 'c']);
+    assert.deepEqual(
+      delivery.summaries().map(({ count, gids }) => [count, gids]),
+      [[1, ['gid-b']]],
+    );
+  });
+
+  it('has one summary of a reason and a kind on its way at a time: while the receiver is down they do not pile up', () => {
+    const delivery = new Delivery({ rate: { most: 1, windowMs: MINUTE } });
+    for (let n = 0; n < 300; n++) {
+      delivery.raise(`a${n}`);
+      delivery.run(delivery.now + MINUTE / 10, () => 'fail');
+    }
+    const { waiting, counts } = delivery.queue.view();
+    assert.equal(waiting, 300 - counts.overTheRate + 1);
+    delivery.run(delivery.now + HOUR, () => 'ok');
+    assert.equal(sum(delivery.summaries('over-the-rate')), counts.overTheRate);
+    assert.equal(delivery.summaries().length, 2);
+  });
+
+  it('tells what is over the rate in one summary for each kind and window, with the first ten gids', () => {
+    const delivery = new Delivery({ rates: { orphan: { most: 2, windowMs: HOUR } } });
+    const start = delivery.now;
+    for (let n = 0; n < 50; n++) delivery.raise(`s${n}`);
+    for (let n = 0; n < 5; n++) delivery.raise(`o${n}`, 'orphan');
+    delivery.run(start + MINUTE - 1, () => 'ok');
+    assert.equal(delivery.ids().length, 32);
+    assert.deepEqual(delivery.summaries(), []);
+    delivery.run(start + 2 * MINUTE, () => 'ok');
+    assert.deepEqual(delivery.summaries(), [
+      {
+        ...{ reason: 'over-the-rate', of: 'stuck', count: 20, from: start, until: start },
+        gids: Array.from({ length: 10 }, (_, n) => `gid-s${30 + n}`),
+      },
+    ]);
+    delivery.run(start + HOUR, () => 'ok');
+    assert.deepEqual(
+      delivery.summaries().map(({ of, count }) => [of, count]),
+      [
+        ['stuck', 20],
+        ['orphan', 3],
+      ],
+    );
+    assert.equal(delivery.queue.wakeAt(), undefined, 'idle, it wants no timer');
+  });
+
+  it('counts kinds together when there are too many to count each', () => {
+    const delivery = new Delivery();
+    for (let n = 0; n < 200; n++) delivery.raise(`a${n}`, `kind-${n}`);
+    delivery.run(delivery.now + MINUTE, () => 'ok');
+    assert.equal(delivery.ids().length, 50 + 30);
+    assert.deepEqual(
+      delivery.summaries().map(({ of, count }) => [of, count]),
+      [['other', 120]],
+    );
+  });
+
+  it('counts what comes while too many wait, and tells it once there is room', () => {
+    const delivery = new Delivery({ queue: 10 });
+    for (let n = 0; n < 16; n++) delivery.raise(`a${n}`);
+    assert.equal(delivery.queue.view().counts.queueFull, 6);
+    assert.deepEqual(
+      delivery.queue.view().untold.map(({ count }) => count),
+      [6],
+    );
+    delivery.run(delivery.now, () => 'ok');
+    assert.equal(delivery.ids().length, 10);
+    assert.deepEqual(
+      delivery.summaries('queue-full').map(({ count, gids }) => [count, gids.length]),
+      [[6, 6]],
+    );
+  });
+
+  it('takes no more than fits in the input of the next run, however long the alarms are', () => {
+    const delivery = new Delivery({ rate: { most: 10_000, windowMs: MINUTE } });
+    for (let n = 0; n < 1_000; n++) {
+      delivery.queue.accept({ ...alarm(`a${n}`), message: 'ü'.repeat(1_000) }, delivery.rules, delivery.now);
+    }
+    assert.ok(delivery.queue.view().counts.queueFull > 0);
+    assert.ok(Buffer.byteLength(JSON.stringify(delivery.queue.state())) < 1_500_000);
+  });
+
+  it('tells of what was refused when the receiver takes another, never of a refused summary', () => {
+    const delivery = new Delivery();
+    delivery.raise('a');
+    delivery.answer('refuse');
+    delivery.raise('b');
+    delivery.run(delivery.now, ({ kind }) => (kind === 'summary' ? 'refuse' : 'ok'));
+    assert.deepEqual(
+      told(delivery.refused).map(({ reason, gids }) => [reason, gids]),
+      [['refused', ['gid-a']]],
+    );
+    delivery.raise('c');
+    delivery.run(delivery.now + HOUR, () => 'ok');
+    assert.deepEqual(delivery.summaries(), []);
+  });
+});
+
+/** One thing that happens. */
+type Happening =
+  | { readonly raise: number; readonly kind: string }
+  | { readonly answer: Answer; readonly retryAfterMs?: number }
+  | { readonly pass: number }
+  | { readonly carryOver: true };
+
+const happenings: fc.Arbitrary<Happening[]> = fc.array(
+  fc.oneof(
+    { weight: 5, arbitrary: fc.record({ raise: fc.nat(60), kind: fc.constantFrom('stuck', 'orphan', 'drift') }) },
+    {
+      weight: 4,
+      arbitrary: fc.record(
+        { answer: fc.constantFrom<Answer>('ok', 'fail', 'refuse'), retryAfterMs: fc.nat(10 * MINUTE) },
+        { requiredKeys: ['answer'] },
+      ),
+    },
+    { weight: 3, arbitrary: fc.record({ pass: fc.constantFrom(1, 500, 5_000, MINUTE, 10 * MINUTE, HOUR) }) },
+    { weight: 1, arbitrary: fc.constant({ carryOver: true } as const) },
+  ),
+  { maxLength: 120 },
+);
+
+const anyRules: fc.Arbitrary<AlarmRules> = fc.record({
+  rate: fc.record({ most: fc.integer({ min: 1, max: 8 }), windowMs: fc.constantFrom(1_000, MINUTE, HOUR) }),
+  queue: fc.integer({ min: 1, max: 12 }),
+  giveUpMs: fc.constantFrom(MINUTE, HOUR, 24 * HOUR),
+});
+
+describe('any alarms, whatever becomes of their delivery', function () {
+  this.timeout(60_000);
+
+  /** What the rule of the rate says, by itself. */
+  class Oracle {
+    readonly #windows = new Map<string, { from: number; count: number }>();
+    readonly #rules: AlarmRules;
+    constructor(rules: AlarmRules) {
+      this.#rules = rules;
+    }
+    /** How many of this kind may have been taken in the window that is open now. */
+    mayTake(kind: string, now: number): boolean {
+      const { most = 0, windowMs = 0 } = this.#rules.rate ?? {};
+      const open = this.#windows.get(kind);
+      return open === undefined || now >= open.from + windowMs || open.count < most;
+    }
+    took(kind: string, now: number): void {
+      const { windowMs = 0 } = this.#rules.rate ?? {};
+      const open = this.#windows.get(kind);
+      if (open !== undefined && now < open.from + windowMs) open.count++;
+      else this.#windows.set(kind, { from: now, count: 1 });
+    }
+  }
+
+  it('arrive once, or are refused, or are told in a summary; at the end nothing is left to do', () => {
+    fc.assert(
+      fc.property(happenings, anyRules, (what, rules) => {
+        const delivery = new Delivery(rules);
+        const oracle = new Oracle(rules);
+        const raised = new Set<string>();
+        for (const each of what) {
+          if ('raise' in each) {
+            const id = `${each.kind}-${each.raise}`;
+            const before = delivery.queue.view();
+            delivery.raise(id, each.kind);
+            const { counts } = delivery.queue.view();
+            const taken = counts.repeated + counts.overTheRate + counts.queueFull;
+            const wasTaken = taken === before.counts.repeated + before.counts.overTheRate + before.counts.queueFull;
+            if (wasTaken) {
+              assert.ok(oracle.mayTake(each.kind, delivery.now), 'no more than the rate allows');
+              oracle.took(each.kind, delivery.now);
+            } else if (counts.overTheRate > before.counts.overTheRate) {
+              assert.ok(!oracle.mayTake(each.kind, delivery.now), 'all that the rate allows');
+            }
+            assert.equal(counts.repeated > before.counts.repeated, raised.has(id), 'repetitions, and only those');
+            raised.add(id);
+          } else if ('answer' in each) delivery.answer(each.answer, each.retryAfterMs);
+          else if ('pass' in each) {
+            delivery.now += each.pass;
+            delivery.pump();
+          } else if (delivery.queue.under === 0) delivery.carryOver();
+
+          assert.ok(delivery.under.length <= 5);
+          const { waiting, counts } = delivery.queue.view();
+          const settled = counts.delivered + counts.refused + counts.givenUp + counts.overTheRate + counts.queueFull;
+          assert.ok(waiting <= (rules.queue ?? 0) + 12, 'bounded, but for a summary for each reason and kind');
+          assert.ok(settled <= raised.size && settled + waiting >= raised.size, 'each is somewhere');
+          if (waiting > delivery.under.length && delivery.under.length === 0) {
+            assert.ok(delivery.queue.wakeAt() !== undefined, 'who waits is not forgotten');
+          }
+        }
+
+        // The receiver is well from now on, and gets one more.
+        delivery.run(delivery.now + HOUR, () => 'ok');
+        delivery.raise('last', 'last');
+        delivery.run(delivery.now + HOUR, () => 'ok');
+        const { waiting, counts, untold } = delivery.queue.view();
+        assert.deepEqual([waiting, untold, delivery.queue.wakeAt()], [0, [], undefined]);
+        assert.equal(new Set(delivery.ids()).size, delivery.ids().length, 'none arrives twice');
+        const toldOf = (reason: NotDelivered) => sum(delivery.summaries(reason));
+        const lost = sum(told(delivery.refused));
+        assert.equal(
+          toldOf('over-the-rate') + toldOf('queue-full') + toldOf('given-up') + toldOf('refused') + lost,
+          // What a summary told that was given up itself is told again, as given up.
+          counts.overTheRate + counts.queueFull + counts.givenUp + counts.refused,
+        );
+        assert.equal(
+          delivery.ids().length + counts.refused + counts.givenUp + counts.overTheRate + counts.queueFull,
+          raised.size + 1,
+        );
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});

@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { isGrpcDeadlineError } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
+import { alarmActivities, webhookSink } from '../../../../src/kit/worker/index.js';
+import type { Alarm, AlarmRules, AlarmSummary, AlarmsView } from '../../../../src/kit/workflow/index.js';
+import { timeSkippingEnvironment } from '../../../support/servers.js';
+import { Receiver, type Received } from '../../worker/support/receiver.js';
+
+/** Alarms of transactions, a worker that delivers them, and a receiver, under a server whose time skips. */
+
+const secret = `whsec_${randomBytes(32).toString('base64')}`;
+
+export function alarm(id: string, more: Partial<Alarm> = {}): Alarm {
+  return { id, kind: 'stuck', gid: `order-${id}`, branch: 'pay', at: 0, message: `${id} is stuck`, ...more };
+}
+
+/** Servers and workflow code, for all tests. */
+export class AlarmsEnvironment {
+  readonly temporal: TestWorkflowEnvironment;
+  readonly #bundle: { code: string };
+  readonly #opened: AlarmsWorld[] = [];
+
+  private constructor(temporal: TestWorkflowEnvironment, bundle: { code: string }) {
+    this.temporal = temporal;
+    this.#bundle = bundle;
+  }
+
+  static async open(): Promise<AlarmsEnvironment> {
+    const workflowsPath = fileURLToPath(new URL('../workflows/alarms.ts', import.meta.url));
+    const [temporal, bundle] = await Promise.all([
+      timeSkippingEnvironment(),
+      bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') }),
+    ]);
+    return new AlarmsEnvironment(temporal, bundle);
+  }
+
+  /** A system of its own: a task queue, a worker, a receiver. */
+  async world(rules: AlarmRules = {}): Promise<AlarmsWorld> {
+    const world = new AlarmsWorld(this.temporal, this.#bundle, await Receiver.open(), rules);
+    this.#opened.push(world);
+    await world.startWorker();
+    return world;
+  }
+
+  /** Ends the systems that were opened: what they wait for would slow down every skip of time. */
+  async closeWorlds(): Promise<void> {
+    for (const world of this.#opened.splice(0)) await world.close();
+  }
+
+  async close(): Promise<void> {
+    await this.closeWorlds();
+    await this.temporal.teardown();
+  }
+}
+
+export class AlarmsWorld {
+  readonly temporal: TestWorkflowEnvironment;
+  readonly receiver: Receiver;
+  readonly taskQueue = `system-${randomUUID()}`;
+  readonly #bundle: { code: string };
+  readonly #rules: AlarmRules;
+  #stop: (() => Promise<void>) | undefined;
+
+  constructor(temporal: TestWorkflowEnvironment, bundle: { code: string }, receiver: Receiver, rules: AlarmRules) {
+    this.temporal = temporal;
+    this.receiver = receiver;
+    this.#bundle = bundle;
+    this.#rules = rules;
+  }
+
+  async startWorker(): Promise<void> {
+    const sink = webhookSink({ url: this.receiver.url, secret, timeoutMs: 500 });
+    const worker = await Worker.create({
+      connection: this.temporal.nativeConnection,
+      taskQueue: this.taskQueue,
+      workflowBundle: this.#bundle,
+      activities: { ...alarmActivities({ sink, rules: this.#rules }) },
+      // Every task replays all that came before.
+      maxCachedWorkflows: 0,
+      shutdownGraceTime: 0,
+    });
+    const running = worker.run();
+    this.#stop = () => {
+      worker.shutdown();
+      return running;
+    };
+  }
+
+  async stopWorker(): Promise<void> {
+    await this.#stop?.();
+    this.#stop = undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.handle.terminate();
+    await this.receiver.close();
+    await this.stopWorker();
+  }
+
+  get handle() {
+    return this.temporal.client.workflow.getHandle(`${this.taskQueue}-alarms`);
+  }
+
+  /** Raises alarms as a transaction does. */
+  async raise(...alarms: readonly Alarm[]): Promise<void> {
+    const { workflow } = this.temporal.client;
+    // Not `execute`: time would skip while it is waited for, and with it the pauses between attempts.
+    const { workflowId } = await workflow.start('raising', {
+      taskQueue: this.taskQueue,
+      workflowId: randomUUID(),
+      args: [alarms],
+    });
+    await until(
+      () => `raised ${alarms.length}`,
+      async () => {
+        const { status } = await workflow.getHandle(workflowId).describe();
+        return status.name === 'COMPLETED';
+      },
+    );
+  }
+
+  async view(): Promise<AlarmsView> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const ask = () => this.handle.query<AlarmsView>('alarms');
+        return await this.temporal.client.withDeadline(Date.now() + 3_000, ask);
+      } catch (error) {
+        // This server forgets a query of a run that ends just now.
+        if (!isGrpcDeadlineError(error) || attempt === 5) throw error;
+      }
+    }
+  }
+
+  /** Waits until the workflow says so, and has nothing to do at the moment; time does not skip. */
+  async until(what: string, holds: (view: AlarmsView) => boolean): Promise<AlarmsView> {
+    let view: AlarmsView | undefined;
+    let asked: string | undefined;
+    await until(
+      () => `${what}: ${JSON.stringify(view)}`,
+      async () => {
+        // This server loses a workflow task that a query overtakes: nothing is asked while there is one.
+        const { runId, historyLength, raw } = await this.handle.describe();
+        const { events } = await this.handle.fetchHistory();
+        const last = events?.at(-1);
+        const state = `${runId} ${historyLength}`;
+        if (last?.workflowTaskCompletedEventAttributes == null && last?.timerStartedEventAttributes == null)
+          return false;
+        if (raw.pendingActivities?.length !== 0 || state === asked) return false;
+        asked = state;
+        view = await this.view();
+        return holds(view);
+      },
+    );
+    assert.ok(view);
+    return view;
+  }
+
+  /** Lets time skip. */
+  async pass(duration: Parameters<TestWorkflowEnvironment['sleep']>[0]): Promise<void> {
+    await this.temporal.sleep(duration);
+  }
+
+  /** Requests that the receiver trusts: all of them. */
+  received(): readonly Received[] {
+    const { received } = this.receiver;
+    for (const { signedWith, headers } of received) {
+      assert.ok(signedWith(secret), 'signed');
+      const age = Math.abs(Date.now() / 1000 - Number(headers['webhook-timestamp']));
+      assert.ok(age < 300, 'with the time of the attempt, whatever the time of the alarm');
+    }
+    return received;
+  }
+
+  /** The ids that arrived, without those of summaries. */
+  ids(): string[] {
+    return this.received()
+      .filter(({ event }) => event.type !== 'backstitch.alarm.summary')
+      .map(({ event }) => event.id);
+  }
+
+  /** What summaries told. */
+  told(): AlarmSummary[] {
+    return this.received()
+      .filter(({ event }) => event.type === 'backstitch.alarm.summary')
+      .map(({ event }) => event.data.details as AlarmSummary);
+  }
+
+  /** When each delivery was scheduled, by the server's clock, in seconds; of the latest run. */
+  async scheduledAt(): Promise<number[]> {
+    const { events } = await this.handle.fetchHistory();
+    return (events ?? [])
+      .filter((event) => event.activityTaskScheduledEventAttributes)
+      .map(({ eventTime }) => Number(eventTime?.seconds) + (eventTime?.nanos ?? 0) / 1e9);
+  }
+}
+
+/** Waits for something that the servers have to say. */
+async function until(what: () => string, holds: () => Promise<boolean>): Promise<void> {
+  const limit = Date.now() + 40_000;
+  while (!(await holds())) {
+    assert.ok(Date.now() < limit, `never: ${what()}`);
+    await pause(20);
+  }
+}
