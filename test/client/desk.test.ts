@@ -160,7 +160,7 @@ describe('the command line of the desk', function () {
     world.faults.set({ function: 'payments.charge.action', kind: 'hang', gid });
     const placing = world.start('order', 'place', '--order', order, '--deadline', '1 hour');
     const show = async () => (await world.run('tx', 'show', gid, '--json')).json<ShownTransaction>();
-    while ((await show()).branches?.at(-1)?.branch !== 'pay') await new Promise(setImmediate);
+    while ((await show()).branches.at(-1)?.branch !== 'pay') await new Promise(setImmediate);
     const who = ['--actor', 'ann', '--reason', 'a test'];
     const run = async (...args: string[]) => {
       const { code, stderr } = await world.run('tx', ...args, ...who);

@@ -92,9 +92,9 @@ export function judge(error: unknown): Judgement {
     return judgement;
   }
   if (cause instanceof TimeoutFailure) {
-    const { cause: last } = cause;
-    const before =
-      last instanceof ApplicationFailure ? `; the last attempt: ${last.type ?? 'Error'}: ${last.message}` : '';
+    // The SDK drops the cause of a timeout; the server's own words have it.
+    const last = cause.failure?.cause;
+    const before = last ? `; the last attempt: ${last.applicationFailureInfo?.type ?? 'Error'}: ${last.message}` : '';
     return { knowledge: 'unknown', type: 'Timeout', message: `no answer in time (${cause.timeoutType})${before}` };
   }
   if (cause instanceof CancelledFailure) {

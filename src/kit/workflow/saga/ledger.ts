@@ -86,6 +86,12 @@ export class Ledger {
     record.endedAt = at;
   }
 
+  /** A branch was undone by an earlier run. */
+  foundUndone(record: BranchRecord, at: number): void {
+    record.undo = { state: 'undone', startedAt: at, endedAt: at };
+    this.undone = [...this.undone, record.step];
+  }
+
   /** The undo of a branch has come to its end. */
   endUndo(record: BranchRecord, state: 'undone' | 'resolved' | 'skipped', at: number): void {
     if (record.undo === undefined) throw new Error(`the undo of '${record.step}' was never begun`);
@@ -120,7 +126,12 @@ export class Ledger {
   /** What has to be undone, newest first: what happened, and what may have happened. */
   get toUndo(): BranchRecord[] {
     return this.branches
-      .filter(({ kind, state }) => kind === 'step' && (state === 'succeeded' || state === 'unknown'))
+      .filter(({ kind, state, undo }) => kind === 'step' && undo?.state !== 'undone' && isOpen(state))
       .reverse();
   }
+}
+
+/** Whether it happened, or may have happened. */
+function isOpen(state: BranchRecord['state']): boolean {
+  return state === 'succeeded' || state === 'unknown';
 }

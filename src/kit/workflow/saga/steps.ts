@@ -228,6 +228,7 @@ export class Steps {
     if (settled?.kind === 'undone') {
       // It happened, and was undone since. What it gave is needed to find what came after it.
       this.#of.verdict.missing(new StepFailed(record.step, 'rejected', judgement));
+      this.#of.ledger.foundUndone(record, this.#of.driver.now());
       return this.#succeeded(record, settled.result);
     }
     if (this.#mustPark(record, judgement)) return this.#park(record, judgement, error);
