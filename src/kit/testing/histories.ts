@@ -1,0 +1,17 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import type { MatrixCase } from './cases.js';
+
+/** Writes the history of each run of a transaction, for `Worker.runReplayHistories`. */
+export async function recordHistories(client: Client, gid: string, { name }: MatrixCase, folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  const runs = client.workflow.list({ query: `WorkflowId = '${gid.replaceAll("'", "''")}'` });
+  let run = 0;
+  for await (const { runId } of runs) {
+    const history = await client.workflow.getHandle(gid, runId).fetchHistory();
+    const file = `${name.replaceAll(/[^\w-]+/g, '-')}${run++ === 0 ? '' : `-${run}`}.json`;
+    writeFileSync(join(folder, file), `${JSON.stringify(JSON.parse(historyToJSON(history)))}\n`);
+  }
+}
