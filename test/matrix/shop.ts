@@ -1,5 +1,11 @@
 import pg from 'pg';
-import { createShop, migrateShop, serviceNames, type ServiceName, type ShopDatabases } from '../../src/activities/index.js';
+import {
+  createShop,
+  migrateShop,
+  serviceNames,
+  type ServiceName,
+  type ShopDatabases,
+} from '../../src/activities/index.js';
 import type { Books } from '../../src/contracts/shop.js';
 import { pgDatabase } from '../../src/kit/database/index.js';
 import { temporalAddress, testDatabase } from '../support/servers.js';

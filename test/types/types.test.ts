@@ -37,7 +37,7 @@ describe('types', function () {
         writeFileSync(file, `// ${code}`);
         return file;
       });
-      const rooms = ['workflow', 'database', 'worker', 'client'];
+      const rooms = ['workflow', 'database', 'worker', 'client', 'testing'];
       const paths = Object.fromEntries(
         rooms.map((room) => [`backstitch/${room}`, [join(root, `src/kit/${room}/index.ts`)]]),
       );

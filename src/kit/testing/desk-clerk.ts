@@ -61,7 +61,7 @@ export class DeskClerk {
     const { gid } = flight;
     this.#busy.add(gid);
     try {
-      const { desk } = await this.#client.workflow.getHandle(gid).query<TransactionView>(TRANSACTION_QUERY);
+      const { desk } = await this.#view(gid);
       for (const waiting of desk) await this.#decide(flight, waiting);
     } catch {
       // It has ended, or has another run, or its worker was killed: the next look tells.
@@ -89,8 +89,19 @@ export class DeskClerk {
     try {
       await decide(this.#client, flight.gid, order);
     } catch (error) {
-      if (!(error instanceof OrderRefused || error instanceof TransactionNotFound)) throw error;
+      // It was terminated meanwhile, and is settled by another run.
+      if (error instanceof TransactionNotFound) return;
+      if (!(error instanceof OrderRefused) || !(await this.#isWaiting(flight.gid, waiting))) throw error;
       wrong.push(`${name} waits at the desk, and its retry is refused: ${error.message}`);
     }
+  }
+
+  async #isWaiting(gid: string, { branch, since }: DeskCase): Promise<boolean> {
+    const { desk } = await this.#view(gid);
+    return desk.some((now) => now.branch === branch && now.since === since);
+  }
+
+  #view(gid: string): Promise<TransactionView> {
+    return this.#client.workflow.getHandle(gid).query<TransactionView>(TRANSACTION_QUERY);
   }
 }

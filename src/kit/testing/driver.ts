@@ -25,22 +25,20 @@ export interface Ended {
 export class Driver implements Omit<Outside, 'kill'> {
   readonly #client: Client;
   readonly #workflow: string;
-  readonly #memo: MatrixMemo;
   /** Settling runs that are being started. */
   readonly #settling = new Map<string, Promise<void>>();
 
-  constructor(client: Client, workflow: string, memo: MatrixMemo) {
+  constructor(client: Client, workflow: string) {
     this.#client = client;
     this.#workflow = workflow;
-    this.#memo = memo;
   }
 
-  async start(gid: string, taskQueue: string, input: unknown, call: SagaCall): Promise<void> {
+  async start(gid: string, taskQueue: string, memo: MatrixMemo, input: unknown, call: SagaCall): Promise<void> {
     await this.#client.workflow.start(this.#workflow, {
       workflowId: gid,
       taskQueue,
       args: [input, call],
-      memo: { [MATRIX_MEMO]: this.#memo },
+      memo: { [MATRIX_MEMO]: memo },
       typedSearchAttributes: initialAttributes('saga'),
       // A task that a killed worker had begun is another's soon.
       workflowTaskTimeout: '3 seconds',

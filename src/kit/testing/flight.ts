@@ -11,8 +11,8 @@ export interface Outside {
   deadline(gid: string): Promise<void>;
   /** Ends its run, and begins to settle it. */
   terminate(gid: string): Promise<void>;
-  /** Never resolves for what ran in that worker. */
-  kill(by: MatrixProcess): Promise<void>;
+  /** Resolves when that worker was killed. */
+  kill(gid: string, by: MatrixProcess): Promise<void>;
 }
 
 /** A fault of a transaction that runs. */
@@ -130,7 +130,7 @@ export class Flight {
     return 'go';
   }
 
-  async #strike(armed: Armed, { point }: Reached, by: MatrixProcess): Promise<Answer> {
+  async #strike(armed: Armed, { point, settle }: Reached, by: MatrixProcess): Promise<Answer> {
     const { fault, probed } = armed;
     const { kind } = fault;
     const once = (at: typeof point) => point === at && armed.struck++ === 0;
@@ -144,7 +144,8 @@ export class Flight {
       case 'no-reply':
         return once('after') ? 'hang' : 'go';
       case 'unheard':
-        return lasting('after') ? 'fail' : 'go';
+        // What settles need not be kept from hearing it: its undo is asked anyway.
+        return settle !== true && lasting('after') ? 'fail' : 'go';
       case 'hangs':
         return lasting('before') ? 'hang' : 'go';
       case 'refused':
@@ -167,7 +168,11 @@ export class Flight {
         return 'go';
       case 'killed-before':
       case 'killed-after':
-        if (once(pointOf(kind))) await this.#outside.kill(by);
+        if (point !== pointOf(kind) || armed.lifted) return 'go';
+        // A further attempt that comes before the kill is struck too.
+        armed.struck++;
+        await this.#outside.kill(this.gid, by);
+        armed.lifted = true;
         return 'go';
       case 'terminated-before':
         if (!once('before')) return 'go';

@@ -47,7 +47,7 @@ export function matrixFaults(): MatrixFaults {
     async workerOptions(options) {
       const codePath = await bundled(options, settings.bundle);
       const { workflowsPath: _path, bundlerOptions: _options, ...rest } = options;
-      matrix.ready();
+      await matrix.ready();
       return {
         ...rest,
         taskQueue: settings.taskQueue,
@@ -78,26 +78,32 @@ class InjectedFault extends Error {
 /** The matrix as its worker sees it. */
 class Matrix {
   readonly #waiting = new Map<number, (answer: Answer) => void>();
+  readonly #serve: Promise<void>;
   #last = 0;
 
   constructor() {
-    process.on('message', ({ id, answer }: ToWorker) => {
-      this.#waiting.get(id)?.(answer);
-      this.#waiting.delete(id);
+    let serve: () => void = () => undefined;
+    this.#serve = new Promise((resolve) => (serve = resolve));
+    process.on('message', (message: ToWorker) => {
+      if (message.type === 'serve') {
+        serve();
+        return;
+      }
+      this.#waiting.get(message.id)?.(message.answer);
+      this.#waiting.delete(message.id);
     });
     // A worker does not outlive its matrix.
     process.once('disconnect', () => process.exit(1));
   }
 
-  ready(): void {
+  /** Says that this worker could serve, and waits until it shall: a spare waits for the end of another one. */
+  async ready(): Promise<void> {
     send({ type: 'ready' });
+    await this.#serve;
   }
 
   /** One attempt of a participant's function. */
-  attempt(
-    operation: Operation,
-    perform: (operation: Operation) => Promise<unknown>,
-  ): Promise<unknown> {
+  attempt(operation: Operation, perform: (operation: Operation) => Promise<unknown>): Promise<unknown> {
     const flight = ++this.#last;
     const state = { held: true };
     const work = async (): Promise<unknown> => {
@@ -119,12 +125,12 @@ class Matrix {
 
   /** Lets the matrix decide what becomes of an operation at a point. @throws what the fault throws */
   async pass(point: Point, operation: Operation, flight?: number): Promise<Answer> {
-    const { gid, branch, op, attempt } = operation;
+    const { gid, branch, op, settle, attempt } = operation;
     const where = `${operation.function} of ${gid}, attempt ${attempt}`;
     const id = ++this.#last;
     const answer = await new Promise<Answer>((resolve) => {
       this.#waiting.set(id, resolve);
-      send({ type: 'reached', id, reached: { point, gid, branch, op, attempt, flight } });
+      send({ type: 'reached', id, reached: { point, gid, branch, op, settle, attempt, flight } });
     });
     switch (answer) {
       case 'fail':
@@ -181,8 +187,11 @@ function mapped<Participants extends Readonly<Record<string, ParticipantImplemen
     Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value as Value)]));
   return each(participants, (operations: object) =>
     each(operations, (functions: object) =>
-      each(functions, (perform: Perform) => (operation: Operation, ...args: unknown[]) =>
-        around(operation, (asked) => perform(asked, ...args)),
+      each(
+        functions,
+        (perform: Perform) =>
+          (operation: Operation, ...args: unknown[]) =>
+            around(operation, (asked) => perform(asked, ...args)),
       ),
     ),
   ) as Participants;

@@ -22,6 +22,8 @@ export interface Reached {
   readonly gid: string;
   readonly branch: string;
   readonly op: Op;
+  /** It is looked at what became of it. */
+  readonly settle?: true;
   readonly attempt: number;
   /** Names the attempt; absent within the guard, which does not know it. */
   readonly flight?: number;
@@ -40,8 +42,6 @@ export type FromWorker =
   | { readonly type: 'reached'; readonly id: number; readonly reached: Reached }
   | { readonly type: 'left'; readonly flight: number };
 
-/** To a worker. */
-export interface ToWorker {
-  readonly id: number;
-  readonly answer: Answer;
-}
+/** To a worker. `serve`: one that is ready begins to serve its task queue. */
+export type ToWorker =
+  { readonly type: 'serve' } | { readonly type: 'answer'; readonly id: number; readonly answer: Answer };

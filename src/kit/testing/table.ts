@@ -40,7 +40,12 @@ export function matrixTable(report: Omit<MatrixReport, 'table'>): string {
   const [first, second] = [0, 1].map((line) => ['', ...kinds.map((kind) => headings[kind][line as 0 | 1])]);
   const lines = [first ?? [], second ?? [], ...rows];
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
-  const text = lines.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd());
+  const text = lines.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
   text.splice(2, 0, widths.map((width) => '─'.repeat(width)).join('──'));
   text.push('', `${count(single)}: ${tally(single)}`);
   if (pairs.length > 0) text.push(`${pairs.length} pairs of faults (seed ${seed}): ${tally(pairs)}`);

@@ -1,6 +1,13 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { MATRIX_VARIABLE, type Answer, type FromWorker, type MatrixWorker, type Reached } from './protocol.js';
+import {
+  MATRIX_VARIABLE,
+  type Answer,
+  type FromWorker,
+  type MatrixWorker,
+  type Reached,
+  type ToWorker,
+} from './protocol.js';
 
 /** The program that runs a worker: the user's own, with {@link matrixFaults}. */
 export interface WorkerProgram {
@@ -20,9 +27,11 @@ const READY_MS = 120_000;
 
 /** A worker process of the matrix. */
 export interface MatrixProcess {
+  /** Lets it serve its task queue, once it is ready. */
+  serve(): void;
   /** SIGKILL. @returns when it is gone */
   kill(): Promise<void>;
-  /** Until it serves its task queue. @throws with its last lines, if it ends before */
+  /** Until it could serve its task queue. @throws with its last lines, if it ends before */
   readonly ready: Promise<void>;
   /** How it ended, and what it printed last. */
   readonly ended: Promise<string>;
@@ -85,6 +94,9 @@ export function startWorker(program: WorkerProgram, settings: MatrixWorker, list
   const worker: MatrixProcess = {
     ready,
     ended,
+    serve() {
+      child.send({ type: 'serve' } satisfies ToWorker, () => undefined);
+    },
     async kill() {
       child.kill('SIGKILL');
       await ended;
@@ -104,25 +116,22 @@ function listen(child: ChildProcess, worker: MatrixProcess, listener: WorkerList
     const { id, reached } = message;
     void listener.reached(reached, worker).then((answer) => {
       // It may have been killed meanwhile.
-      if (child.connected) child.send({ id, answer }, () => undefined);
+      if (child.connected) child.send({ type: 'answer', id, answer } satisfies ToWorker, () => undefined);
     });
   });
 }
 
-/** How long a kill waits for other operations that are to be struck by one, in milliseconds. */
-const GATHER_MS = 250;
-
 /**
- * The workers of a matrix: one that lives, and some that are killed, on a task queue of their own. Of those there are
- * always a few, so that another one is there at once.
+ * The workers of a matrix: one that lives, and one that is killed, on a task queue of its own. For that one a spare is
+ * ready, which takes its place at once.
  */
 export class Workers {
   readonly #start: (taskQueue: string) => MatrixProcess;
-  readonly #spares: number;
+  readonly #queues: { readonly steady: string; readonly killed: string };
   readonly #failed: (error: Error) => void;
   readonly #alive = new Set<MatrixProcess>();
-  readonly #doomed = new Map<MatrixProcess, Promise<void>>();
-  readonly #queues: { readonly steady: string; readonly killed: string };
+  readonly #doomed = new Set<MatrixProcess>();
+  #spare: MatrixProcess | undefined;
   #closed = false;
   /** How many were killed. */
   killed = 0;
@@ -131,34 +140,35 @@ export class Workers {
   constructor(
     start: (taskQueue: string) => MatrixProcess,
     queues: { readonly steady: string; readonly killed: string },
-    spares: number,
     failed: (error: Error) => void,
   ) {
     this.#start = start;
     this.#queues = queues;
-    this.#spares = spares;
     this.#failed = failed;
   }
 
   /** Starts them. The first one makes what all of them use. */
   async open(killable: boolean): Promise<void> {
-    await this.#add(this.#queues.steady).ready;
+    const steady = this.#add(this.#queues.steady);
+    await steady.ready;
+    steady.serve();
     if (!killable) return;
-    const spares = Array.from({ length: this.#spares }, () => this.#add(this.#queues.killed));
-    await Promise.all(spares.map(({ ready }) => ready));
+    const first = this.#add(this.#queues.killed);
+    this.#spare = this.#add(this.#queues.killed);
+    await first.ready;
+    first.serve();
   }
 
-  /** Kills a worker, soon, and starts another one in its place. */
-  kill(worker: MatrixProcess): Promise<void> {
-    const doomed = this.#doomed.get(worker);
-    if (doomed !== undefined) return doomed;
-    const killed = new Promise<void>((resolve) => setTimeout(resolve, GATHER_MS)).then(async () => {
-      this.killed++;
-      if (!this.#closed) this.#add(this.#queues.killed);
-      await worker.kill();
-    });
-    this.#doomed.set(worker, killed);
-    return killed;
+  /** Kills a worker, and lets the spare take its place. */
+  async kill(worker: MatrixProcess): Promise<void> {
+    if (this.#closed || this.#doomed.has(worker)) return;
+    this.#doomed.add(worker);
+    this.killed++;
+    const gone = worker.kill();
+    // It may not be ready yet: what it is told is kept for it.
+    this.#spare?.serve();
+    this.#spare = this.#add(this.#queues.killed);
+    await gone;
   }
 
   async close(): Promise<void> {
@@ -171,9 +181,7 @@ export class Workers {
     this.#alive.add(worker);
     void worker.ended.then((how) => {
       this.#alive.delete(worker);
-      const expected = this.#closed || this.#doomed.has(worker);
-      this.#doomed.delete(worker);
-      if (!expected) this.#failed(new Error(`a worker of the matrix ${how}`));
+      if (!this.#closed && !this.#doomed.has(worker)) this.#failed(new Error(`a worker of the matrix ${how}`));
     });
     return worker;
   }

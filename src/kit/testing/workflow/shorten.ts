@@ -14,6 +14,8 @@ export const MATRIX_MEMO = 'backstitchMatrix';
 export interface MatrixMemo {
   /** How long one attempt may take at most, in milliseconds. */
   readonly attemptMs: number;
+  /** How long a worker may be silent, in milliseconds. */
+  readonly silentMs: number;
 }
 
 /** Waits between attempts are divided by this. */
@@ -33,7 +35,7 @@ interface Times {
 function shortened<Options extends Times>(options: Options): Options {
   const memo = workflowInfo().memo?.[MATRIX_MEMO] as MatrixMemo | undefined;
   if (memo === undefined) return options;
-  const { attemptMs } = memo;
+  const { attemptMs, silentMs } = memo;
   const { startToCloseTimeout, scheduleToCloseTimeout, heartbeatTimeout, retry } = options;
   const least = (given: Given, ms: number) => (given === undefined ? ms : Math.min(msToNumber(given), ms));
   const wait = (given: Given, otherwise: number) =>
@@ -41,7 +43,7 @@ function shortened<Options extends Times>(options: Options): Options {
   return {
     ...options,
     startToCloseTimeout: least(startToCloseTimeout ?? scheduleToCloseTimeout, attemptMs),
-    ...(heartbeatTimeout !== undefined && { heartbeatTimeout: least(heartbeatTimeout, attemptMs * 0.75) }),
+    ...(heartbeatTimeout !== undefined && { heartbeatTimeout: least(heartbeatTimeout, silentMs) }),
     retry: {
       ...retry,
       initialInterval: wait(retry?.initialInterval, 1_000),
