@@ -14,6 +14,8 @@ const PATIENCE = 5;
 export interface DeskFindings {
   readonly cases: MatrixDeskCase[];
   readonly wrong: string[];
+  /** What came to the desk for want of time alone: on a slow machine anything may. */
+  readonly hasty: string[];
 }
 
 /**
@@ -36,7 +38,7 @@ export class DeskClerk {
 
   /** What waited of a transaction. */
   of(gid: string): DeskFindings {
-    const found = this.#found.get(gid) ?? { cases: [], wrong: [] };
+    const found = this.#found.get(gid) ?? { cases: [], wrong: [], hasty: [] };
     this.#found.set(gid, found);
     return found;
   }
@@ -72,14 +74,15 @@ export class DeskClerk {
 
   async #decide(flight: Flight, waiting: DeskCase): Promise<void> {
     const { branch, op, failure, fits } = waiting;
-    const { cases, wrong } = this.of(flight.gid);
+    const { cases, wrong, hasty } = this.of(flight.gid);
     if (cases.filter((known) => known.branch === branch).length >= PATIENCE) return;
     const undo = op !== 'action';
     const name = `${op} of '${branch}'`;
     // No program may undo any more: that befalls every branch, whatever its fault.
     const rightly = flight.keeping(branch, undo).length > 0 || failure.type === 'WindowPassed';
     const said = `${failure.type}: ${failure.message}`;
-    if (!rightly) wrong.push(`${name} waits at the desk, and nothing keeps it from being done: ${said}`);
+    const needless = `${name} waits at the desk, and nothing keeps it from being done: ${said}`;
+    if (!rightly) (failure.type === 'Timeout' ? hasty : wrong).push(needless);
     const described = [waiting.operation, waiting.summary, failure.type, failure.message].every((text) => text !== '');
     if (!described) wrong.push(`${name} waits at the desk without a description`);
     if (!fits.includes('retry')) wrong.push(`${name} waits at the desk and cannot be retried: ${fits.join(', ')}`);
