@@ -6,6 +6,9 @@ import {
   type MatrixResult,
   type MatrixSteps,
 } from '../../src/kit/testing/index.js';
+import { Gathering } from '../../src/kit/testing/gathering.js';
+import { judge } from '../../src/kit/testing/result.js';
+import type { MatrixProcess } from '../../src/kit/testing/workers.js';
 
 const placeOrder: MatrixSteps = {
   'create-order': 'step',
@@ -41,7 +44,7 @@ describe('the cases of a crash matrix', () => {
     assert.deepEqual(action?.triggers, []);
   });
 
-  it('ask for the undo of the last step by never letting its reply come', () => {
+  it('ask for the undo of the last step by letting none of its replies come', () => {
     const steps: MatrixSteps = { a: 'step', b: 'amends' };
     const triggers = matrixCases(steps, { kinds: ['hangs'] }).map(({ triggers: [trigger] }) => trigger);
     assert.deepEqual(
@@ -72,6 +75,53 @@ describe('the cases of a crash matrix', () => {
       const struck = [...faults, ...triggers].map(({ step, operation }) => `${step} ${operation}`);
       assert.equal(new Set(struck).size, struck.length, 'no operation is struck by two faults');
     }
+  });
+});
+
+describe('the judgement of a crash matrix', () => {
+  const of = (state: 'committed' | 'compensated' | 'failed', pay: number, ship: number) =>
+    judge({ pay: 'step', ship: 'pivot' }, { state, message: 'a word', effects: { pay, ship } });
+
+  it('is content when all happened and it is committed, or nothing and it is compensated', () => {
+    assert.deepEqual(of('committed', 1, 1), []);
+    assert.deepEqual(of('compensated', 0, 0), []);
+  });
+
+  it('names what is half done, done twice, undone twice, not known, or not as the transaction says', () => {
+    assert.deepEqual(of('compensated', 1, 0), ['it is compensated, and half done: pay happened; ship did not']);
+    assert.deepEqual(of('committed', 2, 1), ['pay: its net effect is 2']);
+    assert.deepEqual(of('compensated', -1, 0), ['pay: its net effect is -1']);
+    assert.deepEqual(of('committed', Number.NaN, 1), ['pay: its net effect is NaN']);
+    assert.deepEqual(of('committed', 0, 0), ['it says committed, and the databases say compensated']);
+    assert.deepEqual(of('failed', 1, 1), ['it failed: a word']);
+    assert.deepEqual(judge({ pay: 'step' }, { state: 'committed', effects: {} }), [
+      'pay: effects() does not tell of it',
+    ]);
+  });
+});
+
+describe('a kill of a crash matrix', () => {
+  const worker = {} as MatrixProcess;
+  const gathering = () => {
+    const kills: MatrixProcess[] = [];
+    return { kills, of: new Gathering((by) => Promise.resolve(void kills.push(by))) };
+  };
+
+  it('waits for every transaction that is to be struck by it', async () => {
+    const { kills, of } = gathering();
+    for (const gid of ['a', 'b']) of.expect(gid);
+    const first = of.arrive('a', worker);
+    assert.equal(kills.length, 0);
+    await Promise.all([of.arrive('b', worker), first]);
+    assert.ok(kills.every((by) => by === worker));
+  });
+
+  it('waits no longer for one that has ended', async () => {
+    const { of } = gathering();
+    for (const gid of ['a', 'b']) of.expect(gid);
+    const first = of.arrive('a', worker);
+    of.forget('b');
+    await first;
   });
 });
 

@@ -12,6 +12,7 @@ export type Point = 'before' | 'working' | 'worked' | 'after';
  * - `dies-before`: the first attempt dies before the work.
  * - `dies-after`: the first attempt dies after the commit, before the reply.
  * - `no-reply`: the first attempt is done, and no answer comes until it times out.
+ * - `unheard`: every attempt is done, or was before, and dies before its reply, until the fault is lifted.
  * - `hangs`: every attempt times out, and nothing is done, until the fault is lifted.
  * - `late`: the first attempt hangs, and arrives when all is over: an action after its own undo (every further attempt
  *   hangs meanwhile), anything else after a further attempt was done.
@@ -25,7 +26,8 @@ export type Point = 'before' | 'working' | 'worked' | 'after';
  *   the attempt arrives when the settling run has ended.
  */
 export const faultKinds = [
-  ...(['dies-before', 'dies-after', 'no-reply', 'hangs', 'late', 'refused', 'fails-twice', 'fails'] as const),
+  ...(['dies-before', 'dies-after', 'no-reply', 'unheard', 'hangs', 'late'] as const),
+  ...(['refused', 'fails-twice', 'fails'] as const),
   ...(['cancelled-before', 'cancelled-after', 'deadline-before', 'deadline-after'] as const),
   ...(['killed-before', 'killed-after', 'terminated-before', 'terminated-after'] as const),
 ] as const;
@@ -39,8 +41,7 @@ export type MatrixOperation = 'action' | 'compensation' | 'amends' | 'pivot' | '
 export interface MatrixFault {
   readonly step: string;
   readonly operation: MatrixOperation;
-  /** `unheard` is no column: no reply of an action ever comes, so that its undo is asked. */
-  readonly kind: FaultKind | 'unheard';
+  readonly kind: FaultKind;
   /** It is there to bring about an undo. */
   readonly trigger?: true;
 }

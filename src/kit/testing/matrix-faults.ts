@@ -46,14 +46,15 @@ export function matrixFaults(): MatrixFaults {
     participants: (participants) => mapped(participants, (operation, perform) => matrix.attempt(operation, perform)),
     async workerOptions(options) {
       const codePath = await bundled(options, settings.bundle);
-      const { workflowsPath: _path, bundlerOptions: _options, ...rest } = options;
       await matrix.ready();
       return {
-        ...rest,
+        ...options,
+        workflowsPath: undefined,
+        bundlerOptions: undefined,
         taskQueue: settings.taskQueue,
         workflowBundle: { codePath },
         // Nobody is to be called.
-        activities: { 'backstitch.raiseAlarm': () => Promise.resolve(), ...rest.activities },
+        activities: { 'backstitch.raiseAlarm': () => Promise.resolve(), ...options.activities },
         // What a killed worker had in its cache is another's soon.
         stickyQueueScheduleToStartTimeout: '1 second',
       };

@@ -7,6 +7,7 @@ const headings: Readonly<Record<FaultKind, readonly [string, string]>> = {
   'dies-before': ['dies', 'before'],
   'dies-after': ['dies', 'after'],
   'no-reply': ['no', 'reply'],
+  unheard: ['never', 'heard'],
   hangs: ['hangs', ''],
   late: ['late', ''],
   refused: ['refused', ''],
