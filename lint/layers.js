@@ -15,6 +15,14 @@ export const layers = [
       ...['@temporalio/activity', '@temporalio/worker', '@temporalio/client', '@temporalio/common'],
     ],
   },
+  { room: 'src/kit/testing/workflow', values: ['@temporalio/workflow', '@temporalio/common'] },
+  {
+    room: 'src/kit/testing',
+    values: [
+      ...['node:', 'src/kit/workflow', 'src/kit/database', 'src/kit/client', 'src/kit/worker'],
+      ...['@temporalio/client', '@temporalio/worker', '@temporalio/common'],
+    ],
+  },
   { room: 'src/kit/client', values: ['node:', 'src/kit/workflow', '@temporalio/client', '@temporalio/common'] },
   { room: 'src/contracts', values: ['zod', 'src/kit/client'] },
   {

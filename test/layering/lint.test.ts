@@ -45,6 +45,16 @@ describe('the import layers', () => {
     ],
     ['the kit never imports the shop: worker', 'src/kit/worker/a.ts', `export * from '../../activities/index.js';`],
     ['the kit never imports the shop: client', 'src/kit/client/a.ts', `const x = await import('../../config.js');`],
+    [
+      'the kit never imports the shop: testing',
+      'src/kit/testing/a.ts',
+      `import { createShop } from '../../activities/index.js';`,
+    ],
+    [
+      'what the matrix puts into workflows takes no Node module',
+      'src/kit/testing/workflow/a.ts',
+      `import fs from 'node:fs';`,
+    ],
     ['kit/database takes no driver', 'src/kit/database/adapters/a.ts', `import pg from 'pg';`],
     [
       'kit/database takes only types of kit/workflow',

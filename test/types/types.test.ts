@@ -24,26 +24,31 @@ describe('types', function () {
     assert.deepEqual(problemsOf([join(root, 'test/types/saga.ts')]), []);
   });
 
-  it('fit every file of docs/start.md', () => {
-    const page = readFileSync(join(root, 'docs/start.md'), 'utf8');
-    const blocks = [...page.matchAll(/```ts\n\/\/ (\w+\.ts)(.*?)```/gs)];
-    assert.ok(blocks.length >= 4);
-    // Below the project, where the packages that it uses are found.
-    mkdirSync(join(root, '.backstitch'), { recursive: true });
-    const folder = mkdtempSync(join(root, '.backstitch', 'start-'));
-    try {
-      const files = blocks.map(([, name = '', code = '']) => {
-        const file = join(folder, name);
-        writeFileSync(file, `// ${code}`);
-        return file;
-      });
-      const rooms = ['workflow', 'database', 'worker', 'client'];
-      const paths = Object.fromEntries(
-        rooms.map((room) => [`backstitch/${room}`, [join(root, `src/kit/${room}/index.ts`)]]),
-      );
-      assert.deepEqual(problemsOf(files, { paths, rootDir: root, noUnusedParameters: false }), []);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  });
+  for (const [name, least] of [
+    ['start', 4],
+    ['testing', 4],
+  ] as const) {
+    it(`fit every file of docs/${name}.md`, () => {
+      const page = readFileSync(join(root, `docs/${name}.md`), 'utf8');
+      const blocks = [...page.matchAll(/```ts\n\/\/ (\w+\.ts)(.*?)```/gs)];
+      assert.ok(blocks.length >= least);
+      // Below the project, where the packages that it uses are found.
+      mkdirSync(join(root, '.backstitch'), { recursive: true });
+      const folder = mkdtempSync(join(root, '.backstitch', `${name}-`));
+      try {
+        const files = blocks.map(([, file = '', code = '']) => {
+          const path = join(folder, file);
+          writeFileSync(path, `// ${code}`);
+          return path;
+        });
+        const rooms = ['workflow', 'database', 'worker', 'client', 'testing'];
+        const paths = Object.fromEntries(
+          rooms.map((room) => [`backstitch/${room}`, [join(root, `src/kit/${room}/index.ts`)]]),
+        );
+        assert.deepEqual(problemsOf(files, { paths, rootDir: root, noUnusedParameters: false }), []);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
+  }
 });

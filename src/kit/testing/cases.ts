@@ -1,0 +1,121 @@
+import { faultKinds, isUndo, type FaultKind, type MatrixFault, type MatrixOperation } from './faults.js';
+
+/**
+ * The cases of a matrix: every operation of every step with every fault, and a sample of the pairs.
+ */
+
+/**
+ * What a step is: `step` has an action and a compensation, `amends` an action and what makes it good; the pivot, and
+ * what comes after it (`forward`), only go forward.
+ */
+export type StepKind = 'step' | 'amends' | 'pivot' | 'forward';
+
+/** The steps of a saga in the order in which its body runs them. */
+export type MatrixSteps = Readonly<Record<string, StepKind>>;
+
+/** One transaction that the matrix runs. */
+export interface MatrixCase {
+  /** Such as `pay compensation: hangs`; by it a case is run again. */
+  readonly name: string;
+  /** One, or two of a pair. */
+  readonly faults: readonly MatrixFault[];
+  /** What brings about the undo that a fault strikes. */
+  readonly triggers: readonly MatrixFault[];
+}
+
+/** Options of {@link matrixCases}. */
+export interface CaseOptions {
+  /** How many pairs are sampled. Default: 0 */
+  readonly pairs?: number;
+  /** The same seed samples the same pairs. Default: 1 */
+  readonly seed?: number;
+  /** The kinds of faults. Default: all. */
+  readonly kinds?: readonly FaultKind[];
+  /** Whether a step's guard has the probe, so that a refusal can be stored. Default: all have. */
+  readonly probed?: (step: string) => boolean;
+}
+
+/** The rows of the table: each step with each operation. */
+export function matrixRows(steps: MatrixSteps): { readonly step: string; readonly operation: MatrixOperation }[] {
+  return Object.entries(steps).flatMap(([step, kind]): { step: string; operation: MatrixOperation }[] => {
+    if (kind === 'pivot' || kind === 'forward') return [{ step, operation: kind }];
+    return [
+      { step, operation: 'action' },
+      { step, operation: kind === 'amends' ? 'amends' : 'compensation' },
+    ];
+  });
+}
+
+/** Generates the cases: all single faults, row by row, then the pairs. */
+export function matrixCases(steps: MatrixSteps, options: CaseOptions = {}): MatrixCase[] {
+  const { pairs = 0, seed = 1, kinds = faultKinds, probed = () => true } = options;
+  const single: MatrixFault[] = matrixRows(steps).flatMap(({ step, operation }) =>
+    kinds.filter((kind) => kind !== 'refused' || probed(step)).map((kind) => ({ step, operation, kind })),
+  );
+  const cases = single.flatMap((fault) => caseOf(steps, [fault], probed) ?? []);
+  const random = generator(seed);
+  const taken = new Set<number>();
+  const count = single.length * single.length;
+  for (let tries = 0, found = 0; found < pairs && tries < pairs * 50; tries++) {
+    const place = Math.floor(random() * count);
+    const [a, b] = [Math.floor(place / single.length), place % single.length];
+    const [first, second] = [single[a], single[b]];
+    if (first === undefined || second === undefined || a >= b || taken.has(place)) continue;
+    taken.add(place);
+    // Two faults of one operation are no pair: the first to strike hides the other.
+    if (first.step === second.step && first.operation === second.operation) continue;
+    const pair = caseOf(steps, [first, second], probed);
+    if (pair === undefined) continue;
+    cases.push(pair);
+    found++;
+  }
+  return cases;
+}
+
+/** @returns undefined for faults that cannot come together */
+function caseOf(
+  steps: MatrixSteps,
+  faults: readonly MatrixFault[],
+  probed: (step: string) => boolean,
+): MatrixCase | undefined {
+  const triggers: MatrixFault[] = [];
+  // What brings about the undo of the newest struck step undoes those before it, too.
+  const names = Object.keys(steps);
+  const undone = faults.filter(({ operation }) => isUndo(operation)).map(({ step }) => names.indexOf(step));
+  if (undone.length > 0) {
+    const trigger = triggerOf(steps, Math.max(...undone), faults, probed);
+    if (trigger === undefined) return undefined;
+    triggers.push(trigger);
+  }
+  const name = faults.map(({ step, operation, kind }) => `${step} ${operation}: ${kind}`).join(' + ');
+  return { name, faults, triggers };
+}
+
+/** What brings about the undo of a step: a later step is refused, the latest that can be; else its own reply never comes. */
+function triggerOf(
+  steps: MatrixSteps,
+  at: number,
+  faults: readonly MatrixFault[],
+  probed: (step: string) => boolean,
+): MatrixFault | undefined {
+  const free = (step: string) => !faults.some((fault) => fault.step === step && !isUndo(fault.operation));
+  const all = Object.entries(steps);
+  for (const [step, kind] of all.slice(at + 1).reverse()) {
+    if (kind === 'forward' || !free(step) || !probed(step)) continue;
+    return { step, operation: kind === 'pivot' ? 'pivot' : 'action', kind: 'refused', trigger: true };
+  }
+  const [own] = all[at] ?? [];
+  if (own === undefined || !free(own)) return undefined;
+  return { step: own, operation: 'action', kind: 'unheard', trigger: true };
+}
+
+/** Numbers from 0 to below 1, the same for the same seed (mulberry32). */
+function generator(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

@@ -1,0 +1,69 @@
+/**
+ * What the matrix lets go wrong. Each kind strikes one operation of one branch, at a point of an attempt.
+ */
+
+/**
+ * The points of an attempt: before the participant's function runs; in the guard, when its row is written and the work
+ * is not begun (`working`), and when the work is done and not committed (`worked`); after the function has returned.
+ */
+export type Point = 'before' | 'working' | 'worked' | 'after';
+
+/**
+ * - `dies-before`: the first attempt dies before the work.
+ * - `dies-after`: the first attempt dies after the commit, before the reply.
+ * - `no-reply`: the first attempt is done, and no answer comes until it times out.
+ * - `unheard`: every attempt is done, or was before, and dies before its reply, until the fault is lifted.
+ * - `hangs`: every attempt times out, and nothing is done, until the fault is lifted.
+ * - `late`: the first attempt hangs, and arrives when all is over: an action after its own undo (every further attempt
+ *   hangs meanwhile), anything else after a further attempt was done.
+ * - `refused`: a definite no; of an undo: refused at every attempt, until the fault is lifted.
+ * - `fails-twice`: two attempts fail when the work is done and not committed.
+ * - `fails`: every attempt does so, until the fault is lifted.
+ * - `cancelled-before`, `-after`: the caller cancels at this point of the first attempt.
+ * - `deadline-before`, `-after`: the deadline passes at this point.
+ * - `killed-before`, `-after`: the worker is killed (SIGKILL) at this point of the first attempt.
+ * - `terminated-before`, `-after`: the run is terminated at this point of the first attempt, and then settled. Before:
+ *   the attempt arrives when the settling run has ended.
+ */
+export const faultKinds = [
+  ...(['dies-before', 'dies-after', 'no-reply', 'unheard', 'hangs', 'late'] as const),
+  ...(['refused', 'fails-twice', 'fails'] as const),
+  ...(['cancelled-before', 'cancelled-after', 'deadline-before', 'deadline-after'] as const),
+  ...(['killed-before', 'killed-after', 'terminated-before', 'terminated-after'] as const),
+] as const;
+
+export type FaultKind = (typeof faultKinds)[number];
+
+/** What is asked of a branch: a row of the table. */
+export type MatrixOperation = 'action' | 'compensation' | 'amends' | 'pivot' | 'forward';
+
+/** A fault of a case. */
+export interface MatrixFault {
+  readonly step: string;
+  readonly operation: MatrixOperation;
+  readonly kind: FaultKind;
+  /** It is there to bring about an undo. */
+  readonly trigger?: true;
+}
+
+/** Whether an operation is an undo. */
+export function isUndo(operation: MatrixOperation): operation is 'compensation' | 'amends' {
+  return operation === 'compensation' || operation === 'amends';
+}
+
+/** Whether a fault lasts until it is lifted, and so brings what cannot be undone, and an undo, to the desk. */
+export function lasts({ kind, operation }: MatrixFault): boolean {
+  if (kind === 'late') return operation === 'action';
+  if (kind === 'refused') return operation !== 'action' && operation !== 'pivot';
+  return kind === 'hangs' || kind === 'fails' || kind === 'unheard';
+}
+
+/** Whether a fault kills a worker. */
+export function kills({ kind }: MatrixFault): boolean {
+  return kind === 'killed-before' || kind === 'killed-after';
+}
+
+/** Whether a deadline is given at the start, and waited for: past the pivot and in the undo none can be set. */
+export function waitsForDeadline({ kind, operation }: MatrixFault): boolean {
+  return (kind === 'deadline-before' || kind === 'deadline-after') && operation !== 'action';
+}

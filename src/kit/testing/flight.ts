@@ -1,0 +1,234 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { MatrixCase } from './cases.js';
+import { isUndo, lasts, waitsForDeadline, type MatrixFault } from './faults.js';
+import type { Answer, Reached } from './protocol.js';
+import type { MatrixProcess } from './workers.js';
+
+/** What a fault does to a transaction from outside. */
+export interface Outside {
+  cancel(gid: string): Promise<void>;
+  /** Lets the deadline pass now. Does nothing where none can be set any more. */
+  deadline(gid: string): Promise<void>;
+  /** Ends its run, and begins to settle it. */
+  terminate(gid: string): Promise<void>;
+  /** Resolves when that worker was killed. */
+  kill(gid: string, by: MatrixProcess): Promise<void>;
+}
+
+/** A fault of a transaction that runs. */
+interface Armed {
+  readonly fault: MatrixFault;
+  readonly probed: boolean;
+  /** How often it struck. */
+  struck: number;
+  lifted: boolean;
+}
+
+/** Given at the start of a transaction that waits for its deadline: passed, and heard of. */
+const PASSED_MS = 200;
+
+/**
+ * A transaction of the matrix while it runs: what befalls each attempt of its operations.
+ *
+ * Invariant: when {@link over} has resolved, every attempt that was under way has ended, those that came late too.
+ */
+export class Flight {
+  readonly gid: string;
+  readonly case: MatrixCase;
+  readonly #faults: readonly Armed[];
+  readonly #outside: Outside;
+  /** Attempts under way, with the worker that makes them. */
+  readonly #attempts = new Map<string, MatrixProcess>();
+  /** Attempts that wait until the rival of theirs was done. */
+  readonly #held = new Set<{ readonly fault: MatrixFault; readonly release: () => void }>();
+  readonly #idle = new Set<() => void>();
+  readonly #ended: Promise<void>;
+  /** To be called when the transaction has ended. */
+  end: () => void = () => undefined;
+  /** Milliseconds since 1970: when the deadline that was given at the start passes. */
+  deadlineAt: number | undefined;
+
+  constructor(gid: string, matrixCase: MatrixCase, probed: (step: string) => boolean, outside: Outside) {
+    this.gid = gid;
+    this.case = matrixCase;
+    this.#outside = outside;
+    this.#faults = [...matrixCase.faults, ...matrixCase.triggers].map((fault) => ({
+      fault,
+      probed: probed(fault.step),
+      struck: 0,
+      lifted: false,
+    }));
+    this.#ended = new Promise((resolve) => (this.end = resolve));
+  }
+
+  /** The faults of its case that never struck. */
+  get missed(): MatrixFault[] {
+    return this.#faults.filter(({ struck }) => struck === 0).map(({ fault }) => fault);
+  }
+
+  /** The faults that keep an operation of a branch from being done. */
+  keeping(branch: string, undo: boolean): MatrixFault[] {
+    return this.#faults
+      .filter(({ fault, lifted }) => !lifted && concerns(fault, branch, undo) && lasts(fault))
+      .map(({ fault }) => fault);
+  }
+
+  /** Lifts every fault of a branch's operation, or of all. */
+  lift(branch?: string, undo?: boolean): void {
+    for (const armed of this.#faults) {
+      if (branch === undefined || concerns(armed.fault, branch, undo === true)) armed.lifted = true;
+    }
+  }
+
+  /** Ends what the matrix held back, and waits for every attempt. @returns whether all have ended in time */
+  async over(limitMs: number): Promise<boolean> {
+    this.lift();
+    this.end();
+    for (const { release } of [...this.#held]) release();
+    if (this.#attempts.size === 0) return true;
+    let idle: () => void = () => undefined;
+    const ended = new Promise<true>((resolve) => {
+      idle = () => {
+        resolve(true);
+      };
+      this.#idle.add(idle);
+    });
+    const done = await Promise.race([ended, sleep(limitMs, false, { ref: false })]);
+    this.#idle.delete(idle);
+    return done;
+  }
+
+  left(flight: number, by: MatrixProcess): void {
+    for (const [key, worker] of this.#attempts) {
+      if (worker === by && key.startsWith(`${flight} `)) this.#leave(key);
+    }
+  }
+
+  gone(by: MatrixProcess): void {
+    for (const [key, worker] of [...this.#attempts]) if (worker === by) this.#leave(key);
+  }
+
+  #leave(key: string): void {
+    this.#attempts.delete(key);
+    if (this.#attempts.size > 0) return;
+    for (const idle of [...this.#idle]) idle();
+  }
+
+  async reached(reached: Reached, by: MatrixProcess): Promise<Answer> {
+    const { point, branch, op, flight } = reached;
+    const key = `${flight ?? 0} ${branch} ${op}`;
+    if (point === 'before') this.#attempts.set(key, by);
+    const undo = op === 'compensation' || op === 'amends';
+    if (point === 'after') this.#releaseRivals(branch, undo);
+    for (const armed of this.#faults) {
+      if (!concerns(armed.fault, branch, undo)) continue;
+      const answer = await this.#strike(armed, reached, by);
+      // It is never done, or was: nothing of it is to be waited for.
+      if (answer === 'hang') this.#leave(key);
+      if (answer !== 'go') return answer;
+    }
+    return 'go';
+  }
+
+  async #strike(armed: Armed, { point, settle }: Reached, by: MatrixProcess): Promise<Answer> {
+    const { fault, probed } = armed;
+    const { kind } = fault;
+    const once = (at: typeof point) => point === at && armed.struck++ === 0;
+    const lasting = (at: typeof point) => point === at && !armed.lifted && ++armed.struck > 0;
+    const worked = probed ? 'worked' : 'before';
+    switch (kind) {
+      case 'dies-before':
+        return once('before') ? 'fail' : 'go';
+      case 'dies-after':
+        return once('after') ? 'fail' : 'go';
+      case 'no-reply':
+        return once('after') ? 'hang' : 'go';
+      case 'unheard':
+        // What settles need not be kept from hearing it: its undo is asked anyway.
+        return settle !== true && lasting('after') ? 'fail' : 'go';
+      case 'hangs':
+        return lasting('before') ? 'hang' : 'go';
+      case 'refused':
+        return lasting('working') ? 'refuse' : 'go';
+      case 'fails':
+        return lasting(worked) ? 'fail' : 'go';
+      case 'fails-twice':
+        return point === worked && armed.struck < 2 && ++armed.struck > 0 ? 'fail' : 'go';
+      case 'late':
+        if (once('before')) return this.#hold(fault);
+        return fault.operation === 'action' && lasting('before') ? 'hang' : 'go';
+      case 'cancelled-before':
+      case 'cancelled-after':
+        if (once(pointOf(kind))) await this.#outside.cancel(this.gid);
+        return 'go';
+      case 'deadline-before':
+      case 'deadline-after':
+        if (point !== pointOf(kind)) return 'go';
+        await this.#passDeadline(armed);
+        return 'go';
+      case 'killed-before':
+      case 'killed-after':
+        if (point !== pointOf(kind) || armed.lifted) return 'go';
+        // A further attempt that comes before the kill is struck too.
+        armed.struck++;
+        await this.#outside.kill(this.gid, by);
+        armed.lifted = true;
+        return 'go';
+      case 'terminated-before':
+        if (!once('before')) return 'go';
+        await this.#outside.terminate(this.gid);
+        await this.#ended;
+        return 'late';
+      case 'terminated-after':
+        if (once('after')) await this.#outside.terminate(this.gid);
+        return 'go';
+    }
+  }
+
+  async #passDeadline(armed: Armed): Promise<void> {
+    if (!waitsForDeadline(armed.fault)) {
+      if (armed.struck++ === 0) await this.#outside.deadline(this.gid);
+      return;
+    }
+    const left = (this.deadlineAt ?? 0) + PASSED_MS - Date.now();
+    if (left > 0) {
+      armed.struck++;
+      await sleep(left);
+    }
+  }
+
+  /** Holds an attempt back until its rival was done, or all is over. */
+  #hold(fault: MatrixFault): Promise<Answer> {
+    return new Promise((resolve) => {
+      const held = {
+        fault,
+        release: () => {
+          this.#held.delete(held);
+          resolve('late');
+        },
+      };
+      this.#held.add(held);
+    });
+  }
+
+  /** A first action that was held back arrives after its undo; anything else after a further attempt. */
+  #releaseRivals(branch: string, undo: boolean): void {
+    for (const { fault, release } of [...this.#held]) {
+      const rival = fault.operation === 'action' ? undo : undo === isUndo(fault.operation);
+      if (fault.step === stepOf(branch) && rival) release();
+    }
+  }
+}
+
+/** A branch that is begun anew after a definite no has another name. */
+function stepOf(branch: string): string {
+  return branch.split('~')[0] ?? branch;
+}
+
+function concerns({ step, operation }: MatrixFault, branch: string, undo: boolean): boolean {
+  return step === stepOf(branch) && isUndo(operation) === undo;
+}
+
+function pointOf(kind: `${string}-before` | `${string}-after`): 'before' | 'after' {
+  return kind.endsWith('-before') ? 'before' : 'after';
+}

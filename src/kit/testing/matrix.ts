@@ -1,0 +1,273 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from '@temporalio/client';
+import type { SagaOptions } from '../workflow/index.js';
+import { matrixCases, type MatrixCase, type MatrixSteps } from './cases.js';
+import { DeskClerk } from './desk-clerk.js';
+import { Driver, type Ended } from './driver.js';
+import { faultKinds, isUndo, kills, lasts, waitsForDeadline, type FaultKind, type MatrixFault } from './faults.js';
+import { Flight } from './flight.js';
+import { Gathering } from './gathering.js';
+import { recordHistories } from './histories.js';
+import type { Reached } from './protocol.js';
+import { judge, rowName, type MatrixReport, type MatrixResult } from './result.js';
+import { matrixTable } from './table.js';
+import { startWorker, Workers, type MatrixProcess, type WorkerProgram } from './workers.js';
+
+/** What a matrix needs to know of a saga. */
+export interface MatrixOptions {
+  /** Any client of the namespace that the workers use. */
+  readonly client: Client;
+  /** The program of a worker that takes part: see `matrixFaults`. */
+  readonly worker: WorkerProgram;
+  /** The name of the workflow. */
+  readonly workflow: string;
+  /** The saga's steps in their order, with what they are. */
+  readonly steps: MatrixSteps;
+  /** Makes an input for a fresh gid, such that the saga commits if nothing goes wrong. */
+  readonly input: (gid: string) => unknown;
+  /**
+   * Reads from the databases what is left of a transaction: for each step how often its work was done, less how often it
+   * was undone. Everything else than 0 and 1 is wrong.
+   */
+  readonly effects: (gid: string) => Promise<Readonly<Record<string, number>>>;
+  /** The saga's options for each call, such as `{ lane: 'lean' }`. */
+  readonly call?: Pick<SagaOptions, 'lane' | 'undo'>;
+  /** How many pairs of faults are sampled. Default: 0 */
+  readonly pairs?: number;
+  /** The same seed samples the same pairs. Default: 1 */
+  readonly seed?: number;
+  /** The kinds of faults. Default: all. */
+  readonly kinds?: readonly FaultKind[];
+  /** Runs only the cases that it says `true` to, such as `({ name }) => name === 'pay compensation: hangs'`. */
+  readonly only?: (matrixCase: MatrixCase) => boolean;
+  /** Transactions that are under way at a time. Default: 20 */
+  readonly concurrency?: number;
+  /** How long an attempt may take, in milliseconds; every time-out of a step is cut to it. Default: 2,000 */
+  readonly attemptMs?: number;
+  /** How long what cannot be done is tried before it goes to the desk, in milliseconds. Default: 6,000 */
+  readonly windowMs?: number;
+  /** How long a transaction may take, in milliseconds, until it counts as one that never ends. Default: 90,000 */
+  readonly limitMs?: number;
+  /** A folder for the history of each run, for replay tests. Default: none is kept. */
+  readonly histories?: string;
+  /** Told of each result. */
+  readonly onResult?: (result: MatrixResult, done: number, of: number) => void;
+}
+
+/** Cases with a killed worker that are under way at a time, besides the others. */
+const KILLED_AT_A_TIME = 16;
+/** A worker that is silent for so long counts as dead, in milliseconds. */
+const SILENT_MS = 1_500;
+/** How long late attempts may take when all is over, in milliseconds. */
+const LATE_MS = 20_000;
+/** The deadline of a case in which it is to pass after the pivot or in the undo. */
+const DEADLINE_MS = 5_000;
+/**
+ * How often a case is run whose fault never struck, or that brought to the desk what had no fault, each time with twice
+ * the times: on a slow machine an attempt may time out by itself, and the transaction takes another way.
+ */
+const RUNS = 5;
+
+/**
+ * Runs a saga through every fault at every operation, and pairs of faults, with real workers and real databases, and
+ * looks at what is left: every branch has its effect exactly once, or none has.
+ *
+ * @throws when the saga does not run without a fault as it was described, or a worker cannot be started; never for what
+ * is wrong with a case: that is in the report
+ */
+export async function crashMatrix(options: MatrixOptions): Promise<MatrixReport> {
+  const folder = mkdtempSync(join(tmpdir(), 'backstitch-matrix-'));
+  const matrix = new Matrix(options, join(folder, 'workflows.cjs'));
+  try {
+    return await matrix.run();
+  } finally {
+    await matrix.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+class Matrix {
+  readonly #options: MatrixOptions;
+  readonly #tag = randomBytes(3).toString('hex');
+  readonly #flights = new Map<string, Flight>();
+  readonly #driver: Driver;
+  readonly #clerk: DeskClerk;
+  readonly #workers: Workers;
+  readonly #gathering: Gathering;
+  readonly #queues: { readonly steady: string; readonly killed: string };
+  /** Rejects when the matrix itself fails: a worker cannot be started, the desk cannot be read. */
+  readonly #broken: Promise<never>;
+  /** Where a guard with the probe was seen. */
+  readonly #probed = new Set<string>();
+  /** The steps that were seen, in order. */
+  readonly #seen = new Set<string>();
+  #count = 0;
+
+  constructor(options: MatrixOptions, bundle: string) {
+    const { client, workflow, worker } = options;
+    this.#options = options;
+    this.#driver = new Driver(client, workflow);
+    this.#clerk = new DeskClerk(client, workflow, this.#flights);
+    const steady = `matrix-${workflow}-${this.#tag}`;
+    this.#queues = { steady, killed: `${steady}-killed` };
+    let fail: (error: Error) => void = () => undefined;
+    this.#broken = new Promise((_, reject) => (fail = reject));
+    this.#broken.catch(() => undefined);
+    const start = (taskQueue: string) => startWorker(worker, { taskQueue, bundle }, this);
+    this.#workers = new Workers(start, this.#queues, fail);
+    this.#gathering = new Gathering((by) => this.#workers.kill(by));
+  }
+
+  async run(): Promise<MatrixReport> {
+    const { steps, pairs, seed = 1, kinds = faultKinds, only = () => true, concurrency = 20 } = this.#options;
+    const began = Date.now();
+    const mayKill = kinds.some((kind) => kind.startsWith('killed-'));
+    await Promise.race([this.#workers.open(mayKill), this.#broken]);
+    await Promise.race([this.#rehearse(), this.#broken]);
+    const cases = matrixCases(steps, { pairs, seed, kinds, probed: (step) => this.#probed.has(step) }).filter(only);
+    const results: MatrixResult[] = [];
+    let done = 0;
+    const lane = async (waiting: (readonly [number, MatrixCase])[]) => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        const [place, matrixCase] = next;
+        const result = await this.#runCase(matrixCase);
+        results[place] = result;
+        this.#options.onResult?.(result, ++done, cases.length);
+      }
+    };
+    const placed = cases.map((matrixCase, place) => [place, matrixCase] as const);
+    const killing = placed.filter(([, { faults }]) => faults.some(kills));
+    const others = placed.filter(([, { faults }]) => !faults.some(kills));
+    const work = this.#clerk.work();
+    await Promise.race([
+      Promise.all([
+        ...Array.from({ length: Math.min(KILLED_AT_A_TIME, concurrency) }, () => lane(killing)),
+        ...Array.from({ length: concurrency }, () => lane(others)),
+      ]),
+      this.#broken,
+      work,
+    ]);
+    const report = {
+      ...{ steps, kinds, results, seed, killed: this.#workers.killed },
+      ...{ wrong: results.filter(({ verdict }) => verdict === 'wrong'), ms: Date.now() - began },
+    };
+    return { ...report, table: matrixTable(report) };
+  }
+
+  async close(): Promise<void> {
+    this.#clerk.stop();
+    await this.#workers.close();
+  }
+
+  // What the workers tell.
+
+  reached(reached: Reached, by: MatrixProcess) {
+    const { gid, point, branch } = reached;
+    if (point === 'before') this.#seen.add(branch);
+    if (point === 'working') this.#probed.add(branch);
+    return this.#flights.get(gid)?.reached(reached, by) ?? Promise.resolve('go' as const);
+  }
+
+  left(flight: number, by: MatrixProcess): void {
+    for (const each of this.#flights.values()) each.left(flight, by);
+  }
+
+  gone(by: MatrixProcess): void {
+    for (const each of this.#flights.values()) each.gone(by);
+  }
+
+  /** Runs the saga once without a fault: what the matrix was told of it has to be true. */
+  async #rehearse(): Promise<void> {
+    const { steps } = this.#options;
+    const { verdict, reasons, state } = await this.#runOnce({ name: 'no fault', faults: [], triggers: [] });
+    const wrong = [...reasons];
+    if (verdict !== 'wrong' && state !== 'committed') wrong.push(`it is ${state}`);
+    const missing = Object.keys(steps).filter((step) => !this.#seen.has(step));
+    const extra = [...this.#seen].filter((step) => !(step in steps));
+    if (missing.length > 0) wrong.push(`it never runs ${missing.join(', ')}, which 'steps' names`);
+    if (extra.length > 0) wrong.push(`it runs ${extra.join(', ')}, which 'steps' does not name`);
+    if (wrong.length > 0) {
+      throw new Error(`the saga '${this.#options.workflow}' is not as it was described: ${wrong.join('; ')}`);
+    }
+  }
+
+  /** Runs a case; again, if it was right and too slow for its faults. */
+  async #runCase(matrixCase: MatrixCase): Promise<MatrixResult> {
+    for (let run = 1; ; run++) {
+      const result = await this.#runOnce(matrixCase, 2 ** (run - 1));
+      const { missed, reasons, gid } = result;
+      const slow = [...this.#clerk.of(gid).hasty];
+      // One fault of a pair may let the transaction take a way on which the other never strikes.
+      if (matrixCase.faults.length === 1 && missed.length > 0) slow.push(`it never struck: ${missed.join(', ')}`);
+      if (slow.length === 0 || reasons.length > 0) return result;
+      if (run === RUNS) return { ...result, verdict: 'wrong', reasons: slow };
+    }
+  }
+
+  async #runOnce(matrixCase: MatrixCase, longer = 1): Promise<MatrixResult> {
+    const { workflow, input, attemptMs = 2_000, windowMs = 6_000, limitMs = 90_000, histories, client } = this.#options;
+    const began = Date.now();
+    const gid = `${workflow}-${this.#tag}-${++this.#count}`;
+    const all = [...matrixCase.faults, ...matrixCase.triggers];
+    const flight = new Flight(gid, matrixCase, (step) => this.#probed.has(step), {
+      cancel: (id) => this.#driver.cancel(id),
+      deadline: (id) => this.#driver.deadline(id),
+      terminate: (id) => this.#driver.terminate(id),
+      kill: (id, by) => this.#gathering.arrive(id, by),
+    });
+    this.#flights.set(gid, flight);
+    const waits = all.some(waitsForDeadline);
+    const deadline = DEADLINE_MS * longer;
+    if (waits) flight.deadlineAt = began + deadline;
+    const killed = all.some(kills);
+    if (killed) this.#gathering.expect(gid);
+    const queue = killed ? this.#queues.killed : this.#queues.steady;
+    // What waits for others at its point must not time out meanwhile, nor what waits for another worker.
+    const patience = longer * (killed ? 2 : 1);
+    const memo = { attemptMs: attemptMs * patience, silentMs: SILENT_MS * longer };
+    let ended: Ended | undefined;
+    let effects: Readonly<Record<string, number>> = {};
+    const reasons: string[] = [];
+    try {
+      await this.#driver.start(gid, queue, memo, input(gid), {
+        ...this.#callOf(all, windowMs * patience),
+        ...(waits && { deadline }),
+      });
+      ended = await Promise.race([this.#driver.ended(gid), sleep(limitMs, undefined, { ref: false })]);
+      if (ended === undefined) await this.#driver.abandon(gid);
+      if (!(await flight.over(LATE_MS))) reasons.push('an attempt of it has not ended');
+      effects = await this.#options.effects(gid);
+      if (histories !== undefined) await recordHistories(client, gid, matrixCase, histories);
+    } catch (error) {
+      reasons.push(error instanceof Error ? error.message : String(error));
+    } finally {
+      await flight.over(0);
+      this.#gathering.forget(gid);
+      this.#flights.delete(gid);
+    }
+    const { cases, wrong } = this.#clerk.of(gid);
+    const state = ended?.state ?? 'open';
+    const message = ended === undefined ? `it has not ended within ${limitMs} ms` : ended.message;
+    reasons.push(...wrong, ...judge(this.#options.steps, { state, message, effects }));
+    const missed = flight.missed.map((fault) => `${rowName(fault)}: ${fault.kind}`);
+    return {
+      ...{ case: matrixCase, gid, state, effects, reasons, desk: cases, missed, ms: Date.now() - began },
+      verdict: reasons.length > 0 ? 'wrong' : cases.length > 0 ? 'desk' : 'ok',
+    };
+  }
+
+  /** The options of a call: what cannot be done for long goes to the desk soon. */
+  #callOf(faults: readonly MatrixFault[], windowMs: number) {
+    const { call } = this.#options;
+    const lasting = faults.filter(lasts);
+    return {
+      ...{ ...call, retries: 2 },
+      ...(lasting.some(({ operation }) => isUndo(operation)) && { compensationWindow: windowMs }),
+      ...(lasting.some(({ operation }) => !isUndo(operation)) && { forwardWindow: windowMs }),
+    };
+  }
+}

@@ -1,0 +1,74 @@
+import { matrixRows } from './cases.js';
+import type { FaultKind } from './faults.js';
+import { rowName, type MatrixReport, type MatrixResult } from './result.js';
+
+/** What a column is called, in two lines. */
+const headings: Readonly<Record<FaultKind, readonly [string, string]>> = {
+  'dies-before': ['dies', 'before'],
+  'dies-after': ['dies', 'after'],
+  'no-reply': ['no', 'reply'],
+  unheard: ['never', 'heard'],
+  hangs: ['hangs', ''],
+  late: ['late', ''],
+  refused: ['refused', ''],
+  'fails-twice': ['fails', 'twice'],
+  fails: ['fails', ''],
+  'cancelled-before': ['cancel', 'before'],
+  'cancelled-after': ['cancel', 'after'],
+  'deadline-before': ['deadline', 'before'],
+  'deadline-after': ['deadline', 'after'],
+  'killed-before': ['killed', 'before'],
+  'killed-after': ['killed', 'after'],
+  'terminated-before': ['ended', 'before'],
+  'terminated-after': ['ended', 'after'],
+};
+
+const words = { ok: 'ok', desk: 'desk', wrong: 'WRONG' } as const;
+
+/**
+ * The report as text: rows are the steps' operations, columns the faults; then the pairs in numbers, then what is wrong,
+ * each with its reasons. `–`: no such case.
+ */
+export function matrixTable(report: Omit<MatrixReport, 'table'>): string {
+  const { steps, kinds, results, wrong, seed } = report;
+  const single = results.filter(({ case: { faults } }) => faults.length === 1);
+  const pairs = results.filter(({ case: { faults } }) => faults.length > 1);
+  const cells = new Map(single.map((result) => [result.case.name, words[result.verdict]]));
+  const rows = matrixRows(steps).map((row) => [
+    rowName(row),
+    ...kinds.map((kind) => cells.get(`${rowName(row)}: ${kind}`) ?? '–'),
+  ]);
+  const [first, second] = [0, 1].map((line) => ['', ...kinds.map((kind) => headings[kind][line as 0 | 1])]);
+  const lines = [first ?? [], second ?? [], ...rows];
+  const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
+  const text = lines.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  text.splice(2, 0, widths.map((width) => '─'.repeat(width)).join('──'));
+  text.push('', `${count(single)}: ${tally(single)}`);
+  if (pairs.length > 0) text.push(`${pairs.length} pairs of faults (seed ${seed}): ${tally(pairs)}`);
+  for (const result of wrong) text.push('', describe(result));
+  return text.join('\n');
+}
+
+function count(results: readonly MatrixResult[]): string {
+  return `${results.length} single fault${results.length === 1 ? '' : 's'}`;
+}
+
+function tally(results: readonly MatrixResult[]): string {
+  const of = (verdict: MatrixResult['verdict']) => results.filter((result) => result.verdict === verdict).length;
+  return `${of('ok')} ok, ${of('desk')} by way of the desk, ${of('wrong')} WRONG`;
+}
+
+function describe({ case: { name, triggers }, gid, state, reasons, effects }: MatrixResult): string {
+  const by = triggers.map(({ step, kind }) => ` (undone as ${step} is ${kind})`).join('');
+  const found = Object.entries(effects).map(([step, effect]) => `${step} ${effect}`);
+  return [
+    `WRONG ${name}${by}`,
+    ...reasons.map((reason) => `  ${reason}`),
+    `  ${gid}: ${state}; effects: ${found.join(', ') || 'not read'}`,
+  ].join('\n');
+}

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import {
+  faultKinds,
+  matrixCases,
+  matrixTable,
+  type MatrixResult,
+  type MatrixSteps,
+} from '../../src/kit/testing/index.js';
+import { Gathering } from '../../src/kit/testing/gathering.js';
+import { judge } from '../../src/kit/testing/result.js';
+import type { MatrixProcess } from '../../src/kit/testing/workers.js';
+
+const placeOrder: MatrixSteps = {
+  'create-order': 'step',
+  pay: 'step',
+  'reserve-stock': 'step',
+  ship: 'pivot',
+  'complete-order': 'forward',
+  notify: 'forward',
+};
+const names = (steps: MatrixSteps, options = {}) => matrixCases(steps, options).map(({ name }) => name);
+
+describe('the cases of a crash matrix', () => {
+  it('are every operation of every step with every kind of fault', () => {
+    const cases = names(placeOrder);
+    // Three steps with an undo, and three operations that only go forward.
+    assert.equal(cases.length, (3 * 2 + 3) * faultKinds.length);
+    assert.equal(new Set(cases).size, cases.length);
+    for (const name of [
+      'pay action: late',
+      'pay compensation: refused',
+      'ship pivot: hangs',
+      'notify forward: fails',
+    ]) {
+      assert.ok(cases.includes(name), name);
+    }
+    assert.ok(!cases.some((name) => name.startsWith('ship compensation')));
+  });
+
+  it('ask for an undo by refusing the latest step that can be: the pivot', () => {
+    const [undo] = matrixCases(placeOrder).filter(({ name }) => name === 'pay compensation: hangs');
+    assert.deepEqual(undo?.triggers, [{ step: 'ship', operation: 'pivot', kind: 'refused', trigger: true }]);
+    const [action] = matrixCases(placeOrder).filter(({ name }) => name === 'pay action: hangs');
+    assert.deepEqual(action?.triggers, []);
+  });
+
+  it('ask for the undo of the last step by letting none of its replies come', () => {
+    const steps: MatrixSteps = { a: 'step', b: 'amends' };
+    const triggers = matrixCases(steps, { kinds: ['hangs'] }).map(({ triggers: [trigger] }) => trigger);
+    assert.deepEqual(
+      triggers.map((trigger) => trigger && `${trigger.step} ${trigger.operation}: ${trigger.kind}`),
+      [undefined, 'b action: refused', undefined, 'b action: unheard'],
+    );
+  });
+
+  it('refuse nothing where no guard could store it', () => {
+    const steps: MatrixSteps = { a: 'step', b: 'step', turn: 'pivot' };
+    const cases = matrixCases(steps, { probed: (step) => step === 'b' });
+    assert.deepEqual(
+      cases.filter(({ name }) => name.endsWith('refused')).map(({ name }) => name),
+      ['b action: refused', 'b compensation: refused'],
+    );
+    const undo = cases.find(({ name }) => name === 'a compensation: hangs');
+    assert.deepEqual(undo?.triggers, [{ step: 'b', operation: 'action', kind: 'refused', trigger: true }]);
+  });
+
+  it('have pairs of different operations, each pair once, the same for the same seed', () => {
+    const pairs = (seed: number) => names(placeOrder, { pairs: 300, seed }).slice(names(placeOrder).length);
+    const first = pairs(1);
+    assert.equal(first.length, 300);
+    assert.equal(new Set(first).size, 300);
+    assert.deepEqual(first, pairs(1));
+    assert.notDeepEqual(first, pairs(2));
+    for (const { faults, triggers } of matrixCases(placeOrder, { pairs: 300 })) {
+      const struck = [...faults, ...triggers].map(({ step, operation }) => `${step} ${operation}`);
+      assert.equal(new Set(struck).size, struck.length, 'no operation is struck by two faults');
+    }
+  });
+});
+
+describe('the judgement of a crash matrix', () => {
+  const of = (state: 'committed' | 'compensated' | 'failed', pay: number, ship: number) =>
+    judge({ pay: 'step', ship: 'pivot' }, { state, message: 'a word', effects: { pay, ship } });
+
+  it('is content when all happened and it is committed, or nothing and it is compensated', () => {
+    assert.deepEqual(of('committed', 1, 1), []);
+    assert.deepEqual(of('compensated', 0, 0), []);
+  });
+
+  it('names what is half done, done twice, undone twice, not known, or not as the transaction says', () => {
+    assert.deepEqual(of('compensated', 1, 0), ['it is compensated, and half done: pay happened; ship did not']);
+    assert.deepEqual(of('committed', 2, 1), ['pay: its net effect is 2']);
+    assert.deepEqual(of('compensated', -1, 0), ['pay: its net effect is -1']);
+    assert.deepEqual(of('committed', Number.NaN, 1), ['pay: its net effect is NaN']);
+    assert.deepEqual(of('committed', 0, 0), ['it says committed, and the databases say compensated']);
+    assert.deepEqual(of('failed', 1, 1), ['it failed: a word']);
+    assert.deepEqual(judge({ pay: 'step' }, { state: 'committed', effects: {} }), [
+      'pay: effects() does not tell of it',
+    ]);
+  });
+});
+
+describe('a kill of a crash matrix', () => {
+  const worker = {} as MatrixProcess;
+  const gathering = () => {
+    const kills: MatrixProcess[] = [];
+    return { kills, of: new Gathering((by) => Promise.resolve(void kills.push(by))) };
+  };
+
+  it('waits for every transaction that is to be struck by it', async () => {
+    const { kills, of } = gathering();
+    for (const gid of ['a', 'b']) of.expect(gid);
+    const first = of.arrive('a', worker);
+    assert.equal(kills.length, 0);
+    await Promise.all([of.arrive('b', worker), first]);
+    assert.ok(kills.every((by) => by === worker));
+  });
+
+  it('waits no longer for one that has ended', async () => {
+    const { of } = gathering();
+    for (const gid of ['a', 'b']) of.expect(gid);
+    const first = of.arrive('a', worker);
+    of.forget('b');
+    await first;
+  });
+});
+
+describe('the table of a crash matrix', () => {
+  const steps: MatrixSteps = { pay: 'step', ship: 'pivot' };
+  const kinds = ['hangs', 'killed-after'] as const;
+  const report = (verdicts: Readonly<Record<string, MatrixResult['verdict']>>) => {
+    const results = matrixCases(steps, { kinds, pairs: 1 }).map((matrixCase, place): MatrixResult => {
+      const verdict = verdicts[matrixCase.name] ?? 'ok';
+      const reasons = verdict === 'wrong' ? ['pay: its net effect is 2'] : [];
+      const rest = { state: 'committed', desk: [], missed: [], ms: 1, effects: { pay: 2, ship: 1 } } as const;
+      return { case: matrixCase, gid: `gid-${place}`, verdict, reasons, ...rest };
+    });
+    const wrong = results.filter(({ verdict }) => verdict === 'wrong');
+    return matrixTable({ steps, kinds, results, wrong, seed: 1, killed: 0, ms: 1 });
+  };
+
+  it('has a row an operation, a column a fault, and says what is wrong below', () => {
+    const table = report({ 'pay compensation: hangs': 'desk', 'pay compensation: killed-after': 'wrong' });
+    const [first, second, , ...rows] = table.split('\n');
+    assert.match(first ?? '', /^ +hangs +killed$/);
+    assert.match(second ?? '', /^ +after$/);
+    assert.deepEqual(
+      rows.slice(0, 3).map((row) => row.split(/ {2,}/)),
+      [
+        ['pay action', 'ok', 'ok'],
+        ['pay compensation', 'desk', 'WRONG'],
+        ['ship pivot', 'ok', 'ok'],
+      ],
+    );
+    assert.match(table, /^6 single faults: 4 ok, 1 by way of the desk, 1 WRONG$/m);
+    assert.match(table, /^1 pairs of faults \(seed 1\): 1 ok, 0 by way of the desk, 0 WRONG$/m);
+    assert.ok(
+      table.endsWith(
+        [
+          'WRONG pay compensation: killed-after (undone as ship is refused)',
+          '  pay: its net effect is 2',
+          '  gid-3: committed; effects: pay 2, ship 1',
+        ].join('\n'),
+      ),
+      table,
+    );
+  });
+});
