@@ -36,12 +36,9 @@ export const placeOrder = saga({ deadline: '10 minutes' }, async (tx, order: Pla
       { summary: `pay ${formatCents(amount)} for order ${orderId}` },
     );
   const reserve = () =>
-    tx.run(
-      'reserve-stock',
-      inventory.reserve,
-      { orderId, sku, units },
-      { summary: `reserve ${units} ${sku} for order ${orderId}` },
-    );
+    tx.run('reserve-stock', inventory.reserve, [orderId, sku, units], {
+      summary: `reserve ${units} ${sku} for order ${orderId}`,
+    });
   if (order.sequence === 'stock-first') await reserve();
   const { paymentId } = await pay();
   // Whatever else a starter may have written: nothing is shipped that was not reserved.

@@ -108,7 +108,7 @@ export async function advance(
   if (until === 'created') return;
   await payments.charge.action(operation('payments.charge.action', gid), { orderId, customerId, amount });
   if (until === 'paid') return;
-  await inventory.reserve.action(operation('inventory.reserve.action', gid), { orderId, sku, units });
+  await inventory.reserve.action(operation('inventory.reserve.action', gid), [orderId, sku, units]);
   if (until === 'reserved') return;
   const parcel = { orderId, customerId, sku, units };
   await shipping.dispatch.action(operation('shipping.dispatch.action', gid), parcel);
@@ -121,7 +121,8 @@ export async function undo({ shop }: TestShop, order: Omit<PlaceOrder, 'sequence
   const { orders, payments, inventory } = shop.participants;
   const { orderId, customerId, sku, units, amount } = order;
   const gid = `order-${orderId}`;
-  await inventory.reserve.compensation(operation('inventory.reserve.compensation', gid), { orderId, sku, units });
+  const reserved = [orderId, sku, units] as const;
+  await inventory.reserve.compensation(operation('inventory.reserve.compensation', gid), [...reserved], undefined);
   await payments.charge.compensation(operation('payments.charge.compensation', gid), { orderId, customerId, amount });
   await orders.create.compensation(operation('orders.create.compensation', gid), order);
 }
