@@ -1,4 +1,4 @@
-import { reserveSchema } from '../../contracts/services.js';
+import { releaseSchema, reserveSchema } from '../../contracts/services.js';
 import { Rejection, transactional, type Guard, type Sql } from '../../kit/database/index.js';
 import { safeInteger } from '../integers.js';
 import { validInput } from '../input.js';
@@ -23,11 +23,13 @@ function createStock(sql: Sql) {
       throw new Rejection('OutOfStock', `${available} ${sku} are left, order ${orderId} needs ${units}`);
     },
 
-    /** Puts the units back. */
+    /** Puts the units back. Rejections: `NotReserved`, `InvalidInput`. */
     async release(orderId: string, sku: string): Promise<{ released: number }> {
+      validInput(releaseSchema, { orderId, sku });
       const [row] = await sql<{ units: number }>(RELEASE, [orderId, sku]);
       if (row) return { released: row.units };
-      throw new Error(
+      throw new Rejection(
+        'NotReserved',
         `the stock of order ${orderId} cannot be released: it is ${(await statusOf(orderId)) ?? 'not there'}`,
       );
     },
@@ -38,6 +40,8 @@ function createStock(sql: Sql) {
 export function createInventory({ guard }: { guard: Guard }) {
   return transactional(guard, createStock, {
     reserve: { compensation: (stock, [orderId, sku]) => stock.release(orderId, sku) },
+    // By itself when a parcel came back, long after its order was placed.
+    release: {},
   }).participant;
 }
 
