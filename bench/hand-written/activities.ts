@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { Rejection } from '../../src/kit/database/index.js';
-import type { Charge, CreateOrder, Reserve } from '../../src/contracts/services.js';
+import type { Charge, CreateOrder } from '../../src/contracts/services.js';
+import type { Reserve } from '../steps.js';
 import { operation, type Services } from '../systems/in-process.js';
 
 /** The hand-written saga's activities: the shop's own work, refused for good where the shop refuses it. */
@@ -19,7 +20,7 @@ export function createActivities({ orders, payments, inventory }: Services) {
       await payments.charge.compensation(operation(input, 'pay', 'compensation'), input);
     },
     reserve: async (input: Reserve): Promise<void> => {
-      await definite(inventory.reserve.action(operation(input, 'reserve-stock', 'action'), input));
+      await definite(inventory.reserve.action(operation({ orderId: input[0] }, 'reserve-stock', 'action'), input));
     },
   };
 }

@@ -1,5 +1,5 @@
-import type { Deliver, OpenCustomers, OpenWallets } from '../contracts/services.js';
-import type { Books } from '../contracts/shop.js';
+import type { Deliver, OfPlacedOrder, OpenCustomers, OpenWallets, TakeBackParcel } from '../contracts/services.js';
+import type { Books, OrderState, RecallStatus } from '../contracts/shop.js';
 import {
   createGuard,
   guardMigrations,
@@ -21,6 +21,7 @@ import { readOrders } from './orders/books.js';
 import { createOrders } from './orders/index.js';
 import { ordersMigrations } from './orders/migrations.js';
 import { openCustomers } from './orders/opening.js';
+import { orderState } from './orders/state.js';
 import { readPayments } from './payments/books.js';
 import { createPayments } from './payments/index.js';
 import { paymentsMigrations } from './payments/migrations.js';
@@ -28,6 +29,7 @@ import { openWallets } from './payments/opening.js';
 import { readShipping } from './shipping/books.js';
 import { createShipping } from './shipping/index.js';
 import { shippingMigrations } from './shipping/migrations.js';
+import { recallState } from './shipping/state.js';
 
 /** The shop's services, each with a database of its own. */
 export const serviceNames = ['orders', 'payments', 'inventory', 'shipping', 'notifications'] as const;
@@ -92,6 +94,8 @@ export function createShop({ databases, masks = shopMasks, probe, heartbeat = ()
       'orders.openCustomers': (input: OpenCustomers): Promise<void> => openCustomers(orders, input),
       'payments.openWallets': (input: OpenWallets): Promise<void> => openWallets(payments, input),
       'inventory.deliver': (input: Deliver): Promise<void> => deliver(inventory, input),
+      'orders.state': (input: OfPlacedOrder): Promise<OrderState | null> => orderState(orders, input),
+      'shipping.recallState': (input: TakeBackParcel): Promise<RecallStatus | null> => recallState(shipping, input),
       'books.prove': (): Promise<Books> =>
         proveBooks(
           {

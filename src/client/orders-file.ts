@@ -58,6 +58,7 @@ function describe({ field, value, rule }: LineIssue): string {
 /** What may be asked for all orders of a file. */
 export interface OrdersFileOptions {
   readonly sequence?: PlaceOrder['sequence'];
+  readonly announce?: boolean;
   /** Only the first so many. All of the file is checked nevertheless. */
   readonly limit?: number;
 }
@@ -68,7 +69,8 @@ export interface OrdersFileOptions {
  * @throws {@link InvalidOrdersFile} with every line that is wrong
  */
 export async function readOrders(file: string, options: OrdersFileOptions = {}): Promise<PlaceOrder[]> {
-  const { sequence = 'pay-first', limit = Infinity } = options;
+  const { limit = Infinity, sequence = 'pay-first', announce } = options;
+  const all = { sequence, ...(announce === true && { announce }) };
   const orders: PlaceOrder[] = [];
   const issues: LineIssue[] = [];
   const seen = new Map<string, number>();
@@ -83,7 +85,7 @@ export async function readOrders(file: string, options: OrdersFileOptions = {}):
     if (text.trim() === '') continue;
     count += 1;
     try {
-      const order = parseLine(text, sequence);
+      const order = parseLine(text, all);
       const before = seen.get(order.orderId);
       if (before !== undefined) {
         issues.push({ line, field: 'order_id', value: order.orderId, rule: `line ${before} has it already` });
@@ -111,7 +113,7 @@ function checkHeader(file: string, text: string, line: number): void {
 const parseOrder = parserOf(placeOrderSchema);
 
 /** One order of one line. @throws {@link InvalidInput}, with the names of the columns */
-function parseLine(text: string, sequence: PlaceOrder['sequence']): PlaceOrder {
+function parseLine(text: string, all: Pick<PlaceOrder, 'sequence' | 'announce'>): PlaceOrder {
   const fields = fieldsOf(text);
   if (fields === undefined) throw new InvalidInput([{ field: 'line', value: text, rule: 'a quote is out of place' }]);
   if (fields.length !== columns.length) {
@@ -124,7 +126,7 @@ function parseLine(text: string, sequence: PlaceOrder['sequence']): PlaceOrder {
     issues.push({ field: 'ordered_on', value: orderedOn, rule: 'must be a date such as 1997-01-31' });
   }
   try {
-    const order = parseOrder({ orderId, customerId, units: numberOf(units), amount: numberOf(amount), sequence });
+    const order = parseOrder({ orderId, customerId, units: numberOf(units), amount: numberOf(amount), ...all });
     if (issues.length === 0) return order;
   } catch (error) {
     if (!(error instanceof InvalidInput)) throw error;

@@ -123,9 +123,21 @@ export function describeBulk({ decided, refused, failures }: BulkReport, action:
 }
 
 /** An order's transaction as a story, a line for each thing that happened. */
-export function describeOrder(orderId: string, transaction: ShownTransaction): string {
-  const { state, report, branches } = transaction;
-  const lines = [`order ${orderId}: ${orderStates[state]}`];
+export function describeOrder(
+  orderId: string,
+  transaction: ShownTransaction,
+  recalls: readonly ShownTransaction[],
+): string {
+  const told = recalls.map((recall) => {
+    const { gid, state, transaction: name } = recall;
+    return story(`${gid}: ${(state === 'committed' ? recallEnds[name] : undefined) ?? recallStates[state]}`, recall);
+  });
+  return [story(`order ${orderId}: ${orderStates[transaction.state]}`, transaction), ...told].join('\n');
+}
+
+function story(title: string, transaction: ShownTransaction): string {
+  const { report, branches } = transaction;
+  const lines = [title];
   for (const { branch, calls, summary, state: known } of branches) {
     const [first, second] = calls;
     lines.push(
@@ -148,6 +160,20 @@ const orderStates: Readonly<Record<ShownTransaction['state'], string>> = {
   terminated: 'its run was terminated from outside: neither completed nor undone',
   'timed-out': 'its run timed out: neither completed nor undone',
   cancelled: 'its run was cancelled from outside: neither completed nor undone',
+};
+
+/** The same of what came after: a recall, and its end. */
+const recallStates: Readonly<Record<ShownTransaction['state'], string>> = {
+  ...orderStates,
+  running: 'is under way',
+  committed: 'was done',
+  compensated: 'was refused or undone: no trace is left but its records',
+};
+/** What the end of each of them says, by its workflow. */
+const recallEnds: Readonly<Record<string, string>> = {
+  recallOrder: 'the order was recalled, and the carrier asked for its parcel',
+  refundRecalled: 'the parcel came back: money, stock and points went back',
+  closeLost: 'the parcel is lost: nothing was refunded',
 };
 
 function mark(state: ShownCall['state'] | 'parked'): string {

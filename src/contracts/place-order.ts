@@ -24,6 +24,8 @@ export const placeOrderSchema = z.strictObject({
   amount: wholeNumber(0, MAX_CENTS),
   /** `stock-first` reserves the stock before the payment. */
   sequence: z.enum(['pay-first', 'stock-first']).default('pay-first'),
+  /** Tells the customer at once that the order came in, before it is paid: what cannot be undone, only corrected. */
+  announce: z.boolean().optional(),
 });
 
 export type PlaceOrder = z.output<typeof placeOrderSchema>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { placeOrderSchema } from './place-order.js';
+import { closeLostSchema, recallOrderSchema } from './recall-order.js';
 
 /** What the shop's services are asked: each input is a part of the order that it belongs to. */
 
@@ -13,17 +14,37 @@ export type CreateOrder = z.output<typeof createOrderSchema>;
 export const completeOrderSchema = z.strictObject({ orderId });
 export type CompleteOrder = z.output<typeof completeOrderSchema>;
 
+/** What is asked of an order that was placed: to mark it as recalled, or as lost. */
+export const placedOrderSchema = z.strictObject({ orderId });
+export type OfPlacedOrder = z.output<typeof placedOrderSchema>;
+
+/** What is given back to the customer of an order: money, or points. */
+export const giveBackSchema = z.strictObject({ orderId, customerId });
+export type GiveBack = z.output<typeof giveBackSchema>;
+
 export const chargeSchema = z.strictObject({ orderId, customerId, amount });
 export type Charge = z.output<typeof chargeSchema>;
 
 export const reserveSchema = z.strictObject({ orderId, sku, units });
-export type Reserve = z.output<typeof reserveSchema>;
 
 export const dispatchSchema = z.strictObject({ orderId, customerId, sku, units });
 export type Dispatch = z.output<typeof dispatchSchema>;
 
-export const orderPlacedSchema = z.strictObject({ orderId, customerId });
-export type OrderPlaced = z.output<typeof orderPlacedSchema>;
+export const releaseSchema = z.strictObject({ orderId, sku });
+
+/** What is asked of the carrier about a parcel that left. */
+export const recallParcelSchema = recallOrderSchema;
+export type RecallParcel = z.output<typeof recallParcelSchema>;
+
+export const takeBackParcelSchema = z.strictObject({ orderId });
+export type TakeBackParcel = z.output<typeof takeBackParcelSchema>;
+
+export const loseParcelSchema = closeLostSchema.required();
+export type LoseParcel = z.output<typeof loseParcelSchema>;
+
+/** A message to the customer of an order. */
+export const tellSchema = z.strictObject({ orderId, customerId });
+export type Tell = z.output<typeof tellSchema>;
 
 /** Customers that one statement opens, at most. */
 const customerIds = z.array(z.string().min(1).max(64)).max(1_000);

@@ -13,6 +13,19 @@ export const openShopSchema = z.strictObject({
 });
 export type OpenShop = z.output<typeof openShopSchema>;
 
+/** The states of an order; all but `created` are final. */
+export type OrderStatus = 'created' | 'placed' | 'cancelled' | 'returned' | 'lost';
+
+/** An order as its service has it. */
+export interface OrderState {
+  status: OrderStatus;
+  /** It was recalled. */
+  recalled: boolean;
+}
+
+/** The states of a recall: what the carrier was asked for, and what came of it. */
+export type RecallStatus = 'requested' | 'returned' | 'lost';
+
 /** One thing that does not add up. */
 export interface Difference {
   /** The rule that is broken, such as `wallets + captured - refunded = deposited`. */
@@ -30,6 +43,12 @@ export interface Books {
     orders: number;
     placed: number;
     cancelled: number;
+    /** Recalled, and the parcel came back: refunded. */
+    returned: number;
+    /** Recalled, and the parcel was lost: it counts as placed wherever money, stock and points are summed. */
+    lost: number;
+    /** Placed orders whose parcel the carrier was asked for, and has not found yet. */
+    recalled: number;
     /** Orders that are in no final state. */
     open: number;
     depositedCents: number;

@@ -18,6 +18,9 @@ const notifications = participant<Notifications>('notifications');
  * and notify, side by side. With the sequence `stock-first` the stock is reserved before the payment.
  *
  * Payment refused: the order is cancelled and the points go back. Stock short: the money goes back first.
+ *
+ * With `announce` the customer is told that the order came in, before the payment. That cannot be undone: if the order is,
+ * another message corrects it.
  */
 export const placeOrder = saga({ deadline: '10 minutes' }, async (tx, order: PlaceOrder): Promise<PlacedOrder> => {
   const { orderId, customerId, sku, units, amount } = order;
@@ -28,6 +31,15 @@ export const placeOrder = saga({ deadline: '10 minutes' }, async (tx, order: Pla
     { summary: `create order ${orderId} of customer ${customerId}` },
   );
 
+  if (order.announce === true) {
+    await tx.run(
+      'announce',
+      notifications.announce,
+      { orderId, customerId },
+      { amends: true, summary: `tell customer ${customerId} that order ${orderId} came in` },
+    );
+  }
+
   const pay = () =>
     tx.run(
       'pay',
@@ -36,12 +48,9 @@ export const placeOrder = saga({ deadline: '10 minutes' }, async (tx, order: Pla
       { summary: `pay ${formatCents(amount)} for order ${orderId}` },
     );
   const reserve = () =>
-    tx.run(
-      'reserve-stock',
-      inventory.reserve,
-      { orderId, sku, units },
-      { summary: `reserve ${units} ${sku} for order ${orderId}` },
-    );
+    tx.run('reserve-stock', inventory.reserve, [orderId, sku, units], {
+      summary: `reserve ${units} ${sku} for order ${orderId}`,
+    });
   if (order.sequence === 'stock-first') await reserve();
   const { paymentId } = await pay();
   // Whatever else a starter may have written: nothing is shipped that was not reserved.

@@ -1,6 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { ShopActivities } from '../activities/index.js';
-import type { Books, OpenShop } from '../contracts/shop.js';
+import type { Books, OpenShop, OrderState, RecallStatus } from '../contracts/shop.js';
 
 /** Customers that one activity opens. */
 const CHUNK = 1_000;
@@ -9,6 +9,10 @@ const opening = proxyActivities<ShopActivities>({
   startToCloseTimeout: '1 minute',
   // What breaks the contract is refused for good.
   retry: { maximumAttempts: 10, nonRetryableErrorTypes: ['Rejection'] },
+});
+const looking = proxyActivities<ShopActivities>({
+  startToCloseTimeout: '10 seconds',
+  retry: { maximumAttempts: 4, nonRetryableErrorTypes: ['Rejection'] },
 });
 const proving = proxyActivities<ShopActivities>({
   startToCloseTimeout: '10 minutes',
@@ -27,6 +31,16 @@ export async function openShop(input: OpenShop): Promise<void> {
     ]);
   }
   await opening['inventory.deliver']({ sku, units });
+}
+
+/** An order as it is now; `null`: the shop has none of that id. */
+export async function orderState(orderId: string): Promise<OrderState | null> {
+  return looking['orders.state']({ orderId });
+}
+
+/** The recall of an order's parcel as it is now; `null`: there is none. */
+export async function recallState(orderId: string): Promise<RecallStatus | null> {
+  return looking['shipping.recallState']({ orderId });
 }
 
 /** Proves the books across all databases, by the services' own readers. */

@@ -41,6 +41,9 @@ describe('the books', () => {
         orders: 3,
         placed: 2,
         cancelled: 1,
+        returned: 0,
+        lost: 0,
+        recalled: 0,
         open: 0,
         depositedCents: 20_000,
         walletsCents: 17_067,
@@ -186,7 +189,7 @@ describe('the books', () => {
       what: 'an order that is stuck',
       damage: [['orders', `update orders set status = 'created', ended_at = null where order_id = 'placed'`]],
       found: [
-        'an order is in a final state | order placed | placed or cancelled | created',
+        'an order is in a final state | order placed | placed, cancelled, returned or lost | created',
         'points held + points of placed orders = points opened | orders | 2000 | 1971',
         'stock + units of placed orders = delivered | inventory | 100 | 98',
       ],

@@ -11,15 +11,12 @@ describe('inventory', () => {
   });
 
   const reserve = (orderId: string, units: number, sku = 'cd', gid = `order-${orderId}`) =>
-    test.shop.participants.inventory.reserve.action(operation('inventory.reserve.action', gid), {
-      orderId,
-      sku,
-      units,
-    });
+    test.shop.participants.inventory.reserve.action(operation('inventory.reserve.action', gid), [orderId, sku, units]);
   const release = (orderId: string, units: number, sku = 'cd') =>
     test.shop.participants.inventory.reserve.compensation(
       operation('inventory.reserve.compensation', `order-${orderId}`),
-      { orderId, sku, units },
+      [orderId, sku, units],
+      undefined,
     );
   const available = async (sku = 'cd') => {
     const rows = await test.sql<{ available: string }>('inventory', 'select available from stock where sku = $1', [

@@ -32,7 +32,7 @@ const tables: Record<ServiceName, string> = {
   orders: 'customers, point_entries, orders',
   payments: 'wallets, wallet_entries, payments',
   inventory: 'stock, stock_entries, reservations',
-  shipping: 'shipments',
+  shipping: 'shipments, recalls, amends_log',
   notifications: 'notifications',
 };
 
@@ -108,7 +108,7 @@ export async function advance(
   if (until === 'created') return;
   await payments.charge.action(operation('payments.charge.action', gid), { orderId, customerId, amount });
   if (until === 'paid') return;
-  await inventory.reserve.action(operation('inventory.reserve.action', gid), { orderId, sku, units });
+  await inventory.reserve.action(operation('inventory.reserve.action', gid), [orderId, sku, units]);
   if (until === 'reserved') return;
   const parcel = { orderId, customerId, sku, units };
   await shipping.dispatch.action(operation('shipping.dispatch.action', gid), parcel);
@@ -121,9 +121,34 @@ export async function undo({ shop }: TestShop, order: Omit<PlaceOrder, 'sequence
   const { orders, payments, inventory } = shop.participants;
   const { orderId, customerId, sku, units, amount } = order;
   const gid = `order-${orderId}`;
-  await inventory.reserve.compensation(operation('inventory.reserve.compensation', gid), { orderId, sku, units });
+  const reserved = [orderId, sku, units] as const;
+  await inventory.reserve.compensation(operation('inventory.reserve.compensation', gid), [...reserved], undefined);
   await payments.charge.compensation(operation('payments.charge.compensation', gid), { orderId, customerId, amount });
   await orders.create.compensation(operation('orders.create.compensation', gid), order);
+}
+
+/** What recalling a placed order does, up to the answer of the carrier, and what follows that. */
+export async function recall(
+  { shop }: TestShop,
+  { orderId, customerId, sku }: Omit<PlaceOrder, 'sequence'>,
+  answer?: 'returned' | 'lost',
+): Promise<void> {
+  const { orders, payments, inventory, shipping, notifications } = shop.participants;
+  const asked = { orderId, reason: 'scratched', actor: 'ann' };
+  const of = (name: string) => operation(name, `${answer ?? 'recall'}-${orderId}`);
+  if (answer === undefined) {
+    await orders.recall.action(of('orders.recall.action'), { orderId });
+    await shipping.recall.action(of('shipping.recall.action'), asked);
+    await notifications.orderRecalled.action(of('notifications.orderRecalled.action'), { orderId, customerId });
+  } else if (answer === 'returned') {
+    await shipping.takeBack.action(of('shipping.takeBack.action'), { orderId });
+    await payments.refund.action(of('payments.refund.action'), { orderId, customerId });
+    await inventory.release.action(of('inventory.release.action'), [orderId, sku]);
+    await orders.takeBack.action(of('orders.takeBack.action'), { orderId, customerId });
+  } else {
+    await shipping.lose.action(of('shipping.lose.action'), asked);
+    await orders.lose.action(of('orders.lose.action'), { orderId });
+  }
 }
 
 /** Asserts a rejection of a type; returns its message. */

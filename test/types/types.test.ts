@@ -20,8 +20,8 @@ function problemsOf(files: readonly string[], extra: ts.CompilerOptions = {}): s
 describe('types', function () {
   this.timeout(60_000);
 
-  it('let right use of the saga compile, and wrong use not', () => {
-    assert.deepEqual(problemsOf([join(root, 'test/types/saga.ts')]), []);
+  it('let right use of the saga and of transactional services compile, and wrong use not', () => {
+    assert.deepEqual(problemsOf(['saga', 'transactional'].map((name) => join(root, `test/types/${name}.ts`))), []);
   });
 
   for (const [name, least] of [

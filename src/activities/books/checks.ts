@@ -2,7 +2,7 @@ import type { NotificationRecord } from '../notifications/books.js';
 import type { OrderRecord } from '../orders/books.js';
 import type { PaymentRecord } from '../payments/books.js';
 import type { ReservationRecord } from '../inventory/books.js';
-import type { ShipmentRecord } from '../shipping/books.js';
+import type { RecallRecord, ShipmentRecord } from '../shipping/books.js';
 import type { Findings } from './findings.js';
 import type { EntriesRecord } from './ledger.js';
 
@@ -16,6 +16,12 @@ export interface OrderRecords {
   readonly stock?: EntriesRecord;
   readonly shipment?: ShipmentRecord;
   readonly notification?: NotificationRecord;
+  /** That the order came in: sent only where the order asks for it. */
+  readonly announcement?: NotificationRecord;
+  /** That an announced order came to nothing. */
+  readonly correction?: NotificationRecord;
+  readonly recall?: RecallRecord;
+  readonly recallNotice?: NotificationRecord;
 }
 
 const NONE = 'none';
@@ -30,7 +36,7 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
   const agree = (check: string, expected: string | number, found: string | number) =>
     findings.compare(check, subject, expected, found);
 
-  const kept = order !== undefined && order.status !== 'cancelled';
+  const kept = order !== undefined && order.status !== 'cancelled' && order.status !== 'returned';
   agree('point entries agree with the order', kept ? -order.points_spent : 0, net(records.points));
   agree(
     'wallet entries agree with the payment',
@@ -42,9 +48,9 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
 
   const found = describe(records);
   if (order === undefined) {
-    for (const part of parts) agree(`a ${part} belongs to an order`, NONE, found[part]);
+    for (const part of [...parts, ...messages]) agree(`${named(part)} belongs to an order`, NONE, found[part]);
   } else if (order.status === 'created') {
-    agree('an order is in a final state', 'placed or cancelled', order.status);
+    agree('an order is in a final state', 'placed, cancelled, returned or lost', order.status);
   } else if (order.status === 'cancelled') {
     agree(
       'a cancelled order has no payment that was not refunded',
@@ -54,32 +60,69 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
     agree('a cancelled order has no stock that was not released', NONE, reserved === 0 ? NONE : found.reservation);
     agree('a cancelled order has no shipment', NONE, found.shipment);
     agree('a cancelled order has no notification', NONE, found.notification);
+    agree('a cancelled order that was announced has its correction', found.announcement, found.correction);
+    agree('a cancelled order has no recall', NONE, found.recall);
+    agree('a cancelled order has no recall notice', NONE, found.recallNotice);
   } else {
-    const { customer_id, sku, units, amount } = order;
-    const expected = describe({
-      payment: { order_id: orderId, customer_id, amount, status: 'captured' },
-      reservation: { order_id: orderId, sku, units, status: 'reserved' },
-      shipment: { order_id: orderId, customer_id, sku, units },
-      notification: { order_id: orderId, customer_id },
-    });
-    for (const part of parts) agree(`a placed order has its ${part}`, expected[part], found[part]);
+    const { status } = order;
+    const expected = describe(ofShipped(order));
+    for (const part of parts) agree(`a ${status} order has its ${nouns[part]}`, expected[part], found[part]);
+    agree(`a ${status} order has no correction`, NONE, found.correction);
+    const announced = records.announcement ? expected.notification : NONE;
+    agree('an announcement goes to the customer of its order', announced, found.announcement);
   }
 }
 
-const parts = ['payment', 'reservation', 'shipment', 'notification'] as const;
+/** What there must be of an order whose parcel has left, by what became of it. */
+function ofShipped({ order_id, customer_id, sku, units, amount, status, recalled }: OrderRecord): OrderRecords {
+  const isBack = status === 'returned';
+  const told = { order_id, customer_id };
+  return {
+    payment: { order_id, customer_id, amount, status: isBack ? 'refunded' : 'captured' },
+    reservation: { order_id, sku, units, status: isBack ? 'released' : 'reserved' },
+    shipment: { order_id, customer_id, sku, units },
+    notification: told,
+    ...(recalled && {
+      recall: { order_id, status: isBack || status === 'lost' ? status : 'requested', logged: status === 'lost' },
+      recallNotice: told,
+    }),
+  };
+}
+
+/** What an order has whose parcel has left, recalled or not. */
+const parts = ['payment', 'reservation', 'shipment', 'notification', 'recall', 'recallNotice'] as const;
+/** What an order may have besides. */
+const messages = ['announcement', 'correction'] as const;
+type Part = (typeof parts)[number] | (typeof messages)[number];
+
+const nouns: Readonly<Record<Part, string>> = {
+  payment: 'payment',
+  reservation: 'reservation',
+  shipment: 'shipment',
+  notification: 'notification',
+  recall: 'recall',
+  recallNotice: 'recall notice',
+  announcement: 'announcement',
+  correction: 'correction',
+};
+
+function named(part: Part): string {
+  return `${part === 'announcement' ? 'an' : 'a'} ${nouns[part]}`;
+}
 
 /** The records as text: two of them agree if their texts do. */
-function describe({
-  payment,
-  reservation,
-  shipment,
-  notification,
-}: OrderRecords): Record<(typeof parts)[number], string> {
+function describe(records: OrderRecords): Record<Part, string> {
+  const { payment, reservation, shipment, notification, recall, recallNotice, announcement, correction } = records;
+  const told = (record: NotificationRecord | undefined) => (record ? `to customer ${record.customer_id}` : NONE);
   return {
     payment: payment ? `${payment.amount} cents ${payment.status} from customer ${payment.customer_id}` : NONE,
     reservation: reservation ? `${reservation.units} ${reservation.sku} ${reservation.status}` : NONE,
     shipment: shipment ? `${shipment.units} ${shipment.sku} to customer ${shipment.customer_id}` : NONE,
-    notification: notification ? `to customer ${notification.customer_id}` : NONE,
+    notification: told(notification),
+    recall: recall ? `${recall.status}${recall.logged ? ' and logged' : ''}` : NONE,
+    recallNotice: told(recallNotice),
+    announcement: told(announcement),
+    correction: told(correction),
   };
 }
 

@@ -52,7 +52,11 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     reservation: inventory.reservations(),
     stock: inventory.stock.entries(),
     shipment: shipping.shipments(),
-    notification: notifications.placed(),
+    notification: notifications.told('order-placed'),
+    announcement: notifications.told('order-received'),
+    correction: notifications.told('order-undone'),
+    recall: shipping.recalls(),
+    recallNotice: notifications.told('order-recalled'),
   });
   let seen = 0;
   for await (const { orderId, rows } of records) {
@@ -62,9 +66,12 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
   }
 
   const figures = {
-    orders: tally.placed + tally.cancelled + tally.open,
+    orders: tally.placed + tally.cancelled + tally.returned + tally.lost + tally.open,
     placed: tally.placed,
     cancelled: tally.cancelled,
+    returned: tally.returned,
+    lost: tally.lost,
+    recalled: tally.recalled,
     open: tally.open,
     depositedCents: wallets.opened,
     walletsCents: wallets.held,
@@ -104,6 +111,10 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
 class Tally {
   placed = 0;
   cancelled = 0;
+  returned = 0;
+  lost = 0;
+  /** Placed, and the carrier looks for the parcel. */
+  recalled = 0;
   open = 0;
   capturedCents = 0n;
   refundedCents = 0n;
@@ -115,11 +126,13 @@ class Tally {
       this.capturedCents += BigInt(payment.amount);
       if (payment.status === 'refunded') this.refundedCents += BigInt(payment.amount);
     }
-    if (order?.status === 'placed') {
-      this.placed += 1;
-      this.placedUnits += BigInt(order.units);
-      this.pointsSpent += BigInt(order.points_spent);
-    } else if (order?.status === 'cancelled') this.cancelled += 1;
-    else if (order) this.open += 1;
+    if (order === undefined) return;
+    if (order.status === 'created') this.open += 1;
+    else this[order.status] += 1;
+    // What is lost stays sold.
+    if (order.status !== 'placed' && order.status !== 'lost') return;
+    this.placedUnits += BigInt(order.units);
+    this.pointsSpent += BigInt(order.points_spent);
+    if (order.status === 'placed' && order.recalled) this.recalled += 1;
   }
 }

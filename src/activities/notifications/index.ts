@@ -1,23 +1,45 @@
-import { orderPlacedSchema, type OrderPlaced } from '../../contracts/services.js';
-import { Rejection, type Guard } from '../../kit/database/index.js';
-import type { Forward } from '../../kit/workflow/participant.js';
+import { tellSchema, type Tell } from '../../contracts/services.js';
+import { Rejection, type Guard, type Sql } from '../../kit/database/index.js';
+import type { Amendable, Forward } from '../../kit/workflow/participant.js';
 import { validInput } from '../input.js';
-import { NOTIFY_PLACED } from './sql.js';
+import { NOTIFY, type Kind } from './sql.js';
 
-/** The notifications service: what customers are told, each thing once. */
+/** What telling a customer answers. */
+interface Told {
+  orderId: string;
+}
+
+/**
+ * The notifications service: what customers are told, each thing once. What was sent cannot be taken back, only
+ * corrected by another message. Rejections: `AlreadyNotified`, `InvalidInput`.
+ */
 export function createNotifications({ guard }: { guard: Guard }) {
-  /** Tells the customer that the order is on its way. Rejections: `AlreadyNotified`, `InvalidInput`. */
-  const orderPlaced = {
-    action: (operation, input) =>
-      guard.apply(operation, input, async (sql) => {
-        const { orderId, customerId } = validInput(orderPlacedSchema, input);
-        const [row] = await sql(NOTIFY_PLACED, [orderId, customerId]);
-        if (!row) throw new Rejection('AlreadyNotified', `customer ${customerId} was told of order ${orderId} before`);
-        return { orderId };
-      }),
-  } satisfies Forward<OrderPlaced, { orderId: string }>;
+  const telling = (kind: Kind) =>
+    ({
+      action: (operation, input) =>
+        guard.apply(operation, input, (sql) => tell(sql, kind, validInput(tellSchema, input))),
+    }) satisfies Forward<Tell, Told>;
 
-  return { orderPlaced };
+  /** Tells the customer that the order is on its way. */
+  const orderPlaced = telling('order-placed');
+
+  /** Tells the customer that the order came in. */
+  const announce = {
+    ...telling('order-received'),
+    /** Tells the customer that the order comes to nothing after all. */
+    amends: (operation, input) => guard.undo(operation, input, (sql) => tell(sql, 'order-undone', input)),
+  } satisfies Amendable<Tell, Told>;
+
+  /** Tells the customer that the order was recalled: what was said before does not hold any more. */
+  const orderRecalled = telling('order-recalled');
+
+  return { orderPlaced, announce, orderRecalled };
 }
 
 export type Notifications = ReturnType<typeof createNotifications>;
+
+async function tell(sql: Sql, kind: Kind, { orderId, customerId }: Tell): Promise<Told> {
+  const [row] = await sql(NOTIFY, [orderId, kind, customerId]);
+  if (!row) throw new Rejection('AlreadyNotified', `customer ${customerId} was told of order ${orderId} before`);
+  return { orderId };
+}

@@ -12,4 +12,13 @@ create table notifications (
 );
 `,
   },
+  {
+    name: '002-kinds',
+    sql: `
+-- received: we have your order; undone: the order that we have told you of is cancelled; recalled: send it back, please
+alter table notifications drop constraint notifications_kind_check;
+alter table notifications add constraint notifications_kind_check
+  check (kind in ('order-placed', 'order-received', 'order-undone', 'order-recalled'));
+`,
+  },
 ] as const;

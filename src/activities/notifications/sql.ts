@@ -1,7 +1,10 @@
 /** The statements of the notifications database. */
 
-/** Tells a customer that an order was placed. No row: the customer was told before. */
-export const NOTIFY_PLACED = `
-insert into notifications (order_id, kind, customer_id) values ($1, 'order-placed', $2)
+/** What a customer is told of an order, each kind once. */
+export type Kind = 'order-placed' | 'order-received' | 'order-undone' | 'order-recalled';
+
+/** Tells a customer something of an order. No row: the customer was told before. */
+export const NOTIFY = `
+insert into notifications (order_id, kind, customer_id) values ($1, $2, $3)
 on conflict (order_id, kind) do nothing
 returning order_id`;

@@ -1,3 +1,4 @@
+import type { OrderStatus } from '../../contracts/shop.js';
 import type { Database } from '../../kit/database/index.js';
 import { readLedger } from '../books/ledger.js';
 import { streamByOrder, type OrderRow } from '../books/pages.js';
@@ -10,7 +11,8 @@ export interface OrderRecord extends OrderRow {
   units: number;
   amount: number;
   points_spent: number;
-  status: 'created' | 'placed' | 'cancelled';
+  status: OrderStatus;
+  recalled: boolean;
 }
 
 /** How the books read the orders database. */
@@ -20,7 +22,7 @@ export function readOrders(database: Database) {
     orders: () =>
       streamByOrder<OrderRecord>(
         database,
-        `select order_id, customer_id, sku, units, amount, points_spent, status
+        `select order_id, customer_id, sku, units, amount, points_spent, status, recalled_at is not null as recalled
          from orders where order_id > $1 order by order_id limit $2`,
       ),
   };

@@ -2,13 +2,27 @@ import { pointsFor } from '../../contracts/money.js';
 import {
   completeOrderSchema,
   createOrderSchema,
+  giveBackSchema,
+  placedOrderSchema,
   type CompleteOrder,
   type CreateOrder,
+  type GiveBack,
+  type OfPlacedOrder,
 } from '../../contracts/services.js';
+import type { OrderState } from '../../contracts/shop.js';
 import { Rejection, type Guard, type Sql } from '../../kit/database/index.js';
 import type { Forward, Undoable } from '../../kit/workflow/participant.js';
 import { validInput } from '../input.js';
-import { CANCEL_ORDER, COMPLETE_ORDER, CREATE_ORDER, ORDER_STATUS } from './sql.js';
+import {
+  CANCEL_ORDER,
+  COMPLETE_ORDER,
+  CREATE_ORDER,
+  LOSE_ORDER,
+  MARK_RECALLED,
+  ORDER_STATE,
+  TAKE_BACK_ORDER,
+  UNMARK_RECALLED,
+} from './sql.js';
 
 /** What creating an order answers. */
 interface CreatedOrder {
@@ -52,12 +66,66 @@ export function createOrders({ guard }: { guard: Guard }) {
       }),
   } satisfies Forward<CompleteOrder, { orderId: string }>;
 
-  return { create, complete };
+  /**
+   * Marks a placed order as recalled; it stays placed until the carrier has spoken. Rejections: `OrderNotPlaced`,
+   * `AlreadyRecalled`, `InvalidInput`.
+   */
+  const recall = {
+    action: (operation, input) =>
+      guard.apply(operation, input, async (sql) => {
+        const { orderId } = validInput(placedOrderSchema, input);
+        const [row] = await sql<{ customer_id: string }>(MARK_RECALLED, [orderId]);
+        if (row) return { customerId: row.customer_id };
+        const [order] = await sql<OrderState>(ORDER_STATE, [orderId]);
+        if (order?.recalled) throw new Rejection('AlreadyRecalled', `order ${orderId} was recalled before`);
+        throw new Rejection('OrderNotPlaced', `order ${orderId} cannot be recalled: it is ${shown(order)}`);
+      }),
+    /** The carrier was never asked: the order is as if nobody had recalled it. */
+    compensation: (operation, input) =>
+      guard.undo(operation, input, async (sql) => {
+        const { orderId } = input;
+        const [row] = await sql(UNMARK_RECALLED, [orderId]);
+        if (!row)
+          throw new Error(`the recall of order ${orderId} cannot be taken back: it is ${await statusOf(sql, orderId)}`);
+      }),
+  } satisfies Undoable<OfPlacedOrder, { customerId: string }>;
+
+  /** Ends an order whose parcel came back, and gives its points back. Rejections: `OrderNotRecalled`, `InvalidInput`. */
+  const takeBack = {
+    action: (operation, input) =>
+      guard.apply(operation, input, async (sql) => {
+        const { orderId, customerId } = validInput(giveBackSchema, input);
+        const [row] = await sql<{ points_spent: number }>(TAKE_BACK_ORDER, [orderId, customerId]);
+        if (!row) throw await notRecalled(sql, orderId);
+        return { pointsReturned: row.points_spent };
+      }),
+  } satisfies Forward<GiveBack, { pointsReturned: number }>;
+
+  /** Ends an order whose parcel is lost; nothing goes back. Rejections: `OrderNotRecalled`, `InvalidInput`. */
+  const lose = {
+    action: (operation, input) =>
+      guard.apply(operation, input, async (sql) => {
+        const { orderId } = validInput(placedOrderSchema, input);
+        const [row] = await sql(LOSE_ORDER, [orderId]);
+        if (!row) throw await notRecalled(sql, orderId);
+        return { orderId };
+      }),
+  } satisfies Forward<OfPlacedOrder, { orderId: string }>;
+
+  return { create, complete, recall, takeBack, lose };
 }
 
 export type Orders = ReturnType<typeof createOrders>;
 
 async function statusOf(sql: Sql, orderId: string): Promise<string> {
-  const [row] = await sql<{ status: string }>(ORDER_STATUS, [orderId]);
-  return row?.status ?? 'unknown to the shop';
+  const [order] = await sql<OrderState>(ORDER_STATE, [orderId]);
+  return shown(order);
+}
+
+function shown(order: OrderState | undefined): string {
+  return order?.status ?? 'unknown to the shop';
+}
+
+async function notRecalled(sql: Sql, orderId: string): Promise<Rejection> {
+  return new Rejection('OrderNotRecalled', `order ${orderId} is not recalled: it is ${await statusOf(sql, orderId)}`);
 }

@@ -31,4 +31,19 @@ create table orders (
 alter table point_entries add constraint point_entries_order foreign key (order_id) references orders;
 `,
   },
+  {
+    name: '003-recalls',
+    sql: `
+-- An order that is recalled stays placed until the carrier has said what became of its parcel.
+alter table orders add column recalled_at timestamptz;
+alter table orders drop constraint orders_status_check;
+alter table orders add constraint orders_status_check
+  check (status in ('created', 'placed', 'cancelled', 'returned', 'lost'));
+alter table orders add constraint orders_recalled check (case status
+  when 'placed' then true
+  when 'returned' then recalled_at is not null
+  when 'lost' then recalled_at is not null
+  else recalled_at is null end);
+`,
+  },
 ] as const;

@@ -49,4 +49,36 @@ update orders set status = 'placed', ended_at = now()
 where order_id = $1 and status = 'created'
 returning order_id`;
 
-export const ORDER_STATUS = `select status from orders where order_id = $1`;
+/** Marks a placed order as recalled, once. No row: it is not placed, or was recalled before. */
+export const MARK_RECALLED = `
+update orders set recalled_at = now()
+where order_id = $1 and status = 'placed' and recalled_at is null
+returning customer_id`;
+
+/** Takes that mark back. No row: there is none, or the recall has ended. */
+export const UNMARK_RECALLED = `
+update orders set recalled_at = null
+where order_id = $1 and status = 'placed' and recalled_at is not null
+returning order_id`;
+
+/** Ends a recalled order whose parcel came back, and gives its points back. No row: it is not placed and recalled. */
+export const TAKE_BACK_ORDER = `
+with customer as materialized (
+  select customer_id from customers where customer_id = $2 for no key update
+), taken as (
+  update orders set status = 'returned', ended_at = now() from customer
+  where order_id = $1 and orders.customer_id = customer.customer_id and status = 'placed' and recalled_at is not null
+  returning order_id, orders.customer_id, points_spent
+), returned as (
+  insert into point_entries (customer_id, kind, amount, order_id)
+  select customer_id, 'returned', points_spent, order_id from taken where points_spent > 0
+)
+select points_spent from taken`;
+
+/** Ends a recalled order whose parcel is lost. No row: it is not placed and recalled. */
+export const LOSE_ORDER = `
+update orders set status = 'lost', ended_at = now()
+where order_id = $1 and status = 'placed' and recalled_at is not null
+returning order_id`;
+
+export const ORDER_STATE = `select status, recalled_at is not null as recalled from orders where order_id = $1`;

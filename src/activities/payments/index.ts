@@ -1,7 +1,7 @@
 import { formatCents } from '../../contracts/money.js';
-import { chargeSchema, type Charge } from '../../contracts/services.js';
-import { Rejection, type Guard } from '../../kit/database/index.js';
-import type { Undoable } from '../../kit/workflow/participant.js';
+import { chargeSchema, giveBackSchema, type Charge, type GiveBack } from '../../contracts/services.js';
+import { Rejection, type Guard, type Sql } from '../../kit/database/index.js';
+import type { Forward, Undoable } from '../../kit/workflow/participant.js';
 import { safeInteger } from '../integers.js';
 import { validInput } from '../input.js';
 import { CHARGE, PAYMENT_STATUS, REFUND } from './sql.js';
@@ -31,17 +31,26 @@ export function createPayments({ guard }: { guard: Guard }) {
         );
       }),
     /** Gives the amount back. */
-    compensation: (operation, input) =>
-      guard.undo(operation, input, async (sql) => {
-        const { orderId, customerId } = input;
-        const [row] = await sql<{ amount: number }>(REFUND, [orderId, customerId]);
-        if (row) return { refunded: row.amount };
-        const [payment] = await sql<{ status: string }>(PAYMENT_STATUS, [orderId]);
-        throw new Error(`the payment of order ${orderId} cannot be refunded: it is ${payment?.status ?? 'not there'}`);
-      }),
+    compensation: (operation, input) => guard.undo(operation, input, (sql) => giveBack(sql, input)),
   } satisfies Undoable<Charge, Charged>;
 
-  return { charge };
+  /** Gives the amount of an order back that was paid long ago. Rejections: `NotCaptured`, `InvalidInput`. */
+  const refund = {
+    action: (operation, input) =>
+      guard.apply(operation, input, async (sql) => giveBack(sql, validInput(giveBackSchema, input))),
+  } satisfies Forward<GiveBack, { refunded: number }>;
+
+  return { charge, refund };
 }
 
 export type Payments = ReturnType<typeof createPayments>;
+
+async function giveBack(sql: Sql, { orderId, customerId }: GiveBack): Promise<{ refunded: number }> {
+  const [row] = await sql<{ amount: number }>(REFUND, [orderId, customerId]);
+  if (row) return { refunded: row.amount };
+  const [payment] = await sql<{ status: string }>(PAYMENT_STATUS, [orderId]);
+  throw new Rejection(
+    'NotCaptured',
+    `the payment of order ${orderId} cannot be refunded: it is ${payment?.status ?? 'not there'}`,
+  );
+}

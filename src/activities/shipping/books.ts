@@ -1,3 +1,4 @@
+import type { RecallStatus } from '../../contracts/shop.js';
 import type { Database } from '../../kit/database/index.js';
 import { streamByOrder, type OrderRow } from '../books/pages.js';
 
@@ -8,6 +9,13 @@ export interface ShipmentRecord extends OrderRow {
   units: number;
 }
 
+/** A recall of a parcel, as the books read it. */
+export interface RecallRecord extends OrderRow {
+  status: RecallStatus;
+  /** The log has a row that the recall brought nothing back. */
+  logged: boolean;
+}
+
 /** How the books read the shipping database. */
 export function readShipping(database: Database) {
   return {
@@ -16,6 +24,12 @@ export function readShipping(database: Database) {
         database,
         `select order_id, customer_id, sku, units
          from shipments where order_id > $1 order by order_id limit $2`,
+      ),
+    recalls: () =>
+      streamByOrder<RecallRecord>(
+        database,
+        `select order_id, status, exists (select from amends_log where amends_log.order_id = recalls.order_id) as logged
+         from recalls where order_id > $1 order by order_id limit $2`,
       ),
   };
 }

@@ -1,25 +1,26 @@
 import { Option } from '@commander-js/extra-typings';
-import { msToNumber } from '@temporalio/common/lib/time.js';
 import { orderGid, type PlacedOrder, type PlaceOrder, type PlaceOrderInput } from '../../contracts/place-order.js';
 import { placeOrderTransaction } from '../../contracts/transactions.js';
 import {
   InvalidInput,
   showTransaction,
   transactionClient,
-  TransactionPending,
   type CallOptions,
   type Transaction,
 } from '../../kit/client/index.js';
+import { callPatiently } from '../call.js';
 import type { Cli } from '../cli.js';
 import { EXIT, exitOfState, type ExitCode } from '../exit.js';
 import { duration, integer } from '../options.js';
 import { readOrders } from '../orders-file.js';
 import { placeOrders, type PlacingReport } from '../place-orders.js';
+import { recallsOf } from '../recall.js';
 import { requireWorker, type Session } from '../session.js';
 import { abortOnSignal } from '../../signals.js';
 import { describeOrder, describePlacing } from '../words.js';
+import { addRecallCommands } from './recall.js';
 
-/** `order place`, `order show`. */
+/** `order place`, `order show`, and the recall of an order. */
 export function addOrderCommands(cli: Cli): void {
   const order = cli.root.command('order').description('place orders, and see what became of them');
 
@@ -29,6 +30,7 @@ export function addOrderCommands(cli: Cli): void {
     .addOption(new Option('--file <path>', 'a CSV file of orders').conflicts('order'))
     .addOption(new Option('--order <json>', 'one order'))
     .option('--stock-first', 'reserve the stock before the payment')
+    .option('--announce', 'tell the customer at once that the order came in, and again if it comes to nothing')
     .addOption(new Option('--lane <lane>', 'how the steps are carried').choices(['durable', 'lean'] as const))
     .addOption(
       new Option('--undo <how>', "'background': once it is decided that it is undone, do not wait for the undo")
@@ -48,15 +50,15 @@ Examples:
   $ backstitch order place --file examples/orders.csv --concurrency 50`,
     );
   place.action(
-    cli.does(async ({ file, order: json, stockFirst, concurrency, ...call }) => {
-      const sequence = stockFirst === true ? 'stock-first' : undefined;
+    cli.does(async ({ file, order: json, stockFirst, announce, concurrency, ...call }) => {
+      const all: Wanted = { ...(stockFirst && { sequence: 'stock-first' }), ...(announce && { announce }) };
       // What is given is checked before anyone is asked for anything.
       if (file !== undefined) {
-        const orders = await readOrders(file, { sequence });
+        const orders = await readOrders(file, all);
         return placeFile(await cli.open(), orders, call, concurrency);
       }
       if (json === undefined) return place.error('error: give --file FILE or --order JSON');
-      const given = parseOrder(json, sequence);
+      const given = parseOrder(json, all);
       return placeOne(await cli.open(), given, call);
     }),
   );
@@ -69,20 +71,26 @@ Examples:
       cli.does(async (id) => {
         const { client, output } = await cli.open();
         const transaction = await showTransaction(client, orderGid(id));
-        output.result({ orderId: id, ...transaction }, () => describeOrder(id, transaction));
+        const recalls = await recallsOf(client, id);
+        output.result({ orderId: id, ...transaction, recalls }, () => describeOrder(id, transaction, recalls));
         return exitOfState(transaction.state);
       }),
     );
+
+  addRecallCommands(cli, order);
 }
 
-function parseOrder(json: string, sequence: PlaceOrder['sequence'] | undefined): PlaceOrderInput {
+/** What the command line wants of every order. */
+type Wanted = Pick<PlaceOrderInput, 'sequence' | 'announce'>;
+
+function parseOrder(json: string, all: Wanted): PlaceOrderInput {
   let given: unknown;
   try {
     given = JSON.parse(json);
   } catch (error) {
     throw new InvalidInput([{ field: '', value: json, rule: `--order is no JSON: ${(error as Error).message}` }]);
   }
-  if (sequence !== undefined && typeof given === 'object') given = { ...given, sequence };
+  if (Object.keys(all).length > 0 && typeof given === 'object') given = { ...given, ...all };
   return placeOrderTransaction.parse(given as PlaceOrderInput);
 }
 
@@ -90,23 +98,10 @@ function placing({ client, settings }: Session): Transaction<PlaceOrderInput, Pl
   return transactionClient(client, { taskQueue: settings.taskQueue }).of(placeOrderTransaction);
 }
 
-/** How long an order is waited for before it is looked whether any worker is there. */
-const LOOK_MS = 5_000;
-
 async function placeOne(session: Session, order: PlaceOrderInput, call: CallOptions): Promise<ExitCode> {
   const { output } = session;
-  const placeOrder = placing(session);
-  const total = msToNumber(call.wait ?? 0);
   const gid = orderGid(order.orderId);
-  let result: PlacedOrder;
-  try {
-    result = await placeOrder(order, { ...call, wait: Math.min(total, LOOK_MS) });
-  } catch (error) {
-    const goesOn = error instanceof TransactionPending && !error.noWorker && error.report === undefined;
-    if (!goesOn || total <= LOOK_MS) throw error;
-    output.note(`${gid} has not ended yet; waiting ${Math.round((total - LOOK_MS) / 1000)} s more`);
-    result = await placeOrder(order, { ...call, wait: total - LOOK_MS });
-  }
+  const result = await callPatiently(output, gid, placing(session), order, call);
   output.result({ gid, state: 'committed', result }, () => {
     const { orderId, paymentId, shipmentId, pointsSpent } = result;
     return `order ${orderId} was placed: payment ${paymentId}, shipment ${shipmentId}, ${pointsSpent} points spent`;

@@ -28,4 +28,12 @@ export { migrate, MigrationError, type Migration } from './migrate.js';
 export { Barred, InputMismatch, Rejection, RowGone, Suspended, Undecidable, Undone } from './rejection.js';
 export type { Database, Sql } from './sql.js';
 export { rejectionOf } from './sqlstate.js';
+export { CallRefused, UndoFailed, type Begun, type BeginOptions, type MethodCall } from './transactional/begun.js';
+export {
+  transactional,
+  type Plan,
+  type Transactional,
+  type TransactionalMethods,
+  type TransactionalParticipant,
+} from './transactional/transactional.js';
 export type { Branch, Op, Operation } from '../workflow/branch.js';

@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto';
+import { Client } from '@temporalio/client';
+import pg from 'pg';
+import { serviceNames, type ServiceName } from '../../src/activities/index.js';
+import { openShop, proveBooks } from '../../src/client/shop.js';
+import type { Books } from '../../src/contracts/shop.js';
+import { transactionClient } from '../../src/kit/client/index.js';
+import { createShopWorker } from '../../src/worker.js';
+import { postgresUrl, temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
+
+/** The shop with a worker on real servers, open for business, and a client that calls its transactions. */
+export class ShopWorld {
+  readonly taskQueue = `shop-${randomUUID()}`;
+  readonly #faults: readonly string[];
+  readonly #databases = new Map<ServiceName, TestDatabase>();
+  #shop: Awaited<ReturnType<typeof createShopWorker>> | undefined;
+  #running: Promise<void> | undefined;
+  #address = '';
+
+  constructor(...faults: string[]) {
+    this.#faults = faults;
+    before(async () => {
+      await this.#open();
+    });
+    after(async () => {
+      await this.#shop?.stop();
+      await this.#running;
+      for (const database of this.#databases.values()) await database.drop();
+    });
+  }
+
+  get client(): Client {
+    if (this.#shop === undefined) throw new Error('the world is not open yet');
+    return new Client({ connection: this.#shop.connection });
+  }
+
+  get transactions() {
+    return transactionClient(this.client, { taskQueue: this.taskQueue });
+  }
+
+  /** Runs a statement in a service's database. */
+  async sql<Row extends object>(service: ServiceName, text: string, values: unknown[] = []): Promise<Row[]> {
+    return query<Row>(this.#urlOf(service), text, values);
+  }
+
+  /** Lets nobody into a service's database, and everybody out of it, until `up` is called. */
+  async down(service: ServiceName): Promise<{ up: () => Promise<void> }> {
+    const name = new URL(this.#urlOf(service)).pathname.slice(1);
+    const server = await postgresUrl();
+    await query(server, `alter database ${name} with allow_connections false`);
+    await query(server, 'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
+    const up = async () => {
+      await query(server, `alter database ${name} with allow_connections true`);
+    };
+    return { up };
+  }
+
+  /** Waits until an attempt of a transaction's activity has failed and is to be made again. */
+  async retrying(gid: string, activity: string): Promise<void> {
+    for (;;) {
+      const { raw } = await this.client.workflow.getHandle(gid).describe();
+      const pending = raw.pendingActivities?.find(({ activityType }) => activityType?.name === activity);
+      if ((pending?.attempt ?? 0) > 1) return;
+    }
+  }
+
+  books(): Promise<Books> {
+    return proveBooks(this.client, this.#where());
+  }
+
+  #urlOf(service: ServiceName): string {
+    const database = this.#databases.get(service);
+    if (database === undefined) throw new Error(`the database of '${service}' is not there yet`);
+    return database.url;
+  }
+
+  #where() {
+    const [address, taskQueue] = [this.#address, this.taskQueue];
+    return { address, namespace: 'default', connection: { address }, taskQueue, ui: undefined };
+  }
+
+  async #open(): Promise<void> {
+    this.#address = await temporalAddress();
+    for (const service of serviceNames) this.#databases.set(service, await testDatabase(service));
+    const databaseUrls = Object.fromEntries(serviceNames.map((service) => [service, this.#urlOf(service)]));
+    this.#shop = await createShopWorker(this.#where(), { databaseUrls, poolSize: 10, faults: this.#faults.join(',') });
+    this.#running = this.#shop.run();
+    const opening = { customers: ['c1', 'c2'], walletCents: 1_000_000, points: 100_000, sku: 'cd', units: 1_000 };
+    await openShop(this.client, this.#where(), opening);
+  }
+}
+
+async function query<Row extends object>(url: string, text: string, values: unknown[] = []): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<Row>(text, values)).rows;
+  } finally {
+    await client.end();
+  }
+}
