@@ -213,6 +213,38 @@ describe('a saga whose run is ended from outside, at any moment', function () {
     ));
 });
 
+describe('a saga in the lean lane whose first task was lost, with all that it had done', function () {
+  this.timeout(60_000);
+
+  it('has every effect once, or none, or all that is left is named, whatever stops it then', () =>
+    fc.assert(
+      fc.asyncProperty(plans, fc.nat(40), async (plan, life) => {
+        const { body, scripts } = bodyOf(plan);
+        const { undo, retries, decisions, stopAt, timer } = plan;
+        const lost = new World(scripts);
+        const first = new SagaRun<void, string>(lost, { undo, retries, lane: 'lean' });
+        begin(first, body);
+        await lost.settle(life);
+        // With an undo, a person or its end the task would have been on record.
+        fc.pre(first.state === 'running' && lost.asked.every(({ op }) => op === 'action'));
+        const world = lost.successor(stopAt === undefined ? undefined : lost.now() + stopAt);
+        const run = new SagaRun<void, string>(world, { undo, retries, lane: 'lean' });
+        if (stopAt !== undefined) {
+          world.at(stopAt + timer, () => {
+            run.stop('DeadlineExceeded');
+            world.scope.cancel();
+          });
+        }
+        employ(world, run, [...decisions]);
+        const ending = begin(run, body);
+        await world.settle();
+        if (wasForced(run) && JSON.stringify(plan.nodes).includes('"late"')) return;
+        assertWhole({ world, run, outcome: ending() }, true);
+      }),
+      { numRuns: 4_000 },
+    ));
+});
+
 function isFinal(state: TransactionState): boolean {
   return ['committed', 'compensated', 'failed'].includes(state);
 }

@@ -76,7 +76,7 @@ describe('a saga that is stopped', () => {
 
     it('ends a local step with it, in the lean lane', async () => {
       const { report, made } = await world.run('steps', { b: hang }, { deadline: 300, lane: 'lean' });
-      assert.deepEqual(made, ['a', 'b', 'undo b', 'undo a']);
+      assert.deepEqual(made, ['a', 'b', 'look at b', 'undo a']);
       assert.equal(report?.cause.type, 'DeadlineExceeded');
     });
 
@@ -84,7 +84,7 @@ describe('a saga that is stopped', () => {
       const options = { deadline: 1_000, lane: 'lean', retries: 1_000 } as const;
       const { report, made } = await world.run('steps', { b: fail }, options);
       assert.equal(report?.cause.type, 'DeadlineExceeded');
-      assert.deepEqual(made.slice(-2), ['undo b', 'undo a']);
+      assert.deepEqual(made.slice(-2), ['look at b', 'undo a']);
     });
 
     it('is silent when it passes after the end of the steps', async () => {
@@ -166,7 +166,7 @@ describe('a saga that is stopped', () => {
       held.open();
       const { report, made } = await world.end(handle);
       assert.deepEqual(report?.cause, cancelled);
-      assert.deepEqual(made.slice(-2), ['undo b', 'undo a']);
+      assert.deepEqual(made.slice(-2), ['look at b', 'undo a']);
       assert.ok(!made.includes('c'));
     });
   });

@@ -72,6 +72,9 @@ describe('a saga', () => {
         });
       }
 
+      /** In the lean lane an unknown step is looked at, as a lost task may have done it: that bars it. */
+      const ending = (step: string) => (lane === 'lean' ? `look at ${step}` : `undo ${step}`);
+
       it('gives each undo the input and the result of its action', async () => {
         const { gid } = await world.run('steps', { c: refuse }, { lane });
         assert.deepEqual(undoArgs(world, gid), { 'undo b': ['b', 'did b'], 'undo a': ['a', 'did a'] });
@@ -81,7 +84,7 @@ describe('a saga', () => {
         it(`undoes ${step} too when its outcome is unknown as every attempt failed, without a result`, async () => {
           const { gid, made, report } = await world.run('steps', { [step]: fail }, { lane, retries: 1 });
           const before = ['a', 'b', 'c'].slice(0, ['a', 'b', 'c'].indexOf(step) + 1);
-          const undo = before.toReversed().map((each) => `undo ${each}`);
+          const undo = before.toReversed().map((each) => (each === step ? ending(each) : `undo ${each}`));
           assert.deepEqual(made, [...before, step, ...undo]);
           assert.equal(report?.state, 'compensated');
           assert.deepEqual(report.cause, {
@@ -97,7 +100,7 @@ describe('a saga', () => {
       it('undoes a step that answers too late', async () => {
         const { made, report, failure } = await world.run('withOptions', { c: hang }, { lane });
         assert.deepEqual(made.slice(0, 4), ['a', 'b', 'c', 'c']);
-        assert.deepEqual(made.slice(4).sort(), ['undo a', 'undo b', 'undo c']);
+        assert.deepEqual(made.slice(4).sort(), [ending('c'), 'undo a', 'undo b'].sort());
         assert.equal(report?.cause.type, 'Timeout');
         assert.equal(report.cause.knowledge, 'unknown');
         assert.equal(report.state, 'compensated');
@@ -112,7 +115,7 @@ describe('a saga', () => {
 
       it("retries as the call's option says, and a step's own option counts more", async () => {
         const never = await world.run('steps', { b: [fail, succeed] }, { lane, retries: 0 });
-        assert.deepEqual(never.made, ['a', 'b', 'undo b', 'undo a']);
+        assert.deepEqual(never.made, ['a', 'b', ending('b'), 'undo a']);
         const own = await world.run('withOptions', { a: [fail, succeed], b: [fail, succeed] }, { lane });
         assert.deepEqual(own.made.slice(0, 3), ['a', 'a', 'b']);
         assert.deepEqual(own.report?.cause.step, 'b');
@@ -196,7 +199,9 @@ describe('a saga', () => {
 
         it('is undone though the body catches an unknown step: no other way is begun', async () => {
           const { report, made } = await world.run('otherWay', { b: fail }, { lane, retries: 0 });
-          assert.deepEqual(made, ['a', 'b', 'undo b', 'undo a']);
+          // The other way is looked at too: a lost task may have gone it.
+          const looked = lane === 'lean' ? ['look at b', 'look at c'] : ['undo b'];
+          assert.deepEqual(made, ['a', 'b', ...looked, 'undo a']);
           assert.equal(report?.cause.step, 'b');
           assert.equal(report.cause.knowledge, 'unknown');
         });

@@ -33,6 +33,9 @@ export type SagaOutcome<Result> = { committed: true; result: Result } | { commit
  *   counts, what was not is barred. It commits if all was applied or the pivot was, unless the first run had begun to undo;
  *   it undoes otherwise.
  *
+ * - In the lean lane a run that is doomed looks at every step in the same way before it undoes: a task of the workflow that
+ *   was lost may have applied steps that this run knows nothing of.
+ *
  * Invariant: at the end of a run every branch before the pivot has its effect exactly once (committed), or is undone or
  * barred (compensated), or is named in the report with the person who left it so (failed).
  */
@@ -45,6 +48,8 @@ export class SagaRun<Input, Result> {
   readonly #steps: Steps;
   /** The state, but for what waits at the desk. */
   #phase: Exclude<TransactionState, 'stuck'> = 'running';
+  /** Whether steps are only looked at: what was applied counts, what was not is barred. */
+  #settling: boolean;
   /** Set when a person forced the transaction forward: neither deadline nor cancellation stop it any more. */
   #forced = false;
   /** Ends the run with an error of the driver or the worker, not of a participant: nothing may be decided on it. */
@@ -55,6 +60,7 @@ export class SagaRun<Input, Result> {
     this.#driver = driver;
     this.#options = options;
     const { settle } = options;
+    this.#settling = settle !== undefined;
     if (settle?.undo === true) this.#verdict.missing(new TransactionStopped('Terminated', settle.reason));
     this.desk = new Desk(
       () => driver.now(),
@@ -68,6 +74,7 @@ export class SagaRun<Input, Result> {
       ledger: this.ledger,
       verdict: this.#verdict,
       desk: this.desk,
+      settling: () => this.#settling,
       judge: (error) => this.#judge(error),
       refusal: () => this.#refusal(),
     });
@@ -85,13 +92,13 @@ export class SagaRun<Input, Result> {
   /** Lets no further step begin, unless the pivot was scheduled. The caller cancels what is running. */
   stop(type: 'Cancelled' | 'DeadlineExceeded', why = 'the transaction was cancelled by a request'): void {
     // What settles must look at every step.
-    if (this.#forced || this.#options.settle !== undefined) return;
+    if (this.#forced || this.#settling) return;
     this.#verdict.stop(new TransactionStopped(type, type === 'Cancelled' ? why : this.#driver.overdue()));
   }
 
   /** Says why the transaction cannot be stopped any more, if so. */
   get beyondStop(): string | undefined {
-    if (this.#options.settle !== undefined) return 'its first run was ended, and it is being settled';
+    if (this.#settling) return 'it is being settled';
     if (this.#phase !== 'running') return `it is ${this.#phase}`;
     if (this.#forced || this.ledger.pivoted) return 'it is past its pivot, or was forced forward';
     return undefined;
@@ -134,6 +141,10 @@ export class SagaRun<Input, Result> {
       return { committed: true, result: outcome.result };
     }
     const cause = this.#causeOf(reason ?? (outcome as { thrown: unknown }).thrown);
+    if (this.#mustLook(cause)) {
+      this.#look(cause as Error);
+      return this.#decide(body, input);
+    }
     if (this.ledger.pivoted) {
       this.#report = this.#describe(cause, 'failed');
       this.#enter('failed');
@@ -199,9 +210,27 @@ export class SagaRun<Input, Result> {
     return ended;
   }
 
+  /**
+   * In the lean lane a task of the workflow may be lost with all that it had done: then this run does not know of steps
+   * that were applied. A definite no lies on the way of both; after anything else they are looked for.
+   */
+  #mustLook(cause: unknown): boolean {
+    if (this.#options.lane !== 'lean' || this.#settling || this.ledger.pivoted) return false;
+    return cause instanceof Error && !(cause instanceof StepFailed && cause.knowledge === 'rejected');
+  }
+
+  /** The body runs again, and looks at every step; it commits only if the pivot is found to have happened. */
+  #look(cause: Error): void {
+    this.#settling = true;
+    this.#verdict.clear();
+    this.#verdict.missing(cause);
+    this.ledger.pass++;
+  }
+
   /** A person gave up the undo: the body runs again, and what stopped it does not count any more. */
   #forceForward(): void {
     this.#forced = true;
+    this.#settling = false;
     this.#report = undefined;
     this.#verdict.clear();
     this.ledger.pass++;

@@ -16,6 +16,8 @@ export interface StepsOf {
   readonly ledger: Ledger;
   readonly verdict: Verdict;
   readonly desk: Desk;
+  /** Whether steps are only looked at. */
+  readonly settling: () => boolean;
   /** Undefined for a defect, on which nothing may be decided. */
   readonly judge: (error: unknown) => Judgement | undefined;
   /** Why no step may begin at all, if so. */
@@ -109,7 +111,7 @@ export class Steps {
 
   /** Runs branches side by side: when one fails the others are cancelled and waited for. */
   parallel(branches: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
-    const { driver, verdict, options } = this.#of;
+    const { driver, verdict, settling } = this.#of;
     this.#groups++;
     return driver.group(async (cancel) => {
       let first: { failure: unknown } | undefined;
@@ -121,7 +123,7 @@ export class Steps {
             if (first === undefined) {
               first = { failure };
               // A run that settles looks at what every branch has done.
-              if (options.settle === undefined) {
+              if (!settling()) {
                 if (failure instanceof Error) verdict.cancelling ??= failure;
                 cancel();
               }
@@ -139,8 +141,8 @@ export class Steps {
 
   /** A run that settles finds branches in another order than they happened in: a pivot that was alone then waits. */
   #mustWait(): boolean {
-    const { ledger, options } = this.#of;
-    return options.settle !== undefined && ledger.running !== undefined;
+    const { ledger, settling } = this.#of;
+    return settling() && ledger.running !== undefined;
   }
 
   /** Waits until no step runs, and none follows at once from those that ran. */
@@ -170,7 +172,7 @@ export class Steps {
 
   /** Whether it is looked at what became of a step, instead of doing it. */
   #isLookedAt({ kind, verify }: BranchRecord): boolean {
-    return kind !== 'forward' && (verify === true || this.#of.options.settle !== undefined);
+    return kind !== 'forward' && (verify === true || this.#of.settling());
   }
 
   #profileOf(record: BranchRecord): CallProfile {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StoredRejection, Suspended } from '../../../../src/kit/database/rejection.js';
+import { Barred, StoredRejection, Suspended } from '../../../../src/kit/database/rejection.js';
 import type { Forward, Operation, Undoable } from '../../../../src/kit/workflow/index.js';
 
 /** A participant that does what the test says. Its operations are letters; each says `did a` when it was done. */
@@ -72,6 +72,8 @@ export class LetterBox {
   readonly scripts = new Map<string, Script>();
   readonly made: Made[] = [];
   readonly ended: string[] = [];
+  /** What the actions answered. */
+  readonly #done = new Map<string, string>();
 
   implementation() {
     const act = (operation: Operation, ...args: unknown[]) => this.#perform(operation, args);
@@ -91,14 +93,26 @@ export class LetterBox {
     return this.made.filter((made) => made.gid === gid);
   }
 
+  /** What a guard would answer to a run that settles. */
+  #look({ gid, branch }: Operation): string {
+    const key = `${gid} ${branch}`;
+    this.made.push({ gid, name: `look at ${branch}`, operation: { gid, branch } as Operation, args: [] });
+    const done = this.#done.get(key);
+    if (done !== undefined) return done;
+    throw new Barred({ gid, branch } as Operation);
+  }
+
   async #perform(operation: Operation, args: readonly unknown[]): Promise<unknown> {
     const { gid, branch, op, attempt } = operation;
+    if (operation.settle) return this.#look(operation);
     const name = op === 'compensation' ? `undo ${branch}` : branch;
     this.made.push({ gid, name, operation, args });
     const script = this.scripts.get(gid)?.[name] ?? succeed;
     const behaviours = Array.isArray(script) ? (script as readonly Behaviour[]) : [script as Behaviour];
     try {
-      return await (behaviours[attempt - 1] ?? behaviours.at(-1) ?? succeed)(operation);
+      const did = await (behaviours[attempt - 1] ?? behaviours.at(-1) ?? succeed)(operation);
+      if (op === 'action') this.#done.set(`${gid} ${branch}`, String(did));
+      return did;
     } finally {
       this.ended.push(`${gid} ${name}`);
     }

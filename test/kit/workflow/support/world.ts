@@ -111,9 +111,9 @@ export class World implements SagaDriver {
   }
 
   /** The same world for another run, after this one's was ended from outside. */
-  successor(): World {
+  successor(deadlineAt?: number): World {
     this.ended = true;
-    return new World(this.#scripts, undefined, this);
+    return new World(this.#scripts, deadlineAt, this);
   }
 
   /** Lets everything happen, until nothing is left to happen, or until a time. */
