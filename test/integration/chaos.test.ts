@@ -24,7 +24,7 @@ describe('chaos, in short', function () {
     const report = await chaosRun({
       seed: 1,
       orders: 60,
-      lane: 'durable',
+      lane: 'mixed',
       concurrency: 20,
       minutes: 3,
       state,

@@ -186,6 +186,8 @@ async function main(): Promise<void> {
       sku: 'cd',
       units: 1_000,
     });
+    // Before the orders, which raise alarms of their own.
+    await write('alarms', await raiseAlarms(client, taskQueue));
     await Promise.all(
       Object.entries(paths).map(async ([name, { order, call, then }]) => {
         const given = { orderId: name, customerId: 'c1', units: 1, amount: 2_933, ...order };
@@ -200,7 +202,6 @@ async function main(): Promise<void> {
         console.error(`${name}: ${ended}`);
       }),
     );
-    await write('alarms', await raiseAlarms(client, taskQueue));
   } finally {
     await shop.stop();
     await running;
