@@ -9,12 +9,10 @@ import { openShop } from '../../src/client/shop.js';
 import { placeOrderTransaction } from '../../src/contracts/transactions.js';
 import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
 import { startServers } from '../../src/dev/servers.js';
-import { testAlarm, transactionClient, type StartOptions } from '../../src/kit/client/index.js';
+import { decide, operate, testAlarm, transactionClient, type StartOptions } from '../../src/kit/client/index.js';
 import { transactionLogger } from '../../src/kit/worker/index.js';
 import { settle } from '../../src/kit/worker/settle.js';
 import {
-  DECIDE_UPDATE,
-  OPERATE_UPDATE,
   searchAttributeTypes,
   TRANSACTION_QUERY,
   type DeskAction,
@@ -64,23 +62,23 @@ const whenStep = (step: string) => async (handle: WorkflowHandle) => {
 /** Has a person decide what waits. */
 const atTheDesk =
   (branch: string, action: DeskAction, more: Partial<DeskOrder> = {}) =>
-  async (handle: WorkflowHandle) => {
+  async (handle: WorkflowHandle, client: Client) => {
     for (;;) {
       const { desk } = await handle.query<TransactionView>(TRANSACTION_QUERY);
       if (desk.some((waiting) => waiting.branch === branch)) break;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     const order: DeskOrder = { branch, action, actor: 'ann', reason: 'recorded', ...more };
-    await handle.executeUpdate(DECIDE_UPDATE, { args: [order] });
+    await decide(client, handle.workflowId, order);
   };
 
 /** Has an operator act while a step runs. */
 const operates =
   (step: string, action: OperatorAction, more: Partial<OperatorOrder> = {}) =>
-  async (handle: WorkflowHandle) => {
+  async (handle: WorkflowHandle, client: Client) => {
     await pending(handle, step);
     const order: OperatorOrder = { action, actor: 'ann', reason: 'recorded', ...more };
-    await handle.executeUpdate(OPERATE_UPDATE, { args: [order] });
+    await operate(client, handle.workflowId, order);
   };
 
 /** Ends its run, and starts the one that settles it. */
@@ -142,9 +140,9 @@ const paths: Readonly<Record<string, Path>> = {
   },
   paused: {
     fault: 'inventory.reserve.action:hang=1',
-    then: async (handle) => {
-      await operates('inventory.reserve.action', 'pause')(handle);
-      await operates('inventory.reserve.action', 'resume')(handle);
+    then: async (handle, client) => {
+      await operates('inventory.reserve.action', 'pause')(handle, client);
+      await operates('inventory.reserve.action', 'resume')(handle, client);
     },
   },
   'settled-and-undone': { fault: 'payments.charge.action:hang=1', then: ended('payments.charge.action') },

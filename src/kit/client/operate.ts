@@ -1,4 +1,4 @@
-import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { type Client, isGrpcServiceError, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { DECIDE_UPDATE, type DeskNote, type DeskOrder } from '../workflow/desk.js';
 import { OPERATE_UPDATE, type OperatorNote, type OperatorOrder } from '../workflow/operate.js';
@@ -27,10 +27,17 @@ async function update<Note>(
   name: string,
   order: DeskOrder | OperatorOrder,
 ): Promise<Note> {
+  const until = Date.now() + ANSWER_MS;
   try {
-    return await waitUntil(client, Date.now() + ANSWER_MS, () =>
-      client.workflow.getHandle(gid).executeUpdate<Note, [unknown]>(name, { args: [order] }),
-    );
+    for (;;) {
+      try {
+        return await waitUntil(client, until, () =>
+          client.workflow.getHandle(gid).executeUpdate<Note, [unknown]>(name, { args: [order] }),
+        );
+      } catch (error) {
+        if (!wasDropped(error) || Date.now() >= until) throw error;
+      }
+    }
   } catch (error) {
     if (error instanceof TimeIsOver) throw new WorkerSilent(gid, ANSWER_MS);
     if (error instanceof WorkflowNotFoundError) throw new TransactionNotFound(gid, client.options.namespace, 'running');
@@ -39,4 +46,20 @@ async function update<Note>(
     }
     throw explained(client, error);
   }
+}
+
+/** gRPC's number for what cannot be done in the state that something is in. */
+const FAILED_PRECONDITION = 9;
+
+/**
+ * Whether the server dropped an update with the workflow's task that carried it: something else came in while the task
+ * was about to end the workflow. Nothing of it happened, and the task is made again without it.
+ */
+function wasDropped(error: unknown): boolean {
+  const grpc = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
+  return (
+    isGrpcServiceError(grpc) &&
+    (grpc.code as number) === FAILED_PRECONDITION &&
+    /workflow task failure/.test(grpc.details || grpc.message)
+  );
 }
