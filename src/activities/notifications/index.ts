@@ -5,7 +5,7 @@ import { validInput } from '../input.js';
 import { NOTIFY, type Kind } from './sql.js';
 
 /** What telling a customer answers. */
-interface Told {
+export interface Told {
   orderId: string;
 }
 

@@ -60,6 +60,6 @@ function wasDropped(error: unknown): boolean {
   return (
     isGrpcServiceError(grpc) &&
     (grpc.code as number) === FAILED_PRECONDITION &&
-    /workflow task failure/.test(grpc.details || grpc.message)
+    (grpc.details || grpc.message).includes('workflow task failure')
   );
 }
