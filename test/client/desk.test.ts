@@ -160,7 +160,9 @@ describe('the command line of the desk', function () {
     world.faults.set({ function: 'payments.charge.action', kind: 'hang', gid });
     const placing = world.start('order', 'place', '--order', order, '--deadline', '1 hour');
     const show = async () => (await world.run('tx', 'show', gid, '--json')).json<ShownTransaction>();
-    while ((await show()).branches.at(-1)?.branch !== 'pay') await new Promise(setImmediate);
+    // Until it was started there is nothing to show.
+    const isPaying = (shown: Partial<ShownTransaction>) => shown.branches?.at(-1)?.branch === 'pay';
+    while (!isPaying(await show())) await new Promise(setImmediate);
     const who = ['--actor', 'ann', '--reason', 'a test'];
     const run = async (...args: string[]) => {
       const { code, stderr } = await world.run('tx', ...args, ...who);
