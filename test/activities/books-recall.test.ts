@@ -1,27 +1,22 @@
 import assert from 'node:assert/strict';
 import type { ServiceName } from '../../src/activities/index.js';
-import type { Books } from '../../src/contracts/shop.js';
-import { advance, openTestShop, operation, orderOf, recall, stockUp, undo, type TestShop } from './support.js';
+import { advance, operation, orderOf, recall, undo, linesOf, stockTestShop, type TestShop } from './support.js';
 
 const PLACED = orderOf('placed');
 const CANCELLED = orderOf('cancelled', { customerId: 'c2', units: 3, amount: 1_200 });
 
 describe('the books of what cannot be undone', () => {
   let test: TestShop;
-  before(async () => (test = await openTestShop()));
-  after(() => test.close());
-  beforeEach(async () => {
-    await test.empty();
-    await stockUp(test);
-    await advance(test, PLACED);
-    await advance(test, CANCELLED, 'reserved');
-    await undo(test, CANCELLED);
-  });
+  stockTestShop(
+    (opened) => (test = opened),
+    async () => {
+      await advance(test, PLACED);
+      await advance(test, CANCELLED, 'reserved');
+      await undo(test, CANCELLED);
+    },
+  );
 
   const prove = () => test.shop.plain['books.prove']();
-  /** The differences as `check | subject | expected | found`. */
-  const lines = ({ differences }: Books) =>
-    differences.map(({ check, subject, expected, found }) => [check, subject, expected, found].join(' | ')).sort();
 
   it('balance while a carrier looks for a parcel, and when it came back or was lost', async () => {
     const [back, lost] = [orderOf('back', { amount: 1_000 }), orderOf('lost', { customerId: 'c2', amount: 500 })];
@@ -30,13 +25,13 @@ describe('the books of what cannot be undone', () => {
       await recall(test, order);
     }
     const waiting = await prove();
-    assert.deepEqual(lines(waiting), []);
+    assert.deepEqual(linesOf(waiting), []);
     assert.deepEqual([waiting.figures.placed, waiting.figures.recalled, waiting.figures.refundedCents], [3, 2, 1_200]);
 
     await recall(test, back, 'returned');
     await recall(test, lost, 'lost');
     const ended = await prove();
-    assert.deepEqual(lines(ended), []);
+    assert.deepEqual(linesOf(ended), []);
     const { orders, placed, cancelled, returned, lost: gone, recalled, open, refundedCents } = ended.figures;
     assert.deepEqual([orders, placed, cancelled, returned, gone, recalled, open], [4, 1, 1, 1, 1, 0, 0]);
     assert.equal(refundedCents, 2_200, 'only what came back');
@@ -50,7 +45,7 @@ describe('the books of what cannot be undone', () => {
       await announce.action(of('action'), { orderId, customerId });
       if (orderId === 'cancelled') await announce.amends(of('amends'), { orderId, customerId });
     }
-    assert.deepEqual(lines(await prove()), []);
+    assert.deepEqual(linesOf(await prove()), []);
   });
 
   const notification = (orderId: string, kind: string, customerId = 'c1'): [ServiceName, string] => [
@@ -150,7 +145,7 @@ describe('the books of what cannot be undone', () => {
     it(`name ${what}, and nothing else`, async () => {
       for (const [service, text] of damage) await test.damage(service, text);
       const books = await prove();
-      assert.deepEqual(lines(books), found);
+      assert.deepEqual(linesOf(books), found);
       assert.deepEqual([books.differenceCount, books.balanced], [found.length, false]);
     });
   }

@@ -1,40 +1,34 @@
 import assert from 'node:assert/strict';
 import type { ServiceName } from '../../src/activities/index.js';
 import { proveBooks } from '../../src/activities/books/index.js';
-import { mergeByOrder } from '../../src/activities/books/merge.js';
-import { safeInteger } from '../../src/activities/integers.js';
 import { readInventory } from '../../src/activities/inventory/books.js';
 import { readNotifications } from '../../src/activities/notifications/books.js';
 import { readOrders } from '../../src/activities/orders/books.js';
 import { readPayments } from '../../src/activities/payments/books.js';
 import { readShipping } from '../../src/activities/shipping/books.js';
-import { MAX_DIFFERENCES, type Books } from '../../src/contracts/shop.js';
-import { advance, openTestShop, orderOf, refused, stockUp, undo, type TestShop } from './support.js';
+import { MAX_DIFFERENCES } from '../../src/contracts/shop.js';
+import { advance, orderOf, refused, stockUp, undo, linesOf, stockTestShop, type TestShop } from './support.js';
 
 const PLACED = orderOf('placed');
 const CANCELLED = orderOf('cancelled', { customerId: 'c2', units: 3, amount: 1_200 });
 
 describe('the books', () => {
   let test: TestShop;
-  before(async () => (test = await openTestShop()));
-  after(() => test.close());
-  beforeEach(async () => {
-    await test.empty();
-    await stockUp(test);
-    await advance(test, PLACED);
-    await advance(test, CANCELLED, 'reserved');
-    await undo(test, CANCELLED);
-    await advance(test, orderOf('gift', { customerId: 'c2', amount: 0, units: 1 }));
-  });
+  stockTestShop(
+    (opened) => (test = opened),
+    async () => {
+      await advance(test, PLACED);
+      await advance(test, CANCELLED, 'reserved');
+      await undo(test, CANCELLED);
+      await advance(test, orderOf('gift', { customerId: 'c2', amount: 0, units: 1 }));
+    },
+  );
 
   const prove = () => test.shop.plain['books.prove']();
-  /** The differences as `check | subject | expected | found`. */
-  const lines = ({ differences }: Books) =>
-    differences.map(({ check, subject, expected, found }) => [check, subject, expected, found].join(' | ')).sort();
 
   it('balance when each order was placed or undone', async () => {
     const books = await prove();
-    assert.deepEqual(lines(books), []);
+    assert.deepEqual(linesOf(books), []);
     assert.deepEqual(books, {
       balanced: true,
       figures: {
@@ -79,7 +73,7 @@ describe('the books', () => {
     await refused(advance(test, many), 'OutOfStock');
     await undo(test, many);
     const books = await prove();
-    assert.deepEqual(lines(books), []);
+    assert.deepEqual(linesOf(books), []);
     assert.equal(books.figures.cancelled, 3);
   });
 
@@ -309,7 +303,7 @@ describe('the books', () => {
     it(`name ${what}, and nothing else`, async () => {
       for (const [service, text] of damage) await test.damage(service, text);
       const books = await prove();
-      assert.deepEqual(lines(books), found);
+      assert.deepEqual(linesOf(books), found);
       assert.equal(books.differenceCount, found.length);
       assert.equal(books.balanced, false);
       await restore(test);
@@ -359,7 +353,7 @@ describe('the books', () => {
     );
     let beats = 0;
     const books = await proveBooks(readers(test), () => void (beats += 1));
-    assert.deepEqual(lines(books), []);
+    assert.deepEqual(linesOf(books), []);
     assert.equal(books.figures.placed, orders + 2);
     assert.ok(beats >= 10, `${beats} heartbeats`);
   });
@@ -372,32 +366,6 @@ describe('the books', () => {
       }),
       stop,
     );
-  });
-});
-
-describe('a merge by order', () => {
-  async function* stream(...ids: string[]) {
-    for (const order_id of ids) yield Promise.resolve({ order_id });
-    await Promise.resolve();
-  }
-
-  it('yields each order once, in key order, with the rows that there are', async () => {
-    const seen: string[] = [];
-    const merged = mergeByOrder({ a: stream('1', '3', '4'), b: stream(), c: stream('2', '3', '5') });
-    for await (const { orderId, rows } of merged) seen.push(`${orderId}:${Object.keys(rows).join('')}`);
-    assert.deepEqual(seen, ['1:a', '2:c', '3:ac', '4:a', '5:c']);
-  });
-});
-
-describe('an integer of the database', () => {
-  it('is exact, or refused', () => {
-    assert.equal(safeInteger('9007199254740991', 'x'), Number.MAX_SAFE_INTEGER);
-    assert.equal(safeInteger(-5n, 'x'), -5);
-    assert.throws(
-      () => safeInteger('9007199254740993', 'the sum of wallets'),
-      /the sum of wallets is 9007199254740993/,
-    );
-    assert.throws(() => safeInteger('1.5', 'x'), RangeError);
   });
 });
 

@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict';
-import { openTestShop, operation, refused, stockUp, type TestShop } from './support.js';
+import { operation, refused, stockTestShop, type TestShop } from './support.js';
 
 describe('inventory', () => {
   let test: TestShop;
-  before(async () => (test = await openTestShop()));
-  after(() => test.close());
-  beforeEach(async () => {
-    await test.empty();
-    await stockUp(test);
-  });
+  stockTestShop((opened) => (test = opened));
 
   const reserve = (orderId: string, units: number, sku = 'cd', gid = `order-${orderId}`) =>
     test.shop.participants.inventory.reserve.action(operation('inventory.reserve.action', gid), [orderId, sku, units]);

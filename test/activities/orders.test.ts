@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict';
 import type { CreateOrder } from '../../src/contracts/services.js';
-import { openTestShop, operation, orderOf, refused, stockUp, type TestShop } from './support.js';
+import { operation, orderOf, refused, stockTestShop, type TestShop } from './support.js';
 
 describe('orders', () => {
   let test: TestShop;
-  before(async () => (test = await openTestShop()));
-  after(() => test.close());
-  beforeEach(async () => {
-    await test.empty();
-    await stockUp(test);
-  });
+  stockTestShop((opened) => (test = opened));
 
   const create = (order: CreateOrder, gid = `order-${order.orderId}`) =>
     test.shop.participants.orders.create.action(operation('orders.create.action', gid), order);

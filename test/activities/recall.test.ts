@@ -1,19 +1,18 @@
 import assert from 'node:assert/strict';
 import type { ServiceName } from '../../src/activities/index.js';
-import { advance, openTestShop, operation, orderOf, recall, refused, stockUp, type TestShop } from './support.js';
+import { advance, operation, orderOf, recall, refused, stockTestShop, type TestShop } from './support.js';
 
 const ORDER = orderOf('o1');
 const ASKED = { orderId: 'o1', reason: 'scratched', actor: 'ann' };
 
 describe('the services of a recall', () => {
   let test: TestShop;
-  before(async () => (test = await openTestShop()));
-  after(() => test.close());
-  beforeEach(async () => {
-    await test.empty();
-    await stockUp(test);
-    await advance(test, ORDER);
-  });
+  stockTestShop(
+    (opened) => (test = opened),
+    async () => {
+      await advance(test, ORDER);
+    },
+  );
 
   const row = async (service: ServiceName, text: string) => (await test.sql<Record<string, unknown>>(service, text))[0];
   const order = () => row('orders', `select status, recalled_at is not null as recalled from orders`);

@@ -9,6 +9,7 @@ import {
   type Shop,
   type ShopDatabases,
 } from '../../src/activities/index.js';
+import type { Books } from '../../src/contracts/shop.js';
 import type { PlaceOrder } from '../../src/contracts/place-order.js';
 import { pgDatabase, type Database } from '../../src/kit/database/index.js';
 import type { Op, Operation } from '../../src/kit/workflow/branch.js';
@@ -72,6 +73,26 @@ export async function openTestShop(): Promise<TestShop> {
       );
     },
   };
+}
+
+/** Gives a group of tests a shop, stocked anew for each, and prepared further as they like. */
+export function stockTestShop(take: (test: TestShop) => void, prepare?: () => Promise<void>): void {
+  let test: TestShop;
+  before(async () => {
+    test = await openTestShop();
+    take(test);
+  });
+  after(() => test.close());
+  beforeEach(async () => {
+    await test.empty();
+    await stockUp(test);
+    await prepare?.();
+  });
+}
+
+/** The differences of the books as `check | subject | expected | found`. */
+export function linesOf({ differences }: Books): string[] {
+  return differences.map(({ check, subject, expected, found }) => [check, subject, expected, found].join(' | ')).sort();
 }
 
 /** The operation that a driver would hand to a participant's function. */

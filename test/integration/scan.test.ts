@@ -215,18 +215,20 @@ describe('the scan', function () {
       taskQueue: 'nobody',
     });
     await foreign.terminate('a test');
+    const wrong = await start({ lane: 'none' as never });
     const report = await scan();
     assert.deepEqual(report.settled, []);
     assert.equal((await foreign.describe()).status.name, 'TERMINATED');
+    assert.equal(await stateOf(wrong.gid), 'compensated', 'no scan takes it for one that was ended from outside');
   });
 
   it('is put on a schedule, which applying again leaves as it is', async () => {
-    const schedule = { ...scanSchedule, id: `scan-${randomUUID()}` };
-    const apply = () => applySchedules(client, where.taskQueue, [schedule]);
-    assert.deepEqual(await apply(), [{ id: schedule.id, done: 'created' }]);
-    const handle = client.schedule.getHandle(schedule.id);
+    const apply = () => applySchedules(client, where.taskQueue, [scanSchedule]);
+    const id = `${where.taskQueue}-scan`;
+    assert.deepEqual(await apply(), [{ id, done: 'created' }]);
+    const handle = client.schedule.getHandle(id);
     await handle.pause('a test');
-    assert.deepEqual(await apply(), [{ id: schedule.id, done: 'updated' }]);
+    assert.deepEqual(await apply(), [{ id, done: 'updated' }]);
     const { spec, state, policies } = await handle.describe();
     assert.equal(spec.intervals?.[0]?.every, 300_000);
     assert.equal(policies.overlap, 'SKIP');

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { type Client, isGrpcServiceError, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { DECIDE_UPDATE, type DeskNote, type DeskOrder } from '../workflow/desk.js';
@@ -36,6 +37,7 @@ async function update<Note>(
         );
       } catch (error) {
         if (!wasDropped(error) || Date.now() >= until) throw error;
+        await setTimeout(AGAIN_MS);
       }
     }
   } catch (error) {
@@ -48,6 +50,8 @@ async function update<Note>(
   }
 }
 
+/** Between two tries of an update that was dropped. */
+const AGAIN_MS = 100;
 /** gRPC's number for what cannot be done in the state that something is in. */
 const FAILED_PRECONDITION = 9;
 

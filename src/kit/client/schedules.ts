@@ -4,8 +4,8 @@ import { ask } from './server.js';
 
 /** A workflow that is run again and again. */
 export interface ScheduledWorkflow {
-  /** The schedule's id, such as `backstitch-scan`. */
-  readonly id: string;
+  /** What tells it from the others of its task queue, such as `scan`: its id is `<task queue>-scan`. */
+  readonly name: string;
   readonly workflow: string;
   readonly args?: readonly unknown[];
   readonly every: Duration;
@@ -15,7 +15,7 @@ export interface ScheduledWorkflow {
 
 /** The schedule of the scan; give `args` to name further transactions. */
 export const scanSchedule: ScheduledWorkflow = {
-  id: 'backstitch-scan',
+  name: 'scan',
   workflow: 'scanTransactions',
   every: '5 minutes',
   note: 'finds transactions whose run was ended from outside, and settles them',
@@ -23,7 +23,7 @@ export const scanSchedule: ScheduledWorkflow = {
 
 /** The schedule that keeps the compensation log. */
 export const collectLogSchedule: ScheduledWorkflow = {
-  id: 'backstitch-collect-log',
+  name: 'collect-log',
   workflow: 'collectLog',
   every: '1 minute',
   note: "collects the compensation log from the guards' rows and from histories",
@@ -47,7 +47,8 @@ export async function applySchedules(
   schedules: readonly ScheduledWorkflow[],
 ): Promise<AppliedSchedule[]> {
   const applied: AppliedSchedule[] = [];
-  for (const { id, workflow, args = [], every, note } of schedules) {
+  for (const { name, workflow, args = [], every, note } of schedules) {
+    const id = `${taskQueue}-${name}`;
     const options = {
       spec: { intervals: [{ every }] },
       action: { type: 'startWorkflow' as const, workflowType: workflow, workflowId: id, taskQueue, args: [...args] },

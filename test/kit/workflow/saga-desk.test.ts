@@ -1,36 +1,8 @@
 import assert from 'node:assert/strict';
-import { WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
-import {
-  OPERATE_UPDATE,
-  TX_BRANCH,
-  TX_STATE,
-  TX_STUCK_SINCE,
-  type OperatorNote,
-  type OperatorOrder,
-} from '../../../src/kit/workflow/index.js';
-import { fail, gate, refuse, succeed, suspend, type Behaviour } from './support/letters.js';
-import { SagaWorld } from './support/saga-world.js';
-
-/** Fails until it is mended. */
-function broken(): { mend: () => void; behaviour: Behaviour } {
-  let whole = false;
-  return {
-    mend: () => (whole = true),
-    behaviour: (operation) => (whole ? succeed(operation) : fail(operation)),
-  };
-}
-
-/** The message with which an update is refused. */
-async function refusal(update: Promise<unknown>): Promise<string> {
-  try {
-    await update;
-  } catch (error) {
-    assert.ok(error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure, String(error));
-    return error.cause.message;
-  }
-  throw new Error('it was not refused');
-}
+import type { WorkflowHandle } from '@temporalio/client';
+import { TX_BRANCH, TX_STATE, TX_STUCK_SINCE } from '../../../src/kit/workflow/index.js';
+import { broken, fail, gate, refuse, suspend } from './support/letters.js';
+import { refusal, SagaWorld } from './support/saga-world.js';
 
 describe('the desk', () => {
   let world: SagaWorld;
@@ -49,6 +21,16 @@ describe('the desk', () => {
   };
 
   describe('has an undo that keeps failing', () => {
+    /** One whose undo would work now. */
+    const mended = async () => {
+      const b = broken();
+      const script = { c: refuse, 'undo b': b.behaviour };
+      const handle = await world.start('steps', script, { compensationWindow: '1 minute' });
+      await world.stuck(handle);
+      b.mend();
+      return handle;
+    };
+
     it('as a case that can be found and says all, with an alarm; while it waits nothing is done', async () => {
       const handle = await world.start('steps', { c: refuse, 'undo b': suspend });
       const { desk, state, branches } = await world.stuck(handle);
@@ -79,14 +61,7 @@ describe('the desk', () => {
     });
 
     it('asked again when a person says so, and undone then', async () => {
-      const b = broken();
-      const handle = await world.start(
-        'steps',
-        { c: refuse, 'undo b': b.behaviour },
-        { compensationWindow: '1 minute' },
-      );
-      await world.stuck(handle);
-      b.mend();
+      const handle = await mended();
       const note = await world.decide(handle, { branch: 'b', action: 'retry', reason: 'repaired' });
       assert.deepEqual(
         { ...note, at: 0 },
@@ -109,14 +84,7 @@ describe('the desk', () => {
     });
 
     it('asked with another input when a person changes it, which is said to the participant', async () => {
-      const b = broken();
-      const handle = await world.start(
-        'steps',
-        { c: refuse, 'undo b': b.behaviour },
-        { compensationWindow: '1 minute' },
-      );
-      await world.stuck(handle);
-      b.mend();
+      const handle = await mended();
       const note = await world.decide(handle, { branch: 'b', action: 'retry', input: 'another' });
       assert.equal(note.corrected, true);
       await world.end(handle);
@@ -235,6 +203,19 @@ describe('the desk', () => {
       assert.deepEqual((await world.end(handle)).result, ['did a', 'did b', 'did c']);
     });
 
+    it('which ends it when the undo had come first all the same: the body tries no other way then', async () => {
+      const b = broken(suspend);
+      const script = { b: b.behaviour, 'undo b': fail };
+      const handle = await world.start('rejectedOnly', script, { undo: 'strict' });
+      await world.stuck(handle);
+      b.mend();
+      await world.decide(handle, { branch: 'b', action: 'forward' });
+      const { report, made } = await world.end(handle);
+      assert.equal(report?.state, 'compensated');
+      assert.equal(report.cause.type, 'Suspended');
+      assert.ok(!made.includes('c'));
+    });
+
     it('but not when a step was refused: that stays so', async () => {
       const handle = await world.start('steps', { c: refuse, 'undo b': suspend }, { undo: 'strict' });
       const [waiting] = (await world.stuck(handle)).desk;
@@ -287,105 +268,4 @@ describe('the desk', () => {
       });
     });
   }
-});
-
-describe('an operator', () => {
-  let world: SagaWorld;
-  before(async () => {
-    world = await SagaWorld.open();
-  });
-  after(() => world.close());
-
-  const operate = (
-    handle: WorkflowHandle,
-    order: Pick<OperatorOrder, 'action'> & Partial<OperatorOrder>,
-  ): Promise<OperatorNote> =>
-    handle.executeUpdate<OperatorNote, [OperatorOrder]>(OPERATE_UPDATE, {
-      args: [{ actor: 'ann', reason: 'a test', ...order }],
-    });
-
-  it('cancels: what runs is cancelled and waited for, all is undone, and the failure names who and why', async () => {
-    const held = gate();
-    const handle = await world.start('steps', { b: held.behaviour });
-    await held.reached;
-    await operate(handle, { action: 'cancel', reason: 'the customer called' });
-    held.open();
-    const { report } = await world.end(handle);
-    assert.deepEqual(report?.cause, { type: 'Cancelled', message: 'cancelled by ann: the customer called' });
-    assert.equal(report.state, 'compensated');
-  });
-
-  it('cannot cancel past the pivot, nor when it is undone already', async () => {
-    const f = gate();
-    const past = await world.start('whole', { f: f.behaviour });
-    await f.reached;
-    assert.match(await refusal(operate(past, { action: 'cancel' })), /cannot be cancelled: it is past its pivot/);
-    f.open();
-    await world.end(past);
-    const undo = gate();
-    const undone = await world.start('steps', { c: refuse, 'undo b': undo.behaviour });
-    await undo.reached;
-    assert.match(await refusal(operate(undone, { action: 'cancel' })), /cannot be cancelled: it is compensating/);
-    undo.open();
-    await world.end(undone);
-  });
-
-  it('pauses: what runs ends, nothing more begins, until it is resumed', async () => {
-    const held = gate();
-    const handle = await world.start('steps', { a: held.behaviour });
-    await held.reached;
-    await operate(handle, { action: 'pause', reason: 'an outage' });
-    held.open();
-    const paused = await world.view(handle);
-    assert.equal(paused.paused?.reason, 'an outage');
-    await world.environment.sleep('1 day');
-    assert.deepEqual(
-      world.letters.of(handle.workflowId).map(({ name }) => name),
-      ['a'],
-    );
-    assert.match(await refusal(operate(handle, { action: 'pause' })), /it is paused already, by ann since/);
-    await operate(handle, { action: 'resume' });
-    assert.match(await refusal(operate(handle, { action: 'resume' })), /it is not paused/);
-    assert.deepEqual((await world.end(handle)).result, ['did a', 'did b', 'did c']);
-  });
-
-  it('pauses an undo too', async () => {
-    const undo = gate();
-    const handle = await world.start('steps', { c: refuse, 'undo b': undo.behaviour });
-    await undo.reached;
-    await operate(handle, { action: 'pause' });
-    undo.open();
-    await world.environment.sleep('1 day');
-    assert.ok(!world.letters.of(handle.workflowId).some(({ name }) => name === 'undo a'));
-    await operate(handle, { action: 'resume' });
-    assert.deepEqual((await world.end(handle)).report?.undone, ['b', 'a']);
-  });
-
-  it('moves a deadline: later, it lives on; earlier, it is undone then, and the failure says so', async () => {
-    const a = gate();
-    const later = await world.start('steps', { a: a.behaviour }, { deadline: '1 hour' });
-    await a.reached;
-    const { startedAt } = await world.view(later);
-    const deadlineAt = startedAt + 48 * 3_600_000;
-    await operate(later, { action: 'deadline', deadlineAt });
-    assert.equal((await world.view(later)).deadlineAt, deadlineAt);
-    assert.match(await refusal(operate(later, { action: 'deadline', deadlineAt: 1 })), /give milliseconds since 1970/);
-    a.open();
-    assert.equal((await world.end(later)).failure, undefined);
-
-    const sooner = await world.start('steps', { b: fail }, { deadline: '30 days', retries: 1_000 });
-    const at = (await world.view(sooner)).startedAt + 3_600_000;
-    await operate(sooner, { action: 'deadline', deadlineAt: at });
-    const { report } = await world.end(sooner);
-    assert.equal(report?.cause.message, `not past its pivot by ${new Date(at).toISOString()}`);
-  });
-
-  it('hears of a deadline that is near', async () => {
-    const handle = await world.start('steps', { b: fail }, { deadline: '10 hours', retries: 10_000 });
-    const { startedAt } = await world.view(handle);
-    await world.end(handle);
-    const [alarm] = world.alarms.filter(({ gid }) => gid === handle.workflowId);
-    assert.equal(alarm?.kind, 'deadline-near');
-    assert.equal(Math.round((alarm.at - startedAt) / 3_600_000), 8);
-  });
 });

@@ -21,6 +21,8 @@ export interface Call {
 /** What is known of a call that failed. */
 export interface Judgement extends FailureNote {
   readonly knowledge: Exclude<Knowledge, 'succeeded'>;
+  /** It was refused because its own undo, which may have undone it, came first. */
+  readonly suspended?: boolean;
   /** What the guard answered to a first operation that was settled, where it neither stands nor was rejected. */
   readonly settled?: { readonly kind: 'barred' } | { readonly kind: 'undone'; readonly result: unknown };
 }

@@ -6,7 +6,6 @@ import type { BranchRecord, Ledger, StepKind } from './ledger.js';
  * it goes forward only, and nothing goes forward before it. A body that runs again does the same as before.
  *
  * @param again what an earlier run of the body has made of this step
- * @param inParallel whether a parallel group is open
  * @returns the rule that a step would break, and what to do about it
  */
 export function brokenRule(
@@ -16,9 +15,8 @@ export function brokenRule(
   step: string,
   again: BranchRecord | undefined,
   input: Kept,
-  inParallel: boolean,
 ): string | undefined {
-  const { running, pivot } = ledger;
+  const { running, pivot, groups } = ledger;
   if (again === undefined && ledger.find(step) !== undefined) {
     return `step '${step}' is used twice in ${gid}: name each step of a saga differently`;
   }
@@ -32,7 +30,7 @@ export function brokenRule(
   if (kind !== 'forward' && pivot !== undefined) {
     return `step '${step}' comes after the pivot, where nothing is undone: use tx.forward`;
   }
-  if (kind === 'pivot' && inParallel) {
+  if (kind === 'pivot' && groups.size > 0) {
     return `the pivot '${step}' begins within tx.parallel: await the branches, then the pivot`;
   }
   if (kind === 'pivot' && running !== undefined) {

@@ -56,12 +56,33 @@ export class Ledger {
   pass = 1;
   /** The steps that were undone, in the order in which that was done. */
   undone: readonly string[] = [];
+  /** Parallel groups that are open in this run of the body. */
+  readonly groups = new Set<{ readonly branches: number }>();
+  /** Whether steps ran side by side: which of them were begun may be due to chance then. */
+  overlapped = false;
+  /** Whether more steps ran side by side than groups have branches: the body does not wait for all that it begins. */
+  loose = false;
+
+  /** The body runs again. */
+  nextPass(): void {
+    this.pass++;
+    this.groups.clear();
+  }
 
   begin(step: Omit<BranchRecord, 'seq' | 'state' | 'renewals' | 'pass'>): BranchRecord {
     const { pass } = this;
+    this.#noteOthers();
     const record: BranchRecord = { ...step, seq: this.branches.length + 1, state: 'running', renewals: 0, pass };
     this.branches.push(record);
     return record;
+  }
+
+  #noteOthers(): void {
+    if (this.running === undefined) return;
+    this.overlapped = true;
+    let allowed = 1;
+    for (const { branches } of this.groups) allowed += branches - 1;
+    this.loose ||= this.branches.filter(isRunning).length >= allowed;
   }
 
   /** Begins a branch again that an earlier run of the body began; what is known to have succeeded stays as it is. */
@@ -105,7 +126,7 @@ export class Ledger {
 
   /** A branch whose first operation runs, or waits for a person. */
   get running(): BranchRecord | undefined {
-    return this.branches.find(({ state }) => state === 'running' || state === 'parked');
+    return this.branches.find(isRunning);
   }
 
   /** The pivot, from the moment that it was scheduled, unless it ended as a definite no. */
@@ -129,6 +150,10 @@ export class Ledger {
       .filter(({ kind, state, undo }) => kind === 'step' && undo?.state !== 'undone' && isOpen(state))
       .reverse();
   }
+}
+
+function isRunning({ state }: BranchRecord): boolean {
+  return state === 'running' || state === 'parked';
 }
 
 /** Whether it happened, or may have happened. */

@@ -3,7 +3,8 @@ import { Desk, type DeskCase } from '../desk.js';
 import { GrammarError, StepFailed, TransactionStopped, type TransactionReport } from '../failure.js';
 import type { SagaBody, SagaCall, StepOptions, Tx } from './definition.js';
 import type { Judgement, SagaDriver } from './driver.js';
-import { Ledger } from './ledger.js';
+import { Ledger, type StepKind } from './ledger.js';
+import { never } from './promises.js';
 import { reportOf } from './report.js';
 import { Steps } from './steps.js';
 import { undoBranches } from './undo.js';
@@ -32,7 +33,6 @@ export type SagaOutcome<Result> = { committed: true; result: Result } | { commit
  * - A run that *settles* (its first run was terminated) looks at every step that the body names: what was applied
  *   counts, what was not is barred. It commits if all was applied or the pivot was, unless the first run had begun to undo;
  *   it undoes otherwise.
- *
  * - In the lean lane a run that is doomed looks at every step in the same way before it undoes: a task of the workflow that
  *   was lost may have applied steps that this run knows nothing of.
  *
@@ -52,6 +52,8 @@ export class SagaRun<Input, Result> {
   #settling: boolean;
   /** Set when a person forced the transaction forward: neither deadline nor cancellation stop it any more. */
   #forced = false;
+  /** Whether the body has thrown: what it left behind begins nothing more. */
+  #threw = false;
   /** Ends the run with an error of the driver or the worker, not of a participant: nothing may be decided on it. */
   #break: (defect: unknown) => void = () => undefined;
   #report: TransactionReport | undefined;
@@ -119,16 +121,19 @@ export class SagaRun<Input, Result> {
 
   async #decide(body: SagaBody<Input, Result>, input: Input): Promise<SagaOutcome<Result>> {
     let outcome: { result: Result } | { thrown: unknown };
+    this.#threw = false;
     try {
       const { pass } = this.ledger;
       const tx = this.#tx();
       outcome = { result: await (pass === 1 ? body(tx, input) : this.#driver.shielded(() => body(tx, input))) };
     } catch (thrown) {
       outcome = { thrown };
+      this.#threw = true;
     }
-    // A body may end before its steps have: they are waited for, and what they fail with is its failure.
-    if (this.ledger.running !== undefined) {
-      const failed = await this.#driver.shielded(() => this.#steps.settled());
+    // A body may end before its steps have: they are waited for, with what follows them, and what they fail with is its
+    // failure.
+    if (this.ledger.loose || this.ledger.running !== undefined) {
+      const failed = await this.#driver.shielded(() => this.#steps.quiet());
       if (failed && 'result' in outcome) outcome = { thrown: failed };
     }
     const { forgotten } = this.ledger;
@@ -142,7 +147,7 @@ export class SagaRun<Input, Result> {
     }
     const cause = this.#causeOf(reason ?? (outcome as { thrown: unknown }).thrown);
     if (this.#mustLook(cause)) {
-      this.#look(cause as Error);
+      this.#look(cause);
       return this.#decide(body, input);
     }
     if (this.ledger.pivoted) {
@@ -163,14 +168,18 @@ export class SagaRun<Input, Result> {
 
   #tx(): Tx {
     const steps = this.#steps;
+    const { pass } = this.ledger;
+    const begin =
+      (kind: StepKind) => (step: string, operation: { name: string }, input: unknown, options?: StepOptions) =>
+        // What an earlier run of the body left behind begins nothing.
+        pass === this.ledger.pass ? steps.begin<never>(kind, step, operation, input, options) : never();
     return {
       gid: this.#driver.gid,
-      run: (step: string, operation: { name: string }, input: unknown, options?: StepOptions) =>
-        steps.begin('step', step, operation, input, options),
-      pivot: (step, operation, input, options) => steps.begin('pivot', step, operation, input, options),
-      forward: (step, operation, input, options) => steps.begin('forward', step, operation, input, options),
+      run: begin('step'),
+      pivot: begin('pivot'),
+      forward: begin('forward'),
       parallel: (...branches) => steps.parallel(branches) as never,
-    } as Tx;
+    };
   }
 
   /** Why no step may begin at all, if so. */
@@ -180,7 +189,9 @@ export class SagaRun<Input, Result> {
     if (deadlineAt !== undefined && this.#driver.now() >= deadlineAt) this.stop('DeadlineExceeded');
     const { barrier } = this.#verdict;
     if (barrier !== undefined) return barrier;
-    return this.#phase === 'running' ? undefined : new GrammarError("it was begun after the saga's body had ended");
+    // What settles looks at everything that the body names.
+    const mayBegin = this.#phase === 'running' && (this.#settling || !this.#threw);
+    return mayBegin ? undefined : new GrammarError("it was begun after the saga's body had ended");
   }
 
   async #undo(cause: unknown): Promise<'undone' | 'forward'> {
@@ -212,19 +223,20 @@ export class SagaRun<Input, Result> {
 
   /**
    * In the lean lane a task of the workflow may be lost with all that it had done: then this run does not know of steps
-   * that were applied. A definite no lies on the way of both; after anything else they are looked for.
+   * that were applied. A definite no lies on the way of both, if one step follows the other; after anything else they
+   * are looked for.
    */
   #mustLook(cause: unknown): boolean {
     if (this.#options.lane !== 'lean' || this.#settling || this.ledger.pivoted) return false;
-    return cause instanceof Error && !(cause instanceof StepFailed && cause.knowledge === 'rejected');
+    return this.ledger.overlapped || !(cause instanceof StepFailed && cause.knowledge === 'rejected');
   }
 
   /** The body runs again, and looks at every step; it commits only if the pivot is found to have happened. */
-  #look(cause: Error): void {
+  #look(cause: unknown): void {
     this.#settling = true;
     this.#verdict.clear();
-    this.#verdict.missing(cause);
-    this.ledger.pass++;
+    this.#verdict.missing(cause instanceof Error ? cause : new Error(String(cause)));
+    this.ledger.nextPass();
   }
 
   /** A person gave up the undo: the body runs again, and what stopped it does not count any more. */
@@ -233,7 +245,7 @@ export class SagaRun<Input, Result> {
     this.#settling = false;
     this.#report = undefined;
     this.#verdict.clear();
-    this.ledger.pass++;
+    this.ledger.nextPass();
     this.#enter('running');
   }
 

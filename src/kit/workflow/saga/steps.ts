@@ -7,6 +7,7 @@ import { brokenRule } from './grammar.js';
 import { keep, recall, type Kept } from './kept.js';
 import type { BranchRecord, Ledger, StepKind } from './ledger.js';
 import { wrongStepOption } from './options.js';
+import { ignore, never, rejected } from './promises.js';
 import type { Verdict } from './verdict.js';
 
 /** What the steps of a run share with it. */
@@ -35,25 +36,26 @@ export class Steps {
   readonly #of: StepsOf;
   /** Told of every step that settles. */
   readonly #onSettled = new Set<(failed?: StepFailed) => void>();
-  /** Parallel groups that are open. */
-  #groups = 0;
 
   constructor(of: StepsOf) {
     this.#of = of;
   }
 
-  /** Waits until no step runs. @returns the first failure of those that were waited for */
-  settled(): Promise<StepFailed | undefined> {
-    return new Promise((resolve) => {
-      let first: StepFailed | undefined;
-      const onSettled = (failed?: StepFailed) => {
+  /**
+   * Waits until no step runs, and none follows at once from those that ran.
+   *
+   * @returns the first failure of those that were waited for
+   */
+  async quiet(): Promise<StepFailed | undefined> {
+    let first: StepFailed | undefined;
+    do {
+      if (this.#of.ledger.running !== undefined) {
+        const failed = await this.#settled();
         first ??= failed;
-        if (this.#of.ledger.running !== undefined) return;
-        this.#onSettled.delete(onSettled);
-        resolve(first);
-      };
-      this.#onSettled.add(onSettled);
-    });
+      }
+      for (let turn = 0; turn < TURNS; turn++) await Promise.resolve();
+    } while (this.#of.ledger.running !== undefined);
+    return first;
   }
 
   /**
@@ -71,7 +73,7 @@ export class Steps {
     const refusal = this.#of.refusal();
     if (refusal !== undefined) return rejected(asRefused(refusal, step));
     if (kind === 'pivot' && this.#mustWait()) {
-      return this.#quiet().then(() => this.begin<Result>(kind, step, operation, input, options));
+      return this.quiet().then(() => this.begin<Result>(kind, step, operation, input, options));
     }
     let kept: Kept;
     try {
@@ -83,7 +85,7 @@ export class Steps {
     const again = earlier !== undefined && earlier.pass < ledger.pass ? earlier : undefined;
     const wrong = wrongStepOption(options);
     const rule =
-      brokenRule(ledger, driver.gid, kind, step, again, kept, this.#groups > 0) ??
+      brokenRule(ledger, driver.gid, kind, step, again, kept) ??
       (wrong === undefined ? undefined : `step '${step}': ${wrong}`);
     if (rule !== undefined) return rejected(this.#broken(rule));
     if (kind !== 'forward' && driver.cancelled()) {
@@ -109,10 +111,14 @@ export class Steps {
     return settled as Promise<Result>;
   }
 
-  /** Runs branches side by side: when one fails the others are cancelled and waited for. */
+  /**
+   * Runs branches side by side: when one fails the others are cancelled and waited for. In the lean lane they are only
+   * waited for: a task that was lost may have come further with one of them than this run would.
+   */
   parallel(branches: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
-    const { driver, verdict, settling } = this.#of;
-    this.#groups++;
+    const { driver, verdict, settling, ledger, options } = this.#of;
+    const group = { branches: branches.length };
+    ledger.groups.add(group);
     return driver.group(async (cancel) => {
       let first: { failure: unknown } | undefined;
       const results = await Promise.all(
@@ -123,7 +129,7 @@ export class Steps {
             if (first === undefined) {
               first = { failure };
               // A run that settles looks at what every branch has done.
-              if (!settling()) {
+              if (!settling() && options.lane !== 'lean') {
                 if (failure instanceof Error) verdict.cancelling ??= failure;
                 cancel();
               }
@@ -132,7 +138,7 @@ export class Steps {
           }
         }),
       );
-      this.#groups--;
+      ledger.groups.delete(group);
       if (first === undefined) return results;
       verdict.cancelling = undefined;
       throw first.failure;
@@ -145,12 +151,18 @@ export class Steps {
     return settling() && ledger.running !== undefined;
   }
 
-  /** Waits until no step runs, and none follows at once from those that ran. */
-  async #quiet(): Promise<void> {
-    do {
-      await this.settled();
-      for (let turn = 0; turn < TURNS; turn++) await Promise.resolve();
-    } while (this.#of.ledger.running !== undefined);
+  /** Waits until no step runs. @returns the first failure of those that were waited for */
+  #settled(): Promise<StepFailed | undefined> {
+    return new Promise((resolve) => {
+      let first: StepFailed | undefined;
+      const onSettled = (failed?: StepFailed) => {
+        first ??= failed;
+        if (this.#of.ledger.running !== undefined) return;
+        this.#onSettled.delete(onSettled);
+        resolve(first);
+      };
+      this.#onSettled.add(onSettled);
+    });
   }
 
   /** Asks a branch to undo, for one window. */
@@ -251,6 +263,7 @@ export class Steps {
     const failed = new StepFailed(record.step, judgement.knowledge, judgement, cause);
     if (judgement.settled !== undefined) verdict.missing(failed);
     else if (judgement.knowledge === 'unknown') verdict.unknown(record, failed);
+    else if (judgement.suspended && record.kind !== 'forward') verdict.suspended(failed);
     this.#tell(failed);
     throw failed;
   }
@@ -312,20 +325,4 @@ const FITS: readonly DeskAction[] = ['retry', 'resolve', 'skip'];
 
 function asRefused(refusal: Error, step: string): Error {
   return refusal instanceof GrammarError ? new GrammarError(`step '${step}': ${refusal.message}`) : refusal;
-}
-
-/** A rejection that a body need not handle. */
-function rejected(error: Error): Promise<never> {
-  const promise = Promise.reject(error);
-  promise.catch(ignore);
-  return promise;
-}
-
-function ignore(): void {
-  // What is to be known of it is in the ledger.
-}
-
-/** What waits for it never goes on. */
-function never(): Promise<never> {
-  return new Promise(() => undefined);
 }

@@ -4,6 +4,7 @@ import type { UndoOrder } from './definition.js';
 import type { Judgement } from './driver.js';
 import { keep, recall } from './kept.js';
 import type { BranchRecord, Ledger, UndoRecord } from './ledger.js';
+import { ignore, never } from './promises.js';
 
 /** What an undo needs of its run. */
 export interface UndoOf {
@@ -102,15 +103,11 @@ async function attempt(record: BranchRecord, run: UndoOf): Promise<FailureNote |
     return undefined;
   } catch (error) {
     const judgement = run.judge(error);
-    if (judgement === undefined) return new Promise(() => undefined);
+    if (judgement === undefined) return never();
     return { type: judgement.type, message: judgement.message };
   }
 }
 
 function inputOf({ corrected, input }: BranchRecord) {
   return corrected === undefined ? input : corrected.input;
-}
-
-function ignore(): void {
-  // Nobody waits for it.
 }

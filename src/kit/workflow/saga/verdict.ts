@@ -40,6 +40,11 @@ export class Verdict {
     else this.#doom ??= this.cancelling ?? failed;
   }
 
+  /** A step's undo came first: what an earlier run of the body has made of it is gone. */
+  suspended(failed: Error): void {
+    this.#doom ??= failed;
+  }
+
   /** A run that settles found that a step never happened, or is undone already. */
   missing(failed: Error): void {
     this.#gap ??= failed;

@@ -6,7 +6,9 @@ import {
   defineQuery,
   defineUpdate,
   setHandler,
+  upsertSearchAttributes,
 } from '@temporalio/workflow';
+import { TX_SCHEME, TX_STATE } from '../attributes.js';
 import { DECIDE_UPDATE, type DeskNote, type DeskOrder } from '../desk.js';
 import { transactionFailure, type TransactionReport } from '../failure.js';
 import { OPERATE_UPDATE, type OperatorNote, type OperatorOrder } from '../operate.js';
@@ -49,8 +51,7 @@ export function saga<Input, Result>(options: SagaOptions, body: SagaBody<Input, 
 }
 
 async function drive<Input, Result>(options: SagaCall, body: SagaBody<Input, Result>, input: Input): Promise<Result> {
-  const wrong = wrongSagaOption(options);
-  if (wrong !== undefined) throw ApplicationFailure.nonRetryable(wrong, 'InvalidOptions');
+  refuseWrong(options);
   const driver = new WorkflowDriver(options);
   const run = new SagaRun<Input, Result>(driver, options);
   driver.observe(run, () => viewOf(run, driver));
@@ -77,6 +78,19 @@ async function drive<Input, Result>(options: SagaCall, body: SagaBody<Input, Res
   if (!allHandlersFinished()) await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   if (outcome.committed) return outcome.result;
   throw failureOf(run.report, outcome.cause);
+}
+
+/** A call with options that make no sense ends before anything happens. */
+function refuseWrong(options: SagaCall): void {
+  const wrong = wrongSagaOption(options);
+  if (wrong === undefined) return;
+  // The first run had something to finish: this one waits for a worker with mended code.
+  if (options.settle !== undefined) throw new Error(`it cannot be settled: ${wrong}`);
+  upsertSearchAttributes([
+    { key: TX_SCHEME, value: 'saga' },
+    { key: TX_STATE, value: 'compensated' },
+  ]);
+  throw ApplicationFailure.nonRetryable(wrong, 'InvalidOptions');
 }
 
 /** Refuses an update before it is accepted: nothing of it is left in the history. */

@@ -39,6 +39,15 @@ export const finish: Behaviour = async ({ branch, timeoutMs, signal }) => {
 };
 export const succeed: Behaviour = ({ branch }) => `did ${branch}`;
 
+/** Fails until it is mended; then it succeeds, or does what else is given. */
+export function broken(then: Behaviour = succeed): { mend: () => void; behaviour: Behaviour } {
+  let whole = false;
+  return {
+    mend: () => (whole = true),
+    behaviour: (operation) => (whole ? then(operation) : fail(operation)),
+  };
+}
+
 /** Holds an operation until the test lets it go on. */
 export function gate(then: Behaviour = succeed): { reached: Promise<void>; open: () => void; behaviour: Behaviour } {
   let open: () => void = () => undefined;

@@ -11,8 +11,8 @@ export type Node =
   | { readonly kind: 'parallel'; readonly branches: readonly (readonly Node[])[] }
   /** Tries the first; if that is rejected, goes the other way. */
   | { readonly kind: 'otherwise'; readonly first: Node; readonly then: Node }
-  /** Begins a step and does not wait for it. */
-  | { readonly kind: 'careless'; readonly script: Script }
+  /** Begins steps, one after the other, and does not wait for them. */
+  | { readonly kind: 'careless'; readonly nodes: readonly Node[] }
   | { readonly kind: 'throw' };
 
 export interface Plan {
@@ -72,12 +72,14 @@ const parallelOf = (node: fc.Arbitrary<Node>): fc.Arbitrary<Node> =>
   });
 const otherwiseOf = (node: fc.Arbitrary<Node>): fc.Arbitrary<Node> =>
   fc.record({ kind: fc.constant('otherwise' as const), first: node, then: node });
+const carelessOf = (node: fc.Arbitrary<Node>): fc.Arbitrary<Node> =>
+  fc.record({ kind: fc.constant('careless' as const), nodes: fc.array(node, { minLength: 1, maxLength: 2 }) });
 
 const before: fc.Arbitrary<Node> = fc.oneof(
   { weight: 8, arbitrary: run },
   { weight: 2, arbitrary: parallelOf(fc.oneof(run, parallelOf(run), otherwiseOf(run))) },
   { weight: 2, arbitrary: otherwiseOf(fc.oneof(run, parallelOf(run))) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('careless' as const), script }) },
+  { weight: 1, arbitrary: carelessOf(run) },
 );
 const after: fc.Arbitrary<Node> = fc.oneof(
   { weight: 4, arbitrary: forward },
@@ -138,10 +140,7 @@ export function bodyOf(plan: Plan): { body: SagaBody<void, string>; scripts: Map
         return node.kind === 'run' ? tx.run(step, operation, input) : tx[node.kind](step, operation, input);
       }
       case 'careless':
-        {
-          const step = name(node);
-          void tx.run(step, operation, `input of ${step}`);
-        }
+        void sequence(tx, node.nodes).catch(() => undefined);
         return;
       case 'parallel':
         return tx.parallel(...node.branches.map((branch) => () => sequence(tx, branch)));

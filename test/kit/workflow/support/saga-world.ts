@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Context } from '@temporalio/activity';
 import {
   WorkflowFailedError,
+  WorkflowUpdateFailedError,
   type WorkflowStartOptions,
   type WorkflowHandleWithFirstExecutionRunId,
 } from '@temporalio/client';
@@ -186,4 +187,15 @@ export class SagaWorld {
     const events = await this.events(gid);
     return events.flatMap((event) => event.activityTaskScheduledEventAttributes?.activityType?.name ?? []);
   }
+}
+
+/** The message with which an update is refused. */
+export async function refusal(update: Promise<unknown>): Promise<string> {
+  try {
+    await update;
+  } catch (error) {
+    assert.ok(error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure, String(error));
+    return error.cause.message;
+  }
+  throw new Error('it was not refused');
 }

@@ -41,6 +41,7 @@ interface Effect {
 }
 
 class Refused extends Error {}
+class Suspended extends Error {}
 class Unanswered extends Error {}
 class Cancelled extends Error {}
 /** What a run that settles finds. */
@@ -101,9 +102,17 @@ export class World implements SagaDriver {
   readonly #time: Time;
   readonly effects: Map<string, Effect>;
   readonly #attempts = new Map<string, number>();
+  /** How long its calls take, one after the other, instead of what the scripts say. */
+  readonly #paces: readonly number[];
   #inFlight = 0;
 
-  constructor(scripts: ReadonlyMap<string, Script>, deadlineAt?: number, before?: World) {
+  constructor(
+    scripts: ReadonlyMap<string, Script>,
+    deadlineAt?: number,
+    before?: World,
+    paces: readonly number[] = [],
+  ) {
+    this.#paces = paces;
     this.deadlineAt = deadlineAt;
     this.#scripts = scripts;
     this.#time = before === undefined ? new Time() : before.#time;
@@ -111,9 +120,9 @@ export class World implements SagaDriver {
   }
 
   /** The same world for another run, after this one's was ended from outside. */
-  successor(deadlineAt?: number): World {
+  successor(deadlineAt?: number, paces?: readonly number[]): World {
     this.ended = true;
-    return new World(this.#scripts, deadlineAt, this);
+    return new World(this.#scripts, deadlineAt, this, paces);
   }
 
   /** Lets everything happen, until nothing is left to happen, or until a time. */
@@ -168,6 +177,9 @@ export class World implements SagaDriver {
 
   judge(error: unknown): Judgement {
     if (error instanceof Refused) return { knowledge: 'rejected', type: 'Refused', message: error.message };
+    if (error instanceof Suspended) {
+      return { knowledge: 'rejected', type: 'Suspended', message: error.message, suspended: true };
+    }
     if (error instanceof Unanswered) return { knowledge: 'unknown', type: 'Timeout', message: error.message };
     if (error instanceof Settled) {
       return { knowledge: 'rejected', type: 'Settled', message: error.message, settled: error.found };
@@ -191,7 +203,7 @@ export class World implements SagaDriver {
       asked.answer = 'succeeded';
       return result;
     } catch (error) {
-      asked.answer = error instanceof Refused ? 'rejected' : 'unknown';
+      asked.answer = error instanceof Refused || error instanceof Suspended ? 'rejected' : 'unknown';
       throw error;
     } finally {
       if (op !== 'compensation') this.#inFlight--;
@@ -238,7 +250,7 @@ export class World implements SagaDriver {
     scope: Scope,
   ): Promise<unknown> {
     const givenUp = await new Promise<boolean>((resolve) => {
-      this.at(takes, () => resolve(false));
+      this.at(this.#paces[this.asked.length % this.#paces.length] ?? takes, () => resolve(false));
       if (whenCancelled === 'stops') scope.onCancel(() => resolve(true));
     });
     const perform = () => {
@@ -273,7 +285,7 @@ export class World implements SagaDriver {
   /** The guard's phase 1. */
   #act(step: string, refuse: boolean): string {
     const effect = this.effect(step);
-    if (effect.barred || effect.state === 'undone') throw new Refused(`${step} came after its undo`);
+    if (effect.barred || effect.state === 'undone') throw new Suspended(`${step} came after its undo`);
     if (effect.refused) throw new Refused(`${step} was refused before`);
     if (effect.state === 'none') {
       if (refuse) {
@@ -345,7 +357,7 @@ function quietly(perform: () => unknown): void {
   try {
     perform();
   } catch (error) {
-    if (!(error instanceof Refused || error instanceof Settled)) throw error;
+    if (![Refused, Suspended, Settled].some((known) => error instanceof known)) throw error;
   }
 }
 

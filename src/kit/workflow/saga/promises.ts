@@ -1,0 +1,18 @@
+/** Promises of a saga's run that end as nobody expects of one. */
+
+/** What waits for it never goes on. */
+export function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
+
+/** A rejection that need not be handled. */
+export function rejected(error: Error): Promise<never> {
+  const promise = Promise.reject(error);
+  promise.catch(ignore);
+  return promise;
+}
+
+/** What is to be known of it is in the ledger. */
+export function ignore(): void {
+  // Nobody waits for it.
+}
