@@ -1,6 +1,7 @@
 import {
   GidConflict,
   InvalidInput,
+  NoWorker,
   ServerNotPrepared,
   ServerUnavailable,
   TransactionCompensated,
@@ -60,6 +61,7 @@ const nothingStarted = [
   InvalidOrdersFile,
   ConfigError,
   NotReady,
+  NoWorker,
   ServerNotPrepared,
   GidConflict,
   TransactionNotFound,

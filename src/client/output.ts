@@ -6,6 +6,8 @@ export interface Progress {
   readonly stop: () => void;
 }
 
+const LINE_MS = 10_000;
+
 /** Where a command speaks: the result to stdout, everything else to stderr. */
 export class Output {
   readonly json: boolean;
@@ -24,9 +26,21 @@ export class Output {
     process.stderr.write(`${line}\n`);
   }
 
-  /** A bar, if someone watches. */
+  /** A bar, if someone watches; else a line every ten seconds. */
   progress(total: number, what: string): Progress {
-    if (!process.stderr.isTTY) return { step: () => undefined, stop: () => undefined };
+    if (!process.stderr.isTTY) {
+      let done = 0;
+      let told = performance.now();
+      return {
+        step: (by = 1) => {
+          done += by;
+          if (performance.now() - told < LINE_MS) return;
+          told = performance.now();
+          this.note(`${done}/${total} ${what}`);
+        },
+        stop: () => undefined,
+      };
+    }
     const bar = new SingleBar({
       format: `{bar} {value}/{total} ${what}, {duration_formatted}, {eta_formatted} to go`,
       stream: process.stderr,

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { lostGid, recallGid, returnedGid } from '../contracts/recall-order.js';
 import type { OrderState, RecallStatus } from '../contracts/shop.js';
-import { showTransaction, TransactionNotFound, type ShownTransaction } from '../kit/client/index.js';
+import { runJob, showTransaction, TransactionNotFound, type ShownTransaction } from '../kit/client/index.js';
 import type { Client } from '@temporalio/client';
-import { runJob } from './jobs.js';
 import type { Session } from './session.js';
 
 /**

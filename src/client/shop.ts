@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { Books, OpenShop } from '../contracts/shop.js';
-import type { LogPage } from '../kit/workflow/index.js';
 import type { TemporalSettings } from '../config.js';
-import { runJob } from './jobs.js';
+import { runJob } from '../kit/client/index.js';
 
 /** The shop's jobs that are no transactions: each is a workflow, and can be run again at any time. */
 
@@ -28,9 +27,4 @@ export async function openShop(
 /** Proves the books across all databases. */
 export function proveBooks(client: Client, where: TemporalSettings): Promise<Books> {
   return runJob<Books>(client, where, 'proveBooks', `prove-books-${randomUUID()}`, []);
-}
-
-/** Reads the log of a transaction, the part that begins with this entry. */
-export function readLog(client: Client, where: TemporalSettings, gid: string, from: number): Promise<LogPage> {
-  return runJob<LogPage>(client, where, 'showLog', `show-log-${randomUUID()}`, [gid, from]);
 }

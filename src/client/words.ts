@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
 import type { Books } from '../contracts/shop.js';
 import type {
+  BulkReport,
   ListedTransaction,
   ShownBranch,
   ShownCall,
@@ -8,7 +9,6 @@ import type {
   StuckTransaction,
 } from '../kit/client/index.js';
 import { formatCents } from '../contracts/money.js';
-import type { BulkReport } from './desk.js';
 import type { PlacingReport } from './place-orders.js';
 
 /** What people read: transactions, lists, reports and books as text. */
@@ -25,6 +25,11 @@ export function describeTransaction(transaction: ShownTransaction, link?: string
     `run ${driver.runId}, ${driver.historyEvents} events, ${driver.historyBytes} bytes of history`,
   );
   if (transaction.deadlineAt !== undefined && endedAt === undefined) lines.push(`deadline ${transaction.deadlineAt}`);
+  const { paused } = transaction;
+  if (paused !== undefined && endedAt === undefined) {
+    const since = new Date(paused.at).toISOString();
+    lines.push(`PAUSED by ${paused.actor} since ${since}: ${paused.reason}; to go on: tx resume ${gid}`);
+  }
   lines.push(branchTable(transaction.branches), ...explain(transaction));
   if (!transaction.workerAnswered) {
     lines.push(
@@ -106,7 +111,13 @@ export function describeCases(transaction: ShownTransaction): string {
       `  decide: ${fits.join(', ')}`,
     );
   }
-  if (transaction.desk.length === 0) lines.push('nothing waits for a decision');
+  if (transaction.desk.length === 0) {
+    lines.push(
+      isHidden(transaction)
+        ? `what waits is not known, as no worker answered: start one, and ask again`
+        : 'nothing waits for a decision',
+    );
+  }
   for (const { branch, action, actor, reason, at } of transaction.decisions) {
     lines.push(`${new Date(at).toISOString()}  ${action} of '${branch}' by ${actor}: ${reason}`);
   }
@@ -114,6 +125,11 @@ export function describeCases(transaction: ShownTransaction): string {
     lines.push(`${new Date(at).toISOString()}  ${action} by ${actor}: ${reason}`);
   }
   return lines.join('\n');
+}
+
+/** Whether something may wait that only a worker could name. */
+export function isHidden({ workerAnswered, endedAt }: ShownTransaction): boolean {
+  return !workerAnswered && endedAt === undefined;
 }
 
 /** What came of one decision about many. */
@@ -157,9 +173,9 @@ const orderStates: Readonly<Record<ShownTransaction['state'], string>> = {
   compensated: 'was undone: no trace is left but its records',
   stuck: 'waits for a person',
   failed: 'failed: a person is needed',
-  terminated: 'its run was terminated from outside: neither completed nor undone',
-  'timed-out': 'its run timed out: neither completed nor undone',
-  cancelled: 'its run was cancelled from outside: neither completed nor undone',
+  terminated: 'its run was terminated from outside: the scan settles it',
+  'timed-out': 'its run timed out: the scan settles it',
+  cancelled: 'its run was cancelled from outside: the scan settles it',
 };
 
 /** The same of what came after: a recall, and its end. */

@@ -41,6 +41,7 @@ function describe({ temporal, postgres, state }: Servers): string {
     ...Object.entries(settings).flatMap(([name, value]) =>
       value === undefined ? [] : [`  export ${name}='${value}'`],
     ),
+    '  npm run client -- schedules apply',
     '  npm run client -- shop open --file examples/orders.csv',
     '  npm run client -- order place --file examples/orders.csv',
     '',

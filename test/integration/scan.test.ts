@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { Client, Connection, ScheduleNotFoundError, type WorkflowHandle } from '@temporalio/client';
 import { serviceNames } from '../../src/activities/index.js';
-import { runJob } from '../../src/client/jobs.js';
 import { openShop, proveBooks } from '../../src/client/shop.js';
 import type { TemporalSettings } from '../../src/config.js';
 import { placeOrderTransaction } from '../../src/contracts/transactions.js';
 import {
   applySchedules,
   decide,
+  scanNow,
   scanSchedule,
   transactionClient,
   TransactionCompensated,
@@ -79,7 +79,7 @@ describe('the scan', function () {
     const { gid } = await placeOrder.start(order, options);
     return { gid, handle: client.workflow.getHandle(gid), call: () => placeOrder(order, options) };
   };
-  const scan = (): Promise<ScanReport> => runJob(client, where, 'scanTransactions', `scan-${randomUUID()}`, []);
+  const scan = (): Promise<ScanReport> => scanNow(client, where);
   const viewOf = (handle: WorkflowHandle) => handle.query<TransactionView>(TRANSACTION_QUERY);
 
   /** Waits until the transaction is as it is asked. */

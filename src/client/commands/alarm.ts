@@ -3,6 +3,10 @@ import { EXIT } from '../exit.js';
 import { testAlarm } from '../../kit/client/index.js';
 import { requireWorker } from '../session.js';
 
+/** Without a receiver nobody is told. */
+const OF_THE_WORKER =
+  ' of the worker, and nowhere else: give the worker BACKSTITCH_ALARM_URL and BACKSTITCH_ALARM_SECRET';
+
 /** `alarm test`. */
 export function addAlarmCommands(cli: Cli): void {
   const alarm = cli.root.command('alarm').description('see whether alarms arrive');
@@ -18,7 +22,7 @@ export function addAlarmCommands(cli: Cli): void {
         const tested = await testAlarm(session.client, session.settings);
         session.output.result(tested, () =>
           tested.delivered
-            ? `the test alarm was delivered to ${tested.to}`
+            ? `the test alarm was delivered to ${tested.to}${tested.to === 'the log' ? OF_THE_WORKER : ''}`
             : `the test alarm was NOT delivered: ${tested.reason}`,
         );
         return tested.delivered ? EXIT.done : EXIT.undone;

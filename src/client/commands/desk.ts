@@ -3,19 +3,22 @@ import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { Duration } from '@temporalio/common';
 import {
   decide,
+  decideMany,
   InvalidInput,
+  OrderRefused,
+  previewDesk,
   showTransaction,
+  type BulkOrder,
   type DeskAction,
   type DeskFilter,
   type ShownTransaction,
 } from '../../kit/client/index.js';
 import { abortOnSignal } from '../../signals.js';
 import type { Cli } from '../cli.js';
-import { decideMany, previewDesk, type BulkOrder } from '../desk.js';
-import { EXIT, NotReady, type ExitCode } from '../exit.js';
+import { EXIT, exitOf, NotReady, type ExitCode } from '../exit.js';
 import { duration, integer } from '../options.js';
 import { requireWorker, type Session } from '../session.js';
-import { describeBulk, describeCases, describeDesk } from '../words.js';
+import { describeBulk, describeCases, describeDesk, isHidden } from '../words.js';
 
 const about: Readonly<Record<DeskAction, string>> = {
   retry: 'ask a branch again, for another window',
@@ -53,6 +56,7 @@ export function addDeskCommands(cli: Cli): void {
         const { client, output } = await cli.open();
         const transaction = await showTransaction(client, gid);
         output.result(transaction, () => describeCases(transaction));
+        if (isHidden(transaction)) return EXIT.pending;
         return transaction.desk.length > 0 ? EXIT.stuck : EXIT.done;
       }),
     );
@@ -89,6 +93,10 @@ function addDecision(cli: Cli, desk: ReturnType<Cli['root']['command']>, action:
       const filter = filterOf(options);
       if (gid === undefined && Object.keys(filter).length === 0) {
         return command.error('error: give the id of a transaction, or --where, --branch or --longer-than');
+      }
+      const isOfMany = options.yes === true || options.where !== undefined || options.longerThan !== undefined;
+      if (gid !== undefined && isOfMany) {
+        return command.error('error: --where, --longer-than and --yes are for many: leave out the id, or them');
       }
       const session = await cli.open();
       await requireWorker(session);
@@ -130,10 +138,23 @@ async function decideOne(
 function onlyBranch(gid: string, transaction: ShownTransaction | undefined): string {
   const waiting = transaction?.desk.map(({ branch }) => branch) ?? [];
   const [only] = waiting;
-  if (only === undefined) throw new NotReady(`${gid}: nothing waits for a decision`);
+  if (only === undefined) {
+    if (transaction !== undefined && isHidden(transaction)) {
+      throw new NotReady(`${gid}: no worker answered, so what waits is not known: give --branch, or start a worker`);
+    }
+    throw new OrderRefused(gid, `nothing waits for a decision${decidedBefore(transaction)}`);
+  }
   if (waiting.length > 1)
     throw new NotReady(`${gid}: ${waiting.length} branches wait: give --branch ${waiting.join(' or ')}`);
   return only;
+}
+
+/** Who was faster, if somebody was. */
+function decidedBefore(transaction: ShownTransaction | undefined): string {
+  const last = transaction?.decisions.at(-1);
+  if (last === undefined) return '';
+  const { branch, action, actor, at, reason } = last;
+  return `; '${branch}' was decided before: ${action} by ${actor} at ${new Date(at).toISOString()} (${reason})`;
 }
 
 /** How many are shown before it is decided of many. */
@@ -156,8 +177,15 @@ async function decideAll(
   });
   const bar = output.progress(total, 'transactions');
   try {
-    const report = await decideMany(client, filter, order, { onTransaction: bar.step, signal });
-    output.result({ total, ...report }, () => describeBulk(report, order.action));
+    const { stopped, ...report } = await decideMany(client, filter, order, { onTransaction: bar.step, signal });
+    bar.stop();
+    const document = { total, ...report, ...(stopped !== undefined && { stopped: stopped.message }) };
+    output.result(document, () => describeBulk(report, order.action));
+    if (stopped !== undefined || signal.aborted) {
+      const why = stopped === undefined ? 'it was told to stop' : stopped.message;
+      output.note(`it came to ${report.transactions} of ${total} transactions: ${why}`);
+    }
+    if (stopped !== undefined) return exitOf(stopped);
     return Object.keys(report.refused).length === 0 && !signal.aborted ? EXIT.done : EXIT.undone;
   } finally {
     bar.stop();

@@ -1,9 +1,8 @@
 import type { LogEntry, LogPage } from '../../kit/workflow/index.js';
-import { TransactionNotFound } from '../../kit/client/index.js';
+import { readLog, TransactionNotFound } from '../../kit/client/index.js';
 import type { Cli } from '../cli.js';
 import { EXIT } from '../exit.js';
 import { requireWorker, type Session } from '../session.js';
-import { readLog } from '../shop.js';
 import { span, table } from '../words.js';
 
 /** `log`. */

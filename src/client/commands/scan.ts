@@ -1,8 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import { applySchedules, collectLogSchedule, scanSchedule, type ScanReport } from '../../kit/client/index.js';
+import { applySchedules, collectLogSchedule, scanNow, scanSchedule, type ScanReport } from '../../kit/client/index.js';
 import type { Cli } from '../cli.js';
 import { EXIT } from '../exit.js';
-import { runJob } from '../jobs.js';
 import { requireWorker } from '../session.js';
 
 /** `scan`, `schedules apply`. */
@@ -15,8 +13,7 @@ export function addScanCommands(cli: Cli): void {
         const session = await cli.open();
         await requireWorker(session);
         const { client, settings, output } = session;
-        const workflowId = `scan-${randomUUID()}`;
-        const report = await runJob<ScanReport>(client, settings, 'scanTransactions', workflowId, []);
+        const report = await scanNow(client, settings);
         output.result(report, () => describeScan(report));
         return report.failed.length === 0 ? EXIT.done : EXIT.undone;
       }),
@@ -38,7 +35,9 @@ export function addScanCommands(cli: Cli): void {
 }
 
 function describeScan({ found, settled, failed, old }: ScanReport): string {
-  const lines = [`${found} transactions had their run ended from outside; ${settled.length} are being settled now`];
+  const lines = [
+    `${found} runs were ended from outside, as far back as is kept; ${settled.length} of them are being settled now`,
+  ];
   lines.push(...settled.slice(0, 10).map((gid) => `  ${gid}`));
   lines.push(...failed.map(({ gid, message }) => `  ${gid} could not be settled: ${message}`));
   if (old.length > 0) lines.push(`${old.length} wait at the desk for more than a day: see desk list`);

@@ -80,7 +80,9 @@ export class TransactionTerminated extends Error {
   readonly how: 'terminated' | 'timed-out' | 'cancelled';
 
   constructor(gid: string, how: 'terminated' | 'timed-out' | 'cancelled', reason: string) {
-    super(`${gid} was ${how} from outside (${reason}): what it did is neither completed nor undone`);
+    super(
+      `${gid} was ${how} from outside (${reason}): what it did is neither completed nor undone, until the scan settles it: backstitch scan`,
+    );
     this.name = 'TransactionTerminated';
     this.gid = gid;
     this.how = how;
@@ -95,6 +97,14 @@ export class GidConflict extends Error {
     super(`${gid} was started before ${used}: nothing was started; use another id, or ask for what was started`);
     this.name = 'GidConflict';
     this.gid = gid;
+  }
+}
+
+/** No worker serves the task queue. */
+export class NoWorker extends Error {
+  constructor(taskQueue: string, namespace: string) {
+    super(`no worker serves task queue '${taskQueue}' of namespace '${namespace}' any more`);
+    this.name = 'NoWorker';
   }
 }
 

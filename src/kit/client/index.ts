@@ -1,10 +1,12 @@
 /**
  * `backstitch/client`: what callers of transactions use: start them, wait, list, look. Knows Temporal only.
  */
+export { decideMany, previewDesk, type BulkOrder, type BulkReport } from './bulk.js';
 export { countDesk, listDesk, type DeskFilter, type StuckTransaction } from './desk.js';
 export { testAlarm } from './alarms.js';
 export {
   GidConflict,
+  NoWorker,
   OrderRefused,
   ServerNotPrepared,
   ServerUnavailable,
@@ -18,6 +20,7 @@ export {
 export { decide, operate } from './operate.js';
 export { deskActions, type DeskAction, type DeskCase, type DeskNote, type DeskOrder } from '../workflow/desk.js';
 export { type OperatorAction, type OperatorNote, type OperatorOrder } from '../workflow/operate.js';
+export { readLog, runJob, scanNow } from './jobs.js';
 export { describeIssue, InvalidInput, parserOf, type InputIssue, type StandardSchema } from './input.js';
 export {
   foundStates,
@@ -45,6 +48,8 @@ export {
   type AppliedSchedule,
   type ScheduledWorkflow,
 } from './schedules.js';
-export { type ScanReport } from '../workflow/scan.js';
+export type { TestedAlarm } from '../workflow/alarms.js';
+export type { LogEntry, LogPage } from '../workflow/log.js';
+export type { ScanOrder, ScanReport } from '../workflow/scan.js';
 export { showTransaction } from './show/show.js';
 export type { ShownBranch, ShownCall, ShownTransaction } from './show/shown.js';

@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity';
 import type { Logger } from '@temporalio/common';
 import type { Alarm } from '../workflow/alarms.js';
-import { alarmEvent, secretKey, signedHeaders } from './alarm-event.js';
+import { alarmEvent, secretKey, signedHeaders } from '../alarms/event.js';
 
 /** Where alarms go. */
 export interface AlarmSink {

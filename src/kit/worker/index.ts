@@ -7,7 +7,6 @@ export {
 export { scanActivities } from './scan.js';
 export { logActivities, type LogOptions } from './log/activities.js';
 export { alarmActivities, type AlarmActivities, type AlarmActivitiesOptions } from './alarms.js';
-export { AlarmNotVerified, verifyAlarm, type AlarmEvent, type ReceivedAlarm } from './alarm-event.js';
 export { AlarmNotDelivered, logSink, webhookSink, type AlarmSink, type WebhookSinkOptions } from './alarm-sinks.js';
 export { transactionLogger } from './logger.js';
 export { preloadModules, transactionWorkerOptions } from './settings.js';

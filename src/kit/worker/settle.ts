@@ -10,8 +10,8 @@ import type { Branch, Op } from '../workflow/branch.js';
 import { TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
 import type { SagaCall, Settle } from '../workflow/saga/definition.js';
 
-/** How runs end that nobody but an operator, or a timeout that nobody should have set, has ended. */
 const UNDOS: readonly Op[] = ['compensation', 'amends'];
+/** How runs end that nobody but an operator, or a timeout that nobody should have set, has ended. */
 const ENDED = ['TERMINATED', 'TIMED_OUT', 'FAILED', 'CANCELLED'];
 
 /**

@@ -6,14 +6,16 @@
 /**
  * What an alarm is about. A name of lower-case letters, digits and hyphens; whoever raises alarms may add kinds.
  * - `stuck`: a branch waits for a person.
- * - `deadline-near`: a transaction has not ended, and its deadline is close.
+ * - `failed`: a transaction ended neither completed nor undone, and no person has left it so.
+ * - `deadline-near`: a transaction is not past its pivot, and 80 % of the time to its deadline is over.
  * - `desk-case-old`: nobody has decided a desk case for too long.
- * - `orphan`: the scan found a transaction without a driver.
+ * - `orphan`: the scan found a transaction whose run was ended from outside.
  * - `test`: an operator asks whether alarms arrive.
  * - `summary`: alarms that were not delivered one by one; its data is an {@link AlarmSummary}.
  */
 export type AlarmKind =
   | 'stuck'
+  | 'failed'
   | 'deadline-near'
   | 'desk-case-old'
   | 'orphan'
@@ -26,7 +28,7 @@ export type AlarmKind =
 export interface Alarm {
   /**
    * What makes it one alarm, however often it is raised: derived from what it is about, such as
-   * `stuck/order-7/pay/1767225600000`. A random id is never recognized as a repetition.
+   * `order-7/<run id>/stuck/pay/1767225600000`. A random id is never recognized as a repetition.
    */
   readonly id: string;
   readonly kind: AlarmKind;

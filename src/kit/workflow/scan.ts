@@ -66,6 +66,10 @@ export async function scanTransactions(order: ScanOrder = {}): Promise<ScanRepor
     const message = 'its run was ended from outside: it is being settled';
     return { id: `orphan/${gid}/${workflowInfo().runId}`, kind: 'orphan', gid, at: now, message };
   });
+  const left = report.failed.map(({ gid, message: why }): Alarm => {
+    const message = `its run was ended from outside, and it could not be settled yet: ${why}`;
+    return { id: `orphan/${gid}/${Math.floor(now / DAY_MS)}`, kind: 'orphan', gid, at: now, message };
+  });
   const old = report.old.map(({ gid, since: waits }): Alarm => {
     const message = `it waits for a person since ${new Date(waits).toISOString()}`;
     // One a day.
@@ -78,7 +82,10 @@ export async function scanTransactions(order: ScanOrder = {}): Promise<ScanRepor
     };
   });
   // To raise an alarm is to send a signal: where that does not work, the report still tells.
-  await Promise.race([Promise.allSettled([...few(orphans), ...few(old)].map(raiseAlarm)), sleep(ALARMS_MS)]);
+  await Promise.race([
+    Promise.allSettled([...few(orphans), ...few(left), ...few(old)].map(raiseAlarm)),
+    sleep(ALARMS_MS),
+  ]);
   return report;
 }
 
@@ -87,5 +94,6 @@ function few(alarms: readonly Alarm[]): readonly Alarm[] {
   if (first === undefined || alarms.length <= SINGLE_ALARMS) return alarms;
   const gids = alarms.slice(0, SINGLE_ALARMS).map(({ gid }) => gid);
   const message = `${alarms.length} transactions, the first: ${gids.join(', ')}: ${first.message}`;
-  return [{ ...first, id: `${first.kind}/${workflowInfo().runId}`, message }];
+  // The newest of each: their gids tell one from the other.
+  return [{ ...first, id: `${first.kind}/${first.gid ?? ''}/${workflowInfo().runId}`, message }];
 }

@@ -2,14 +2,12 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { ApplicationFailure, type Logger } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { AlarmNotVerified, verifyAlarm, type ReceivedAlarm } from '../../../src/kit/alarms/index.js';
 import {
   alarmActivities,
   AlarmNotDelivered,
-  AlarmNotVerified,
   logSink,
-  verifyAlarm,
   webhookSink,
-  type ReceivedAlarm,
   type WebhookSinkOptions,
 } from '../../../src/kit/worker/index.js';
 import type { Alarm } from '../../../src/kit/workflow/index.js';

@@ -255,7 +255,10 @@ describe('a saga', () => {
     });
 
     it('fails and keeps what happened when a step with an undo comes after the pivot', async () => {
-      const { report, made, failure } = await world.run('stepAfterPivot');
+      const { gid, report, made, failure } = await world.run('stepAfterPivot');
+      const [alarm] = world.alarms.filter((each) => each.gid === gid);
+      assert.equal(alarm?.kind, 'failed');
+      assert.match(alarm.message, /^ended neither completed nor undone: GrammarError: .*comes after the pivot/);
       assert.deepEqual(made, ['a', 'turn']);
       assert.equal(failure?.type, 'TransactionFailed');
       assert.match(report?.cause.message ?? '', /step 'b' comes after the pivot.*use tx\.forward/);

@@ -7,12 +7,13 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { AlarmKind } from '../alarms.js';
 import { raiseAlarm } from '../alarms-workflow.js';
 import { TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../attributes.js';
 import type { TransactionState } from '../branch.js';
 import { callActivity, isOverdue, judge, wasNeverTried } from '../calls.js';
 import type { DeskCase } from '../desk.js';
-import type { FailureNote } from '../failure.js';
+import type { FailureNote, TransactionReport } from '../failure.js';
 import { wrongOrder, type OperatorNote, type OperatorOrder } from '../operate.js';
 import { COMPENSATION_WINDOW_MS, FORWARD_WINDOW_MS } from '../retry.js';
 import { describeView, type TransactionView } from '../view.js';
@@ -22,6 +23,8 @@ import type { SagaRun } from './run.js';
 
 /** When a deadline counts as near: this part of the time to it is over. */
 const NEAR = 0.8;
+/** How long a transaction that has failed waits until its alarm is handed over. */
+const FAILED_ALARM_MS = 10_000;
 
 /**
  * Drives a saga as a workflow: calls are activities, the deadline is a timer, cancellation is Temporal's. The body runs
@@ -91,7 +94,7 @@ export class WorkflowDriver implements SagaDriver {
           return;
         }
         if (this.#run?.beyondStop === undefined) {
-          this.#alarm('deadline-near', `not past its pivot, and has until ${new Date(until).toISOString()}`);
+          void this.#alarm('deadline-near', `not past its pivot, and has until ${new Date(until).toISOString()}`);
         }
         this.#watchDeadline();
       },
@@ -189,7 +192,15 @@ export class WorkflowDriver implements SagaDriver {
 
   stuck({ branch, op, since, failure }: DeskCase): void {
     const message = `${op} of branch '${branch}' waits for a person: ${failure.type}: ${failure.message}`;
-    this.#alarm('stuck', message, branch, since);
+    void this.#alarm('stuck', message, branch, since);
+  }
+
+  /** Tells of an end that nobody has decided on; at most for so long, as the caller waits. */
+  async failed({ type, step, message }: TransactionReport['cause']): Promise<void> {
+    const what = `ended neither completed nor undone: ${step === undefined ? '' : `${step}: `}${type}: ${message}`;
+    await CancellationScope.nonCancellable(() =>
+      Promise.race([this.#alarm('failed', what), sleep(FAILED_ALARM_MS, { summary: 'for the alarm to go out' })]),
+    );
   }
 
   /** Says why an operator's order cannot be carried out. */
@@ -221,10 +232,10 @@ export class WorkflowDriver implements SagaDriver {
     return note;
   }
 
-  /** Tells those who watch; nothing waits for it. */
-  #alarm(kind: 'stuck' | 'deadline-near', message: string, branch?: string, at = this.now()): void {
+  /** Tells those who watch. */
+  #alarm(kind: AlarmKind, message: string, branch?: string, at = this.now()): Promise<void> {
     const id = [this.gid, workflowInfo().runId, kind, ...(branch === undefined ? [] : [branch]), at].join('/');
-    void raiseAlarm({ id, kind, gid: this.gid, branch, at, message });
+    return raiseAlarm({ id, kind, gid: this.gid, branch, at, message });
   }
 
   /** A change of state is one event; which branches are stuck belongs to it. */

@@ -74,6 +74,8 @@ async function drive<Input, Result>(options: SagaCall, body: SagaBody<Input, Res
   });
 
   const outcome = await run.execute(body, input);
+  const wasLeft = run.desk.notes.some(({ action }) => action === 'skip');
+  if (run.report?.state === 'failed' && !wasLeft) await driver.failed(run.report.cause);
   // A caller that asked for the decision must get it before the workflow closes.
   if (!allHandlersFinished()) await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   if (outcome.committed) return outcome.result;

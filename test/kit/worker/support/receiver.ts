@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { AlarmEvent } from '../../../../src/kit/worker/index.js';
+import type { AlarmEvent } from '../../../../src/kit/alarms/index.js';
 
 /**
  * A receiver of alarms as somebody else would build it, on a real port: it knows the two specifications and nothing of

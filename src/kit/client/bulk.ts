@@ -1,15 +1,8 @@
-import {
-  countDesk,
-  decide,
-  listDesk,
-  OrderRefused,
-  TransactionNotFound,
-  WorkerSilent,
-  type DeskFilter,
-  type DeskOrder,
-  type StuckTransaction,
-} from '../kit/client/index.js';
 import type { Client } from '@temporalio/client';
+import type { DeskOrder } from '../workflow/desk.js';
+import { countDesk, listDesk, type DeskFilter, type StuckTransaction } from './desk.js';
+import { OrderRefused, TransactionNotFound, WorkerSilent } from './errors.js';
+import { decide } from './operate.js';
 
 /** Working the desk in bulk. */
 
@@ -18,10 +11,14 @@ export type BulkOrder = Omit<DeskOrder, 'branch'>;
 
 /** What came of a decision about many. */
 export interface BulkReport {
+  /** Transactions that it came to. */
+  readonly transactions: number;
   /** Branches of which it was decided. */
   readonly decided: number;
   /** Branches of which it was not, by why. */
   readonly refused: Readonly<Record<string, number>>;
+  /** What ended it before it had come to all; what it had decided by then stays so. */
+  readonly stopped?: Error;
   /** The first of these. */
   readonly failures: readonly { readonly gid: string; readonly branch: string; readonly message: string }[];
 }
@@ -47,7 +44,8 @@ export async function previewDesk(
 
 /**
  * Decides the same about every branch that a filter finds, so many at a time, in memory that does not grow with their
- * number. One that is refused does not keep the others from being decided.
+ * number. One that is refused does not keep the others from being decided; where the server is gone it ends, and tells
+ * what was done until then.
  *
  * @param options `onTransaction` is told after each; `signal`: no further one is begun
  */
@@ -57,10 +55,12 @@ export async function decideMany(
   order: BulkOrder,
   { onTransaction, signal }: { onTransaction?: () => void; signal?: AbortSignal } = {},
 ): Promise<BulkReport> {
+  let transactions = 0;
   let decided = 0;
   const refused: Record<string, number> = {};
   const failures: { gid: string; branch: string; message: string }[] = [];
   const found = listDesk(client, filter);
+  let stopped: Error | undefined;
 
   const decideOne = async (gid: string, branch: string): Promise<void> => {
     try {
@@ -68,23 +68,33 @@ export async function decideMany(
       decided++;
     } catch (error) {
       const known = [OrderRefused, TransactionNotFound, WorkerSilent].some((kind) => error instanceof kind);
-      if (!(error instanceof Error) || !known) throw error;
+      if (!(error instanceof Error)) throw error;
+      if (!known) {
+        stopped ??= error;
+        return;
+      }
       refused[error.name] = (refused[error.name] ?? 0) + 1;
       if (failures.length < MAX_FAILURES) failures.push({ gid, branch, message: error.message });
     }
   };
   const lane = async (): Promise<void> => {
     for (;;) {
-      if (signal?.aborted === true) return;
+      if (signal?.aborted === true || stopped !== undefined) return;
       const next = await found.next();
       if (next.done === true) return;
       const { gid, branches } = next.value;
       for (const branch of branches) {
         if (filter.branch === undefined || branch === filter.branch) await decideOne(gid, branch);
       }
+      transactions++;
       onTransaction?.();
     }
   };
-  await Promise.all(Array.from({ length: CONCURRENCY }, lane));
-  return { decided, refused, failures };
+  const lanes = Array.from({ length: CONCURRENCY }, () =>
+    lane().catch((error: unknown) => {
+      stopped ??= error instanceof Error ? error : new Error(String(error));
+    }),
+  );
+  await Promise.all(lanes);
+  return { transactions, decided, refused, failures, ...(stopped !== undefined && { stopped }) };
 }
