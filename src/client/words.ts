@@ -102,13 +102,13 @@ export function describeDesk(stuck: readonly StuckTransaction[], total: number):
 /** What waits in one transaction, and what was decided in it. */
 export function describeCases(transaction: ShownTransaction): string {
   const lines = [describeTransaction(transaction)];
-  for (const { branch, op, input, failure, since, fits } of transaction.desk) {
+  for (const { branch, op, input, failure, since, fits, takesInput } of transaction.desk) {
     lines.push(
       '',
       `${op} of '${branch}' waits since ${new Date(since).toISOString()}`,
       `  last error: ${failure.type}: ${failure.message}`,
       `  input: ${JSON.stringify(input)}`,
-      `  decide: ${fits.join(', ')}`,
+      `  decide: ${fits.map((fit) => (fit === 'retry' && takesInput ? 'retry (also with --input)' : fit)).join(', ')}`,
     );
   }
   if (transaction.desk.length === 0) {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { Client, Connection, ScheduleNotFoundError, type WorkflowHandle } from '@temporalio/client';
-import { serviceNames } from '../../src/activities/index.js';
+import pg from 'pg';
+import { serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { openShop, proveBooks } from '../../src/client/shop.js';
 import type { TemporalSettings } from '../../src/config.js';
 import { placeOrderTransaction } from '../../src/contracts/transactions.js';
@@ -78,6 +79,15 @@ describe('the scan', function () {
     const placeOrder = transactionClient(client, { taskQueue }).of(placeOrderTransaction);
     const { gid } = await placeOrder.start(order, options);
     return { gid, handle: client.workflow.getHandle(gid), call: () => placeOrder(order, options) };
+  };
+  const databaseOf = (service: ServiceName) => async (text: string) => {
+    const database = new pg.Client({ connectionString: databaseUrls[service] });
+    await database.connect();
+    try {
+      return (await database.query<Record<string, unknown>>(text)).rows;
+    } finally {
+      await database.end();
+    }
   };
   const scan = (): Promise<ScanReport> => scanNow(client, where);
   const viewOf = (handle: WorkflowHandle) => handle.query<TransactionView>(TRANSACTION_QUERY);
@@ -180,6 +190,26 @@ describe('the scan', function () {
       await decide(client, gid, { branch: name, action: 'retry', actor: 'ann', reason: 'it is repaired' });
     }
     assert.equal(await stateOf(gid), 'compensated');
+  });
+
+  it('does not do again what a person did by hand and resolved: no guard knows of it', async () => {
+    for (const name of ['notifications.orderPlaced.action', 'orders.complete.action']) {
+      shop.faults.set({ function: name, kind: 'fail', attempts: 1_000, gid: 'order-*' });
+    }
+    const { gid, handle } = await start({ forwardWindow: '1 second' });
+    await until(handle, (view) => view.desk.length === 2);
+    const told = databaseOf('notifications');
+    const orderId = gid.slice('order-'.length);
+    await told(`insert into notifications (order_id, kind, customer_id) values ('${orderId}', 'order-placed', 'c1')`);
+    const note = { actor: 'ann', reason: 'told by telephone' };
+    await decide(client, gid, { branch: 'notify', action: 'resolve', result: { orderId }, ...note });
+    await handle.terminate('a test');
+    shop.faults.clear();
+    await scanFor(gid);
+    assert.equal(await stateOf(gid), 'committed');
+    assert.deepEqual(await told(`select 1 from backstitch.guard where gid = '${gid}'`), [], 'it was not asked again');
+    const [kept] = (await viewOf(client.workflow.getHandle(gid))).decisions;
+    assert.equal(kept?.reason, 'told by telephone');
   });
 
   it('settles it again when the run that settled it was terminated too, by two scans at once, and changes nothing more', async () => {

@@ -80,7 +80,10 @@ function addDecision(cli: Cli, desk: ReturnType<Cli['root']['command']>, action:
     .addOption(new Option('--reason <text>', 'why; it is kept').makeOptionMandatory());
   if (action === 'retry') command.option('--input <json>', 'what the operation gets instead of its input');
   if (action === 'resolve')
-    command.option('--result <json>', 'what the operation would have returned, where it is used');
+    command.option(
+      '--result <json>',
+      'what the operation would have returned; needed unless it is an undo; null if nothing',
+    );
 
   command.action(
     cli.does(async (gid, options) => {

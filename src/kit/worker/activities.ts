@@ -115,7 +115,7 @@ export function toFailure(error: unknown, op: Op): unknown {
   if (error instanceof Undone) return decided('Undone', { backstitch: 'undone', result: error.result }, error);
   // The branch's row is another's: nothing of this input happened, nor can. An undo of it would undo the other's work.
   if (error instanceof InputMismatch && FIRST.includes(op)) {
-    return decided(error.name, { backstitch: 'rejected' }, error);
+    return decided(error.name, { backstitch: 'mismatch' }, error);
   }
   // Asking again changes nothing.
   if (error instanceof InputMismatch || error instanceof RowGone || error instanceof Undecidable) {

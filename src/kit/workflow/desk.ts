@@ -30,9 +30,12 @@ export const deskActions = ['retry', 'resolve', 'skip', 'forward'] as const sati
 export interface DeskOrder {
   readonly branch: string;
   readonly action: DeskAction;
-  /** With `retry`: what the operation gets instead of its input. Absent: the input that it had. */
+  /**
+   * With `retry`: what the operation gets instead of its input. Absent: the input that it had. An operation that may have
+   * happened takes no other input: it would hide what it did.
+   */
   readonly input?: unknown;
-  /** With `resolve`, where the branch's result is used: what its operation would have returned. */
+  /** With `resolve`, of an operation that is no undo: what it would have returned; null if nothing. */
   readonly result?: unknown;
   readonly actor: string;
   readonly reason: string;
@@ -49,7 +52,12 @@ export interface DeskNote {
   readonly at: number;
   /** Whether the input was changed. */
   readonly corrected?: true;
+  /** Whether the branch is begun anew, under a name of its own: its definite no stays what it is. */
+  readonly renewed?: true;
 }
+
+/** A decision with what it carried. */
+export type DeskDecision = DeskNote & Pick<DeskOrder, 'input' | 'result'>;
 
 /** A branch that waits for a person. */
 export interface DeskCase {
@@ -65,12 +73,16 @@ export interface DeskCase {
   readonly since: number;
   /** What may be decided, as things stand. */
   readonly fits: readonly DeskAction[];
+  /** Whether a retry may come with another input. */
+  readonly takesInput: boolean;
 }
 
 /** What a branch brings to the desk. */
 export type Parked = Omit<DeskCase, 'since' | 'fits'> & {
   /** What may be decided, looked at when it is asked. */
   readonly fits: () => readonly DeskAction[];
+  /** Whether a retry begins the branch anew. */
+  readonly renews?: boolean;
 };
 
 interface Open extends Parked {
@@ -81,13 +93,17 @@ interface Open extends Parked {
 /** The desk of one transaction. */
 export class Desk {
   readonly #open = new Map<string, Open>();
-  readonly #notes: DeskNote[] = [];
+  readonly #notes: DeskNote[];
   readonly #now: () => number;
   readonly #changed: (opened?: DeskCase) => void;
 
-  /** @param changed told after each change, with the case if one was opened */
-  constructor(now: () => number, changed: (opened?: DeskCase) => void) {
+  /**
+   * @param changed told after each change, with the case if one was opened
+   * @param earlier what was decided in earlier runs
+   */
+  constructor(now: () => number, changed: (opened?: DeskCase) => void, earlier: readonly DeskNote[] = []) {
     this.#now = now;
+    this.#notes = earlier.map(noteOf);
     this.#changed = changed;
   }
 
@@ -131,6 +147,12 @@ export class Desk {
     }
     if (action !== 'retry' && 'input' in order) return `an input goes with 'retry' only, not with '${action}'`;
     if (action !== 'resolve' && 'result' in order) return `a result goes with 'resolve' only, not with '${action}'`;
+    if ('input' in order && !open.takesInput) {
+      return `'${branch}' takes no other input while it is not known what became of the one that it had: retry it as it is`;
+    }
+    if (action === 'resolve' && isFirst(open.op) && !('result' in order)) {
+      return `'resolve' of ${open.op} of '${branch}' needs a result: what it would have returned; null if nothing`;
+    }
     return undefined;
   }
 
@@ -142,6 +164,7 @@ export class Desk {
     const note: DeskNote = {
       ...{ branch, op: open.op, action, actor, reason, at: this.#now() },
       ...('input' in order && { corrected: true }),
+      ...(action === 'retry' && open.renews === true && { renewed: true }),
     };
     this.#notes.push(note);
     this.#open.delete(branch);
@@ -169,11 +192,24 @@ export class Desk {
   }
 }
 
-function caseOf({ branch, op, operation, summary, input, failure, since, fits }: Open): DeskCase {
-  return { branch, op, operation, summary, input, failure, since, fits: fits() };
+function caseOf({ branch, op, operation, summary, input, failure, since, fits, takesInput }: Open): DeskCase {
+  return { branch, op, operation, summary, input, failure, since, fits: fits(), takesInput };
+}
+
+function noteOf({ branch, op, action, actor, reason, at, corrected, renewed }: DeskNote): DeskNote {
+  return {
+    ...{ branch, op, action, actor, reason, at },
+    ...(corrected && { corrected }),
+    ...(renewed && { renewed }),
+  };
+}
+
+/** Whether it is no second operation, which gives nothing. */
+function isFirst(op: Op): boolean {
+  return op === 'action' || op === 'try' || op === 'prepare';
 }
 
 /** What is said of a branch that a person skipped. */
-export function leftBy({ actor, reason }: DeskOrder): FailureNote {
+export function leftBy({ actor, reason }: Pick<DeskOrder, 'actor' | 'reason'>): FailureNote {
   return { type: 'Skipped', message: `left as it is by ${actor}: ${reason}` };
 }

@@ -11,7 +11,7 @@ import type { Knowledge, Scheme, TransactionState } from './branch.js';
  * happened with this result and its undo was asked for.
  */
 export type DecidedDetail =
-  | { readonly backstitch: 'rejected' | 'suspended' | 'barred' }
+  | { readonly backstitch: 'rejected' | 'suspended' | 'barred' | 'mismatch' }
   | { readonly backstitch: 'undone'; readonly result?: unknown };
 
 /** The type of the failure of a local activity that was not tried again, as the time for all its attempts is over. */

@@ -109,7 +109,7 @@ describe('an activity of a participant', () => {
     assert.deepEqual(told(await failureOf(gid, 'action', twice, 'second')), {
       type: 'InputMismatch',
       nonRetryable: true,
-      details: [{ backstitch: 'rejected' }],
+      details: [{ backstitch: 'mismatch' }],
     });
     const undo = (operation: Operation, input: unknown) => guard.undo(operation, input, done);
     assert.deepEqual(told(await failureOf(gid, 'compensation', undo, 'second')), {

@@ -13,6 +13,7 @@ describe('what is known of a call that failed', () => {
   it('what the guard decided is rejected', () => {
     const no = { knowledge: 'rejected', type: 'No', message: 'why' };
     assert.deepEqual(decided('No', { backstitch: 'rejected' }), no);
+    assert.deepEqual(decided('No', { backstitch: 'mismatch' }), { ...no, mismatch: true });
     assert.deepEqual(decided('No', { backstitch: 'suspended' }), { ...no, suspended: true });
   });
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import type { WorkflowHandle } from '@temporalio/client';
+import type { Operation } from '../../../src/kit/workflow/index.js';
 import { TX_BRANCH, TX_STATE, TX_STUCK_SINCE } from '../../../src/kit/workflow/index.js';
-import { broken, fail, gate, refuse, suspend } from './support/letters.js';
+import { InputMismatch } from '../../../src/kit/database/index.js';
+import { broken, fail, gate, refuse, succeed, suspend } from './support/letters.js';
 import { refusal, SagaWorld } from './support/saga-world.js';
 
 describe('the desk', () => {
@@ -43,6 +45,7 @@ describe('the desk', () => {
         op: 'compensation',
         operation: 'letters.b',
         summary: 'undo: b',
+        takesInput: true,
         input: 'b',
         failure: { type: 'Suspended', message: 'b is suspended' },
         fits: ['retry', 'resolve', 'skip'],
@@ -178,6 +181,20 @@ describe('the desk', () => {
     });
   });
 
+  it('has a step that is settled and was done with another input: that proves that it was done', async () => {
+    const another = (operation: Operation) => {
+      throw new InputMismatch(operation);
+    };
+    const settle = { failedAt: await world.environment.currentTimeMs(), reason: 'a test' };
+    const script = { 'look at a': succeed, 'look at b': another };
+    const handle = await world.start('steps', script, { settle });
+    const [waiting] = (await world.stuck(handle)).desk;
+    assert.deepEqual([waiting?.op, waiting?.failure.type], ['action', 'InputMismatch']);
+    await world.decide(handle, { branch: 'b', action: 'skip', reason: 'undo it' });
+    const { report } = await world.end(handle);
+    assert.deepEqual(report?.undone, ['b', 'a']);
+  });
+
   describe('lets a person force a transaction forward', () => {
     it('while nothing was undone: the body runs again, and what had succeeded is only looked at', async () => {
       const b = broken();
@@ -255,6 +272,23 @@ describe('the desk', () => {
         await world.stuck(handle);
         await world.decide(handle, { branch: 'f', action: 'resolve', result: 'by hand' });
         assert.deepEqual((await world.end(handle)).result, ['did a', 'did b', 'did c', 'did turn', 'by hand', 'did g']);
+      });
+
+      it('whose outcome is unknown: it takes no other input, which would hide what it may have done', async () => {
+        const turn = broken();
+        const handle = await world.start('slowTurn', { turn: turn.behaviour }, { lane, forwardWindow: '10 minutes' });
+        const [waiting] = (await world.stuck(handle)).desk;
+        assert.equal(waiting?.takesInput, false);
+        const change = world.decide(handle, { branch: 'turn', action: 'retry', input: 'other' });
+        assert.match(await refusal(change), /'turn' takes no other input while it is not known what became of/);
+        const resolve = world.decide(handle, { branch: 'turn', action: 'resolve' });
+        assert.match(await refusal(resolve), /'resolve' of action of 'turn' needs a result: .* null if nothing/);
+        turn.mend();
+        await world.decide(handle, { branch: 'turn', action: 'retry' });
+        assert.deepEqual((await world.end(handle)).result, ['did a', 'did turn']);
+        const times = world.letters.of(handle.workflowId).map(({ name, operation }) => [name, operation.timeoutMs]);
+        const [first, last] = [times.find(([name]) => name === 'turn'), times.at(-1)];
+        assert.deepEqual(last, first, 'an attempt has as long as before');
       });
 
       it('when the pivot keeps failing: nothing is undone meanwhile', async () => {

@@ -64,6 +64,23 @@ describe('an operator', () => {
     assert.deepEqual((await world.end(handle)).result, ['did a', 'did b', 'did c']);
   });
 
+  it('pauses before the pivot, and can still cancel, or be stopped by the deadline', async () => {
+    for (const stopped of ['Cancelled', 'DeadlineExceeded']) {
+      const c = gate();
+      const handle = await world.start('whole', { c: c.behaviour }, { deadline: '1 hour' });
+      await c.reached;
+      await operate(handle, { action: 'pause' });
+      c.open();
+      await world.environment.sleep('10 minutes');
+      if (stopped === 'Cancelled') await operate(handle, { action: 'cancel' });
+      else await world.environment.sleep('1 hour');
+      await operate(handle, { action: 'resume' });
+      const { report, made } = await world.end(handle);
+      assert.deepEqual([report?.state, report?.cause.type], ['compensated', stopped]);
+      assert.ok(!made.includes('turn'));
+    }
+  });
+
   it('pauses an undo too', async () => {
     const undo = gate();
     const handle = await world.start('steps', { c: refuse, 'undo b': undo.behaviour });

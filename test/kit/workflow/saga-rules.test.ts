@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { TransactionState } from '../../../src/kit/workflow/branch.js';
-import type { DeskAction, DeskOrder } from '../../../src/kit/workflow/desk.js';
+import type { DeskAction, DeskDecision, DeskOrder } from '../../../src/kit/workflow/desk.js';
 import type { OperationRef, Undoable } from '../../../src/kit/workflow/participant.js';
 import type { SagaBody, Settle } from '../../../src/kit/workflow/saga/definition.js';
 import { SagaRun, type SagaOutcome } from '../../../src/kit/workflow/saga/run.js';
@@ -42,7 +42,7 @@ function begin(run: SagaRun<void, string>, body: SagaBody<void, string>): () => 
 }
 
 /** Has somebody decide what waits at the desk: as given, as far as it fits; after that everything is fixed outside. */
-function employ(world: World, run: SagaRun<void, string>, decisions: DeskAction[]): void {
+function employ(world: World, run: SagaRun<void, string>, decisions: DeskAction[], made: DeskDecision[] = []): void {
   world.person = ({ branch }) => {
     world.at(3, () => {
       const open = run.desk.cases.find((each) => each.branch === branch);
@@ -53,7 +53,7 @@ function employ(world: World, run: SagaRun<void, string>, decisions: DeskAction[
       if (action === 'resolve') world.mend(branch, open.op === 'action' ? 'applied' : 'undone');
       const result = action === 'resolve' && open.op === 'action' ? { result: `result of ${branch}` } : {};
       assert.equal(run.desk.wrong({ ...order, ...result }), undefined);
-      run.desk.decide({ ...order, ...result });
+      made.push({ ...run.desk.decide({ ...order, ...result }), ...result });
     });
   };
 }
@@ -62,7 +62,8 @@ const wasForced = (run: SagaRun<void, string>) => run.desk.notes.some(({ action 
 
 /** Every effect once, or none, or all that is left is named. */
 function assertWhole({ world, run, outcome }: Ended, settled = false): void {
-  const happened = [...world.effects].filter(([, { state }]) => state === 'applied').map(([step]) => step);
+  for (const step of world.effects.keys()) assert.ok([0, 1].includes(world.net(step)), `${step} is there once, or not`);
+  const happened = [...world.effects.keys()].filter((step) => world.net(step) === 1);
   assert.ok([...world.effects.values()].every(({ times }) => times <= 1));
   if (outcome.committed) {
     assert.equal(run.state, 'committed');
@@ -185,6 +186,9 @@ describe('any saga, whatever its steps meet', function () {
 /** What was slow may be fast in another run: branches side by side end in another order. */
 const paces = fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 5 });
 
+/** When somebody cancels a run that settles. */
+const cancels = fc.option(fc.integer({ min: 0, max: 20 }), { nil: undefined });
+
 describe('a saga whose run is ended from outside, at any moment', function () {
   this.timeout(60_000);
 
@@ -194,24 +198,44 @@ describe('a saga whose run is ended from outside, at any moment', function () {
         plans,
         fc.array(fc.nat(40), { minLength: 1, maxLength: 2 }),
         paces,
-        async (plan, lives, pace) => {
+        cancels,
+        async (plan, lives, pace, cancelAt) => {
           const { body, scripts } = bodyOf(plan);
           const { undo, retries, decisions } = plan;
           let world = new World(scripts);
           let undoing = false;
           const left = [...decisions];
+          const made: DeskDecision[] = [];
+          let before = 0;
           let run = new SagaRun<void, string>(world, { undo, retries });
-          employ(world, run, left);
+          employ(world, run, left, made);
           let ending = begin(run, body);
           for (const life of lives) {
             await world.settle(world.now() + life);
             if (isFinal(run.state)) break;
-            undoing ||= run.state === 'compensating' || world.asked.some(({ op }) => op === 'compensation');
+            // Whoever forced it forward gave up the undo.
+            const forced = made.slice(before).some(({ action }) => action === 'forward');
+            const undid = world.asked.some(({ op }) => op === 'compensation');
+            undoing = run.state === 'compensating' || (!forced && (undid || undoing));
+            before = made.length;
             world = world.successor(undefined, pace);
-            const settle: Settle = { failedAt: 0, reason: 'a test', ...(undoing && { undo: true }) };
+            const settle: Settle = {
+              failedAt: 0,
+              reason: 'a test',
+              decisions: [...made],
+              ...(undoing && { undo: true }),
+            };
             run = new SagaRun<void, string>(world, { undo, retries, settle });
-            employ(world, run, left);
+            employ(world, run, left, made);
             ending = begin(run, body);
+            const settling = run;
+            const its = world;
+            if (cancelAt !== undefined) {
+              world.at(cancelAt, () => {
+                settling.stop('Cancelled');
+                its.scope.cancel();
+              });
+            }
           }
           await world.settle();
           assertWhole({ world, run, outcome: ending() }, true);

@@ -1,4 +1,5 @@
 import type { Duration } from '@temporalio/common';
+import type { DeskDecision } from '../desk.js';
 import type { Amendable, Forward, OperationRef, Undoable } from '../participant.js';
 
 /**
@@ -52,6 +53,8 @@ export interface Settle {
   readonly reason: string;
   /** It was being undone: what it had asked may still be on its way, so it is undone to its end, whatever is found. */
   readonly undo?: true;
+  /** What persons decided in the runs before, in order: what they did by hand no guard knows. */
+  readonly decisions?: readonly DeskDecision[];
 }
 
 /** Options of one step. */

@@ -21,6 +21,8 @@ export interface Call {
 /** What is known of a call that failed. */
 export interface Judgement extends FailureNote {
   readonly knowledge: Exclude<Knowledge, 'succeeded'>;
+  /** The branch was done before with another input. */
+  readonly mismatch?: boolean;
   /** It was refused because its own undo, which may have undone it, came first. */
   readonly suspended?: boolean;
   /** What the guard answered to a first operation that was settled, where it neither stands nor was rejected. */
@@ -48,6 +50,8 @@ export interface SagaDriver {
   shielded<T>(work: () => Promise<T>): Promise<T>;
   /** Runs `work` so that `cancel` cancels the calls within it that can be cancelled. */
   group<T>(work: (cancel: () => void) => Promise<T>): Promise<T>;
+  /** While nothing more may begin: resolves when it may again, rejects when it is cancelled meanwhile. */
+  resumed(): Promise<void> | undefined;
   /** Whether calls made here and now would be cancelled at once. */
   cancelled(): boolean;
   /** Told of every change; `state` when the transaction's state may have changed. */

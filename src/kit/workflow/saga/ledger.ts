@@ -45,6 +45,8 @@ export interface BranchRecord {
   renewals: number;
   /** The run of the body that has seen it last. */
   pass: number;
+  /** It never happened, and never can. */
+  barred?: boolean;
   /** An undo was asked in an earlier run of the body, and may have happened: whether it did is to be looked at. */
   verify?: true;
 }
@@ -103,6 +105,7 @@ export class Ledger {
 
   fail(record: BranchRecord, judgement: Judgement, at: number): void {
     record.state = judgement.knowledge;
+    record.barred = judgement.settled?.kind === 'barred';
     record.failure = { type: judgement.type, message: judgement.message };
     record.endedAt = at;
   }
@@ -144,12 +147,22 @@ export class Ledger {
     return this.branches.find(({ state, pass }) => pass < this.pass && state !== 'rejected');
   }
 
+  /** Whether something of it was undone or barred for good: it cannot go forward any more. */
+  get isOver(): boolean {
+    return this.undone.length > 0 || this.branches.some(({ barred }) => barred === true);
+  }
+
   /** What has to be undone, newest first: what happened, and what may have happened. */
   get toUndo(): BranchRecord[] {
     return this.branches
       .filter(({ kind, state, undo }) => kind === 'step' && undo?.state !== 'undone' && isOpen(state))
       .reverse();
   }
+}
+
+/** What the branch is asked with: its own input, or a person's. */
+export function inputOf({ corrected, input }: BranchRecord): Kept {
+  return corrected === undefined ? input : corrected.input;
 }
 
 function isRunning({ state }: BranchRecord): boolean {

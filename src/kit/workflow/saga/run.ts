@@ -1,8 +1,10 @@
 import type { TransactionState } from '../branch.js';
 import { Desk, type DeskCase } from '../desk.js';
 import { GrammarError, StepFailed, TransactionStopped, type TransactionReport } from '../failure.js';
+import { BranchCalls } from './calls.js';
 import type { SagaBody, SagaCall, StepOptions, Tx } from './definition.js';
 import type { Judgement, SagaDriver } from './driver.js';
+import { Earlier } from './earlier.js';
 import { Ledger, type StepKind } from './ledger.js';
 import { never } from './promises.js';
 import { reportOf } from './report.js';
@@ -42,10 +44,12 @@ export type SagaOutcome<Result> = { committed: true; result: Result } | { commit
 export class SagaRun<Input, Result> {
   readonly ledger = new Ledger();
   readonly desk: Desk;
-  readonly #verdict = new Verdict(this.ledger);
+  readonly #verdict = new Verdict(this.ledger, () => this.#settling);
   readonly #driver: SagaDriver;
   readonly #options: SagaCall;
   readonly #steps: Steps;
+  readonly #calls: BranchCalls;
+  readonly #earlier: Earlier;
   /** The state, but for what waits at the desk. */
   #phase: Exclude<TransactionState, 'stuck'> = 'running';
   /** Whether steps are only looked at: what was applied counts, what was not is barred. */
@@ -69,17 +73,26 @@ export class SagaRun<Input, Result> {
       (opened) => {
         this.#deskChanged(opened);
       },
+      settle?.decisions,
     );
-    this.#steps = new Steps({
-      driver,
-      options,
-      ledger: this.ledger,
-      verdict: this.#verdict,
-      desk: this.desk,
-      settling: () => this.#settling,
-      judge: (error) => this.#judge(error),
-      refusal: () => this.#refusal(),
-    });
+    const earlier = new Earlier(settle?.decisions);
+    this.#earlier = earlier;
+    const settling = () => this.#settling;
+    this.#calls = new BranchCalls(driver, options, settling);
+    this.#steps = new Steps(
+      {
+        driver,
+        options,
+        ledger: this.ledger,
+        verdict: this.#verdict,
+        desk: this.desk,
+        earlier,
+        settling,
+        judge: (error) => this.#judge(error),
+        refusal: () => this.#refusal(),
+      },
+      this.#calls,
+    );
   }
 
   get state(): TransactionState {
@@ -123,9 +136,10 @@ export class SagaRun<Input, Result> {
     let outcome: { result: Result } | { thrown: unknown };
     this.#threw = false;
     try {
-      const { pass } = this.ledger;
       const tx = this.#tx();
-      outcome = { result: await (pass === 1 ? body(tx, input) : this.#driver.shielded(() => body(tx, input))) };
+      // Nothing cancels a body that looks at what happened, or that a person forced forward.
+      const isFirst = this.ledger.pass === 1 && !this.#settling;
+      outcome = { result: await (isFirst ? body(tx, input) : this.#driver.shielded(() => body(tx, input))) };
     } catch (thrown) {
       outcome = { thrown };
       this.#threw = true;
@@ -207,10 +221,11 @@ export class SagaRun<Input, Result> {
       desk: this.desk,
       ledger: this.ledger,
       now: () => this.#driver.now(),
-      call: (record, args) => this.#steps.undo(record, args),
+      call: (record, args) => this.#calls.undo(record, args),
       judge: (error) => this.#judge(error),
       closed: this.#driver.windowPassed(),
-      revocable: isRevocable(cause),
+      revocable: isRevocable(cause) && !this.ledger.isOver,
+      earlier: this.#earlier,
       changed,
     });
     if (ended === 'forward') return ended;

@@ -1,11 +1,12 @@
-import type { Branch, Op } from '../branch.js';
-import { leftBy, type Desk, type DeskAction } from '../desk.js';
+import { leftBy, type Desk, type DeskAction, type DeskDecision } from '../desk.js';
 import { GrammarError, StepFailed, TransactionStopped } from '../failure.js';
 import type { SagaCall, StepOptions } from './definition.js';
-import type { CallProfile, Judgement, SagaDriver } from './driver.js';
+import type { BranchCalls } from './calls.js';
+import type { Judgement, SagaDriver } from './driver.js';
+import type { Earlier } from './earlier.js';
 import { brokenRule } from './grammar.js';
 import { keep, recall, type Kept } from './kept.js';
-import type { BranchRecord, Ledger, StepKind } from './ledger.js';
+import { inputOf, type BranchRecord, type Ledger, type StepKind } from './ledger.js';
 import { wrongStepOption } from './options.js';
 import { ignore, never, rejected } from './promises.js';
 import type { Verdict } from './verdict.js';
@@ -17,6 +18,8 @@ export interface StepsOf {
   readonly ledger: Ledger;
   readonly verdict: Verdict;
   readonly desk: Desk;
+  /** What persons decided in earlier runs. */
+  readonly earlier: Earlier;
   /** Whether steps are only looked at. */
   readonly settling: () => boolean;
   /** Undefined for a defect, on which nothing may be decided. */
@@ -34,11 +37,13 @@ export interface StepsOf {
  */
 export class Steps {
   readonly #of: StepsOf;
+  readonly #calls: BranchCalls;
   /** Told of every step that settles. */
   readonly #onSettled = new Set<(failed?: StepFailed) => void>();
 
-  constructor(of: StepsOf) {
+  constructor(of: StepsOf, calls: BranchCalls) {
     this.#of = of;
+    this.#calls = calls;
   }
 
   /**
@@ -75,6 +80,12 @@ export class Steps {
     if (kind === 'pivot' && this.#mustWait()) {
       return this.quiet().then(() => this.begin<Result>(kind, step, operation, input, options));
     }
+    // What has not begun can still be cancelled.
+    const resumed = kind === 'forward' ? undefined : driver.resumed();
+    if (resumed !== undefined) {
+      const again = () => this.begin<Result>(kind, step, operation, input, options);
+      return resumed.then(again, again);
+    }
     let kept: Kept;
     try {
       kept = keep(input);
@@ -99,7 +110,7 @@ export class Steps {
     const { name } = operation;
     const summary = options.summary ?? step;
     const record = again ?? ledger.begin({ step, kind, operation: name, summary, input: kept, options, startedAt });
-    const settled: Promise<unknown> = this.#send(record, input).then(
+    const settled: Promise<unknown> = (this.#fromEarlier(record) ?? this.#calls.send(record, input)).then(
       (result) => this.#succeeded(record, result),
       (error: unknown) => {
         // A body may not wait for its steps, which must not end the run.
@@ -165,64 +176,17 @@ export class Steps {
     });
   }
 
-  /** Asks a branch to undo, for one window. */
-  undo(record: BranchRecord, args: unknown[]): Promise<unknown> {
-    const op = record.options.amends === true ? 'amends' : 'compensation';
-    return this.#call(record, op, 'compensation', args, { timeout: record.options.timeout });
-  }
-
-  #send(record: BranchRecord, input: unknown): Promise<unknown> {
-    const { retries } = this.#of.options;
-    const { options } = record;
-    const withRetries = retries === undefined || options.retries !== undefined ? options : { ...options, retries };
-    try {
-      return this.#call(record, 'action', this.#profileOf(record), [input], withRetries);
-    } catch (error) {
-      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
-    }
-  }
-
-  /** Whether it is looked at what became of a step, instead of doing it. */
-  #isLookedAt({ kind, verify }: BranchRecord): boolean {
-    return kind !== 'forward' && (verify === true || this.#of.settling());
-  }
-
-  #profileOf(record: BranchRecord): CallProfile {
-    const { kind } = record;
-    if (kind === 'forward') return 'forward';
-    if (this.#isLookedAt(record)) return 'settle';
-    return kind === 'step' ? 'action' : 'pivot';
-  }
-
-  #call(record: BranchRecord, op: Op, profile: CallProfile, args: unknown[], options: StepOptions): Promise<unknown> {
-    const { operation, summary } = record;
-    return this.#of.driver.call({
-      branch: this.#branch(record, op, profile),
-      operation,
-      profile,
-      args,
-      summary: op === 'action' ? (profile === 'settle' ? `settle: ${summary}` : summary) : `undo: ${summary}`,
-      options,
-    });
-  }
-
-  #branch(record: BranchRecord, op: Op, profile: CallProfile): Branch {
-    const { step, seq, state, corrected, renewals } = record;
-    const branch: Branch = {
-      gid: this.#of.driver.gid,
-      // A definite no stays what it is: a branch that is begun anew after it has a name of its own.
-      branch: renewals === 0 ? step : `${step}~${renewals + 1}`,
-      op,
-      scheme: 'saga',
-      seq,
-    };
-    if (profile === 'settle') return { ...branch, settle: true };
-    if (op === 'action') return branch;
-    return {
-      ...branch,
-      ...(state === 'succeeded' && { succeeded: true }),
-      ...(corrected !== undefined && { corrected: true }),
-    };
+  /** A step of which persons decided in an earlier run: ended as they said, or begun where they left it. */
+  #fromEarlier(record: BranchRecord): Promise<unknown> | undefined {
+    const { earlier } = this.#of;
+    const { step, kind } = record;
+    record.renewals = Math.max(record.renewals, earlier.renewalsOf(step));
+    record.corrected ??= earlier.correctionOf(step, 'action');
+    const before = earlier.endOf(step, 'action');
+    if (before?.action === 'resolve') return Promise.resolve(before.result);
+    // Anything else that was skipped was barred: its guard knows.
+    if (before === undefined || kind !== 'forward') return undefined;
+    return Promise.reject(new LeftByPerson(before));
   }
 
   #succeeded(record: BranchRecord, result: unknown): unknown {
@@ -235,24 +199,39 @@ export class Steps {
 
   /** Decides what becomes of a step whose call failed: the body's error, or a case for a person. */
   #failed(record: BranchRecord, error: unknown): unknown {
-    const judgement = this.#of.judge(error);
+    if (error instanceof LeftByPerson) {
+      return this.#fail(record, { knowledge: 'unknown', ...leftBy(error.decision) }, undefined);
+    }
+    const judgement = this.#judge(record, error);
     if (judgement === undefined) return never();
     this.#of.refusal(); // Whether the deadline has passed meanwhile.
-    const { settled } = judgement;
-    if (settled?.kind === 'undone') {
-      // It happened, and was undone since. What it gave is needed to find what came after it.
-      this.#of.verdict.missing(new StepFailed(record.step, 'rejected', judgement));
-      this.#of.ledger.foundUndone(record, this.#of.driver.now());
-      return this.#succeeded(record, settled.result);
-    }
     if (this.#mustPark(record, judgement)) return this.#park(record, judgement, error);
-    return this.#fail(record, judgement, error);
+    return this.#end(record, judgement, error);
+  }
+
+  /** Ends a step by a definite answer that is no success, or by an unknown outcome that is undone. */
+  #end(record: BranchRecord, judgement: Judgement, error: unknown): unknown {
+    const { settled } = judgement;
+    if (settled?.kind !== 'undone') return this.#fail(record, judgement, error);
+    // It happened, and was undone since. What it gave is needed to find what came after it.
+    this.#of.verdict.missing(new StepFailed(record.step, 'rejected', judgement));
+    this.#of.ledger.foundUndone(record, this.#of.driver.now());
+    return this.#succeeded(record, settled.result);
+  }
+
+  /** That a branch was done with another input proves that it was done, if there has been another input. */
+  #judge(record: BranchRecord, error: unknown): Judgement | undefined {
+    const judgement = this.#of.judge(error);
+    if (judgement?.mismatch !== true) return judgement;
+    return this.#calls.isLookedAt(record) || record.corrected !== undefined
+      ? { ...judgement, knowledge: 'unknown' }
+      : judgement;
   }
 
   #mustPark(record: BranchRecord, { knowledge }: Judgement): boolean {
     const { kind, options } = record;
     if (kind === 'forward') return knowledge === 'unknown' || options.onRejected !== 'throw';
-    return knowledge === 'unknown' && (kind === 'pivot' || this.#isLookedAt(record));
+    return knowledge === 'unknown' && (kind === 'pivot' || this.#calls.isLookedAt(record));
   }
 
   /** Records what is known of a step that failed for good, and fails it for the body. */
@@ -274,15 +253,18 @@ export class Steps {
 
   /** Lets a person say what becomes of a step that cannot be undone, until it is definite. */
   async #park(record: BranchRecord, judgement: Judgement, error: unknown): Promise<unknown> {
-    const { desk, driver, judge } = this.#of;
+    const { desk, driver } = this.#of;
     let last = { judgement, error };
     for (;;) {
-      const { type, message } = last.judgement;
+      const { type, message, knowledge } = last.judgement;
+      const renews = knowledge === 'rejected';
       record.state = 'parked';
       record.failure = { type, message };
       const order = await desk.park({
         ...{ branch: record.step, op: 'action', operation: record.operation, summary: record.summary },
-        ...{ input: recall(record.corrected?.input ?? record.input), failure: { type, message }, fits: () => FITS },
+        ...{ input: recall(inputOf(record)), failure: { type, message }, fits: () => FITS },
+        // What may have happened keeps its input: another one would only hide it.
+        ...{ takesInput: renews, renews },
       });
       if (order === undefined) return never(); // Nothing else can happen to a run that goes forward.
       if (order.action === 'resolve') return this.#succeeded(record, order.result);
@@ -294,17 +276,18 @@ export class Steps {
             return this.#fail(record, { knowledge: last.judgement.knowledge, ...leftBy(order) }, last.error);
           }
           // Nothing is left open: it is barred, unless it happened after all.
-          return this.#succeeded(record, await this.#call(record, 'action', 'settle', [recall(record.input)], {}));
+          return this.#succeeded(record, await this.#calls.again(record, 'settle'));
         }
-        if (last.judgement.knowledge === 'rejected') record.renewals++;
+        if (renews) record.renewals++;
         if ('input' in order) record.corrected = { input: keep(order.input) };
-        const input = recall(record.corrected?.input ?? record.input);
-        return this.#succeeded(record, await this.#call(record, 'action', this.#profileOf(record), [input], {}));
+        return this.#succeeded(record, await this.#calls.again(record));
       } catch (failure) {
         if (failure instanceof StepFailed) throw failure;
-        const judged = judge(failure);
+        const judged = this.#judge(record, failure);
         if (judged === undefined) return never();
-        if (!this.#mustPark(record, judged)) return this.#fail(record, judged, failure);
+        // A person has seen it, and leaves it.
+        if (order.action === 'skip' && judged.mismatch) return this.#fail(record, judged, failure);
+        if (!this.#mustPark(record, judged)) return this.#end(record, judged, failure);
         last = { judgement: judged, error: failure };
       }
     }
@@ -322,6 +305,15 @@ export class Steps {
 const TURNS = 20;
 
 const FITS: readonly DeskAction[] = ['retry', 'resolve', 'skip'];
+
+/** A person left a step as it is, in an earlier run. */
+class LeftByPerson extends Error {
+  readonly decision: DeskDecision;
+  constructor(decision: DeskDecision) {
+    super();
+    this.decision = decision;
+  }
+}
 
 function asRefused(refusal: Error, step: string): Error {
   return refusal instanceof GrammarError ? new GrammarError(`step '${step}': ${refusal.message}`) : refusal;

@@ -2,8 +2,9 @@ import { leftBy, type Desk, type DeskAction } from '../desk.js';
 import type { FailureNote } from '../failure.js';
 import type { UndoOrder } from './definition.js';
 import type { Judgement } from './driver.js';
+import type { Earlier } from './earlier.js';
 import { keep, recall } from './kept.js';
-import type { BranchRecord, Ledger, UndoRecord } from './ledger.js';
+import { inputOf, type BranchRecord, type Ledger, type UndoRecord } from './ledger.js';
 import { ignore, never } from './promises.js';
 
 /** What an undo needs of its run. */
@@ -16,6 +17,8 @@ export interface UndoOf {
   readonly call: (record: BranchRecord, args: unknown[]) => Promise<unknown>;
   /** Undefined for a defect, on which nothing may be decided. */
   readonly judge: (error: unknown) => Judgement | undefined;
+  /** What persons decided in earlier runs. */
+  readonly earlier: Earlier;
   /** Why no program may undo any more, if so: everything waits for a person then. */
   readonly closed: FailureNote | undefined;
   /** Whether the transaction could still go forward, as far as its cause is concerned. */
@@ -41,8 +44,16 @@ export async function undoBranches(branches: readonly BranchRecord[], run: UndoO
   const settle = async (record: BranchRecord, onParked: () => void): Promise<void> => {
     const undo: UndoRecord = { state: 'running', startedAt: run.now() };
     record.undo = undo;
-    let failure = run.closed ?? (await attempt(record, run));
+    const before = run.earlier.endOf(record.step, 'undo');
     let end: 'undone' | 'resolved' | 'skipped' = 'undone';
+    let failure: FailureNote | undefined;
+    if (before !== undefined) {
+      end = before.action === 'resolve' ? 'resolved' : 'skipped';
+      if (end === 'skipped') undo.failure = leftBy(before);
+    } else {
+      record.corrected = run.earlier.correctionOf(record.step, 'undo') ?? record.corrected;
+      failure = run.closed ?? (await attempt(record, run));
+    }
     while (failure !== undefined) {
       undo.state = 'parked';
       undo.failure = failure;
@@ -54,6 +65,7 @@ export async function undoBranches(branches: readonly BranchRecord[], run: UndoO
         input: recall(inputOf(record)),
         failure,
         fits,
+        takesInput: true,
       });
       onParked();
       const order = await decided;
@@ -106,8 +118,4 @@ async function attempt(record: BranchRecord, run: UndoOf): Promise<FailureNote |
     if (judgement === undefined) return never();
     return { type: judgement.type, message: judgement.message };
   }
-}
-
-function inputOf({ corrected, input }: BranchRecord) {
-  return corrected === undefined ? input : corrected.input;
 }

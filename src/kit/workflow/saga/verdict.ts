@@ -7,10 +7,12 @@ import type { BranchRecord, Ledger } from './ledger.js';
  * - *doom*: no further step begins; the run will be undone.
  * - *late*: a stop that came when the pivot was under way: it counts only if the pivot turns out a definite no.
  * - *flaw*: something went wrong after the pivot: the others go on, but the transaction is not committed.
- * - *gap*: a run that settles found a branch that never happened: it looks at all others, and then undoes.
+ * - *gap*: a run that settles found a branch that never happened, or met what would doom another: it looks at all others,
+ *   and then undoes.
  */
 export class Verdict {
   readonly #ledger: Ledger;
+  readonly #settling: () => boolean;
   #doom: Error | undefined;
   #late: Error | undefined;
   #flaw: Error | undefined;
@@ -18,8 +20,10 @@ export class Verdict {
   /** The first failure of a parallel group that is being cancelled: the cause of what becomes unknown by that. */
   cancelling: Error | undefined;
 
-  constructor(ledger: Ledger) {
+  /** @param settling whether steps are only looked at: then nothing may keep the others from being looked at too */
+  constructor(ledger: Ledger, settling: () => boolean) {
     this.#ledger = ledger;
+    this.#settling = settling;
   }
 
   /** A stop from outside. */
@@ -31,18 +35,23 @@ export class Verdict {
   /** The body broke a rule. */
   broke(rule: Error): void {
     if (this.#ledger.pivoted) this.#flaw ??= rule;
-    else this.#doom ??= rule;
+    else this.#fail(rule);
   }
 
   /** A step's outcome stays unknown. */
   unknown({ kind }: BranchRecord, failed: StepFailed): void {
     if (kind === 'forward') this.#flaw ??= failed;
-    else this.#doom ??= this.cancelling ?? failed;
+    else this.#fail(this.cancelling ?? failed);
   }
 
   /** A step's undo came first: what an earlier run of the body has made of it is gone. */
   suspended(failed: Error): void {
-    this.#doom ??= failed;
+    this.#fail(failed);
+  }
+
+  #fail(reason: Error): void {
+    if (this.#settling()) this.#gap ??= reason;
+    else this.#doom ??= reason;
   }
 
   /** A run that settles found that a step never happened, or is undone already. */

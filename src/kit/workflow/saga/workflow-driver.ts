@@ -124,11 +124,14 @@ export class WorkflowDriver implements SagaDriver {
     };
   }
 
+  resumed(): Promise<void> | undefined {
+    return this.#paused === undefined ? undefined : condition(() => this.#paused === undefined);
+  }
+
   call(call: Call): Promise<unknown> {
     if (this.#paused === undefined) return this.#call(call);
     const resumed = () => condition(() => this.#paused === undefined);
-    const waits = call.profile === 'action' ? resumed() : CancellationScope.nonCancellable(resumed);
-    return waits.then(() => this.#call(call));
+    return CancellationScope.nonCancellable(resumed).then(() => this.call(call));
   }
 
   #call(call: Call): Promise<unknown> {

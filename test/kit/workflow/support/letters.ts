@@ -102,13 +102,16 @@ export class LetterBox {
     return this.made.filter((made) => made.gid === gid);
   }
 
-  /** What a guard would answer to a run that settles. */
-  #look({ gid, branch }: Operation): string {
-    const key = `${gid} ${branch}`;
-    this.made.push({ gid, name: `look at ${branch}`, operation: { gid, branch } as Operation, args: [] });
-    const done = this.#done.get(key);
+  /** What a guard would answer to a run that settles, unless the script says what it does. */
+  #look(operation: Operation): unknown {
+    const { gid, branch } = operation;
+    const name = `look at ${branch}`;
+    this.made.push({ gid, name, operation, args: [] });
+    const script = this.scripts.get(gid)?.[name] as Behaviour | undefined;
+    if (script !== undefined) return script(operation);
+    const done = this.#done.get(`${gid} ${branch}`);
     if (done !== undefined) return done;
-    throw new Barred({ gid, branch } as Operation);
+    throw new Barred(operation);
   }
 
   async #perform(operation: Operation, args: readonly unknown[]): Promise<unknown> {

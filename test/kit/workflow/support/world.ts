@@ -38,6 +38,10 @@ interface Effect {
   barred: boolean;
   refused: boolean;
   times: number;
+  /** What a person has done or undone by hand, which no guard knows. */
+  byHand: number;
+  /** How often a person saw to it that nothing is on its way any more. */
+  cleared: number;
 }
 
 class Refused extends Error {}
@@ -154,6 +158,10 @@ export class World implements SagaDriver {
     if (state !== undefined) this.states.push(state);
   }
 
+  resumed(): undefined {
+    return undefined;
+  }
+
   cancelled(): boolean {
     return this.#current().cancelled;
   }
@@ -237,7 +245,9 @@ export class World implements SagaDriver {
   }
 
   effect(step: string): Effect {
-    const effect = this.effects.get(step) ?? { state: 'none', barred: false, refused: false, times: 0 };
+    const effect = this.effects.get(step) ?? {
+      ...{ state: 'none' as const, barred: false, refused: false, times: 0, byHand: 0, cleared: 0 },
+    };
     this.effects.set(step, effect);
     return effect;
   }
@@ -249,11 +259,13 @@ export class World implements SagaDriver {
     whenCancelled: Script['cancelled'],
     scope: Scope,
   ): Promise<unknown> {
+    const { cleared } = this.effect(step);
     const givenUp = await new Promise<boolean>((resolve) => {
       this.at(this.#paces[this.asked.length % this.#paces.length] ?? takes, () => resolve(false));
       if (whenCancelled === 'stops') scope.onCancel(() => resolve(true));
     });
     const perform = () => {
+      if (this.effect(step).cleared > cleared) return undefined;
       if (op === 'settle') return this.#find(step);
       return op === 'action' ? this.#act(step, meets === 'refuse') : this.#undo(step);
     };
@@ -308,12 +320,17 @@ export class World implements SagaDriver {
     throw new Settled({ kind: 'barred' });
   }
 
-  /** What a person does outside: the branch has no effect any more, or has it. */
+  /** What a person does outside: the branch has no effect any more, or has it. Nothing is on its way any more then. */
   mend(step: string, effect: 'undone' | 'applied'): void {
     const known = this.effect(step);
-    if (effect === 'applied' && known.state === 'none') known.times++;
-    known.state = effect;
-    known.barred = true;
+    known.byHand += (effect === 'applied' ? 1 : 0) - this.net(step);
+    known.cleared++;
+  }
+
+  /** How often a step's effect is there. */
+  net(step: string): number {
+    const { state, byHand } = this.effect(step);
+    return (state === 'applied' ? 1 : 0) + byHand;
   }
 
   /** The guard's undo. */

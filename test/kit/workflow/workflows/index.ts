@@ -115,6 +115,12 @@ export const withOptions = saga({ undo: 'parallel', retries: 1 }, async (tx) => 
   await tx.run('c', letters.c, 'c', { timeout: '0.3 seconds' }),
 ]);
 
+/** A pivot that takes its time. */
+export const slowTurn = saga({}, async (tx) => [
+  await a(tx),
+  await tx.pivot('turn', letters.turn, 'turn', { timeout: '1 minute' }),
+]);
+
 /** In the lean lane `b` is carried as an ordinary activity. */
 export const longStep = saga({ lane: 'lean' }, async (tx) => [
   await a(tx),

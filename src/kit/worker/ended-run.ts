@@ -1,0 +1,60 @@
+import type { Client } from '@temporalio/client';
+import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import type { Branch, Op } from '../workflow/branch.js';
+import { DECIDE_UPDATE, type DeskDecision, type DeskNote, type DeskOrder } from '../workflow/desk.js';
+
+/** What the history of a run tells that was ended from outside. */
+export interface EndedRun {
+  /** What it was started with. */
+  readonly args: readonly unknown[];
+  /** What persons decided in it, in order. */
+  readonly decisions: readonly DeskDecision[];
+  /** Whether an undo was asked, and no person gave up the undo after that. */
+  readonly undoing: boolean;
+  /** How it was ended, in one line, with who and why. */
+  readonly how: string;
+}
+
+const UNDOS: readonly Op[] = ['compensation', 'amends'];
+
+/** Reads it, event by event. @throws Error when the history is gone; what the server says */
+export async function readEndedRun(
+  client: Client,
+  { workflowId, runId, status }: { workflowId: string; runId: string; status: string },
+): Promise<EndedRun> {
+  const decode = (payloads: Parameters<typeof decodeArrayFromPayloads>[1]) =>
+    decodeArrayFromPayloads(client.options.loadedDataConverter, payloads);
+  const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+  let args: unknown[] | undefined;
+  let undoing = false;
+  let how = status.toLowerCase().replace('_', ' ');
+  const accepted = new Map<string, DeskOrder>();
+  const decisions: DeskDecision[] = [];
+  for (const event of events ?? []) {
+    const started = event.workflowExecutionStartedEventAttributes;
+    if (started != null) args = await decode(started.input?.payloads);
+    const scheduled = event.activityTaskScheduledEventAttributes;
+    if (scheduled?.input?.payloads != null) {
+      const [branch] = (await decode(scheduled.input.payloads)) as [Partial<Branch> | undefined];
+      undoing ||= UNDOS.some((op) => op === branch?.op);
+    }
+    const request = event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest;
+    if (request?.input?.name === DECIDE_UPDATE) {
+      const [order] = await decode(request.input.args?.payloads);
+      accepted.set(request.meta?.updateId ?? '', order as DeskOrder);
+    }
+    const completed = event.workflowExecutionUpdateCompletedEventAttributes;
+    const order = accepted.get(completed?.meta?.updateId ?? '');
+    if (order !== undefined && completed?.outcome?.success != null) {
+      const [note] = (await decode(completed.outcome.success.payloads)) as [DeskNote];
+      const { input, result } = order;
+      decisions.push({ ...note, ...('input' in order && { input }), ...('result' in order && { result }) });
+      if (note.action === 'forward') undoing = false;
+    }
+    const terminated = event.workflowExecutionTerminatedEventAttributes;
+    if (terminated?.identity) how += ` by ${terminated.identity}`;
+    if (terminated?.reason) how += `: ${terminated.reason}`;
+  }
+  if (args === undefined) throw new Error(`the history of run ${runId} of ${workflowId} is gone: it cannot be settled`);
+  return { args, decisions, undoing, how };
+}

@@ -1,0 +1,41 @@
+import type { DeskDecision } from '../desk.js';
+import { keep, type Kept } from './kept.js';
+
+/**
+ * What persons decided in the runs before one that settles. What a person did by hand, or left, no guard knows: to ask
+ * for it again would do it twice. So a branch of which it was decided how it ends, ends so again; one whose input was
+ * changed, or that was begun anew, goes on from there.
+ */
+export class Earlier {
+  readonly #decisions: readonly DeskDecision[];
+
+  constructor(decisions: readonly DeskDecision[] = []) {
+    // Whoever forced the transaction forward gave up the undo, with what was decided in it.
+    const forced = decisions.findLastIndex(({ action }) => action === 'forward');
+    this.#decisions = decisions.filter((decision, index) => index > forced || !isUndo(decision));
+  }
+
+  /** How a person ended the branch's action, or its undo, if so. */
+  endOf(step: string, which: 'action' | 'undo'): DeskDecision | undefined {
+    return this.#of(step, which).findLast(({ action }) => action === 'resolve' || action === 'skip');
+  }
+
+  /** The input that a person gave the branch's action, or its undo, if so. */
+  correctionOf(step: string, which: 'action' | 'undo'): { readonly input: Kept } | undefined {
+    const corrected = this.#of(step, which).findLast((decision) => 'input' in decision);
+    return corrected && { input: keep(corrected.input) };
+  }
+
+  /** How often the branch was begun anew after a definite no. */
+  renewalsOf(step: string): number {
+    return this.#of(step, 'action').filter(({ renewed }) => renewed === true).length;
+  }
+
+  #of(step: string, which: 'action' | 'undo'): readonly DeskDecision[] {
+    return this.#decisions.filter((decision) => decision.branch === step && isUndo(decision) === (which === 'undo'));
+  }
+}
+
+function isUndo({ op }: DeskDecision): boolean {
+  return op === 'compensation' || op === 'amends';
+}
