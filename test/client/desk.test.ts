@@ -83,7 +83,7 @@ describe('the command line of the desk', function () {
     assert.match(shown.stdout, /compensation of 'pay' waits since/);
     assert.match(shown.stdout, /last error: .*InjectedFault: /);
     assert.match(shown.stdout, /input: \{"orderId":"stuck-show/);
-    assert.match(shown.stdout, /decide: retry, resolve, skip/);
+    assert.match(shown.stdout, /decide: retry \(also with --input\), resolve, skip/);
     const order = gid.replace('order-', '');
     const again = await world.run(
       'order',
@@ -145,7 +145,7 @@ describe('the command line of the desk', function () {
     assert.equal(await countDesk(client, { where: whereOf('many') }), 25, 'nothing was done');
     const done = await world.run(...bulk, '--yes', '--json');
     assert.equal(done.code, 0, done.stderr.join('\n'));
-    assert.deepEqual(done.json(), { total: 25, decided: 25, refused: {}, failures: [] });
+    assert.deepEqual(done.json(), { total: 25, transactions: 25, decided: 25, refused: {}, failures: [] });
     for (const gid of gids) {
       const { report } = await ended(gid);
       assert.ok(report?.undone.includes('pay'));
