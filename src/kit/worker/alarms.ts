@@ -14,6 +14,7 @@ import {
   type AlarmRules,
   type DeliveryFailedDetail,
 } from '../workflow/alarms.js';
+import { AlarmPost } from './alarm-post.js';
 import { AlarmNotDelivered, logSink, type AlarmSink } from './alarm-sinks.js';
 
 /** Options of {@link alarmActivities}. */
@@ -31,6 +32,9 @@ export interface AlarmActivities {
   readonly [DELIVER_ALARM]: (alarm: Alarm) => Promise<string>;
 }
 
+/** How long the server may take to accept a signal. */
+const SIGNAL_MS = 10_000;
+
 /** What an alarm may have, as it stays in a workflow's state: an id in bytes, the others in characters. */
 const LONGEST = { id: 200, message: 1_000, data: 4_000 };
 const KIND = /^[a-z][a-z0-9-]{0,62}$/;
@@ -44,16 +48,22 @@ const KIND = /^[a-z][a-z0-9-]{0,62}$/;
 export function alarmActivities({ sink = logSink(), rules = {} }: AlarmActivitiesOptions = {}): AlarmActivities {
   const wrong = wrongRule(rules);
   if (wrong !== undefined) throw new TypeError(wrong);
+  const post = new AlarmPost();
   return {
-    [RAISE_ALARM]: async (alarm) => {
+    [RAISE_ALARM]: (alarm) => {
+      const { client } = Context.current();
       const { taskQueue } = activityInfo();
-      await Context.current().client.workflow.signalWithStart(DELIVER_ALARMS, {
-        workflowId: alarmsWorkflowId(taskQueue),
-        taskQueue,
-        staticSummary: 'delivers alarms',
-        signal: ALARM_SIGNAL,
-        signalArgs: [fitting(alarm), rules],
-      });
+      const signal = (alarms: readonly Alarm[]) =>
+        client.withDeadline(Date.now() + SIGNAL_MS, () =>
+          client.workflow.signalWithStart(DELIVER_ALARMS, {
+            workflowId: alarmsWorkflowId(taskQueue),
+            taskQueue,
+            staticSummary: 'delivers alarms',
+            signal: ALARM_SIGNAL,
+            signalArgs: [alarms, rules],
+          }),
+        );
+      return post.send(fitting(alarm), signal);
     },
     [DELIVER_ALARM]: (alarm) => deliver(sink, alarm),
   };

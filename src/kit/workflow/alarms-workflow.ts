@@ -88,10 +88,12 @@ export async function deliverAlarms(carried?: AlarmsState): Promise<void> {
     pump();
   }
 
-  setHandler(defineSignal<[Partial<Alarm> | undefined, AlarmRules?]>(ALARM_SIGNAL), (alarm, rules) => {
-    // Anybody may send a signal: one that is no alarm must not stop those that are.
-    if (isAlarm(alarm)) queue.accept(alarm, rules ?? {}, Date.now());
-    else log.error('a signal that is no alarm was ignored', { alarm });
+  setHandler(defineSignal<[unknown, AlarmRules?]>(ALARM_SIGNAL), (given, rules) => {
+    for (const alarm of Array.isArray(given) ? (given as unknown[]) : [given]) {
+      // Anybody may send a signal: one that is no alarm must not stop those that are.
+      if (isAlarm(alarm)) queue.accept(alarm, rules ?? {}, Date.now());
+      else log.error('a signal that is no alarm was ignored', { alarm });
+    }
     pump();
   });
   setHandler(defineQuery<AlarmsView>(ALARMS_QUERY), () => queue.view());
@@ -170,8 +172,9 @@ class AlarmClock {
   }
 }
 
-function isAlarm(given: Partial<Alarm> | undefined): given is Alarm {
-  return typeof given?.id === 'string' && typeof given.kind === 'string';
+function isAlarm(given: unknown): given is Alarm {
+  const { id, kind } = (given ?? {}) as Partial<Alarm>;
+  return typeof id === 'string' && typeof kind === 'string';
 }
 
 /** Says what a delivery that failed means. @throws the error itself if it is a defect of this code */
