@@ -30,7 +30,7 @@ export interface ScanReport {
   readonly completeTo: number;
   /** Transactions whose run had been ended. */
   readonly found: number;
-  /** Those that it had settled: the newest of up to 1,000. */
+  /** Those that it had settled: up to 1,000 of them. */
   readonly settled: readonly string[];
   /** Those that could not be settled: the next scan tries again. */
   readonly failed: readonly { readonly gid: string; readonly message: string }[];
