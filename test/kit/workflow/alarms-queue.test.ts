@@ -29,7 +29,7 @@ class Delivery {
   }
 
   pump(): void {
-    this.givenUp.push(...this.queue.pass(this.now));
+    this.queue.pass(this.now);
     for (let next = this.queue.take(this.now); next !== undefined; next = this.queue.take(this.now)) {
       this.attempts++;
       this.under.push(next);
@@ -40,8 +40,9 @@ class Delivery {
   answer(how: Answer, retryAfterMs?: number): Alarm | undefined {
     const next = this.under.shift();
     if (next === undefined) return undefined;
-    if (how === 'fail') this.queue.failed(next.alarm, this.now, retryAfterMs);
-    else if (how === 'refuse') {
+    if (how === 'fail') {
+      if (this.queue.failed(next.alarm, this.now, retryAfterMs)) this.givenUp.push(next.alarm);
+    } else if (how === 'refuse') {
       this.queue.refused(next.alarm, this.now);
       this.refused.push(next.alarm);
     } else {
@@ -162,7 +163,8 @@ describe('the queue of alarms', () => {
       'none of them waited',
     );
 
-    delivery.run(raised + 24 * HOUR, digests);
+    // Each is tried once more when its time is over, one every five minutes.
+    delivery.run(raised + 26 * HOUR, digests);
     assert.equal(delivery.givenUp.length, 20);
     assert.equal(delivery.queue.waiting, 0);
     delivery.raise('another');
@@ -173,6 +175,56 @@ describe('the queue of alarms', () => {
         .map(({ of }) => of)
         .sort().length,
       20,
+    );
+  });
+
+  it('gives up none untried, however long there was no worker: each gets at least one more attempt', () => {
+    const delivery = new Delivery();
+    for (const id of ['failed-1', 'failed-2']) {
+      delivery.raise(id);
+      delivery.answer('fail');
+    }
+    for (let n = 1; n <= 6; n++) delivery.raise(`untried-${n}`);
+    // Four of them are scheduled, and no worker takes them for days.
+    delivery.now += 72 * HOUR;
+    delivery.pump();
+    delivery.answer('ok');
+    delivery.run(delivery.now + HOUR, () => 'ok');
+    assert.equal(new Set(delivery.ids()).size, 8);
+    assert.deepEqual(delivery.givenUp, []);
+  });
+
+  it('tries for all its time what fails for the first time, though it had waited for a worker for longer', () => {
+    const delivery = new Delivery();
+    delivery.raise('a');
+    delivery.now += 72 * HOUR;
+    delivery.pump();
+    delivery.run(delivery.now + 23 * HOUR, () => 'fail');
+    assert.equal(delivery.queue.waiting, 1);
+    delivery.run(delivery.now + 2 * HOUR, () => 'fail');
+    assert.deepEqual(
+      delivery.givenUp.map(({ id }) => id),
+      ['a'],
+    );
+  });
+
+  it('gives up what fails once more when its time is over, and goes on with the others', () => {
+    const delivery = new Delivery();
+    for (const id of ['poison', 'good']) {
+      delivery.raise(id);
+      delivery.answer('fail');
+    }
+    delivery.now += 72 * HOUR;
+    delivery.pump();
+    delivery.run(delivery.now + HOUR, ({ id }) => (id === 'poison' ? 'fail' : 'ok'));
+    assert.deepEqual(
+      delivery.givenUp.map(({ id }) => id),
+      ['poison'],
+    );
+    assert.deepEqual(delivery.ids(), ['good']);
+    assert.deepEqual(
+      delivery.summaries('given-up').map(({ gids }) => gids),
+      [['gid-poison']],
     );
   });
 
