@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { Client, Connection, ScheduleNotFoundError, type WorkflowHandle } from '@temporalio/client';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import pg from 'pg';
 import { serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { openShop, proveBooks } from '../../src/client/shop.js';
@@ -16,6 +18,7 @@ import {
   type ScanReport,
   type StartOptions,
 } from '../../src/kit/client/index.js';
+import { scanActivities } from '../../src/kit/worker/scan.js';
 import { TX_STATE, TRANSACTION_QUERY, type TransactionView } from '../../src/kit/workflow/index.js';
 import { createShopWorker, type ShopWorker } from '../../src/worker.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
@@ -235,6 +238,40 @@ describe('the scan', function () {
     const { runId } = await client.workflow.getHandle(gid).describe();
     assert.deepEqual((await scan()).settled, []);
     assert.equal((await client.workflow.getHandle(gid).describe()).runId, runId);
+  });
+
+  it('tells what it has settled, though the workers of its first attempts have died before they could', async () => {
+    const begun = Date.now();
+    const { 'backstitch.scan': activity } = scanActivities();
+    shop.faults.set({ function: 'payments.charge.action', kind: 'hang', gid: 'order-*' });
+    const runs = new Map<string, string>();
+    for (const { gid, handle } of await Promise.all([start(), start()])) {
+      await until(handle, (view) => branch(view, 'pay')?.state === 'running');
+      runs.set(gid, (await handle.describe()).runId);
+      await handle.terminate('a test');
+    }
+    shop.faults.clear();
+    const attemptOf = (attempt: number, scheduledTimestampMs = begun) =>
+      new MockActivityEnvironment({ attempt, scheduledTimestampMs }, { client, logger: new DefaultLogger('ERROR') });
+    const order = { since: begun, deskAgeMs: 60_000 };
+    const areSettled = async () => {
+      for (const [gid, runId] of runs) {
+        if ((await client.workflow.getHandle(gid).describe()).runId === runId) return false;
+      }
+      return true;
+    };
+
+    let attempt = 0;
+    while (!(await areSettled())) {
+      const dying = attemptOf(++attempt);
+      dying.once('heartbeat', () => dying.cancel());
+      await dying.run(activity, order).catch(() => undefined);
+    }
+    const report: ScanReport = await attemptOf(attempt + 1).run(activity, order);
+    assert.deepEqual([...report.settled].sort(), [...runs.keys()].sort());
+    for (const gid of runs.keys()) assert.equal(await stateOf(gid), 'compensated');
+    const next: ScanReport = await attemptOf(2, Date.now()).run(activity, order);
+    assert.deepEqual(next.settled, [], 'what another scan has settled is not told again');
   });
 
   it('leaves alone what runs, what has ended by itself, and what is no transaction', async () => {

@@ -3,7 +3,8 @@ import { Rejection } from './rejection.js';
 /**
  * The one place that says what a database's error means for an operation: a constraint (class 23) that refused the work
  * is a definite no, as the work was rolled back and would be refused again. Everything else (serialization failure,
- * deadlock, timeout, lost connection, a missing table) leaves the outcome unknown, and is tried again.
+ * deadlock, timeout, lost connection, a missing table) leaves the outcome unknown, and is tried again. What is no guarded
+ * work, such as an entry of the log, is told by {@link isDataRefused}.
  */
 
 /** How far along `cause` an error is looked for: libraries wrap the client's error once or twice. */
@@ -35,4 +36,15 @@ export function rejectionOf(thrown: unknown): Rejection | undefined {
   const where = table ?? table_name;
   const named = typeof rule === 'string' ? `constraint ${rule}` : message;
   return new Rejection('ConstraintViolated', typeof where === 'string' ? `${named} of table ${where}` : named);
+}
+
+/** Data exception, constraint, more than the program's limits; a statement that was ended, as it took too long. */
+const DATA_REFUSED = /^(22|23|54|57014)/;
+
+/**
+ * Whether an error means that the database does not take these data, though it can be used: to send the same again comes
+ * to the same. A `RangeError` is the engine's word for a value that is nested too deep to be written as JSON.
+ */
+export function isDataRefused(error: unknown): boolean {
+  return error instanceof RangeError || DATA_REFUSED.test(sqlStateOf(error) ?? '');
 }

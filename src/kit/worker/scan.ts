@@ -15,7 +15,9 @@ export function scanActivities() {
   return {
     'backstitch.scan': (order: ScanSince): Promise<ScanReport> => {
       const context = Context.current();
+      const { attempt, scheduledTimestampMs } = context.info;
       return scan(context.client, order, {
+        lostSince: attempt > 1 ? scheduledTimestampMs : undefined,
         beat: () => {
           context.heartbeat();
         },
@@ -29,15 +31,21 @@ export function scanActivities() {
 }
 
 interface Watch {
+  /**
+   * When the first attempt was asked for, in milliseconds since 1970: what attempts before this one have settled nobody
+   * was told of. Absent: this is the first.
+   */
+  readonly lostSince: number | undefined;
   readonly beat: () => void;
   readonly signal: AbortSignal;
   readonly onFailure: (gid: string, message: string) => void;
 }
 
-async function scan(client: Client, order: ScanSince, { beat, signal, onFailure }: Watch): Promise<ScanReport> {
+async function scan(client: Client, order: ScanSince, watch: Watch): Promise<ScanReport> {
+  const { lostSince, beat, signal, onFailure } = watch;
   // What ends while the scan runs is the next one's.
   const began = Date.now();
-  const settled: string[] = [];
+  const settled = new Set<string>();
   const failed: { gid: string; message: string }[] = [];
   let found = 0;
   let completeTo = began;
@@ -47,7 +55,9 @@ async function scan(client: Client, order: ScanSince, { beat, signal, onFailure 
     found++;
     try {
       const done = await settle(client, info);
-      if (done && settled.length < NAMED) settled.push(info.workflowId);
+      if (settled.size === NAMED) return;
+      if (done || (lostSince !== undefined && (await wasSettled(client, info, lostSince))))
+        settled.add(info.workflowId);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       onFailure(info.workflowId, message);
@@ -72,7 +82,16 @@ async function scan(client: Client, order: ScanSince, { beat, signal, onFailure 
     const since = info.typedSearchAttributes.get(TX_STUCK_SINCE);
     if (since !== undefined) old.push({ gid: info.workflowId, since: since.getTime() });
   }
-  return { completeTo, found, settled, failed, old };
+  return { completeTo, found, settled: [...settled], failed, old };
+}
+
+/**
+ * Whether a run that was ended was followed by another one since: by an attempt of this scan that did not live to tell, or
+ * by another scan meanwhile. The server knows that for certain; heartbeats, which are held back for some seconds, do not.
+ */
+async function wasSettled(client: Client, ended: WorkflowExecutionInfo, since: number): Promise<boolean> {
+  const { runId, startTime } = await client.workflow.getHandle(ended.workflowId).describe();
+  return runId !== ended.runId && startTime.getTime() >= since;
 }
 
 /** Runs that were ended by anything but their own code. */

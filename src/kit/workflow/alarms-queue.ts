@@ -34,10 +34,10 @@ const KINDS = 50;
 /** An alarm on its way. */
 export interface Waiting {
   readonly alarm: Alarm;
-  /** When it was taken, in milliseconds. */
-  readonly since: number;
   /** Attempts that were begun. */
   attempts: number;
+  /** From when on its time counts, in milliseconds: its first failure. Before that: when it was taken. */
+  since: number;
 }
 
 /** In which alarms of a kind are counted. */
@@ -146,21 +146,9 @@ export class AlarmQueue {
     this.#enter(alarm, now);
   }
 
-  /**
-   * Lets time pass: gives up what was tried for too long, and makes the summaries of windows that are over.
-   *
-   * @returns what was given up
-   */
-  pass(now: number): Alarm[] {
-    const oldest = now - (this.#rules.giveUpMs ?? defaultAlarmRules.giveUpMs);
-    const givenUp = [...drop(this.#first, oldest), ...drop(this.#again, oldest)].map(({ alarm }) => alarm);
-    for (const alarm of givenUp) {
-      this.#leave(alarm);
-      if (alarm.kind !== 'summary') this.#counts.givenUp++;
-      this.#tallies.count('given-up', alarm, now);
-    }
+  /** Lets time pass: makes the summaries of windows that are over. */
+  pass(now: number): void {
     this.#closeWindows(now);
-    return givenUp;
   }
 
   /** The next alarm whose delivery should begin now, if there is one. */
@@ -209,15 +197,30 @@ export class AlarmQueue {
     this.#tallies.count('refused', alarm, now);
   }
 
-  /** The alarm may not have arrived, and has to be sent again. `retryAfterMs`: when the receiver wants that. */
-  failed({ id }: Alarm, now: number, retryAfterMs = 0): void {
-    const waiting = this.#under.get(id);
-    if (waiting === undefined) throw new Error(`alarm ${id} was not being delivered`);
-    this.#under.delete(id);
-    if (waiting.attempts > 1) this.#againAt = now + Math.min(PAUSE_MS * 2 ** this.#pauses++, LONGEST_PAUSE_MS);
+  /**
+   * The alarm may not have arrived, and has to be sent again. `retryAfterMs`: when the receiver wants that.
+   *
+   * It is given up here and nowhere else: after an attempt that failed when its time was over. Time alone says nothing, as
+   * there may have been no worker for a day, and with it no attempt.
+   *
+   * @returns whether it is given up
+   */
+  failed({ id }: Alarm, now: number, retryAfterMs = 0): boolean {
+    const waiting = this.#end(id);
+    const { alarm, attempts } = waiting;
+    if (attempts > 1) this.#againAt = now + Math.min(PAUSE_MS * 2 ** this.#pauses++, LONGEST_PAUSE_MS);
     else if (this.#again.length === 0 && this.#againIsFree) this.#againAt = Math.max(this.#againAt, now + PAUSE_MS);
-    this.#again.push(waiting);
     this.#holdUntil = Math.max(this.#holdUntil, now + Math.min(retryAfterMs, LONGEST_PAUSE_MS));
+
+    if (attempts === 1) waiting.since = now;
+    if (now - waiting.since < (this.#rules.giveUpMs ?? defaultAlarmRules.giveUpMs)) {
+      this.#again.push(waiting);
+      return false;
+    }
+    this.#leave(alarm);
+    if (alarm.kind !== 'summary') this.#counts.givenUp++;
+    this.#tallies.count('given-up', alarm, now);
+    return true;
   }
 
   view(): AlarmsView {
@@ -292,10 +295,15 @@ export class AlarmQueue {
   }
 
   #settle(id: string): Waiting {
+    const waiting = this.#end(id);
+    this.#leave(waiting.alarm);
+    return waiting;
+  }
+
+  #end(id: string): Waiting {
     const waiting = this.#under.get(id);
     if (waiting === undefined) throw new Error(`alarm ${id} was not being delivered`);
     this.#under.delete(id);
-    this.#leave(waiting.alarm);
     return waiting;
   }
 
@@ -308,13 +316,6 @@ export class AlarmQueue {
 /** What was carried must not be changed: the state is the input of a run. */
 function copies(waiting: readonly Waiting[] = []): Waiting[] {
   return waiting.map((each) => ({ ...each }));
-}
-
-/** Removes what was taken at `oldest` or before. */
-function drop(waiting: Waiting[], oldest: number): Waiting[] {
-  const dropped = waiting.filter(({ since }) => since <= oldest);
-  if (dropped.length > 0) waiting.splice(0, waiting.length, ...waiting.filter(({ since }) => since > oldest));
-  return dropped;
 }
 
 /** Bytes as JSON, at most: outside ASCII no character takes more than three for each of its units. */

@@ -28,6 +28,7 @@ import {
   type TestedAlarm,
 } from './alarms.js';
 import { AlarmQueue, type AlarmsState, type Waiting } from './alarms-queue.js';
+import { wasNeverTried } from './calls.js';
 import { retryProfiles } from './retry.js';
 
 /**
@@ -49,6 +50,9 @@ const ATTEMPT_MS = 60_000;
 /** How often, and how long, a test alarm is tried while somebody waits for the answer. */
 const TEST = { attempts: 3, limitMs: 40_000 };
 
+/** After so long without a worker an alarm is raised anew, in milliseconds. */
+const UNTAKEN_MS = 12 * 60 * 60_000;
+
 type Deliver = Record<typeof DELIVER_ALARM, (alarm: Alarm) => Promise<string>>;
 
 /** @param carried what the run before handed over */
@@ -62,9 +66,7 @@ export async function deliverAlarms(carried?: AlarmsState): Promise<void> {
 
   function pump(): void {
     const now = Date.now();
-    for (const alarm of queue.pass(now)) {
-      log.error(`alarm ${alarm.id} was given up: it could not be delivered in time: ${alarm.message}`, { alarm });
-    }
+    queue.pass(now);
     if (isLong()) return;
     for (let next = queue.take(now); next !== undefined; next = queue.take(now)) void deliver(next);
     alarmClock.set(queue.wakeAt());
@@ -83,7 +85,9 @@ export async function deliverAlarms(carried?: AlarmsState): Promise<void> {
     } catch (error) {
       const { refused, retryAfterMs } = judge(error);
       if (refused) queue.refused(alarm, Date.now());
-      else queue.failed(alarm, Date.now(), retryAfterMs);
+      else if (queue.failed(alarm, Date.now(), retryAfterMs)) {
+        log.error(`alarm ${alarm.id} was given up: it could not be delivered in time: ${alarm.message}`, { alarm });
+      }
     }
     pump();
   }
@@ -128,20 +132,32 @@ export async function deliverAlarms(carried?: AlarmsState): Promise<void> {
  * Raises an alarm, from a transaction: hands it over, and resolves when that is done. Never rejects, and nobody has to
  * wait for it; only a transaction that is about to end does, as what it has asked for ends with it.
  */
-export async function raiseAlarm(alarm: Alarm): Promise<void> {
+export function raiseAlarm(alarm: Alarm): Promise<void> {
+  return handOver(alarm, UNTAKEN_MS);
+}
+
+/** As {@link raiseAlarm}; what no worker has taken for `untakenMs` milliseconds is asked again, for as long as it takes. */
+export async function handOver(alarm: Alarm, untakenMs: number): Promise<void> {
   const { startToCloseMs, retry } = retryProfiles.forward;
   const { [RAISE_ALARM]: raise } = proxyActivities<Record<typeof RAISE_ALARM, (alarm: Alarm) => Promise<void>>>({
     startToCloseTimeout: startToCloseMs,
     // Longer than any outage of the server, which would count.
     scheduleToCloseTimeout: '24 hours',
+    // Well below it: of an alarm that nobody could try the time is not over.
+    scheduleToStartTimeout: untakenMs,
     retry,
     summary: `alarm: ${alarm.kind}`,
   });
-  try {
-    await CancellationScope.nonCancellable(() => raise(alarm));
-  } catch (error) {
-    if (!(error instanceof TemporalFailure)) throw error;
-    log.error(`alarm ${alarm.id} was not raised (${judge(error).reason}): ${alarm.message}`, { alarm });
+  for (;;) {
+    try {
+      await CancellationScope.nonCancellable(() => raise(alarm));
+      return;
+    } catch (error) {
+      if (wasNeverTried(error)) continue;
+      if (!(error instanceof TemporalFailure)) throw error;
+      log.error(`alarm ${alarm.id} was not raised (${judge(error).reason}): ${alarm.message}`, { alarm });
+      return;
+    }
   }
 }
 

@@ -57,7 +57,10 @@ export interface AlarmRules {
   readonly rates?: Readonly<Record<string, AlarmRate>>;
   /** Alarms that may wait for their delivery; what comes when so many do is counted and told later. Default: 1,000 */
   readonly queue?: number;
-  /** How long the delivery of an alarm is tried, in milliseconds. Default: 24 hours */
+  /**
+   * How long the delivery of an alarm is tried, in milliseconds from its first failure: the next attempt after that which
+   * fails is the last. Time without a worker ends nothing. Default: 24 hours
+   */
   readonly giveUpMs?: number;
   /** Events of the history after which the workflow continues as new, if the server does not ask before. Default: 2,000 */
   readonly historyEvents?: number;

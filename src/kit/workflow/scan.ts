@@ -1,6 +1,6 @@
 import { proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
-import type { Alarm } from './alarms.js';
 import { raiseAlarm } from './alarms-workflow.js';
+import { scanAlarms } from './scan-alarms.js';
 
 /**
  * The scan: finds transactions whose run was ended from outside before they were, and has them settled: the same
@@ -30,7 +30,7 @@ export interface ScanReport {
   readonly completeTo: number;
   /** Transactions whose run had been ended. */
   readonly found: number;
-  /** Those that it had settled: the newest of up to 1,000. */
+  /** Those that it had settled: up to 1,000 of them. */
   readonly settled: readonly string[];
   /** Those that could not be settled: the next scan tries again. */
   readonly failed: readonly { readonly gid: string; readonly message: string }[];
@@ -45,8 +45,6 @@ const LOOK_BACK_MS = 10 * 60_000;
 /** How long a scan waits until its alarms are raised. */
 const ALARMS_MS = 60_000;
 const DAY_MS = 24 * 60 * 60_000;
-/** So many alarms tell of one transaction each; beyond that one tells of all. */
-const SINGLE_ALARMS = 10;
 
 const activities = proxyActivities<{ 'backstitch.scan': (order: ScanSince) => Promise<ScanReport> }>({
   startToCloseTimeout: '1 hour',
@@ -61,39 +59,8 @@ export async function scanTransactions(order: ScanOrder = {}): Promise<ScanRepor
   // The first scan looks at all that is kept.
   const since = last === undefined ? 0 : Math.min(last.completeTo, Date.now() - lookBackMs);
   const report = await activities['backstitch.scan']({ ...order, deskAgeMs, since });
-  const now = Date.now();
-  const orphans = report.settled.map((gid): Alarm => {
-    const message = 'its run was ended from outside: it is being settled';
-    return { id: `orphan/${gid}/${workflowInfo().runId}`, kind: 'orphan', gid, at: now, message };
-  });
-  const left = report.failed.map(({ gid, message: why }): Alarm => {
-    const message = `its run was ended from outside, and it could not be settled yet: ${why}`;
-    return { id: `orphan/${gid}/${Math.floor(now / DAY_MS)}`, kind: 'orphan', gid, at: now, message };
-  });
-  const old = report.old.map(({ gid, since: waits }): Alarm => {
-    const message = `it waits for a person since ${new Date(waits).toISOString()}`;
-    // One a day.
-    return {
-      id: `desk-case-old/${gid}/${waits}/${Math.floor(now / DAY_MS)}`,
-      kind: 'desk-case-old',
-      gid,
-      at: now,
-      message,
-    };
-  });
+  const alarms = scanAlarms(report, workflowInfo().runId, Date.now());
   // To raise an alarm is to send a signal: where that does not work, the report still tells.
-  await Promise.race([
-    Promise.allSettled([...few(orphans), ...few(left), ...few(old)].map(raiseAlarm)),
-    sleep(ALARMS_MS),
-  ]);
+  await Promise.race([Promise.allSettled(alarms.map(raiseAlarm)), sleep(ALARMS_MS)]);
   return report;
-}
-
-function few(alarms: readonly Alarm[]): readonly Alarm[] {
-  const [first] = alarms;
-  if (first === undefined || alarms.length <= SINGLE_ALARMS) return alarms;
-  const gids = alarms.slice(0, SINGLE_ALARMS).map(({ gid }) => gid);
-  const message = `${alarms.length} transactions, the first: ${gids.join(', ')}: ${first.message}`;
-  // The newest of each: their gids tell one from the other.
-  return [{ ...first, id: `${first.kind}/${first.gid ?? ''}/${workflowInfo().runId}`, message }];
 }

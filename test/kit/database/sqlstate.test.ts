@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Rejection, rejectionOf } from '../../../src/kit/database/index.js';
+import { isDataRefused } from '../../../src/kit/database/sqlstate.js';
 
 describe('an error of a database', () => {
   const error = (code: string, message = 'x') => Object.assign(new Error(message), { code });
@@ -34,5 +35,17 @@ describe('an error of a database', () => {
     }
     const no = new Rejection('No', 'no');
     assert.equal(rejectionOf(no), no);
+  });
+
+  it('tells data that the database does not take from a database that cannot be used', () => {
+    for (const code of ['22P05', '22003', '23514', '54001', '57014']) assert.ok(isDataRefused(error(code)), code);
+    assert.ok(isDataRefused(new Error('query failed', { cause: error('22021') })));
+    for (const code of ['08006', '57P01', '53100', '40001', '42501', '25006', '3D000', 'ECONNRESET', 'EPIPE']) {
+      assert.ok(!isDataRefused(error(code)), code);
+    }
+    assert.ok(!isDataRefused(new Error('Connection terminated')));
+    const deep: unknown[] = [];
+    for (let at = deep, n = 0; n < 100_000; n++) at.push((at = []));
+    assert.throws(() => JSON.stringify(deep), isDataRefused);
   });
 });

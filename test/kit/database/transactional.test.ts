@@ -42,10 +42,10 @@ describe('a transactional service', () => {
   let faults: Record<string, Parameters<Probe>[0] | undefined>;
   beforeEach(() => (faults = {}));
 
-  const open = () => {
-    const probe: Probe = (point, { function: name }) =>
-      faults[name] === point ? Promise.reject(new Error(`${name} broke`)) : Promise.resolve();
-    return transactional(
+  const probe: Probe = (point, { function: name }) =>
+    faults[name] === point ? Promise.reject(new Error(`${name} broke`)) : Promise.resolve();
+  const open = () =>
+    transactional(
       createGuard(stage.db, { probe }),
       (sql) => new Accounts(sql),
       {
@@ -55,7 +55,6 @@ describe('a transactional service', () => {
       },
       { name: 'accounts', who: 'me' },
     );
-  };
   const statuses = ({ calls }: { calls: readonly { branch: string; status: string }[] }) =>
     calls.map(({ branch, status }) => `${branch} ${status}`);
   const rows = async (gid: string) => {
@@ -311,30 +310,55 @@ describe('a transactional service', () => {
       assert.deepEqual(statuses(begun), ['put#1 undone']);
     });
 
-    it('undoes with the arguments as they were, whatever becomes of the objects', async () => {
-      const lists = transactional(
-        createGuard(stage.db),
-        (sql) => ({
-          put: async (account: string, amounts: number[]) => {
-            for (const amount of amounts) await new Accounts(sql).put(account, amount);
+    describe('whatever becomes of the objects that it was given', () => {
+      /** Puts each of a list of amounts, and forgets the list. */
+      const openLists = () =>
+        transactional(
+          createGuard(stage.db, { probe }),
+          (sql) => ({
+            put: async (account: string, amounts: number[]) => {
+              for (const amount of amounts.splice(0)) await new Accounts(sql).put(account, amount);
+            },
+          }),
+          {
+            put: {
+              compensation: (service, [account, amounts]) => {
+                const back = amounts.splice(0).map((each) => -each);
+                return service.put(account, back);
+              },
+            },
           },
-        }),
-        {
-          put: {
-            compensation: (service, [account, amounts]) =>
-              service.put(
-                account,
-                amounts.map((each) => -each),
-              ),
-          },
-        },
-      );
-      const begun = lists.begin(newGid());
-      const amounts = [1, 2];
-      await begun.service.put(begun.gid, amounts);
-      amounts.push(30);
-      await begun.undo();
-      assert.equal(await stage.net(begun.gid), 0);
+        ).begin(newGid());
+      it('does what it was called with, records and undoes that', async () => {
+        const begun = openLists();
+        const amounts = [1, 2];
+        const call = begun.service.put(begun.gid, amounts);
+        amounts.push(30);
+        await call;
+        assert.equal(await stage.net(begun.gid), 3);
+        assert.deepEqual(amounts, [1, 2, 30], 'nor does it change what is its caller’s');
+        amounts.push(400);
+        const [row] = await rows(begun.gid);
+        assert.deepEqual(
+          [row?.input, begun.calls[0]?.args],
+          [
+            [begun.gid, [1, 2]],
+            [begun.gid, [1, 2]],
+          ],
+        );
+        await begun.undo();
+        assert.equal(await stage.net(begun.gid), 0);
+      });
+
+      it('undoes it with the same arguments when an undo has failed', async () => {
+        const begun = openLists();
+        await begun.service.put(begun.gid, [1, 2]);
+        faults['put.compensation'] = 'worked';
+        await assert.rejects(begun.undo(), UndoFailed);
+        faults = {};
+        await begun.undo();
+        assert.equal(await stage.net(begun.gid), 0);
+      });
     });
 
     it('refuses arguments that JSON does not carry, before anything happens', async () => {

@@ -1,96 +1,6 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
-import type { Alarm, AlarmRules, AlarmSummary, NotDelivered } from '../../../src/kit/workflow/alarms.js';
-import { AlarmQueue, type AlarmsState, type Waiting } from '../../../src/kit/workflow/alarms-queue.js';
-
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
-
-type Answer = 'ok' | 'fail' | 'refuse';
-
-/** A queue, a clock, and a receiver that answers as it is told. */
-class Delivery {
-  queue = new AlarmQueue();
-  now = 1_000_000;
-  attempts = 0;
-  readonly under: Waiting[] = [];
-  readonly delivered: { alarm: Alarm; at: number }[] = [];
-  readonly refused: Alarm[] = [];
-  readonly givenUp: Alarm[] = [];
-  readonly rules: AlarmRules;
-
-  constructor(rules: AlarmRules = {}) {
-    this.rules = rules;
-  }
-
-  raise(id: string, kind = 'stuck'): void {
-    this.queue.accept(alarm(id, kind, this.now), this.rules, this.now);
-    this.pump();
-  }
-
-  pump(): void {
-    this.givenUp.push(...this.queue.pass(this.now));
-    for (let next = this.queue.take(this.now); next !== undefined; next = this.queue.take(this.now)) {
-      this.attempts++;
-      this.under.push(next);
-    }
-  }
-
-  /** Answers the oldest delivery that is under way. */
-  answer(how: Answer, retryAfterMs?: number): Alarm | undefined {
-    const next = this.under.shift();
-    if (next === undefined) return undefined;
-    if (how === 'fail') this.queue.failed(next.alarm, this.now, retryAfterMs);
-    else if (how === 'refuse') {
-      this.queue.refused(next.alarm, this.now);
-      this.refused.push(next.alarm);
-    } else {
-      this.queue.delivered(next.alarm, this.now);
-      this.delivered.push({ alarm: next.alarm, at: this.now });
-    }
-    this.pump();
-    return next.alarm;
-  }
-
-  /** Lets time pass and answers everything by `how`, waking the queue when it wants to be. */
-  run(until: number, how: (alarm: Alarm) => Answer): void {
-    for (;;) {
-      while (this.under[0] !== undefined) this.answer(how(this.under[0].alarm));
-      const wake = this.queue.wakeAt();
-      if (wake === undefined || wake > until) break;
-      assert.ok(wake > this.now, 'it never asks to be woken in the past');
-      this.now = wake;
-      this.pump();
-    }
-    this.now = Math.max(this.now, until);
-    this.pump();
-  }
-
-  /** Goes on as the workflow does in its next run. */
-  carryOver(): void {
-    this.queue = new AlarmQueue(JSON.parse(JSON.stringify(this.queue.state())) as AlarmsState);
-  }
-
-  ids(): string[] {
-    return this.delivered.filter(({ alarm }) => alarm.kind !== 'summary').map(({ alarm }) => alarm.id);
-  }
-
-  summaries(reason?: NotDelivered): AlarmSummary[] {
-    return told(this.delivered.map(({ alarm }) => alarm)).filter(
-      (each) => reason === undefined || each.reason === reason,
-    );
-  }
-}
-
-function told(alarms: readonly Alarm[]): AlarmSummary[] {
-  return alarms.filter(({ kind }) => kind === 'summary').map(({ data }) => data as AlarmSummary);
-}
-
-function alarm(id: string, kind = 'stuck', at = 0): Alarm {
-  return { id, kind, gid: `gid-${id}`, at, message: `${id} needs you` };
-}
-
-const sum = (summaries: readonly AlarmSummary[]) => summaries.reduce((all, { count }) => all + count, 0);
+import type { Alarm } from '../../../src/kit/workflow/alarms.js';
+import { alarm, Delivery, HOUR, MINUTE, sum, told, type Answer } from './support/delivery.js';
 
 describe('the queue of alarms', () => {
   it('tries the first alarms at once, four at a time', () => {
@@ -162,7 +72,8 @@ describe('the queue of alarms', () => {
       'none of them waited',
     );
 
-    delivery.run(raised + 24 * HOUR, digests);
+    // Each is tried once more when its time is over, one every five minutes.
+    delivery.run(raised + 26 * HOUR, digests);
     assert.equal(delivery.givenUp.length, 20);
     assert.equal(delivery.queue.waiting, 0);
     delivery.raise('another');
@@ -173,6 +84,56 @@ describe('the queue of alarms', () => {
         .map(({ of }) => of)
         .sort().length,
       20,
+    );
+  });
+
+  it('gives up none untried, however long there was no worker: each gets at least one more attempt', () => {
+    const delivery = new Delivery();
+    for (const id of ['failed-1', 'failed-2']) {
+      delivery.raise(id);
+      delivery.answer('fail');
+    }
+    for (let n = 1; n <= 6; n++) delivery.raise(`untried-${n}`);
+    // Four of them are scheduled, and no worker takes them for days.
+    delivery.now += 72 * HOUR;
+    delivery.pump();
+    delivery.answer('ok');
+    delivery.run(delivery.now + HOUR, () => 'ok');
+    assert.equal(new Set(delivery.ids()).size, 8);
+    assert.deepEqual(delivery.givenUp, []);
+  });
+
+  it('tries for all its time what fails for the first time, though it had waited for a worker for longer', () => {
+    const delivery = new Delivery();
+    delivery.raise('a');
+    delivery.now += 72 * HOUR;
+    delivery.pump();
+    delivery.run(delivery.now + 23 * HOUR, () => 'fail');
+    assert.equal(delivery.queue.waiting, 1);
+    delivery.run(delivery.now + 2 * HOUR, () => 'fail');
+    assert.deepEqual(
+      delivery.givenUp.map(({ id }) => id),
+      ['a'],
+    );
+  });
+
+  it('gives up what fails once more when its time is over, and goes on with the others', () => {
+    const delivery = new Delivery();
+    for (const id of ['poison', 'good']) {
+      delivery.raise(id);
+      delivery.answer('fail');
+    }
+    delivery.now += 72 * HOUR;
+    delivery.pump();
+    delivery.run(delivery.now + HOUR, ({ id }) => (id === 'poison' ? 'fail' : 'ok'));
+    assert.deepEqual(
+      delivery.givenUp.map(({ id }) => id),
+      ['poison'],
+    );
+    assert.deepEqual(delivery.ids(), ['good']);
+    assert.deepEqual(
+      delivery.summaries('given-up').map(({ gids }) => gids),
+      [['gid-poison']],
     );
   });
 
@@ -323,120 +284,5 @@ describe('the queue of alarms', () => {
     delivery.raise('c');
     delivery.run(delivery.now + HOUR, () => 'ok');
     assert.deepEqual(delivery.summaries(), []);
-  });
-});
-
-/** One thing that happens. */
-type Happening =
-  | { readonly raise: number; readonly kind: string }
-  | { readonly answer: Answer; readonly retryAfterMs?: number }
-  | { readonly pass: number }
-  | { readonly carryOver: true };
-
-const happenings: fc.Arbitrary<Happening[]> = fc.array(
-  fc.oneof(
-    { weight: 5, arbitrary: fc.record({ raise: fc.nat(60), kind: fc.constantFrom('stuck', 'orphan', 'drift') }) },
-    {
-      weight: 4,
-      arbitrary: fc.record(
-        { answer: fc.constantFrom<Answer>('ok', 'fail', 'refuse'), retryAfterMs: fc.nat(10 * MINUTE) },
-        { requiredKeys: ['answer'] },
-      ),
-    },
-    { weight: 3, arbitrary: fc.record({ pass: fc.constantFrom(1, 500, 5_000, MINUTE, 10 * MINUTE, HOUR) }) },
-    { weight: 1, arbitrary: fc.constant({ carryOver: true } as const) },
-  ),
-  { maxLength: 120 },
-);
-
-const anyRules: fc.Arbitrary<AlarmRules> = fc.record({
-  rate: fc.record({ most: fc.integer({ min: 1, max: 8 }), windowMs: fc.constantFrom(1_000, MINUTE, HOUR) }),
-  queue: fc.integer({ min: 1, max: 12 }),
-  giveUpMs: fc.constantFrom(MINUTE, HOUR, 24 * HOUR),
-});
-
-describe('any alarms, whatever becomes of their delivery', function () {
-  this.timeout(60_000);
-
-  /** What the rule of the rate says, by itself. */
-  class Oracle {
-    readonly #windows = new Map<string, { from: number; count: number }>();
-    readonly #rules: AlarmRules;
-    constructor(rules: AlarmRules) {
-      this.#rules = rules;
-    }
-    /** How many of this kind may have been taken in the window that is open now. */
-    mayTake(kind: string, now: number): boolean {
-      const { most = 0, windowMs = 0 } = this.#rules.rate ?? {};
-      const open = this.#windows.get(kind);
-      return open === undefined || now >= open.from + windowMs || open.count < most;
-    }
-    took(kind: string, now: number): void {
-      const { windowMs = 0 } = this.#rules.rate ?? {};
-      const open = this.#windows.get(kind);
-      if (open !== undefined && now < open.from + windowMs) open.count++;
-      else this.#windows.set(kind, { from: now, count: 1 });
-    }
-  }
-
-  it('arrive once, or are refused, or are told in a summary; at the end nothing is left to do', () => {
-    fc.assert(
-      fc.property(happenings, anyRules, (what, rules) => {
-        const delivery = new Delivery(rules);
-        const oracle = new Oracle(rules);
-        const raised = new Set<string>();
-        for (const each of what) {
-          if ('raise' in each) {
-            const id = `${each.kind}-${each.raise}`;
-            const before = delivery.queue.view();
-            delivery.raise(id, each.kind);
-            const { counts } = delivery.queue.view();
-            const taken = counts.repeated + counts.overTheRate + counts.queueFull;
-            const wasTaken = taken === before.counts.repeated + before.counts.overTheRate + before.counts.queueFull;
-            if (wasTaken) {
-              assert.ok(oracle.mayTake(each.kind, delivery.now), 'no more than the rate allows');
-              oracle.took(each.kind, delivery.now);
-            } else if (counts.overTheRate > before.counts.overTheRate) {
-              assert.ok(!oracle.mayTake(each.kind, delivery.now), 'all that the rate allows');
-            }
-            assert.equal(counts.repeated > before.counts.repeated, raised.has(id), 'repetitions, and only those');
-            raised.add(id);
-          } else if ('answer' in each) delivery.answer(each.answer, each.retryAfterMs);
-          else if ('pass' in each) {
-            delivery.now += each.pass;
-            delivery.pump();
-          } else if (delivery.queue.under === 0) delivery.carryOver();
-
-          assert.ok(delivery.under.length <= 5);
-          const { waiting, counts } = delivery.queue.view();
-          const settled = counts.delivered + counts.refused + counts.givenUp + counts.overTheRate + counts.queueFull;
-          assert.ok(waiting <= (rules.queue ?? 0) + 12, 'bounded, but for a summary for each reason and kind');
-          assert.ok(settled <= raised.size && settled + waiting >= raised.size, 'each is somewhere');
-          if (waiting > delivery.under.length && delivery.under.length === 0) {
-            assert.ok(delivery.queue.wakeAt() !== undefined, 'who waits is not forgotten');
-          }
-        }
-
-        // The receiver is well from now on, and gets one more.
-        delivery.run(delivery.now + HOUR, () => 'ok');
-        delivery.raise('last', 'last');
-        delivery.run(delivery.now + HOUR, () => 'ok');
-        const { waiting, counts, untold } = delivery.queue.view();
-        assert.deepEqual([waiting, untold, delivery.queue.wakeAt()], [0, [], undefined]);
-        assert.equal(new Set(delivery.ids()).size, delivery.ids().length, 'none arrives twice');
-        const toldOf = (reason: NotDelivered) => sum(delivery.summaries(reason));
-        const lost = sum(told(delivery.refused));
-        assert.equal(
-          toldOf('over-the-rate') + toldOf('queue-full') + toldOf('given-up') + toldOf('refused') + lost,
-          // What a summary told that was given up itself is told again, as given up.
-          counts.overTheRate + counts.queueFull + counts.givenUp + counts.refused,
-        );
-        assert.equal(
-          delivery.ids().length + counts.refused + counts.givenUp + counts.overTheRate + counts.queueFull,
-          raised.size + 1,
-        );
-      }),
-      { numRuns: 2_000 },
-    );
   });
 });

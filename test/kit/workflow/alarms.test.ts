@@ -113,7 +113,8 @@ describe('alarms of transactions', function () {
     world.receiver.behave(answer(500));
     await world.raise(alarm('1'), alarm('2'), alarm('3', { kind: 'orphan' }));
     await world.until('tried', ({ failing }) => failing === 3);
-    await world.pass('70 minutes');
+    // An hour, and one more attempt for each.
+    await world.pass('80 minutes');
     const { counts, waiting } = await world.until('given up', ({ counts: { givenUp } }) => givenUp === 3);
     assert.deepEqual([waiting, counts.delivered], [0, 0]);
     world.receiver.behave(ok);
@@ -195,6 +196,35 @@ describe('alarms of transactions', function () {
     await world.startWorker();
     await world.until('delivered', ({ counts }) => counts.delivered === 1);
     assert.deepEqual(world.ids(), ['1']);
+  });
+
+  it('are raised again when no worker has taken them in time', async () => {
+    const world = await environment.world();
+    await world.stopWorker();
+    await world.startWorker({ activities: false });
+    const raised = await world.raiseAgain(alarm('1'), 3);
+    await world.stopWorker();
+    await world.startWorker();
+    await raised();
+    await world.until('delivered', ({ counts }) => counts.delivered === 1);
+    assert.deepEqual(world.ids(), ['1']);
+  });
+
+  it('are not given up untried, though no worker was there in all their time', async () => {
+    const world = await environment.world({ giveUpMs: 1 });
+    await world.raise(alarm('1'));
+    await world.until('delivered', ({ counts }) => counts.delivered === 1);
+    await world.stopWorker();
+    await world.startWorker({ activities: false });
+    const ids = ['2', '3', '4', '5', '6', '7', '8', '9'];
+    for (const id of ids) await world.handle.signal('alarm', alarm(id), { giveUpMs: 1 });
+    // Each passes the time, and none is delivered.
+    for (const id of ids) await world.handle.signal('alarm', alarm(id), { giveUpMs: 1 });
+    await world.stopWorker();
+    await world.startWorker();
+    const { counts } = await world.until('delivered', ({ waiting }) => waiting === 0);
+    assert.deepEqual([counts.delivered, counts.givenUp], [9, 0]);
+    assert.deepEqual(world.ids().sort(), ['1', ...ids]);
   });
 
   it('are cut where they say too much, and go by a digest where their id is too long', async () => {

@@ -63,6 +63,11 @@ export function toLog(value: unknown): string {
   return storable(json ?? 'null');
 }
 
+/** A text for a column of the log, with the same replaced. */
+export function textToLog(text: string): string {
+  return JSON.parse(toLog(text)) as string;
+}
+
 /**
  * Equal for inputs that mean the same: the order of keys does not count. It must stay as it is: rows are compared with it
  * for as long as they are kept.

@@ -13,13 +13,13 @@ export function maskedInput(masks: Masks, functionName: string, input: unknown):
   return maskInput(input, masksOf(masks, functionName.slice(0, functionName.indexOf('.'))));
 }
 
-/** A value of which it is not known where in it an input is: every path, from every object within. */
+/** A value of which it is not known where in it an input is: every path, from every object and every list within. */
 export function maskedAnywhere(masks: Masks, value: unknown): unknown {
   const paths = Object.values(masks).flat();
   const within = (part: unknown): unknown => {
     if (typeof part !== 'object' || part === null) return part;
-    if (Array.isArray(part)) return part.map(within);
     const masked = maskInput(part, paths) as object;
+    if (Array.isArray(masked)) return masked.map(within);
     return Object.fromEntries(Object.entries(masked).map(([key, each]) => [key, within(each)]));
   };
   return paths.length === 0 ? value : within(value);

@@ -1,3 +1,4 @@
+import { textToLog, toLog } from '../guard/json.js';
 import { migrate } from '../migrate.js';
 import type { Database } from '../sql.js';
 import { sqlStateOf } from '../sqlstate.js';
@@ -33,7 +34,10 @@ export interface KnownRun {
   readonly waits: boolean;
 }
 
-/** The compensation log's tables in the operations database. */
+/**
+ * The compensation log's tables in the operations database. In what is put, a text that PostgreSQL has no place for is
+ * replaced, as {@link toLog} does.
+ */
 export interface CompensationLog {
   /** Brings the tables to the newest schema; each of the others does so first, once. */
   open(): Promise<void>;
@@ -46,7 +50,11 @@ export interface CompensationLog {
    */
   move(source: string, cursor: Cursor, rows: string): Promise<boolean>;
   put(rows: readonly LogRow[]): Promise<void>;
-  /** Puts what a run's history told, and that it was read. */
+  /**
+   * Puts what a run's history told, and that it was read, both or neither.
+   *
+   * @throws what {@link isDataRefused} tells from a database that cannot be used, when it does not take this run's data
+   */
   putRun(run: ReadRun, rows: readonly LogRow[]): Promise<void>;
   /** Notes that a run's history could not be read: it is due again after a pause. */
   failRun(run: Pick<ReadRun, 'gid' | 'runId'>): Promise<void>;
@@ -99,14 +107,14 @@ export function compensationLog(database: Database): CompensationLog {
       return moved?.moved === true;
     },
     async put(rows) {
-      await run(statements.putEntries, [JSON.stringify(rows)]);
+      await run(statements.putEntries, [toLog(rows)]);
     },
     async putRun({ gid, runId, closedAt, seen }, rows) {
       const closed = closedAt !== undefined;
-      await run(statements.putRun, [JSON.stringify(rows), runId, gid, closed, closedAt ?? null, seen]);
+      await run(statements.putRun, [toLog(rows), runId, textToLog(gid), closed, closedAt ?? null, seen]);
     },
     async failRun({ gid, runId }) {
-      await run(statements.failRun, [runId, gid]);
+      await run(statements.failRun, [runId, textToLog(gid)]);
     },
     async knownRuns(runIds) {
       const known = await run<KnownRun>(statements.knownRuns, [JSON.stringify(runIds)]);
@@ -120,7 +128,7 @@ export function compensationLog(database: Database): CompensationLog {
       await run(statements.forgetRuns, [before]);
     },
     async entries(gid) {
-      const [found] = await run<{ rows: string }>(statements.entriesOfGid, [gid]);
+      const [found] = await run<{ rows: string }>(statements.entriesOfGid, [textToLog(gid)]);
       return JSON.parse(found?.rows ?? '[]') as LogRow[];
     },
   };

@@ -103,7 +103,7 @@ interface Call {
   readonly method: MethodWork;
   readonly branch: string;
   readonly seq: number;
-  /** As they were, whatever their owner does with the objects since: the undo has to have the same. */
+  /** As they were, whatever their owner has done with the objects since. */
   readonly args: readonly unknown[];
   status: MethodCall['status'];
   succeeded: boolean;
@@ -143,7 +143,7 @@ class Calls {
   async call(method: MethodWork, given: readonly unknown[]): Promise<unknown> {
     const call = this.#begin(method, given);
     const operation = this.#operation(call, 'action', this.#stop.signal);
-    const applied = this.#guard.apply(operation, call.args, (sql) => method.work(sql, given));
+    const applied = this.#guard.apply(operation, call.args, (sql) => method.work(sql, argsOf(call)));
     const settled = applied.then(
       () => {
         call.status = 'succeeded';
@@ -210,13 +210,13 @@ class Calls {
   }
 
   async #undoOne(call: Call): Promise<void> {
-    const { method, args } = call;
+    const { method } = call;
     call.undos++;
     const operation = this.#operation(call, method.undo?.op ?? 'compensation', new AbortController().signal);
-    await this.#guard.undo(operation, args, async (sql, result) => {
+    await this.#guard.undo(operation, call.args, async (sql, result) => {
       // What may still come is barred nevertheless.
       if (method.undo === undefined) throw new Error('it only goes forward: it has neither a compensation nor amends');
-      return method.undo.work(sql, args, result);
+      return method.undo.work(sql, argsOf(call), result);
     });
   }
 
@@ -230,6 +230,11 @@ class Calls {
       ...(op !== 'action' && succeeded && { succeeded: true }),
     };
   }
+}
+
+/** What work gets: a copy, as it may change its arguments, and what undoes it has to have the same. */
+function argsOf({ args }: Call): readonly unknown[] {
+  return structuredClone(args);
 }
 
 function noteOf(error: unknown): FailureNote {

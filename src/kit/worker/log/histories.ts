@@ -5,6 +5,7 @@ import { readRun, runsById, runsSince, type FoundRun } from '../../client/log/ru
 import { maskedAnywhere, maskedInput, type Masks } from '../../database/log/mask.js';
 import type { LogRow } from '../../database/log/rows.js';
 import type { CompensationLog } from '../../database/log/store.js';
+import { isDataRefused } from '../../database/sqlstate.js';
 import type { HistoriesCollected } from '../../workflow/log.js';
 
 /** What a collection of histories works with. */
@@ -12,7 +13,7 @@ export interface HistorySources {
   readonly client: Client;
   readonly log: CompensationLog;
   readonly masks: Masks;
-  /** Hears, in one line, of a history that could not be read. */
+  /** Hears, in one line, of a history that could not be read, or not be kept. */
   readonly onWarning: (line: string) => void;
   readonly heartbeat: () => void;
   /** Milliseconds since 1970 after which no further page is begun. */
@@ -30,7 +31,7 @@ const SOURCE = 'histories';
 /**
  * Collects from the histories of transactions that closed without simply committing since the last complete collection,
  * that became stuck since then, and of those that had been open when they were read. Each closed history is read once.
- * One that cannot be read never stops the others: it is told of, and comes again.
+ * One that cannot be read or kept never stops the others: it is told of, and comes again.
  *
  * @throws when the Temporal server or the operations database cannot be used: the next collection looks at the same again
  */
@@ -87,21 +88,28 @@ function isUnchanged({ closedAt, seen }: FoundRun, before: string): boolean {
 /**
  * Reads one run's history, and keeps what it tells.
  *
- * @returns whether it could be read
+ * @returns whether it could be read and kept
+ * @throws when the Temporal server or the operations database cannot be used
  */
 async function keepRun({ client, log, masks, onWarning }: HistorySources, run: FoundRun): Promise<boolean> {
+  const leave = async (what: string, error: unknown) => {
+    await log.failRun(run);
+    onWarning(`the history of ${run.gid} (run ${run.runId}) cannot be ${what}, and is tried again: ${String(error)}`);
+    return false;
+  };
   let rows: LogRow[];
   try {
     rows = await rowsOfRun(client, masks, run);
   } catch (error) {
     if (error instanceof ServerUnavailable || error instanceof ServerNotPrepared) throw error;
-    await log.failRun(run);
-    onWarning(
-      `the history of ${run.gid} (run ${run.runId}) cannot be read for the log, and is tried again: ${String(error)}`,
-    );
-    return false;
+    return leave('read for the log', error);
   }
-  await log.putRun(run, rows);
+  try {
+    await log.putRun(run, rows);
+  } catch (error) {
+    if (!isDataRefused(error)) throw error;
+    return leave('kept in the log', error);
+  }
   return true;
 }
 

@@ -27,4 +27,20 @@ describe('masks by function', () => {
     });
     assert.equal(maskedAnywhere(masks, 'text'), 'text');
   });
+
+  it('hide what they name in lists too, such as the arguments of a method', () => {
+    const lists = { 'inventory.reserve': ['0.number', '2'] };
+    const decision = { actor: 'ann', input: [{ number: '4111', holder: 'Ann' }, [{ number: '1' }], 'secret'] };
+    assert.deepEqual(maskedAnywhere(lists, decision), {
+      actor: 'ann',
+      input: [{ number: '***', holder: 'Ann' }, [{ number: '***' }], '***'],
+    });
+    assert.deepEqual(maskedAnywhere(lists, decision.input), [
+      { number: '***', holder: 'Ann' },
+      [{ number: '***' }],
+      '***',
+    ]);
+    assert.deepEqual(maskedInput(lists, 'inventory.reserve.action', [{ number: '4111' }, 1]), [{ number: '***' }, 1]);
+    assert.equal((decision.input[0] as { number: string }).number, '4111', 'the input itself stays');
+  });
 });

@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
+import type { Database } from '../../../../src/kit/database/index.js';
+import { putRun } from '../../../../src/kit/database/log/statements.js';
 import { logActivities, type LogOptions } from '../../../../src/kit/worker/index.js';
 import type { collectLog, HistoriesCollected, LogEntry, LogPage } from '../../../../src/kit/workflow/index.js';
 import { temporalAddress } from '../../../support/servers.js';
@@ -11,6 +13,8 @@ import { openTripWorld, type TripWorld } from '../../client/support.js';
 import { LogStage } from '../../database/log/support.js';
 import type { Decided } from './workflows.js';
 
+/** Ends the connection that it runs on. */
+const CUT = 'select pg_terminate_backend(pg_backend_pid())';
 const MASKS = { 'hotel.book': ['card.number'] };
 
 describe('the log of histories', function () {
@@ -154,8 +158,8 @@ describe('the log of histories', function () {
   });
 
   describe('of a transaction that waits for a person', () => {
-    const start = async () => {
-      const gid = `case-${newId()}`;
+    const start = async (end = '') => {
+      const gid = `case-${newId()}${end}`;
       const handle = await world.client.workflow.start('waitsForPerson', { workflowId: gid, taskQueue, args: [] });
       const decide = (decided: Partial<Decided>, update = 'decide') =>
         handle.executeUpdate<string, [Decided]>(update, {
@@ -165,6 +169,12 @@ describe('the log of histories', function () {
     };
     const isRead = async (gid: string) =>
       (await stage.operations.run('select from backstitch.log_runs where gid = $1', [gid])).length > 0;
+    const untilRead = async (gid: string) => {
+      for (const until = Date.now() + 30_000; !(await isRead(gid));) {
+        await collect();
+        assert.ok(Date.now() < until, 'it is not found');
+      }
+    };
 
     it('tells each accepted decision, by whom, why, and what came of it; not those that were refused', async () => {
       const { gid, handle, decide } = await start();
@@ -199,12 +209,34 @@ describe('the log of histories', function () {
       });
     });
 
+    it('tells what PostgreSQL has no place for, a zero character or half a pair, as a replacement character', async () => {
+      const { gid, handle, decide } = await start();
+      await untilRead(gid);
+      await decide({ actor: 'an\0n', branch: 'p\ud800y', reason: 'C:\\u0000 \0', input: { 'k\0': ['\udc00'] } });
+      await decide({ action: 'resolve' });
+      await handle.result();
+      const [decided] = await collected(gid, has('end'));
+      const [shown] = (await show(gid)).entries;
+      for (const entry of [decided, shown]) {
+        assert.deepEqual([entry?.who, entry?.branch], ['an\ufffdn', 'p\ufffdy']);
+        assert.deepEqual(entry?.input, {
+          ...{ actor: 'an\ufffdn', branch: 'p\ufffdy', action: 'retry', reason: 'C:\\u0000 \ufffd' },
+          input: { 'k\ufffd': ['\ufffd'] },
+        });
+      }
+    });
+
+    it('is collected though there is a zero character in its id', async () => {
+      const { gid, handle, decide } = await start('\0');
+      await untilRead(gid.replace('\0', '\ufffd'));
+      await decide({ action: 'resolve' });
+      await handle.result();
+      await collected(gid, has('end'));
+    });
+
     it('is collected while it waits, again only when something has changed, and at its end though it then commits', async () => {
       const { gid, handle, decide } = await start();
-      for (const until = Date.now() + 30_000; !(await isRead(gid));) {
-        await collect();
-        assert.ok(Date.now() < until, 'it is not found');
-      }
+      await untilRead(gid);
       assert.equal((await collect()).runs, 0, 'nothing has changed');
       await decide({ action: 'resolve' });
       await handle.result();
@@ -249,6 +281,50 @@ describe('the log of histories', function () {
       (await stage.entries(`trip-${poisoned}`)).map(({ op }) => op),
       ['end'],
     );
+  });
+
+  it('goes on when the database refuses what one history tells, says so in a line, and reads it later', async () => {
+    const [refused, well] = [newId(), newId()];
+    const constraint = `alter table backstitch.log add constraint refuses check (gid <> 'trip-${refused}')`;
+    await stage.operations.run(constraint, []);
+    try {
+      await ended(world.bookTrip({ id: refused, noCar: true }));
+      await ended(world.bookTrip({ id: well, noCar: true }));
+      let failed = 0;
+      for (const until = Date.now() + 30_000; failed === 0 || (await stage.entries(`trip-${well}`)).length === 0;) {
+        failed += (await collect()).failed;
+        assert.ok(Date.now() < until, 'they are not found');
+      }
+    } finally {
+      await stage.operations.run('alter table backstitch.log drop constraint refuses', []);
+    }
+    assert.deepEqual(await stage.entries(`trip-${refused}`), []);
+    const told = warnings.filter((line) => line.includes(`trip-${refused}`));
+    assert.ok(
+      told.length >= 1 && told.every((line) => line.includes('refuses') && !line.includes('\n')),
+      told.join('\n'),
+    );
+    await stage.operations.run(`update backstitch.log_runs set due_at = now()`, []);
+    await collected(`trip-${refused}`, has('end'));
+  });
+
+  it('throws when the operations database cannot be used, and has no run pay for it', async () => {
+    const id = newId();
+    const database: Database = {
+      ...stage.operations,
+      run: (text, values) => (text === putRun ? stage.operations.run(CUT) : stage.operations.run(text, values)),
+    };
+    await ended(world.bookTrip({ id, noCar: true }));
+    for (const until = Date.now() + 30_000; ;) {
+      const lost = await collect({ operations: database }).then(
+        () => false,
+        () => true,
+      );
+      if (lost) break;
+      assert.ok(Date.now() < until, 'it is not found');
+    }
+    assert.deepEqual(await stage.operations.run('select from backstitch.log_runs where gid = $1', [`trip-${id}`]), []);
+    await collected(`trip-${id}`, has('end'));
   });
 
   it('of the server that does not keep a run any more: it is given up', async () => {

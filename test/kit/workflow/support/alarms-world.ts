@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { isGrpcDeadlineError } from '@temporalio/client';
+import { isGrpcDeadlineError, type WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { alarmActivities, webhookSink } from '../../../../src/kit/worker/index.js';
@@ -72,13 +72,14 @@ export class AlarmsWorld {
     this.#rules = rules;
   }
 
-  async startWorker(): Promise<void> {
+  /** @param activities false: for workflows alone, so that activities wait */
+  async startWorker({ activities = true } = {}): Promise<void> {
     const sink = webhookSink({ url: this.receiver.url, secret, timeoutMs: 500 });
     const worker = await Worker.create({
       connection: this.temporal.nativeConnection,
       taskQueue: this.taskQueue,
       workflowBundle: this.#bundle,
-      activities: { ...alarmActivities({ sink, rules: this.#rules }) },
+      activities: activities ? { ...alarmActivities({ sink, rules: this.#rules }) } : {},
       // Every task replays all that came before.
       maxCachedWorkflows: 0,
       shutdownGraceTime: 0,
@@ -107,20 +108,30 @@ export class AlarmsWorld {
 
   /** Raises alarms as a transaction does. */
   async raise(...alarms: readonly Alarm[]): Promise<void> {
-    const { workflow } = this.temporal.client;
-    // Not `execute`: time would skip while it is waited for, and with it the pauses between attempts.
-    const { workflowId } = await workflow.start('raising', {
-      taskQueue: this.taskQueue,
-      workflowId: randomUUID(),
-      args: [alarms],
-    });
+    await raised(await this.#start('raising', alarms));
+  }
+
+  /**
+   * Has a transaction raise an alarm, and waits until it has asked a worker so many times to hand it over.
+   *
+   * @returns what waits until it has been handed over
+   */
+  async raiseAgain(alarm: Alarm, times: number): Promise<() => Promise<void>> {
+    const raising = await this.#start('raisingAgain', alarm);
     await until(
-      () => `raised ${alarms.length}`,
+      () => `asked ${times} times`,
       async () => {
-        const { status } = await workflow.getHandle(workflowId).describe();
-        return status.name === 'COMPLETED';
+        const { events } = await raising.fetchHistory();
+        return (events ?? []).filter((event) => event.activityTaskScheduledEventAttributes).length >= times;
       },
     );
+    return () => raised(raising);
+  }
+
+  // Not `execute`: time would skip while it is waited for, and with it the pauses between attempts.
+  #start(workflow: string, ...args: unknown[]) {
+    const { taskQueue } = this;
+    return this.temporal.client.workflow.start(workflow, { taskQueue, workflowId: randomUUID(), args });
   }
 
   async view(): Promise<AlarmsView> {
@@ -196,6 +207,14 @@ export class AlarmsWorld {
       .filter((event) => event.activityTaskScheduledEventAttributes)
       .map(({ eventTime }) => Number(eventTime?.seconds) + (eventTime?.nanos ?? 0) / 1e9);
   }
+}
+
+/** Waits until a transaction has raised its alarms. */
+function raised(raising: WorkflowHandle): Promise<void> {
+  return until(
+    () => 'raised',
+    async () => (await raising.describe()).status.name === 'COMPLETED',
+  );
 }
 
 /** Waits for something that the servers have to say. */
