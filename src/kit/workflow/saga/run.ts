@@ -33,8 +33,8 @@ export type SagaOutcome<Result> = { committed: true; result: Result } | { commit
  * - The undo asks every branch that happened or may have happened. One that keeps failing waits for a person, who may
  *   also give up the undo while nothing of it was done: then the body runs again, and what had succeeded stays.
  * - A run that *settles* (its first run was terminated) looks at every step that the body names: what was applied
- *   counts, what was not is barred; what persons had decided stays so, as no guard knows what they did. It commits if all was applied or the pivot was, unless the first run had begun to undo;
- *   it undoes otherwise.
+ *   counts, what was not is barred; what persons had decided stays so, as no guard knows what they did. It commits if all
+ *   was applied or the pivot was, unless the first run had begun to undo; it undoes otherwise.
  * - In the lean lane a run that is doomed looks at every step in the same way before it undoes: a task of the workflow that
  *   was lost may have applied steps that this run knows nothing of.
  *
