@@ -8,7 +8,7 @@ interface Sick {
 const sick = participant<Sick>('sick');
 
 /** A saga whose undo waits for a person. */
-export const stuckOrder = saga({}, async (tx, order: string) => {
+export const stuckOrder = saga({ lane: 'lean' }, async (tx, order: string) => {
   await tx.run('take', sick.take, order);
   await tx.run('refuse', sick.refuse, order);
 });
