@@ -22,3 +22,4 @@ export const kitOrder = saga({}, async (tx, order: PlaceOrder): Promise<void> =>
     summary: `reserve ${units} ${sku} for order ${orderId}`,
   });
 });
+export { collectLog, deliverAlarms } from '../../src/kit/workflow/index.js';

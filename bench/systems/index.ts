@@ -10,8 +10,16 @@ import { inProcessSystem, type Services } from './in-process.js';
 import type { System } from './system.js';
 import { handWrittenSystem, kitSystem } from './with-engine.js';
 
-/** All systems, over the same databases and the same engine. */
-export function createSystems(engine: Engine, databases: ShopDatabases): Record<SystemName, System> {
+/**
+ * All systems, over the same databases and the same engine.
+ *
+ * @param operations where the durable lane's log is kept; absent: it is not
+ */
+export function createSystems(
+  engine: Engine,
+  databases: ShopDatabases,
+  operations?: Database,
+): Record<SystemName, System> {
   const servicesWith = (guard: (database: Database) => Guard): Services => ({
     orders: createOrders({ guard: guard(databases.orders) }),
     payments: createPayments({ guard: guard(databases.payments) }),
@@ -23,7 +31,7 @@ export function createSystems(engine: Engine, databases: ShopDatabases): Record<
     floor: inProcessSystem(servicesWith(noGuard)),
     'floor+guard': inProcessSystem(participants),
     'hand-written': handWrittenSystem(engine, servicesWith(dedupRow)),
-    durable: kitSystem(engine, participants, 'durable'),
+    durable: kitSystem(engine, participants, 'durable', operations && { databases, operations }),
     lean: kitSystem(engine, participants, 'lean'),
   };
 }

@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { ApplicationFailure, WorkflowFailedError } from '@temporalio/client';
 import { TransactionCompensated, transactionClient, type TransactionContract } from '../../src/kit/client/index.js';
-import { participantActivities, preloadModules } from '../../src/kit/worker/index.js';
-import type { Lane } from '../../src/kit/workflow/index.js';
+import type { Database } from '../../src/kit/database/index.js';
+import { alarmActivities, logActivities, participantActivities, preloadModules } from '../../src/kit/worker/index.js';
+import type { collectLog, Lane } from '../../src/kit/workflow/index.js';
 import type { PlaceOrder } from '../../src/contracts/place-order.js';
 import type { Engine } from '../engine.js';
 import { createActivities } from '../hand-written/activities.js';
@@ -54,8 +56,21 @@ const contract: TransactionContract<PlaceOrder, PlaceOrder, void> = {
   summary: ({ orderId, customerId, units, sku }) => `order ${orderId}: ${units} ${sku}, customer ${customerId}`,
 };
 
-/** The kit's saga, started and waited for by the kit's client, its steps the shop's participants. */
-export function kitSystem(engine: Engine, participants: Services, lane: Lane): System {
+/** What the log is kept from and in. */
+export interface KeptLog {
+  readonly databases: Readonly<Record<string, Database>>;
+  readonly operations: Database;
+}
+
+/** After so many sagas the log is collected: more often than the schedule does, which is once a minute. */
+const COLLECT_EACH = 450;
+
+/**
+ * The kit's saga, started and waited for by the kit's client, its steps the shop's participants.
+ *
+ * @param kept with the log kept, and alarms on
+ */
+export function kitSystem(engine: Engine, participants: Services, lane: Lane, kept?: KeptLog): System {
   const taskQueue = `bench-${lane}`;
   const transactions = transactionClient(engine.client, { taskQueue, eagerStart: true });
   const order = transactions.of(contract);
@@ -66,12 +81,30 @@ export function kitSystem(engine: Engine, participants: Services, lane: Lane): S
     engine: true,
     async start() {
       bundle ??= engine.bundle('./kit/workflows', preloadModules);
-      const activities = participantActivities({ ...participants }, { who: 'bench' });
-      const stop = await engine.work(taskQueue, await bundle, activities);
+      const { client } = engine;
+      const stop = await engine.work(taskQueue, await bundle, {
+        ...participantActivities({ ...participants }, { who: 'bench' }),
+        ...alarmActivities(),
+        ...(kept && logActivities({ client, ...kept })),
+      });
+      let placed = 0;
+      let collected: Promise<unknown> = Promise.resolve();
+      const collect = () => {
+        collected = collected.then(() =>
+          client.workflow.execute<typeof collectLog>('collectLog', {
+            taskQueue,
+            workflowId: `collect-${randomUUID()}`,
+          }),
+        );
+      };
       return {
-        stop,
         history: engine.history,
+        async stop() {
+          await collected;
+          await stop();
+        },
         async place(input) {
+          if (kept && ++placed % COLLECT_EACH === 0) collect();
           try {
             await order(input, options);
             return 'done';
