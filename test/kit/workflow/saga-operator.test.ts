@@ -81,6 +81,20 @@ describe('an operator', () => {
     }
   });
 
+  it('pauses a step that the body does not wait for: it is not forgotten', async () => {
+    const a = gate();
+    const handle = await world.start('forgetful', { a: a.behaviour });
+    await a.reached;
+    await operate(handle, { action: 'pause' });
+    a.open();
+    await world.environment.sleep('1 hour');
+    assert.equal((await world.view(handle)).state, 'running');
+    await operate(handle, { action: 'resume' });
+    const { failure, made } = await world.end(handle);
+    assert.equal(failure, undefined);
+    assert.ok(made.includes('b'));
+  });
+
   it('pauses an undo too', async () => {
     const undo = gate();
     const handle = await world.start('steps', { c: refuse, 'undo b': undo.behaviour });

@@ -146,7 +146,7 @@ export class SagaRun<Input, Result> {
     }
     // A body may end before its steps have: they are waited for, with what follows them, and what they fail with is its
     // failure.
-    if (this.ledger.loose || this.ledger.running !== undefined) {
+    if (this.ledger.loose || !this.#steps.isQuiet) {
       const failed = await this.#driver.shielded(() => this.#steps.quiet());
       if (failed && 'result' in outcome) outcome = { thrown: failed };
     }

@@ -38,12 +38,19 @@ export interface StepsOf {
 export class Steps {
   readonly #of: StepsOf;
   readonly #calls: BranchCalls;
+  /** Steps that wait for the end of a pause. */
+  #held = 0;
   /** Told of every step that settles. */
   readonly #onSettled = new Set<(failed?: StepFailed) => void>();
 
   constructor(of: StepsOf, calls: BranchCalls) {
     this.#of = of;
     this.#calls = calls;
+  }
+
+  /** Whether no step runs, and none is held back by a pause. */
+  get isQuiet(): boolean {
+    return this.#of.ledger.running === undefined && this.#held === 0;
   }
 
   /**
@@ -58,8 +65,10 @@ export class Steps {
         const failed = await this.#settled();
         first ??= failed;
       }
+      // What a pause holds back begins when it is over, or when it is cancelled.
+      if (this.#held > 0) await this.#of.driver.resumed()?.catch(ignore);
       for (let turn = 0; turn < TURNS; turn++) await Promise.resolve();
-    } while (this.#of.ledger.running !== undefined);
+    } while (!this.isQuiet);
     return first;
   }
 
@@ -83,7 +92,11 @@ export class Steps {
     // What has not begun can still be cancelled.
     const resumed = kind === 'forward' ? undefined : driver.resumed();
     if (resumed !== undefined) {
-      const again = () => this.begin<Result>(kind, step, operation, input, options);
+      this.#held++;
+      const again = () => {
+        this.#held--;
+        return this.begin<Result>(kind, step, operation, input, options);
+      };
       return resumed.then(again, again);
     }
     let kept: Kept;

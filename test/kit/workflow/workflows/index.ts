@@ -65,6 +65,13 @@ export const careless = saga({}, async (tx) => {
   return a(tx);
 });
 
+/** The same, and `b` is the last that it does. */
+export const forgetful = saga({}, async (tx) => {
+  const did = await a(tx);
+  void b(tx);
+  return did;
+});
+
 export const buggy = saga({}, async (tx) => {
   await a(tx);
   return (undefined as unknown as string).length;
