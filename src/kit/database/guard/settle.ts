@@ -1,6 +1,7 @@
 import type { Op, Operation } from '../../workflow/branch.js';
 import { Barred, InputMismatch, Undone, type Rejection } from '../rejection.js';
 import type { Sql } from '../sql.js';
+import type { PhaseOptions } from './guard.js';
 import { fromJson } from './json.js';
 import { limitsOf } from './limits.js';
 import { readRows, rowOf, storedRejection, UNDOS, vanished, type Rows, type StoredRow } from './rows.js';
@@ -29,12 +30,12 @@ export async function guardSettle<Result>(
   sql: Sql,
   operation: Operation,
   input: unknown,
-  { mask }: { readonly mask?: readonly string[] } = {},
+  { mask, last = sql }: PhaseOptions = {},
 ): Promise<Settled<Result>> {
   const row = rowOf(operation, input, mask);
   const [found] = await sql<Pick<StoredRow, 'outcome'>>(settle, [...row, ...limitsOf(operation)]);
   if (found?.outcome === 'barred') return { outcome: 'barred' };
-  const settled = settledOf<Result>(await readRows(sql, operation), operation, row[3]);
+  const settled = settledOf<Result>(await readRows(last, operation), operation, row[3]);
   if (settled) return settled;
   throw new Error(`branch '${operation.branch}' in ${operation.gid} was begun outside SQL: settle it as it was begun`);
 }
