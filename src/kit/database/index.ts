@@ -17,6 +17,7 @@ export {
   type PhaseOptions,
   type Probe,
 } from './guard/guard.js';
+export type { Statement } from './guard/at-once.js';
 export { guardSettle, settledResult, type Settled } from './guard/settle.js';
 export { UnstorableResult } from './guard/json.js';
 export { createOutbound, type Outbound } from './guard/outbound.js';

@@ -2,7 +2,8 @@ import type { Operation } from '../../workflow/branch.js';
 import { InputMismatch, RowGone, StoredRejection, type Rejection } from '../rejection.js';
 import type { Database, Sql, TransactionSql } from '../sql.js';
 import { rejectionOf } from '../sqlstate.js';
-import { fromJson, toJson, toLog } from './json.js';
+import { applyAtOnce, type Statement } from './at-once.js';
+import { fromJson, hashInput, toJson, toLog } from './json.js';
 import { limitsOf, stopwatch } from './limits.js';
 import { firstOf, readRows, rowOf, storedRejection, suspended, UNDOS, vanished, type StoredRow } from './rows.js';
 import { guardSettle, settledResult } from './settle.js';
@@ -29,6 +30,8 @@ export interface Guard {
    * Phase 1: does the work once; with `operation.settle` never: what was done is answered, what was not is barred.
    *
    * @param work runs inside the SQL transaction; throws {@link Rejection} for a definite no
+   * @param atOnce the same work as one statement, if there is one, with the same result where it can be done: tried first,
+   * as it takes one round trip with the guard's row. Where that does not succeed, nothing has happened, and `work` says why
    * @returns the result of the work, or the stored one if it was done before
    * @throws {@link Rejection} the stored one if it was refused before
    * @throws {@link Suspended} if its undo came first
@@ -36,7 +39,12 @@ export interface Guard {
    * @throws {@link Barred}, {@link Undone} if it is settled, and does not stand
    * @throws any other error: the outcome is unknown
    */
-  apply<Result>(operation: Operation, input: unknown, work: (sql: Sql) => Promise<Result>): Promise<Result>;
+  apply<Result>(
+    operation: Operation,
+    input: unknown,
+    work: (sql: Sql) => Promise<Result>,
+    atOnce?: () => Statement,
+  ): Promise<Result>;
 
   /**
    * Phase 2: undoes what phase 1 did, or bars it from ever happening. With `operation.corrected` it may have another
@@ -70,7 +78,7 @@ export interface Guard {
 /**
  * A named point in an operation's life, for faults in tests and demos.
  * `before` BEGIN; `working`: the guard row is written, the work not begun; `worked`: before COMMIT; `committed`: before
- * the reply.
+ * the reply. Of work in one statement nothing can come between: `working` and `worked` are before it.
  */
 export type Probe = (point: 'before' | 'working' | 'worked' | 'committed', operation: Operation) => Promise<void>;
 
@@ -109,7 +117,7 @@ export function createGuard(db: Database, options: GuardOptions = {}): Guard {
   const optionsFor = ({ commitWith: last }: TransactionSql): PhaseOptions => ({ mask, last });
   const inTransaction = async <Result>(
     operation: Operation,
-    body: (sql: Sql, operation: Operation, options: PhaseOptions) => Promise<Guarded<Result>>,
+    body: (sql: TransactionSql, operation: Operation, options: PhaseOptions) => Promise<Guarded<Result>>,
     left = stopwatch(operation),
   ): Promise<Result> => {
     await probe('before', operation);
@@ -131,26 +139,37 @@ export function createGuard(db: Database, options: GuardOptions = {}): Guard {
     };
 
   return {
-    async apply(operation, input, work) {
+    async apply<Result>(
+      operation: Operation,
+      input: unknown,
+      work: (sql: Sql) => Promise<Result>,
+      atOnce?: () => Statement,
+    ): Promise<Result> {
       const left = stopwatch(operation);
       if (operation.settle) {
         await probe('before', operation);
         const settled = await db.transaction((sql) => {
           operation.signal.throwIfAborted();
-          return guardSettle(sql, left(), input, optionsFor(sql));
+          return guardSettle<Result>(sql, left(), input, optionsFor(sql));
         }, operation.timeoutMs);
         await probe('committed', operation);
-        return settledResult(operation, settled) as never;
+        return settledResult(operation, settled);
       }
       try {
         const guarded = probed(operation, work);
-        return await inTransaction(operation, (sql, timed, how) => guardPhase1(sql, timed, input, guarded, how), left);
+        const body = async (sql: TransactionSql, timed: Operation, how: PhaseOptions): Promise<Guarded<Result>> => {
+          if (atOnce === undefined || how.last === undefined) return guardPhase1(sql, timed, input, guarded, how);
+          const done = await applyAtOnce<Result>(how.last, { operation, left, input, atOnce, mask, probe });
+          if (done === 'taken') return readPhase1<Result>(how.last, operation, hashInput(input));
+          return done === 'refused' ? guardPhase1(sql, left(), input, guarded, how) : done;
+        };
+        return await inTransaction(operation, body, left);
       } catch (error) {
         if (error instanceof StoredRejection) throw error;
         const rejection = rejectionOf(error);
         if (rejection === undefined) throw error;
         const { result } = await recordRejection(db.run, left(), input, rejection, options);
-        return result as never;
+        return result as Result;
       }
     },
     undo: (operation, input, work) =>
