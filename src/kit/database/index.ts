@@ -4,6 +4,7 @@
 export { pgDatabase, type PgClient, type PgOptions, type PgPool } from './adapters/pg.js';
 export { NotCommitted } from './adapters/not-committed.js';
 export { postgresJsDatabase, type PostgresJs, type PostgresJsOptions } from './adapters/postgres-js.js';
+export { announcementsOf, type Announcements, type TakenOver } from './announcement/announcements.js';
 export {
   createGuard,
   guardConfirm,
@@ -25,7 +26,7 @@ export { guardMigrations } from './guard/schema.js';
 export { masksOf, type Masks } from './log/mask.js';
 export { logMigrations } from './log/schema.js';
 export { migrate, MigrationError, type Migration } from './migrate.js';
-export { Barred, InputMismatch, Rejection, RowGone, Suspended, Undecidable, Undone } from './rejection.js';
+export { Barred, Decided, DrivenElsewhere, InputMismatch, Rejection, RowGone, Suspended, Undecidable, Undone } from './rejection.js';
 export type { Database, Sql } from './sql.js';
 export { rejectionOf } from './sqlstate.js';
 export { CallRefused, UndoFailed, type Begun, type BeginOptions, type MethodCall } from './transactional/begun.js';

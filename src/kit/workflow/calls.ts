@@ -88,6 +88,8 @@ export function judge(error: unknown): Judgement {
     const knowledge = decided?.backstitch === undefined ? 'unknown' : 'rejected';
     const judgement: Judgement = { knowledge, type: cause.type ?? 'Error', message: cause.message };
     if (decided?.backstitch === 'mismatch') return { ...judgement, mismatch: true };
+    if (decided?.backstitch === 'elsewhere') return { ...judgement, met: {} };
+    if (decided?.backstitch === 'decided') return { ...judgement, met: { fate: decided.fate } };
     if (decided?.backstitch === 'suspended') return { ...judgement, suspended: true };
     if (decided?.backstitch === 'barred') return { ...judgement, settled: { kind: 'barred' } };
     if (decided?.backstitch === 'undone') return { ...judgement, settled: { kind: 'undone', result: decided.result } };

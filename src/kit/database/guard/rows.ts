@@ -20,6 +20,8 @@ export interface StoredRow {
   readonly result: string | null;
   readonly failure: string | null;
   readonly inputHash: string;
+  readonly driver: string;
+  readonly fate: string | null;
 }
 
 /** Both rows of a branch, as far as they are there. */

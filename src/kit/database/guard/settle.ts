@@ -3,6 +3,7 @@ import { Barred, InputMismatch, Undone, type Rejection } from '../rejection.js';
 import type { Sql } from '../sql.js';
 import { fromJson } from './json.js';
 import { limitsOf } from './limits.js';
+import { meet } from './meet.js';
 import { readRows, rowOf, storedRejection, UNDOS, vanished, type Rows, type StoredRow } from './rows.js';
 import { settle } from './statements.js';
 
@@ -34,7 +35,9 @@ export async function guardSettle<Result>(
   const row = rowOf(operation, input, mask);
   const [found] = await sql<Pick<StoredRow, 'outcome'>>(settle, [...row, ...limitsOf(operation)]);
   if (found?.outcome === 'barred') return { outcome: 'barred' };
-  const settled = settledOf<Result>(await readRows(sql, operation), operation, row[3]);
+  const rows = await readRows(sql, operation);
+  await meet(sql, operation, rows.first);
+  const settled = settledOf<Result>(rows, operation, row[3]);
   if (settled) return settled;
   throw new Error(`branch '${operation.branch}' in ${operation.gid} was begun outside SQL: settle it as it was begun`);
 }

@@ -78,7 +78,8 @@ select first.outcome, first.result::text as result, exists (select from second) 
 
 /** Both phases of a branch, in a statement (and so a snapshot) of its own. */
 export const read = `
-select phase, op, outcome, result::text as result, failure::text as failure, input_hash as "inputHash"
+select phase, op, outcome, result::text as result, failure::text as failure, input_hash as "inputHash",
+  driver, fate::text as fate
 from backstitch.guard where gid = $1 and branch = $2`;
 
 /** Stores what the work resulted in, before the commit. */

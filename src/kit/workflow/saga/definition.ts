@@ -1,5 +1,6 @@
 import type { Duration } from '@temporalio/common';
 import type { DeskDecision } from '../desk.js';
+import type { Adopt } from '../fate.js';
 import type { Amendable, Forward, OperationRef, Undoable } from '../participant.js';
 
 /**
@@ -43,6 +44,8 @@ export interface SagaOptions {
 export interface SagaCall extends SagaOptions {
   /** Set by what recovers a transaction whose run was ended from outside: this run finishes it. */
   readonly settle?: Settle;
+  /** Set by what starts a workflow for a transaction that was driven outside Temporal: it takes that over. */
+  readonly adopt?: Adopt;
 }
 
 /** Why a transaction has to be settled. */

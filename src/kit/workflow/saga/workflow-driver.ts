@@ -34,9 +34,9 @@ const FAILED_ALARM_MS = 10_000;
 export class WorkflowDriver implements SagaDriver {
   readonly gid = workflowInfo().workflowId;
   readonly lane: Lane;
-  readonly startedAt = workflowInfo().startTime.getTime();
+  readonly startedAt: number;
   readonly operations: OperatorNote[] = [];
-  readonly #options: SagaCall;
+  #options: SagaCall;
   readonly #root = CancellationScope.current();
   #run: Pick<SagaRun<unknown, unknown>, 'state' | 'stop' | 'beyondStop' | 'desk'> | undefined;
   #view: (() => TransactionView) | undefined;
@@ -45,15 +45,28 @@ export class WorkflowDriver implements SagaDriver {
   /** What the search attributes say. */
   #shown: string | undefined;
 
-  constructor(options: SagaCall) {
+  /** @param startedAt when the transaction began, in milliseconds since 1970 */
+  constructor(options: SagaCall, startedAt = workflowInfo().startTime.getTime()) {
     const { lane = 'durable', deadline, settle } = options;
     this.#options = options;
     this.lane = lane;
+    this.startedAt = startedAt;
     // What settles has its time behind it.
     this.#deadlineAt = deadline === undefined || settle ? undefined : this.startedAt + msToNumber(deadline);
     // Where the attributes are not registered the first task fails, and not the one that begins the undo.
     if (workflowInfo().typedSearchAttributes.get(TX_STATE) === undefined) this.#enter('running');
     else this.#shown = 'running';
+  }
+
+  /** A task that was lost, or the process that drove it before, may have made calls too. */
+  get isAlone(): boolean {
+    return this.lane !== 'lean' && this.#options.adopt === undefined;
+  }
+
+  /** Goes on with other options, as the run that begins now takes over from another driver. */
+  restart(options: SagaCall): void {
+    this.#options = options;
+    if (options.settle !== undefined) this.#deadlineAt = undefined;
   }
 
   get deadlineAt(): number | undefined {
@@ -69,10 +82,13 @@ export class WorkflowDriver implements SagaDriver {
     run: Pick<SagaRun<never, never>, 'state' | 'stop' | 'beyondStop' | 'desk'>,
     view: () => TransactionView,
   ): void {
+    const isFirst = this.#run === undefined;
     this.#run = run;
     this.#view = view;
+    if (this.#root.consideredCancelled) run.stop('Cancelled');
+    if (!isFirst) return;
     this.#root.cancelRequested.catch(() => {
-      run.stop('Cancelled');
+      this.#run?.stop('Cancelled');
     });
     this.#watchDeadline();
   }
