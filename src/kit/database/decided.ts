@@ -1,14 +1,6 @@
 import type { Op } from '../workflow/branch.js';
 import type { DecidedDetail } from '../workflow/failure.js';
-import {
-  Barred,
-  Decided,
-  DrivenElsewhere,
-  InputMismatch,
-  StoredRejection,
-  Suspended,
-  Undone,
-} from './rejection.js';
+import { Barred, Decided, DrivenElsewhere, InputMismatch, StoredRejection, Suspended, Undone } from './rejection.js';
 
 /** The operations that begin a branch: what they refuse has had no effect. */
 const FIRST: readonly Op[] = ['action', 'try', 'prepare'];

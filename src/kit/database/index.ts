@@ -26,7 +26,17 @@ export { guardMigrations } from './guard/schema.js';
 export { masksOf, type Masks } from './log/mask.js';
 export { logMigrations } from './log/schema.js';
 export { migrate, MigrationError, type Migration } from './migrate.js';
-export { Barred, Decided, DrivenElsewhere, InputMismatch, Rejection, RowGone, Suspended, Undecidable, Undone } from './rejection.js';
+export {
+  Barred,
+  Decided,
+  DrivenElsewhere,
+  InputMismatch,
+  Rejection,
+  RowGone,
+  Suspended,
+  Undecidable,
+  Undone,
+} from './rejection.js';
 export type { Database, Sql } from './sql.js';
 export { rejectionOf } from './sqlstate.js';
 export { CallRefused, UndoFailed, type Begun, type BeginOptions, type MethodCall } from './transactional/begun.js';

@@ -36,7 +36,12 @@ const ENDED = ['COMPLETED', 'FAILED'];
  * What a workflow has taken over stays announced until its end is written. Should that not have happened when the workflow
  * ended, the relay does it.
  */
-export function startRelay({ client, databases, intervalMs = 1_000, onWarning = () => undefined }: RelayOptions): Relay {
+export function startRelay({
+  client,
+  databases,
+  intervalMs = 1_000,
+  onWarning = () => undefined,
+}: RelayOptions): Relay {
   const over = new AbortController();
   const loops = Object.entries(databases).map(async ([home, database]) => {
     const announcements = announcementsOf(database);

@@ -32,7 +32,8 @@ export async function elsewhere(sql: Sql, operation: Operation, inputHash: strin
   const rows = await readRows(sql, operation);
   const { first } = rows;
   try {
-    if (firstOf(rows, operation, inputHash).outcome === 'rejected' && first?.fate === null) return storedRejection(first);
+    if (firstOf(rows, operation, inputHash).outcome === 'rejected' && first?.fate === null)
+      return storedRejection(first);
   } catch {
     // Undone, barred, another input, or gone: the other driver knows why.
   }

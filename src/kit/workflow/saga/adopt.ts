@@ -37,8 +37,7 @@ const closing = proxyActivities<{ [CLOSE_ACTIVITY](order: CloseOrder): Promise<v
 
 /** What a workflow goes on with: the end that it found, or its options and when the transaction began. */
 export type Taken =
-  | { readonly fate: Fate; readonly beganAt?: undefined }
-  | { readonly options: SagaCall; readonly beganAt: number };
+  { readonly fate: Fate; readonly beganAt?: undefined } | { readonly options: SagaCall; readonly beganAt: number };
 
 /** Takes a transaction over: from here on nobody else decides about it. Waits for as long as that takes. */
 export async function takeOver(options: SagaCall, adopt: Adopt): Promise<Taken> {
