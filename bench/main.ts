@@ -20,7 +20,7 @@ async function main(options: BenchOptions): Promise<boolean> {
     await openShop(servers.databases);
     const engine = await connectEngine(servers.temporal);
     try {
-      const systems = createSystems(engine, servers.databases, servers.operations);
+      const systems = createSystems(engine, servers.databases, servers.plain, servers.operations);
       const rounds = new Map<SystemName, Figures[]>();
       for (const name of options.systems) rounds.set(name, []);
       for (let round = 0; round < options.rounds; round++) {
