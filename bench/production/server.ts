@@ -87,7 +87,8 @@ export async function startProductionServer(options: ProductionServerOptions): P
 /** @throws with what the tool said */
 async function makeTables(tool: string, databaseUrl: string, schema: string): Promise<void> {
   const { hostname, port, username, password, pathname } = new URL(databaseUrl);
-  const env = { ...process.env, SQL_PASSWORD: decodeURIComponent(password) }; // Not an argument, which all can see.
+  // The password is no argument, which all could see.
+  const env = { PATH: process.env.PATH, SQL_PASSWORD: decodeURIComponent(password) };
   const where = ['--plugin', PLUGIN, '--endpoint', hostname, '--port', port || '5432'];
   const database = ['--user', decodeURIComponent(username), '--database', pathname.slice(1)];
   for (const command of [
@@ -97,9 +98,9 @@ async function makeTables(tool: string, databaseUrl: string, schema: string): Pr
     try {
       await run(tool, [...where, ...database, ...command], { env, timeout: 120_000 });
     } catch (error) {
-      const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
-      const said = `${stdout}\n${stderr}`.trim().split('\n').at(-1) ?? '';
-      throw new Error(`the tables of Temporal's production server could not be made: ${said || firstLine(error)}`, {
+      const { stderr = '' } = error as { stderr?: string };
+      const said = [...stderr.matchAll(/"error": ("(?:[^"\\]|\\.)*")/g)].at(-1)?.[1] ?? firstLine(error);
+      throw new Error(`the tables of Temporal's production server could not be made: ${said}`, {
         cause: error,
       });
     }
