@@ -14,7 +14,7 @@ import { createSystems } from './systems/index.js';
 async function main(options: BenchOptions): Promise<boolean> {
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
   const say = (line: string) => void process.stderr.write(`bench: ${line}\n`);
-  const servers = await startBenchServers(options.poolSize, say);
+  const servers = await startBenchServers(options.poolSize, say, options.server);
   try {
     await migrateShop(servers.databases);
     await openShop(servers.databases);
