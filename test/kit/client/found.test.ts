@@ -185,10 +185,10 @@ describe('finding transactions', () => {
         await other.stopWorker();
         const { branches } = await showTransaction(other.client, `trip-${id}`);
         assert.deepEqual(
-          branches.map(({ branch, state, calls }) => [branch, state, ...calls.map((each) => each.state)]),
+          branches.map(({ branch, seq, state, calls }) => [branch, seq, state, ...calls.map((each) => each.state)]),
           [
-            ['hotel', 'succeeded', 'unknown', 'succeeded', 'succeeded'],
-            ['car.rent', 'rejected', 'rejected'],
+            ['hotel', 1, 'succeeded', 'unknown', 'succeeded', 'succeeded'],
+            ['car.rent', 2, 'rejected', 'rejected'],
           ],
         );
       } finally {
