@@ -8,11 +8,16 @@ import { dirname, relative, resolve } from 'node:path';
 export const layers = [
   { room: 'src/kit/workflow', values: ['@temporalio/workflow', '@temporalio/common'] },
   { room: 'src/kit/database', values: ['node:'], types: ['src/kit/workflow'] },
+  {
+    room: 'src/kit/direct',
+    values: ['node:', 'src/kit/database', 'src/kit/workflow', '@temporalio/common'],
+    types: ['src/kit/client'],
+  },
   { room: 'src/kit/alarms', values: ['node:'], types: ['src/kit/workflow'] },
   {
     room: 'src/kit/worker',
     values: [
-      ...['node:', 'src/kit/alarms', 'src/kit/database', 'src/kit/workflow', 'src/kit/client'],
+      ...['node:', 'src/kit/alarms', 'src/kit/database', 'src/kit/direct', 'src/kit/workflow', 'src/kit/client'],
       ...['@temporalio/activity', '@temporalio/worker', '@temporalio/client', '@temporalio/common'],
     ],
   },

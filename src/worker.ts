@@ -18,10 +18,13 @@ import {
 } from './config.js';
 import { pgDatabase, type Database } from './kit/database/index.js';
 import {
+  adoptActivities,
   alarmActivities,
   logActivities,
   participantActivities,
   scanActivities,
+  startRelay,
+  type Relay,
   transactionLogger,
   transactionWorkerOptions,
   webhookSink,
@@ -121,16 +124,29 @@ export async function createShopWorker(
       taskQueue: temporal.taskQueue,
       identity,
       workflowsPath,
-      activities: { ...activities, ...shop.plain, ...scanActivities(), ...alarms, ...log },
+      activities: {
+        ...activities,
+        ...shop.plain,
+        ...adoptActivities(databases),
+        ...scanActivities(),
+        ...alarms,
+        ...log,
+      },
     });
+    let relay: Relay | undefined;
     let running: Promise<void> | undefined;
     let stopped: Promise<void> | undefined;
     const stop = async () => {
       if (worker.getState() === 'RUNNING') worker.shutdown();
       await running?.catch(() => undefined); // Whoever called run() hears of it.
+      await relay?.stop();
       await close();
     };
-    return { worker, connection, faults, run: () => (running ??= worker.run()), stop: () => (stopped ??= stop()) };
+    const run = () => {
+      relay ??= startRelay({ client, databases, onWarning });
+      return (running ??= worker.run());
+    };
+    return { worker, connection, faults, run, stop: () => (stopped ??= stop()) };
   } catch (error) {
     await close();
     throw error;

@@ -6,10 +6,12 @@ import {
 } from '@temporalio/client';
 import type { Duration } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time.js';
-import { initialAttributes } from '../workflow/attributes.js';
 import type { Scheme } from '../workflow/branch.js';
-import type { SagaOptions } from '../workflow/saga/definition.js';
+import type { StartOrder } from '../workflow/fate.js';
+import type { Lane, SagaOptions } from '../workflow/saga/definition.js';
 import { DECISION_UPDATE, type Decision } from '../workflow/view.js';
+import { startOptions } from './adopt.js';
+import { callDirect, type DirectLane } from './direct.js';
 import { GidConflict, TransactionPending } from './errors.js';
 import { hashOf } from './input.js';
 import { awaitDecision, awaitOutcome, type StartedRun } from './outcome.js';
@@ -40,7 +42,13 @@ export interface WaitOptions {
 }
 
 /** Options of starting; they override the transaction's own for this call, and mean nothing to a duplicate. */
-export type StartOptions = Pick<SagaOptions, 'lane' | 'deadline' | 'retries' | 'compensationWindow' | 'forwardWindow'>;
+export interface StartOptions extends Pick<
+  SagaOptions,
+  'deadline' | 'retries' | 'compensationWindow' | 'forwardWindow'
+> {
+  /** Who drives it. `direct`: this process, which needs {@link TransactionClientOptions.direct}. */
+  readonly lane?: Lane | 'direct';
+}
 
 /** Options of a call that waits for the outcome. */
 export interface CallOptions extends StartOptions, WaitOptions {
@@ -55,8 +63,9 @@ export interface CallOptions extends StartOptions, WaitOptions {
 /** A transaction that runs, or ran. */
 export interface StartedTransaction<Result> {
   readonly gid: string;
-  readonly runId: string;
-  /** Whether it had been started before, with the same input: this is that one. */
+  /** Absent in the direct lane, where no workflow drives it. */
+  readonly runId?: string;
+  /** Whether it had been started before, with the same input: this is that one. Not known in the direct lane. */
   readonly duplicate: boolean;
   /** Waits for its outcome; the same errors as the call. */
   result(options?: WaitOptions): Promise<Result>;
@@ -85,6 +94,8 @@ export interface TransactionClientOptions {
   readonly taskQueue: string;
   /** Starts on a worker in this process; only with a client made from the worker's own `NativeConnection`. */
   readonly eagerStart?: boolean;
+  /** What drives transactions in this process, for the lane `direct`. */
+  readonly direct?: DirectLane;
 }
 
 const DEFAULT_WAIT: Duration = '1 hour';
@@ -108,22 +119,22 @@ export function transactionClient(client: Client, options: TransactionClientOpti
 
 function transactionOf<Given, Input, Result>(
   client: Client,
-  { taskQueue, eagerStart }: TransactionClientOptions,
+  { taskQueue, eagerStart, direct }: TransactionClientOptions,
   contract: TransactionContract<Given, Input, Result>,
 ): Transaction<Given, Result> {
+  const orderOf = (input: Input, options: StartOptions): StartOrder => ({
+    transaction: contract.workflow,
+    scheme: contract.scheme,
+    taskQueue,
+    input,
+    overrides: overridesOf(options),
+    inputHash: hashOf(input),
+    summary: contract.summary(input),
+    details: contract.details?.(input),
+  });
   const prepare = (given: Given, options: StartOptions) => {
     const input = contract.parse(given);
-    const overrides = overridesOf(options);
-    return {
-      workflowId: contract.gid(input),
-      taskQueue,
-      args: overrides === undefined ? [input] : [input, overrides],
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
-      staticSummary: contract.summary(input),
-      staticDetails: contract.details?.(input),
-      typedSearchAttributes: initialAttributes(contract.scheme),
-      memo: { inputHash: hashOf(input) },
-    } as const;
+    return startOptions(contract.gid(input), orderOf(input, options));
   };
   type Prepared = ReturnType<typeof prepare>;
 
@@ -137,7 +148,29 @@ function transactionOf<Given, Input, Result>(
     return known.runId;
   };
 
+  const inProcess = (given: Given, { undo, ...options }: CallOptions, until: number): Promise<Result> => {
+    if (direct === undefined) {
+      throw new TypeError("lane 'direct' needs a process that drives: give transactionClient the option 'direct'");
+    }
+    const input = contract.parse(given);
+    const gid = contract.gid(input);
+    return new Promise((resolve, reject) => {
+      const onUndoing = () => {
+        if (undo === 'background') reject(new TransactionPending({ gid, state: 'compensating', taskQueue }));
+      };
+      const order = { gid, start: orderOf(input, options), overrides: overridesOf(options), onUndoing };
+      const asWorkflow = () => call(given, { ...options, lane: undefined, undo, wait: until - Date.now() });
+      callDirect({ client, lane: direct, order, until, asWorkflow }).then(resolve as (result: unknown) => void, reject);
+    });
+  };
+
   const start = async (given: Given, options: StartOptions = {}): Promise<StartedTransaction<Result>> => {
+    if (options.lane === 'direct') {
+      const ended = inProcess(given, options, Date.now() + msToNumber(DEFAULT_WAIT));
+      ended.catch(() => undefined); // Whoever asks for the result hears of it.
+      const gid = contract.gid(contract.parse(given));
+      return { gid, duplicate: false, result: (waiting) => within(ended, gid, taskQueue, waiting) };
+    }
     const prepared = prepare(given, options);
     const gid = prepared.workflowId;
     const started = (runId: string, duplicate: boolean): StartedTransaction<Result> => ({
@@ -198,6 +231,7 @@ function transactionOf<Given, Input, Result>(
     { undo = 'wait', wait = DEFAULT_WAIT, ...options }: CallOptions = {},
   ): Promise<Result> => {
     const until = Date.now() + msToNumber(wait);
+    if (options.lane === 'direct') return inProcess(given, { undo, ...options }, until);
     if (undo === 'wait') {
       const { gid, runId } = await start(given, options);
       return awaitOutcome<Result>(client, { gid, runId, taskQueue }, until);
@@ -211,6 +245,26 @@ function transactionOf<Given, Input, Result>(
   return Object.assign(call, { start });
 }
 
+/** Waits for what this process drives, for no longer than a caller wants to. */
+async function within<Result>(
+  ended: Promise<Result>,
+  gid: string,
+  taskQueue: string,
+  { wait = DEFAULT_WAIT }: WaitOptions = {},
+): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new TransactionPending({ gid, state: 'running', taskQueue }));
+    }, msToNumber(wait));
+  });
+  try {
+    return await Promise.race([ended, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** What the workflow gets as its second argument; nothing when there is nothing to override. */
 function overridesOf({
   lane,
@@ -219,7 +273,7 @@ function overridesOf({
   compensationWindow,
   forwardWindow,
 }: StartOptions): SagaOptions | undefined {
-  const options = { lane, deadline, retries, compensationWindow, forwardWindow };
+  const options = { lane: lane === 'direct' ? undefined : lane, deadline, retries, compensationWindow, forwardWindow };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return given.length === 0 ? undefined : Object.fromEntries(given);
 }

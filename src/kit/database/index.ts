@@ -5,6 +5,7 @@ export { pgDatabase, type PgOptions } from './adapters/pg.js';
 export type { PgClient, PgPool } from './adapters/pg-pool.js';
 export { NotCommitted } from './adapters/not-committed.js';
 export { postgresJsDatabase, type PostgresJs, type PostgresJsOptions } from './adapters/postgres-js.js';
+export { announcementsOf, type Announcements, type TakenOver } from './announcement/announcements.js';
 export {
   createGuard,
   guardConfirm,
@@ -28,7 +29,17 @@ export { guardMigrations } from './guard/schema.js';
 export { masksOf, type Masks } from './log/mask.js';
 export { logMigrations } from './log/schema.js';
 export { migrate, MigrationError, type Migration } from './migrate.js';
-export { Barred, InputMismatch, Rejection, RowGone, Suspended, Undecidable, Undone } from './rejection.js';
+export {
+  Barred,
+  Decided,
+  DrivenElsewhere,
+  InputMismatch,
+  Rejection,
+  RowGone,
+  Suspended,
+  Undecidable,
+  Undone,
+} from './rejection.js';
 export type { Database, Sql, TransactionSql } from './sql.js';
 export { rejectionOf } from './sqlstate.js';
 export { CallRefused, UndoFailed, type Begun, type BeginOptions, type MethodCall } from './transactional/begun.js';

@@ -1,4 +1,5 @@
 import type { Op, Operation } from '../workflow/branch.js';
+import type { Fate } from '../workflow/fate.js';
 
 /**
  * A definite no of a participant, thrown from guarded work: what was asked cannot be done, nothing of it happened, and
@@ -83,5 +84,28 @@ export class InputMismatch extends Error {
       `${op} is refused: branch '${branch}' of ${gid} was done before with another input: a step name or a gid is used twice`,
     );
     this.name = 'InputMismatch';
+  }
+}
+
+/** Another driver has this transaction: whoever asks must not drive it. Nothing of the operation happened by this call. */
+export class DrivenElsewhere extends Error {
+  /** Who drove what was found, such as `direct:<call>`. */
+  readonly driver: string | undefined;
+
+  constructor({ gid, branch, op }: Operation, driver?: string) {
+    super(`${op} of branch '${branch}' is refused: ${gid} has another driver${driver ? ` (${driver})` : ''}`);
+    this.name = 'DrivenElsewhere';
+    this.driver = driver;
+  }
+}
+
+/** The transaction has come to its end: what it ended with counts. */
+export class Decided extends Error {
+  readonly fate: Fate;
+
+  constructor({ gid, branch, op }: Operation, fate: Fate) {
+    super(`${op} of branch '${branch}' is refused: ${gid} has ended, ${fate.state}`);
+    this.name = 'Decided';
+    this.fate = fate;
   }
 }

@@ -1,20 +1,10 @@
 import { activityInfo, Context, type Info as ActivityInfo } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import {
-  Barred,
-  InputMismatch,
-  Rejection,
-  RowGone,
-  StoredRejection,
-  Suspended,
-  Undecidable,
-  Undone,
-} from '../database/rejection.js';
+import { decidedBy, type GuardDecision } from '../database/decided.js';
+import { InputMismatch, Rejection, RowGone, Undecidable } from '../database/rejection.js';
+import { functionsOf, type ParticipantFunction, type ParticipantImplementation } from '../direct/participants.js';
 import type { Branch, Op, Operation } from '../workflow/branch.js';
-import { OVERDUE, type DecidedDetail } from '../workflow/failure.js';
-
-/** A participant's implementation: operations by name, each a record of functions by op, such as an `Undoable`. */
-export type ParticipantImplementation = Readonly<Record<string, object>>;
+import { OVERDUE } from '../workflow/failure.js';
 
 /** Options of {@link participantActivities}. */
 export interface ParticipantActivitiesOptions {
@@ -33,24 +23,15 @@ export function participantActivities(
   options: ParticipantActivitiesOptions,
 ): Record<string, (branch: Branch, ...args: unknown[]) => Promise<unknown>> {
   const activities: Record<string, (branch: Branch, ...args: unknown[]) => Promise<unknown>> = {};
-  for (const [participant, operations] of Object.entries(participants)) {
-    for (const [operation, functions] of Object.entries(operations)) {
-      for (const [op, implementation] of Object.entries(functions)) {
-        const name = `${participant}.${operation}.${op}`;
-        if (typeof implementation !== 'function') throw new TypeError(`${name} is not a function`);
-        activities[name] = (branch, ...args) =>
-          perform(name, implementation as Implementation, options.who, branch, args);
-      }
-    }
+  for (const [name, implementation] of functionsOf(participants)) {
+    activities[name] = (branch, ...args) => perform(name, implementation, options.who, branch, args);
   }
   return activities;
 }
 
-type Implementation = (operation: Operation, ...args: unknown[]) => Promise<unknown>;
-
 async function perform(
   name: string,
-  implementation: Implementation,
+  implementation: ParticipantFunction,
   who: string,
   branch: Branch,
   args: unknown[],
@@ -63,7 +44,7 @@ async function perform(
     driver: `workflow:${info.workflowExecution?.runId ?? ''}`,
     who,
     attempt: info.attempt,
-    timeoutMs: info.startToCloseTimeoutMs,
+    timeoutMs: timeLeft(info),
     signal: Context.current().cancellationSignal,
   };
   const stop = heartbeatWhileRunning(info.isLocal ? undefined : info.heartbeatTimeoutMs);
@@ -74,6 +55,18 @@ async function perform(
   } finally {
     stop();
   }
+}
+
+/** How long an attempt may take, in milliseconds. All attempts of a local activity share one time. */
+function timeLeft({
+  isLocal,
+  startToCloseTimeoutMs,
+  scheduledTimestampMs,
+  scheduleToCloseTimeoutMs,
+}: ActivityInfo): number {
+  if (!isLocal || !scheduleToCloseTimeoutMs) return startToCloseTimeoutMs;
+  const left = scheduledTimestampMs + scheduleToCloseTimeoutMs - Date.now();
+  return Math.min(startToCloseTimeoutMs, Math.max(left, 1));
 }
 
 /**
@@ -101,22 +94,13 @@ function heartbeatWhileRunning(timeoutMs: number | undefined): () => void {
   };
 }
 
-/** The operations that begin a branch: what they refuse has had no effect. */
-const FIRST: readonly Op[] = ['action', 'try', 'prepare'];
-
 /**
  * Maps what a participant throws to what the workflow judges. Only what the guard decided is marked as decided; every
  * other error stays retryable, whatever the participant says of it, and unknown if the retries end.
  */
 export function toFailure(error: unknown, op: Op): unknown {
-  if (error instanceof StoredRejection) return decided(error.type, { backstitch: 'rejected' }, error);
-  if (error instanceof Suspended) return decided('Suspended', { backstitch: 'suspended' }, error);
-  if (error instanceof Barred) return decided('Barred', { backstitch: 'barred' }, error);
-  if (error instanceof Undone) return decided('Undone', { backstitch: 'undone', result: error.result }, error);
-  // The branch's row is another's: nothing of this input happened, nor can. An undo of it would undo the other's work.
-  if (error instanceof InputMismatch && FIRST.includes(op)) {
-    return decided(error.name, { backstitch: 'mismatch' }, error);
-  }
+  const decision = error instanceof Error ? decidedBy(error, op) : undefined;
+  if (decision !== undefined) return decided(decision, error as Error);
   // Asking again changes nothing.
   if (error instanceof InputMismatch || error instanceof RowGone || error instanceof Undecidable) {
     return ApplicationFailure.create({ type: error.name, message: error.message, nonRetryable: true, cause: error });
@@ -127,7 +111,7 @@ export function toFailure(error: unknown, op: Op): unknown {
   return error;
 }
 
-function decided(type: string, detail: DecidedDetail, cause: Error): ApplicationFailure {
+function decided({ type, detail }: GuardDecision, cause: Error): ApplicationFailure {
   return ApplicationFailure.create({
     type,
     message: cause.message,

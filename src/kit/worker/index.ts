@@ -1,9 +1,8 @@
 /** `backstitch/worker`: makes participants into activities, collects the compensation log, and settings for the worker. */
-export {
-  participantActivities,
-  type ParticipantActivitiesOptions,
-  type ParticipantImplementation,
-} from './activities.js';
+export { participantActivities, type ParticipantActivitiesOptions } from './activities.js';
+export type { ParticipantImplementation } from '../direct/participants.js';
+export { adoptActivities, type ParticipantDatabases } from './adopt.js';
+export { startRelay, type Relay, type RelayOptions } from './relay.js';
 export { scanActivities } from './scan.js';
 export { logActivities, type LogOptions } from './log/activities.js';
 export { alarmActivities, type AlarmActivities, type AlarmActivitiesOptions } from './alarms.js';

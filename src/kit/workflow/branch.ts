@@ -1,3 +1,5 @@
+import type { StartOrder } from './fate.js';
+
 /**
  * The words that every scheme shares: what a branch is, what may be asked of it, and what is known of the answer.
  * Pure: nothing here touches Temporal or Node, so that workflows, activities and callers can all import it.
@@ -45,6 +47,15 @@ export interface Branch {
   readonly corrected?: true;
 }
 
+/** What the guard writes beside the row of a step that announces its transaction. */
+export interface Announcement {
+  readonly start: StartOrder;
+  /** When a worker takes the transaction over, in milliseconds from then. */
+  readonly takeOverMs: number;
+  /** Told once it is committed. */
+  readonly written: () => void;
+}
+
 /** A branch's operation together with the call that carries it: what a participant's function gets. */
 export interface Operation extends Branch {
   /** The full name of the function, such as `payments.charge.action`. */
@@ -59,4 +70,9 @@ export interface Operation extends Branch {
   readonly timeoutMs: number;
   /** Aborted when the driver no longer waits for the answer. */
   readonly signal: AbortSignal;
+  /**
+   * With the first step of a transaction that the caller's process drives: it is done only if nobody else has this
+   * transaction.
+   */
+  readonly announcement?: Announcement;
 }

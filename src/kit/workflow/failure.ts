@@ -1,4 +1,5 @@
 import type { Knowledge, Scheme, TransactionState } from './branch.js';
+import type { Fate } from './fate.js';
 
 /**
  * How failures travel: an activity's failure says in its details what the guard decided, a step's failure says what is
@@ -8,10 +9,12 @@ import type { Knowledge, Scheme, TransactionState } from './branch.js';
 /**
  * The first detail of an activity's failure when the guard decided it: without this mark an outcome is unknown.
  * `barred` and `undone` answer a first operation that was asked with `settle`: it never happened and never will, or it
- * happened with this result and its undo was asked for.
+ * happened with this result and its undo was asked for. `elsewhere` and `decided`: the transaction has another driver, or has
+ * come to its end.
  */
 export type DecidedDetail =
-  | { readonly backstitch: 'rejected' | 'suspended' | 'barred' | 'mismatch' }
+  | { readonly backstitch: 'rejected' | 'suspended' | 'barred' | 'mismatch' | 'elsewhere' }
+  | { readonly backstitch: 'decided'; readonly fate: Fate }
   | { readonly backstitch: 'undone'; readonly result?: unknown };
 
 /** The type of the failure of a local activity that was not tried again, as the time for all its attempts is over. */
@@ -56,6 +59,21 @@ export class GrammarError extends Error {
   constructor(message: string) {
     super(message);
     this.name = 'GrammarError';
+  }
+}
+
+/** A run met another driver of its transaction, or its end: nothing may be decided by it. */
+export class MetDriver extends Error {
+  /** How the transaction has ended; absent: another driver has it. */
+  readonly fate: Fate | undefined;
+  /** The participant in whose database they met. */
+  readonly home: string;
+
+  constructor(home: string, fate?: Fate) {
+    super(fate === undefined ? 'the transaction has another driver' : `the transaction has ended, ${fate.state}`);
+    this.name = 'MetDriver';
+    this.home = home;
+    this.fate = fate;
   }
 }
 

@@ -63,3 +63,8 @@ export function participant<Implementation>(name: string): Participant<Implement
     get: (_, operation) => (typeof operation === 'string' ? { name: `${name}.${operation}` } : undefined),
   });
 }
+
+/** The participant of an operation's name. */
+export function participantOf(operation: string): string {
+  return operation.slice(0, operation.indexOf('.'));
+}

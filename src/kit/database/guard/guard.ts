@@ -5,6 +5,7 @@ import { rejectionOf } from '../sqlstate.js';
 import { applyAtOnce, type Statement } from './at-once.js';
 import { fromJson, hashInput, toJson, toLog } from './json.js';
 import { limitsOf, stopwatch } from './limits.js';
+import { claimAnnounced, elsewhere, meet } from './meet.js';
 import { firstOf, readRows, rowOf, storedRejection, suspended, UNDOS, vanished, type StoredRow } from './rows.js';
 import { guardSettle, settledResult } from './settle.js';
 import * as statements from './statements.js';
@@ -37,6 +38,7 @@ export interface Guard {
    * @throws {@link Suspended} if its undo came first
    * @throws {@link InputMismatch} if it was done before with another input
    * @throws {@link Barred}, {@link Undone} if it is settled, and does not stand
+   * @throws {@link DrivenElsewhere}, {@link Decided} if the transaction has another driver, or has come to its end
    * @throws any other error: the outcome is unknown
    */
   apply<Result>(
@@ -194,8 +196,11 @@ export async function guardPhase1<Result>(
   if (operation.settle)
     throw new TypeError('an operation that is settled is asked of guardSettle: its bar must commit');
   const row = rowOf(operation, input, options.mask);
-  const claimed = await sql(statements.claim, [...row, ...limitsOf(operation)]);
-  if (claimed.length === 0) return readPhase1<Result>(last, operation, row[3]);
+  if (operation.announcement) await claimAnnounced(sql, operation, row);
+  else {
+    const claimed = await sql(statements.claim, [...row, ...limitsOf(operation)]);
+    if (claimed.length === 0) return readPhase1<Result>(last, operation, row[3]);
+  }
   const result = await work(sql);
   return { outcome: 'applied', result: await finish(last, operation, 1, result) };
 }
@@ -228,6 +233,7 @@ export async function recordRejection(
   }
   const { type, message, stack } = rejection;
   if (claimed.length > 0) throw Object.assign(new StoredRejection(type, message), { stack });
+  if (operation.announcement) throw await elsewhere(run, operation, row[3]);
   return readPhase1(run, operation, row[3]);
 }
 
@@ -279,7 +285,9 @@ async function guardPhase2<Applied, Result>(
 }
 
 async function readPhase1<Result>(sql: Sql, operation: Operation, inputHash: string): Promise<Guarded<Result>> {
-  const first = firstOf(await readRows(sql, operation), operation, inputHash);
+  const rows = await readRows(sql, operation);
+  meet(operation, rows.first);
+  const first = firstOf(rows, operation, inputHash);
   if (first.outcome === 'rejected') throw storedRejection(first);
   if (first.outcome === 'intent') throw outbound(operation);
   return { outcome: 'duplicate', result: fromJson(first.result) as Result };

@@ -63,6 +63,11 @@ export interface Outbound {
 export function createOutbound(db: Database, options: OutboundOptions = {}): Outbound {
   const { probe = () => Promise.resolve() } = options;
   const run = async (operation: Operation, input: unknown, action: AnyRequest, undo?: AnyRequest): Promise<unknown> => {
+    if (operation.announcement !== undefined) {
+      throw new TypeError(
+        `${operation.function} cannot announce a transaction: one that this process drives begins with an SQL step`,
+      );
+    }
     const left = stopwatch(operation);
     await probe('before', operation);
     const answered = async (): Promise<unknown> => {

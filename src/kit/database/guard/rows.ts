@@ -20,6 +20,10 @@ export interface StoredRow {
   readonly result: string | null;
   readonly failure: string | null;
   readonly inputHash: string;
+  readonly driver: string;
+  readonly fate: string | null;
+  /** Whether the process that wrote it still has the transaction. */
+  readonly announced: boolean;
 }
 
 /** Both rows of a branch, as far as they are there. */

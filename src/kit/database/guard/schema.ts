@@ -1,3 +1,4 @@
+import { announcementMigrations } from '../announcement/schema.js';
 import type { Migration } from '../migrate.js';
 
 /** The guard's table, in every participant's own database. */
@@ -51,4 +52,5 @@ alter table backstitch.guard add column round integer not null default 1;
 alter table backstitch.guard add column first_sent_at timestamptz;
 alter table backstitch.guard add column sending_until timestamptz;`,
   },
+  ...announcementMigrations,
 ];

@@ -4,6 +4,7 @@ import type { Sql } from '../sql.js';
 import type { PhaseOptions } from './guard.js';
 import { fromJson } from './json.js';
 import { limitsOf } from './limits.js';
+import { meet } from './meet.js';
 import { readRows, rowOf, storedRejection, UNDOS, vanished, type Rows, type StoredRow } from './rows.js';
 import { settle } from './statements.js';
 
@@ -35,7 +36,9 @@ export async function guardSettle<Result>(
   const row = rowOf(operation, input, mask);
   const [found] = await sql<Pick<StoredRow, 'outcome'>>(settle, [...row, ...limitsOf(operation)]);
   if (found?.outcome === 'barred') return { outcome: 'barred' };
-  const settled = settledOf<Result>(await readRows(last, operation), operation, row[3]);
+  const rows = await readRows(last, operation);
+  meet(operation, rows.first);
+  const settled = settledOf<Result>(rows, operation, row[3]);
   if (settled) return settled;
   throw new Error(`branch '${operation.branch}' in ${operation.gid} was begun outside SQL: settle it as it was begun`);
 }

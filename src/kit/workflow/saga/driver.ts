@@ -1,6 +1,7 @@
 import type { Branch, Knowledge, TransactionState } from '../branch.js';
 import type { DeskCase } from '../desk.js';
 import type { FailureNote } from '../failure.js';
+import type { Fate } from '../fate.js';
 import type { StepOptions } from './definition.js';
 
 /** How a call is retried: which row of the table of retry profiles applies. */
@@ -25,6 +26,8 @@ export interface Judgement extends FailureNote {
   readonly mismatch?: boolean;
   /** It was refused because its own undo, which may have undone it, came first. */
   readonly suspended?: boolean;
+  /** Another driver has the transaction or, with a fate, it has ended. */
+  readonly met?: { readonly fate?: Fate };
   /** What the guard answered to a first operation that was settled, where it neither stands nor was rejected. */
   readonly settled?: { readonly kind: 'barred' } | { readonly kind: 'undone'; readonly result: unknown };
 }
@@ -35,6 +38,8 @@ export interface Judgement extends FailureNote {
  */
 export interface SagaDriver {
   readonly gid: string;
+  /** Whether nobody else can have made calls for this transaction, which this run knows nothing of. */
+  readonly isAlone: boolean;
   /** When the deadline passes, by {@link now}. */
   readonly deadlineAt: number | undefined;
   /** The time, in milliseconds since 1970, by the driver's own clock. */
@@ -58,6 +63,8 @@ export interface SagaDriver {
   changed(state?: TransactionState): void;
   /** Told when a branch begins to wait for a person. */
   stuck(opened: DeskCase): void;
+  /** Asked once it is known that the transaction is to be undone, before anything of that: resolves when it may. */
+  undoing?(): Promise<void>;
   /** Why no program may undo this transaction any more, if so. */
   windowPassed(): FailureNote | undefined;
   /** Says by when it had to be past its pivot. */

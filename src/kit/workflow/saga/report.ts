@@ -21,6 +21,21 @@ export function reportOf(gid: string, ledger: Ledger, cause: unknown, state: Tra
   };
 }
 
+/** A report in one line: what the cause was, what was undone, and what was not. */
+export function describeReport({ cause, undone, notUndone }: TransactionReport): string {
+  const { type, step, message } = cause;
+  const kept = notUndone.filter((branch) => branch.type === 'NotUndone').map((branch) => branch.step);
+  const left = notUndone
+    .filter((branch) => branch.type !== 'NotUndone')
+    .map((branch) => `${branch.step} (${branch.type}: ${branch.message})`);
+  return [
+    `${step ? `${step}: ` : ''}${type}: ${message}`,
+    ...(kept.length > 0 ? [`kept, as nothing is undone after the pivot: ${kept.join(', ')}`] : []),
+    ...(kept.length === 0 ? [`undone: ${undone.join(', ') || 'nothing had to be'}`] : []),
+    ...(left.length > 0 ? [`NOT undone: ${left.join(', ')}`] : []),
+  ].join('; ');
+}
+
 function describeCause(cause: unknown): TransactionReport['cause'] {
   if (cause instanceof StepFailed) {
     const { step, knowledge, type, message } = cause;

@@ -35,8 +35,9 @@ export type SagaOutcome<Result> = { committed: true; result: Result } | { commit
  * - A run that *settles* (its first run was terminated) looks at every step that the body names: what was applied
  *   counts, what was not is barred; what persons had decided stays so, as no guard knows what they did. It commits if all
  *   was applied or the pivot was, unless the first run had begun to undo; it undoes otherwise.
- * - In the lean lane a run that is doomed looks at every step in the same way before it undoes: a task of the workflow that
- *   was lost may have applied steps that this run knows nothing of.
+ * - Where others may have made calls for the transaction (a task of the workflow that was lost, in the lean lane; the
+ *   process that drove it before), a run that is doomed looks at every step in the same way before it undoes: steps may be
+ *   applied that this run knows nothing of.
  *
  * Invariant: at the end of a run every branch before the pivot has its effect exactly once (committed), or is undone or
  * barred (compensated), or is named in the report with the person who left it so (failed).
@@ -89,6 +90,9 @@ export class SagaRun<Input, Result> {
         earlier,
         settling,
         judge: (error) => this.#judge(error),
+        breakOff: (why) => {
+          this.breakOff(why);
+        },
         refusal: () => this.#refusal(),
       },
       this.#calls,
@@ -132,6 +136,11 @@ export class SagaRun<Input, Result> {
     });
   }
 
+  /** Ends the run with nothing decided: the body never goes on, and {@link execute} throws this. */
+  breakOff(why: Error): void {
+    this.#break(why);
+  }
+
   async #decide(body: SagaBody<Input, Result>, input: Input): Promise<SagaOutcome<Result>> {
     let outcome: { result: Result } | { thrown: unknown };
     this.#threw = false;
@@ -169,6 +178,8 @@ export class SagaRun<Input, Result> {
       this.#enter('failed');
       return { committed: false, cause };
     }
+    const asked = this.#driver.undoing?.();
+    if (asked !== undefined) await asked;
     if ((await this.#driver.shielded(() => this.#undo(cause))) === 'undone') return { committed: false, cause };
     this.#forceForward();
     return this.#decide(body, input);
@@ -237,12 +248,13 @@ export class SagaRun<Input, Result> {
   }
 
   /**
-   * In the lean lane a task of the workflow may be lost with all that it had done: then this run does not know of steps
-   * that were applied. A definite no lies on the way of both, if one step follows the other; after anything else they
+   * Where another may have made calls for this transaction (in the lean lane a task of the workflow that was lost with all
+   * that it had done; the caller's process, before a workflow took over) this run does not know of all steps that were
+   * applied, or still may be. A definite no lies on the way of both, if one step follows the other; after anything else they
    * are looked for.
    */
   #mustLook(cause: unknown): boolean {
-    if (this.#options.lane !== 'lean' || this.#settling || this.ledger.pivoted) return false;
+    if (this.#driver.isAlone || this.#settling || this.ledger.pivoted) return false;
     return this.ledger.overlapped || !(cause instanceof StepFailed && cause.knowledge === 'rejected');
   }
 

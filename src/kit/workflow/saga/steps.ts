@@ -1,5 +1,6 @@
 import { leftBy, type Desk, type DeskAction, type DeskDecision } from '../desk.js';
-import { GrammarError, StepFailed, TransactionStopped } from '../failure.js';
+import { GrammarError, MetDriver, StepFailed, TransactionStopped } from '../failure.js';
+import { participantOf } from '../participant.js';
 import type { SagaCall, StepOptions } from './definition.js';
 import type { BranchCalls } from './calls.js';
 import type { Judgement, SagaDriver } from './driver.js';
@@ -24,6 +25,8 @@ export interface StepsOf {
   readonly settling: () => boolean;
   /** Undefined for a defect, on which nothing may be decided. */
   readonly judge: (error: unknown) => Judgement | undefined;
+  /** Ends the run with nothing decided. */
+  readonly breakOff: (why: Error) => void;
   /** Why no step may begin at all, if so. */
   readonly refusal: () => Error | undefined;
 }
@@ -136,11 +139,11 @@ export class Steps {
   }
 
   /**
-   * Runs branches side by side: when one fails the others are cancelled and waited for. In the lean lane they are only
-   * waited for: a task that was lost may have come further with one of them than this run would.
+   * Runs branches side by side: when one fails the others are cancelled and waited for. Where this run may not be the only
+   * one that has made calls they are only waited for: the other may have come further with one of them than this one would.
    */
   parallel(branches: readonly (() => Promise<unknown>)[]): Promise<unknown[]> {
-    const { driver, verdict, settling, ledger, options } = this.#of;
+    const { driver, verdict, settling, ledger } = this.#of;
     const group = { branches: branches.length };
     ledger.groups.add(group);
     return driver.group(async (cancel) => {
@@ -153,7 +156,7 @@ export class Steps {
             if (first === undefined) {
               first = { failure };
               // A run that settles looks at what every branch has done.
-              if (!settling() && options.lane !== 'lean') {
+              if (!settling() && driver.isAlone) {
                 if (failure instanceof Error) verdict.cancelling ??= failure;
                 cancel();
               }
@@ -232,9 +235,13 @@ export class Steps {
     return this.#succeeded(record, settled.result);
   }
 
-  /** That a branch was done with another input proves that it was done, if there has been another input. */
+  /** Undefined where nothing may be decided. That a branch was done with another input proves that it was done, if there has been another input. */
   #judge(record: BranchRecord, error: unknown): Judgement | undefined {
     const judgement = this.#of.judge(error);
+    if (judgement?.met !== undefined) {
+      this.#of.breakOff(new MetDriver(participantOf(record.operation), judgement.met.fate));
+      return undefined;
+    }
     if (judgement?.mismatch !== true) return judgement;
     return this.#calls.isLookedAt(record) || record.corrected !== undefined
       ? { ...judgement, knowledge: 'unknown' }

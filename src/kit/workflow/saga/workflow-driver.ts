@@ -11,7 +11,17 @@ import type { AlarmKind } from '../alarms.js';
 import { raiseAlarm } from '../alarms-workflow.js';
 import { TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../attributes.js';
 import type { TransactionState } from '../branch.js';
-import { callActivity, isOverdue, judge, wasNeverTried } from '../calls.js';
+import {
+  callActivity,
+  callLocally,
+  callMoved,
+  isOverdue,
+  isTriedLocally,
+  judge,
+  localMs,
+  wasNeverTried,
+  type LocalCall,
+} from '../calls.js';
 import type { DeskCase } from '../desk.js';
 import type { FailureNote, TransactionReport } from '../failure.js';
 import { wrongOrder, type OperatorNote, type OperatorOrder } from '../operate.js';
@@ -34,9 +44,9 @@ const FAILED_ALARM_MS = 10_000;
 export class WorkflowDriver implements SagaDriver {
   readonly gid = workflowInfo().workflowId;
   readonly lane: Lane;
-  readonly startedAt = workflowInfo().startTime.getTime();
+  readonly startedAt: number;
   readonly operations: OperatorNote[] = [];
-  readonly #options: SagaCall;
+  #options: SagaCall;
   readonly #root = CancellationScope.current();
   #run: Pick<SagaRun<unknown, unknown>, 'state' | 'stop' | 'beyondStop' | 'desk'> | undefined;
   #view: (() => TransactionView) | undefined;
@@ -45,15 +55,28 @@ export class WorkflowDriver implements SagaDriver {
   /** What the search attributes say. */
   #shown: string | undefined;
 
-  constructor(options: SagaCall) {
+  /** @param startedAt when the transaction began, in milliseconds since 1970 */
+  constructor(options: SagaCall, startedAt = workflowInfo().startTime.getTime()) {
     const { lane = 'durable', deadline, settle } = options;
     this.#options = options;
     this.lane = lane;
+    this.startedAt = startedAt;
     // What settles has its time behind it.
     this.#deadlineAt = deadline === undefined || settle ? undefined : this.startedAt + msToNumber(deadline);
     // Where the attributes are not registered the first task fails, and not the one that begins the undo.
     if (workflowInfo().typedSearchAttributes.get(TX_STATE) === undefined) this.#enter('running');
     else this.#shown = 'running';
+  }
+
+  /** A task that was lost, or the process that drove it before, may have made calls too. */
+  get isAlone(): boolean {
+    return this.lane !== 'lean' && this.#options.adopt === undefined;
+  }
+
+  /** Goes on with other options, as the run that begins now takes over from another driver. */
+  restart(options: SagaCall): void {
+    this.#options = options;
+    if (options.settle !== undefined) this.#deadlineAt = undefined;
   }
 
   get deadlineAt(): number | undefined {
@@ -69,10 +92,13 @@ export class WorkflowDriver implements SagaDriver {
     run: Pick<SagaRun<never, never>, 'state' | 'stop' | 'beyondStop' | 'desk'>,
     view: () => TransactionView,
   ): void {
+    const isFirst = this.#run === undefined;
     this.#run = run;
     this.#view = view;
+    if (this.#root.consideredCancelled) run.stop('Cancelled');
+    if (!isFirst) return;
     this.#root.cancelRequested.catch(() => {
-      run.stop('Cancelled');
+      this.#run?.stop('Cancelled');
     });
     this.#watchDeadline();
   }
@@ -141,26 +167,34 @@ export class WorkflowDriver implements SagaDriver {
       case 'settle':
         return CancellationScope.nonCancellable(() => this.#insist(call));
       case 'compensation':
-        return patiently(call, this.lane, this.#compensationWindow());
-      case 'action': {
-        // A local activity hears nothing of a timer while it runs: it ends with the deadline by itself.
-        if (this.lane !== 'lean' || this.#deadlineAt === undefined) return callActivity(call, this.lane);
-        return callActivity(call, this.lane, Math.max(this.#deadlineAt - this.now(), 1)).catch((error: unknown) => {
-          if (isOverdue(error)) this.#run?.stop('DeadlineExceeded');
-          throw error;
-        });
-      }
+        return patiently(call, this.#compensationWindow());
+      case 'action':
+        return isTriedLocally(call, this.lane) ? this.#tryLocally(call) : callActivity(call);
     }
   }
 
-  /** A local activity keeps the workflow task open while it is tried again: after a few attempts it becomes another. */
+  /** A local activity hears nothing of a timer while it runs: it is short, and ends with the deadline by itself. */
+  #tryLocally(call: LocalCall): Promise<unknown> {
+    const startedAt = this.now();
+    const leftMs = this.#deadlineAt === undefined ? Infinity : Math.max(this.#deadlineAt - startedAt, 1);
+    return callLocally(call, leftMs).catch((error: unknown) => {
+      if (isOverdue(error) && leftMs <= localMs(call)) {
+        this.#run?.stop('DeadlineExceeded');
+        throw error;
+      }
+      const moved = callMoved(call, error, this.now() - startedAt);
+      if (moved === undefined) throw error;
+      return moved;
+    });
+  }
+
   #insist(call: Call): Promise<unknown> {
     const { forwardWindow } = this.#options;
     const window = forwardWindow === undefined ? FORWARD_WINDOW_MS : msToNumber(forwardWindow);
-    if (this.lane === 'durable' || call.profile === 'settle') return patiently(call, 'durable', window);
-    return callActivity(call, this.lane).catch((error: unknown) => {
+    if (!isTriedLocally(call, this.lane)) return patiently(call, window);
+    return callLocally(call).catch((error: unknown) => {
       if (judge(error).knowledge === 'rejected') throw error;
-      return patiently(call, 'durable', window);
+      return patiently(call, window);
     });
   }
 
@@ -263,9 +297,9 @@ export class WorkflowDriver implements SagaDriver {
 }
 
 /** Makes a call for a whole window; one in which no worker was there does not count. */
-function patiently(call: Call, lane: Lane, windowMs: number): Promise<unknown> {
-  return callActivity(call, lane, windowMs).catch((error: unknown) => {
-    if (wasNeverTried(error)) return patiently(call, lane, windowMs);
+function patiently(call: Call, windowMs: number): Promise<unknown> {
+  return callActivity(call, windowMs).catch((error: unknown) => {
+    if (wasNeverTried(error)) return patiently(call, windowMs);
     throw error;
   });
 }

@@ -10,12 +10,14 @@ import {
 } from '@temporalio/workflow';
 import { TX_SCHEME, TX_STATE } from '../attributes.js';
 import { DECIDE_UPDATE, type DeskNote, type DeskOrder } from '../desk.js';
-import { transactionFailure, type TransactionReport } from '../failure.js';
+import { MetDriver, transactionFailure, type TransactionReport } from '../failure.js';
 import { OPERATE_UPDATE, type OperatorNote, type OperatorOrder } from '../operate.js';
 import { DECISION_UPDATE, TRANSACTION_QUERY, type Decision, type TransactionView } from '../view.js';
 import type { SagaBody, SagaCall, SagaOptions } from './definition.js';
 import { wrongSagaOption } from './options.js';
-import { SagaRun } from './run.js';
+import { endBy, takeOver, tellEnd, type Taken } from './adopt.js';
+import { describeReport } from './report.js';
+import { SagaRun, type SagaOutcome } from './run.js';
 import { viewOf } from './view.js';
 import { WorkflowDriver } from './workflow-driver.js';
 
@@ -50,11 +52,22 @@ export function saga<Input, Result>(options: SagaOptions, body: SagaBody<Input, 
   return Object.assign(workflow, { definition: { options, body } });
 }
 
-async function drive<Input, Result>(options: SagaCall, body: SagaBody<Input, Result>, input: Input): Promise<Result> {
-  refuseWrong(options);
-  const driver = new WorkflowDriver(options);
-  const run = new SagaRun<Input, Result>(driver, options);
-  driver.observe(run, () => viewOf(run, driver));
+async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Result>, input: Input): Promise<Result> {
+  refuseWrong(given);
+  let options = given;
+  let taken: Taken | undefined;
+  if (given.adopt !== undefined) {
+    taken = await takeOver(given, given.adopt);
+    if ('fate' in taken) return endBy<Result>(taken.fate);
+    options = taken.options;
+  }
+  const driver = new WorkflowDriver(options, taken?.beganAt);
+  let run = new SagaRun<Input, Result>(driver, options);
+  const observe = () => {
+    const current = run;
+    driver.observe(current, () => viewOf(current, driver));
+  };
+  observe();
 
   setHandler(defineQuery<TransactionView>(TRANSACTION_QUERY), () => viewOf(run, driver));
   setHandler(defineUpdate<Decision>(DECISION_UPDATE), async () => {
@@ -73,13 +86,32 @@ async function drive<Input, Result>(options: SagaCall, body: SagaBody<Input, Res
     },
   });
 
-  const outcome = await run.execute(body, input);
+  let outcome: SagaOutcome<Result>;
+  try {
+    outcome = await run.execute(body, input);
+  } catch (met) {
+    if (!(met instanceof MetDriver)) throw met;
+    // Nothing was done yet but to come to the first step: it begins again, as the only driver.
+    if (met.fate !== undefined) return endBy<Result>(met.fate);
+    taken = await takeOver(options, { home: met.home });
+    if ('fate' in taken) return endBy<Result>(taken.fate);
+    options = taken.options;
+    driver.restart(options);
+    run = new SagaRun<Input, Result>(driver, options);
+    observe();
+    outcome = await run.execute(body, input);
+  }
+  const { report } = run;
   const wasLeft = run.desk.notes.some(({ action }) => action === 'skip');
-  if (run.report?.state === 'failed' && !wasLeft) await driver.failed(run.report.cause);
+  if (report?.state === 'failed' && !wasLeft) await driver.failed(report.cause);
+  const failure = outcome.committed ? undefined : failureOf(report, outcome.cause);
+  if (options.adopt !== undefined) {
+    await tellEnd(options.adopt, outcome.committed ? { result: outcome.result } : { report, failure });
+  }
   // A caller that asked for the decision must get it before the workflow closes.
   if (!allHandlersFinished()) await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   if (outcome.committed) return outcome.result;
-  throw failureOf(run.report, outcome.cause);
+  throw failure ?? new Error('a saga that is not committed has failed');
 }
 
 /** A call with options that make no sense ends before anything happens. */
@@ -103,20 +135,9 @@ function refuse(wrong: string | undefined): void {
 /** The one failure that a caller gets: what the cause was, what was undone, and what was not. */
 function failureOf(report: TransactionReport | undefined, cause: unknown): ApplicationFailure {
   if (report === undefined) throw new Error('a saga that is not committed has a report');
-  const { type, step, message } = report.cause;
-  const kept = report.notUndone.filter((branch) => branch.type === 'NotUndone').map((branch) => branch.step);
-  const left = report.notUndone
-    .filter((branch) => branch.type !== 'NotUndone')
-    .map((branch) => `${branch.step} (${branch.type}: ${branch.message})`);
-  const parts = [
-    `${step ? `${step}: ` : ''}${type}: ${message}`,
-    ...(kept.length > 0 ? [`kept, as nothing is undone after the pivot: ${kept.join(', ')}`] : []),
-    ...(kept.length === 0 ? [`undone: ${report.undone.join(', ') || 'nothing had to be'}`] : []),
-    ...(left.length > 0 ? [`NOT undone: ${left.join(', ')}`] : []),
-  ];
   return ApplicationFailure.create({
     type: report.state === 'compensated' ? transactionFailure.compensated : transactionFailure.failed,
-    message: parts.join('; '),
+    message: describeReport(report),
     nonRetryable: true,
     details: [report],
     // The step's own failure if there was one, so that the Web UI and the client show the activity's stack.

@@ -94,6 +94,8 @@ const scopes = new AsyncLocalStorage<Scope>();
 
 export class World implements SagaDriver {
   readonly gid = 'test';
+  /** Whether nobody else can have made calls for its transaction. */
+  isAlone = true;
   readonly deadlineAt: number | undefined;
   readonly asked: Asked[] = [];
   readonly states: TransactionState[] = [];

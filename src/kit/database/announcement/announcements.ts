@@ -1,0 +1,113 @@
+import type { Adopted, Announced, Fate, Standing, StartOrder } from '../../workflow/fate.js';
+import { fromJson, toJson } from '../guard/json.js';
+import type { Database } from '../sql.js';
+import * as statements from './statements.js';
+
+/**
+ * The announcements of one participant's database: transactions that began there and are driven outside Temporal.
+ *
+ * States of an announcement: none → `running` (with the first step's guard row, in its SQL transaction) → gone with a fate
+ * (committed), or → `undoing` → gone with a fate (compensated). Its owner is the call that made it, until a workflow takes
+ * it over; from then on the workflow, to the end. Where no step was there yet, a workflow may put the announcement first.
+ *
+ * Invariant: whoever decides (to commit, to undo) changes the row in the same statement, naming itself as the owner. So
+ * there is one decision, and everybody else learns that it was not theirs.
+ */
+export interface Announcements {
+  /** Commits, or ends the undo: `false` if somebody else drives the transaction. */
+  end(gid: string, owner: string, state: Announced['state'] | undefined, fate: Fate): Promise<boolean>;
+  /** Decides to undo: `false` if somebody else drives the transaction. */
+  undo(gid: string, owner: string): Promise<boolean>;
+  /** Gives the transaction to a workflow, which the caller then starts: `false` if somebody else drives it. */
+  handOver(gid: string, owner: string): Promise<boolean>;
+  /** A workflow takes the transaction for itself, whoever drove it. */
+  adopt(gid: string): Promise<Adopted>;
+  /** Takes over transactions whose drivers are silent: each is then to be started as a workflow. */
+  takeOver(limit: number): Promise<TakenOver[]>;
+  /** Takes over one, however its driver is: nothing, if it is not announced here. */
+  promote(gid: string): Promise<TakenOver | undefined>;
+  /** How a transaction stands here. */
+  look(gid: string): Promise<Standing>;
+}
+
+/** A transaction that was taken over. */
+export interface TakenOver {
+  readonly gid: string;
+  /** Absent: a workflow has it from its beginning. */
+  readonly start?: StartOrder;
+  readonly ownerBefore: string;
+}
+
+/** How long after a workflow was started for it an announcement is looked at again, in milliseconds. */
+export const LOOK_AGAIN_MS = 10_000;
+/** Limits of a workflow's taking over, in milliseconds: it may wait for a first step in flight. */
+const ADOPT_MS = 8_000;
+
+/** The announcements of a database; the guard's migrations have made their table. */
+export function announcementsOf(db: Database): Announcements {
+  const taken = ({ gid, start, ownerBefore }: { gid: string; start: string | null; ownerBefore: string }) => ({
+    gid,
+    ownerBefore,
+    ...(start !== null && { start: JSON.parse(start) as StartOrder }),
+  });
+  return {
+    async end(gid, owner, state, fate) {
+      return (await db.run(statements.end, [gid, owner, state ?? null, toJson(fate)])).length > 0;
+    },
+    async undo(gid, owner) {
+      return (await db.run(statements.undo, [gid, owner])).length > 0;
+    },
+    async handOver(gid, owner) {
+      return (await db.run(statements.handOver, [gid, owner, LOOK_AGAIN_MS])).length > 0;
+    },
+    adopt: (gid) => adopt(db, gid),
+    async takeOver(limit) {
+      return (await db.run<Parameters<typeof taken>[0]>(statements.takeOver, [limit, LOOK_AGAIN_MS])).map(taken);
+    },
+    async promote(gid) {
+      const [row] = await db.run<Parameters<typeof taken>[0]>(statements.promote, [gid, LOOK_AGAIN_MS]);
+      return row && taken(row);
+    },
+    async look(gid) {
+      type Row = { owner: string | null; state: Announced['state'] | null; driver: string | null; fate: string | null };
+      const [row] = await db.run<Row>(statements.look, [gid]);
+      if (row === undefined) return {};
+      const { owner, state, driver, fate } = row;
+      return {
+        ...(owner !== null && state !== null && { announced: { owner, state } }),
+        ...(driver !== null && { driver }),
+        ...(fate !== null && { fate: fromJson(fate) as Fate }),
+      };
+    },
+  };
+}
+
+/** Its fate was found: what was inserted to look for it goes. */
+class FateFound extends Error {
+  readonly fate: Fate;
+  constructor(fate: Fate) {
+    super();
+    this.fate = fate;
+  }
+}
+
+async function adopt(db: Database, gid: string): Promise<Adopted> {
+  try {
+    return await db.transaction(async (sql) => {
+      const [row] = await sql<{ state: Announced['state']; beganAt: number }>(statements.adopt, [
+        gid,
+        LOOK_AGAIN_MS,
+        String(ADOPT_MS),
+        String(ADOPT_MS / 2),
+      ]);
+      if (row === undefined) throw new Error(`${gid} could not be taken over: no row came back`);
+      // In a statement of its own: the end that the first one may have waited for is seen by it.
+      const [ended] = await sql<{ fate: string }>(statements.fateOf, [gid]);
+      if (ended !== undefined) throw new FateFound(fromJson(ended.fate) as Fate);
+      return { state: row.state, beganAt: row.beganAt };
+    }, ADOPT_MS);
+  } catch (error) {
+    if (error instanceof FateFound) return { fate: error.fate };
+    throw error;
+  }
+}

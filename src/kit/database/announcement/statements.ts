@@ -1,0 +1,102 @@
+import { columns, limits, row } from '../guard/statements.js';
+
+/**
+ * The announcements' statements. Each that decides names the owner that it believes in: whoever is not the owner any more
+ * changes nothing, and learns it.
+ */
+
+/**
+ * The first step of a transaction: announces it and claims its guard row. No row comes back unless both were new: a rival in
+ * flight is waited for on either key. `$1` to `$12` are the guard's; `$13` the start, `$14` milliseconds to the take-over.
+ */
+export const announce = `
+with ${limits},
+announced as (
+  insert into backstitch.announcements (gid, branch, start, owner, take_over_at)
+  select $1, $2, $13::text::json, $6, clock_timestamp() + make_interval(secs => $14::float8 / 1000) from limits
+  on conflict (gid) do nothing
+  returning 1
+)
+insert into backstitch.guard (${columns})
+select $1, $2, 1, $3, 'applied', ${row} from announced
+on conflict (gid, branch, phase) do nothing
+returning 1 as claimed`;
+
+/**
+ * The end: takes the announcement away and writes the fate, both or neither. That is the commit, or the end of the undo.
+ * `$1` gid, `$2` owner, `$3` state it must be in (null: any), `$4` fate.
+ */
+export const end = `
+with gone as (
+  delete from backstitch.announcements
+  where gid = $1 and owner = $2 and state = coalesce($3, state)
+  returning branch
+), fated as (
+  update backstitch.guard g
+  set fate = $4::text::jsonb, fate_at = clock_timestamp(), written = pg_current_xact_id()
+  from gone
+  where g.gid = $1 and g.phase = 1 and g.branch = coalesce(gone.branch, (
+    select branch from backstitch.guard where gid = $1 and phase = 1 order by seq limit 1))
+)
+select 1 from gone`;
+
+/** Decides to undo. `$1` gid, `$2` owner. */
+export const undo = `
+update backstitch.announcements set state = 'undoing'
+where gid = $1 and owner = $2 and state = 'running'
+returning 1`;
+
+/** Gives the transaction to a workflow. `$1` gid, `$2` owner, `$3` milliseconds until a relay starts it again. */
+export const handOver = `
+update backstitch.announcements
+set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $3::float8 / 1000)
+where gid = $1 and owner = $2
+returning 1`;
+
+/**
+ * A workflow takes the transaction for itself. A first step in flight is waited for; one that comes later finds the key
+ * taken. `$1` gid, `$2` milliseconds until a relay looks at it, `$3`, `$4` limits.
+ */
+export const adopt = `
+with limits as materialized (
+  select set_config('transaction_timeout', $3::text, true), set_config('lock_timeout', $4::text, true)
+)
+insert into backstitch.announcements as a (gid, owner, take_over_at)
+select $1, 'workflow', clock_timestamp() + make_interval(secs => $2::float8 / 1000) from limits
+on conflict (gid) do update set owner = 'workflow', take_over_at = excluded.take_over_at
+returning a.state, (extract(epoch from a.began_at) * 1000)::float8 as "beganAt"`;
+
+/** The fate of a transaction, if this database has it. */
+export const fateOf = `
+select fate::text as fate from backstitch.guard where gid = $1 and phase = 1 and fate is not null limit 1`;
+
+/**
+ * Takes over what is due: `$1` transactions at most, each for `$2` milliseconds. Several relays never take the same, and
+ * never one that changed hands meanwhile.
+ */
+export const takeOver = `
+update backstitch.announcements a
+set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $2::float8 / 1000)
+from (
+  select gid, owner from backstitch.announcements
+  where take_over_at <= clock_timestamp()
+  order by take_over_at limit $1::int for update skip locked
+) due
+where a.gid = due.gid and a.owner = due.owner
+returning a.gid, a.start::text as start, due.owner as "ownerBefore"`;
+
+/** Takes over one transaction by hand. `$1` gid, `$2` milliseconds. */
+export const promote = `
+update backstitch.announcements
+set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $2::float8 / 1000)
+where gid = $1
+returning gid, start::text as start, owner as "ownerBefore"`;
+
+/** How a transaction stands in this database: its announcement, and its first step's driver and fate. */
+export const look = `
+select a.owner, a.state, g.driver, g.fate::text as fate
+from (select 1) one
+left join backstitch.announcements a on a.gid = $1
+left join lateral (
+  select driver, fate from backstitch.guard where gid = $1 and phase = 1 order by fate_at nulls last, seq limit 1
+) g on true`;

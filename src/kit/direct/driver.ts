@@ -1,0 +1,242 @@
+import { decidedBy } from '../database/decided.js';
+import { DrivenElsewhere } from '../database/rejection.js';
+import type { Announcements } from '../database/announcement/announcements.js';
+import type { Operation } from '../workflow/branch.js';
+import { MetDriver } from '../workflow/failure.js';
+import type { StartOrder } from '../workflow/fate.js';
+import { participantOf } from '../workflow/participant.js';
+import type { Call, Judgement, SagaDriver } from '../workflow/saga/driver.js';
+import type { ParticipantFunction } from './participants.js';
+
+/** Why the process that drives a transaction gives it up: a workflow goes on with it. */
+export class HandOver extends Error {
+  constructor(why: string, cause?: unknown) {
+    super(why, { cause });
+    this.name = 'HandOver';
+  }
+}
+
+/** A definite answer of a participant that is no success. */
+class Decision extends Error {
+  readonly judgement: Judgement;
+  constructor(judgement: Judgement, cause: unknown) {
+    super(judgement.message, { cause });
+    this.judgement = judgement;
+  }
+}
+
+/** What a direct driver works with. */
+export interface DirectDriverOptions {
+  readonly gid: string;
+  /** Its name in the announcement and in the guards' rows: `direct:<call>`. */
+  readonly owner: string;
+  readonly who: string;
+  readonly start: StartOrder;
+  readonly deadlineMs: number | undefined;
+  readonly overdue: string;
+  /** After so many milliseconds a worker takes the transaction over. */
+  readonly takeOverMs: number;
+  /** One call may take so long, in milliseconds. */
+  readonly callMs: number;
+  /** The function of an operation, if this process has it. */
+  readonly functionOf: (name: string) => ParticipantFunction | undefined;
+  readonly announcementsOf: (participant: string) => Announcements | undefined;
+  /** Told when it is decided that the transaction is undone. */
+  readonly onUndoing: () => void;
+}
+
+/**
+ * Drives a saga in this process: a call is a call of the participant's own function, one after the other. What is anything
+ * but done or refused for good (no answer, an error, too slow, a person needed) ends it: a workflow takes over.
+ *
+ * The first step that is applied announces the transaction. From there it is this driver's only while the announcement
+ * names it: it decides to undo, and its caller to commit, by changing that row.
+ */
+export class DirectDriver implements SagaDriver {
+  readonly gid: string;
+  readonly isAlone = true;
+  readonly deadlineAt: number | undefined;
+  /** The participant in whose database the transaction is announced, or may be. */
+  home: string | undefined;
+  /** Whether it certainly is. */
+  announced = false;
+  readonly #options: DirectDriverOptions;
+  readonly #began = performance.now();
+  readonly #over = new AbortController();
+  #waiting = false;
+  /** The call before. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** Ends the run with nothing decided. */
+  breakOff: (why: Error) => void = () => undefined;
+
+  constructor(options: DirectDriverOptions) {
+    this.#options = options;
+    this.gid = options.gid;
+    this.deadlineAt = options.deadlineMs === undefined ? undefined : Date.now() + options.deadlineMs;
+  }
+
+  get owner(): string {
+    return this.#options.owner;
+  }
+
+  /** Where the transaction is announced. */
+  get announcements(): Announcements | undefined {
+    return this.home === undefined ? undefined : this.#options.announcementsOf(this.home);
+  }
+
+  /** Tells a call that is still under way that nobody waits for it any more. */
+  stop(): void {
+    if (this.#waiting) this.#over.abort();
+  }
+
+  now(): number {
+    return Date.now();
+  }
+
+  call(call: Call): Promise<unknown> {
+    const made = this.#last.then(
+      () => this.#call(call),
+      () => this.#call(call),
+    );
+    this.#last = made;
+    return made;
+  }
+
+  async #call(call: Call): Promise<unknown> {
+    const { owner, who, start, takeOverMs, callMs, functionOf, announcementsOf } = this.#options;
+    const { branch, operation: name, args, options } = call;
+    const full = `${name}.${branch.op}`;
+    // What is left is for the call, and for the decision after it.
+    const leftMs = takeOverMs / 2 - (performance.now() - this.#began);
+    if (leftMs <= 0) throw new HandOver(`${full} was not begun: the transaction takes too long`);
+    if (options.long === true) throw new HandOver(`${full} may take long`);
+    const work = functionOf(full);
+    if (work === undefined) throw new HandOver(`this process has no ${full}`);
+    const announces = !this.announced && branch.op === 'action';
+    const participant = participantOf(name);
+    if (announces && announcementsOf(participant) === undefined) {
+      throw new HandOver(`${full} comes first, and this process was not given the database of '${participant}'`);
+    }
+    const announced = { written: false };
+    const timeoutMs = Math.min(callMs, leftMs);
+    const operation: Operation = {
+      ...branch,
+      function: full,
+      driver: owner,
+      who,
+      attempt: 1,
+      timeoutMs,
+      signal: this.#over.signal,
+      ...(announces && {
+        announcement: {
+          start,
+          takeOverMs,
+          written: () => {
+            announced.written = true;
+          },
+        },
+      }),
+    };
+    if (announces) this.home = participant;
+    let result: unknown;
+    this.#waiting = true;
+    try {
+      result = await within(timeoutMs, full, work(operation, ...args.map(asJson)));
+    } catch (error) {
+      // What gave no answer in time may still be at it.
+      this.#waiting = error instanceof HandOver;
+      throw this.#failed(error, operation, name);
+    }
+    this.#waiting = false;
+    if (announces && !announced.written) {
+      throw new HandOver(`${full} has not announced the transaction: it does not use the guard of a database`);
+    }
+    this.announced = true;
+    return result;
+  }
+
+  #failed(error: unknown, operation: Operation, name: string): Error {
+    if (error instanceof DrivenElsewhere) return new MetDriver(participantOf(name));
+    const decision = error instanceof Error ? decidedBy(error, operation.op) : undefined;
+    if (decision === undefined) {
+      return error instanceof HandOver ? error : new HandOver(`${operation.function}: ${String(error)}`, error);
+    }
+    const { type, detail } = decision;
+    if (detail.backstitch === 'decided') return new MetDriver(participantOf(name), detail.fate);
+    return new Decision(
+      {
+        ...{ knowledge: 'rejected', type, message: (error as Error).message },
+        ...(detail.backstitch === 'mismatch' && { mismatch: true }),
+        ...(detail.backstitch === 'suspended' && { suspended: true }),
+      },
+      error,
+    );
+  }
+
+  judge(error: unknown): Judgement {
+    if (error instanceof Decision) return error.judgement;
+    throw error;
+  }
+
+  /** @throws {@link MetDriver} if a workflow has the transaction, {@link HandOver} if that cannot be found out */
+  async undoing(): Promise<void> {
+    if (this.home === undefined || !this.announced) return;
+    let won: boolean | undefined;
+    try {
+      won = await this.announcements?.undo(this.gid, this.#options.owner);
+    } catch (error) {
+      throw new HandOver(`the undo could not be decided: ${String(error)}`, error);
+    }
+    if (won !== true) throw new MetDriver(this.home);
+    this.#options.onUndoing();
+  }
+
+  stuck(): void {
+    this.breakOff(new HandOver('a person has to decide'));
+  }
+
+  shielded<T>(work: () => Promise<T>): Promise<T> {
+    return work();
+  }
+
+  group<T>(work: (cancel: () => void) => Promise<T>): Promise<T> {
+    return work(() => undefined);
+  }
+
+  resumed(): undefined {
+    return undefined;
+  }
+
+  cancelled(): boolean {
+    return false;
+  }
+
+  changed(): void {
+    // Nobody watches.
+  }
+
+  windowPassed(): undefined {
+    return undefined;
+  }
+
+  overdue(): string {
+    return this.#options.overdue;
+  }
+}
+
+/** A value as every other lane's participants get it. */
+function asJson(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
+}
+
+/** @throws {@link HandOver} when there is no answer in time */
+function within<T>(ms: number, name: string, answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new HandOver(`${name} gave no answer within ${Math.round(ms)} ms`));
+    }, ms);
+    answer.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+    });
+  });
+}

@@ -1,0 +1,33 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { announcementsOf, type Announcements } from '../database/announcement/announcements.js';
+import type { Database } from '../database/sql.js';
+import {
+  ADOPT_ACTIVITY,
+  CLOSE_ACTIVITY,
+  WORKFLOW_OWNER,
+  type Adopted,
+  type AdoptOrder,
+  type CloseOrder,
+} from '../workflow/fate.js';
+
+/** The databases of participants, by the participants' names: those whose steps may begin a transaction. */
+export type ParticipantDatabases = Readonly<Record<string, Database>>;
+
+/** The activities by which a workflow takes over a transaction that was driven outside Temporal. */
+export function adoptActivities(databases: ParticipantDatabases) {
+  const at = (home: string): Announcements => {
+    const database = databases[home];
+    if (database !== undefined) return announcementsOf(database);
+    throw ApplicationFailure.create({
+      type: 'NoDatabase',
+      message: `this worker was not given the database of '${home}', where the transaction is announced: give it in adoptActivities and startRelay`,
+    });
+  };
+  return {
+    [ADOPT_ACTIVITY]: ({ home, gid }: AdoptOrder): Promise<Adopted> => at(home).adopt(gid),
+    [CLOSE_ACTIVITY]: async ({ home, gid, fate }: CloseOrder): Promise<void> => {
+      // Nothing to write is there when it was done before.
+      await at(home).end(gid, WORKFLOW_OWNER, undefined, fate);
+    },
+  };
+}

@@ -1,0 +1,132 @@
+import { type Client, WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { startAdopting } from '../client/adopt.js';
+import { announcementsOf, type Announcements, type TakenOver } from '../database/announcement/announcements.js';
+import type { TransactionReport } from '../workflow/failure.js';
+import { WORKFLOW_OWNER, type Fate } from '../workflow/fate.js';
+import type { ParticipantDatabases } from './adopt.js';
+
+/** Options of {@link startRelay}. */
+export interface RelayOptions {
+  /** A client of the namespace in which the transactions' workflows run. */
+  readonly client: Client;
+  /** The databases in which transactions are announced, by their participants. */
+  readonly databases: ParticipantDatabases;
+  /** Between two looks at each database, in milliseconds. Default: 1,000 */
+  readonly intervalMs?: number;
+  /** Told in one line when a database or the server cannot be used, and when it can again. */
+  readonly onWarning?: (line: string) => void;
+}
+
+/** A relay that runs. */
+export interface Relay {
+  /** Ends it; what it has begun is finished. */
+  stop(): Promise<void>;
+}
+
+/** Transactions that are taken over at a time. */
+const BATCH = 50;
+/** How they end who end by their own code. */
+const ENDED = ['COMPLETED', 'FAILED'];
+
+/**
+ * Looks, for as long as it runs, for transactions whose drivers are silent: takes each over and starts its workflow. Any
+ * number of relays may run; each transaction is taken over by one of them at a time, and started once.
+ *
+ * What a workflow has taken over stays announced until its end is written. Should that not have happened when the workflow
+ * ended, the relay does it.
+ */
+export function startRelay({
+  client,
+  databases,
+  intervalMs = 1_000,
+  onWarning = () => undefined,
+}: RelayOptions): Relay {
+  const over = new AbortController();
+  const loops = Object.entries(databases).map(async ([home, database]) => {
+    const announcements = announcementsOf(database);
+    let failing: string | undefined;
+    while (!over.signal.aborted) {
+      try {
+        await relay(client, home, announcements);
+        if (failing !== undefined) onWarning(`transactions announced by '${home}' are taken over again`);
+        failing = undefined;
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        if (failing !== why) onWarning(`transactions announced by '${home}' cannot be taken over: ${why}`);
+        failing = why;
+      }
+      await pause(intervalMs, over.signal);
+    }
+  });
+  return {
+    async stop() {
+      over.abort();
+      await Promise.all(loops);
+    },
+  };
+}
+
+/** Takes over all that is due in one database. @returns how many transactions that were */
+async function relay(client: Client, home: string, announcements: Announcements): Promise<number> {
+  let count = 0;
+  for (;;) {
+    const taken = await announcements.takeOver(BATCH);
+    count += taken.length;
+    for (const each of taken) await goOn(client, home, announcements, each);
+    if (taken.length < BATCH) return count;
+  }
+}
+
+/**
+ * Lets a transaction that was taken over go on: starts its workflow or, if that has ended, writes its end.
+ *
+ * @returns whether its workflow was started now
+ */
+export async function goOn(
+  client: Client,
+  home: string,
+  announcements: Announcements,
+  { gid, start }: TakenOver,
+): Promise<boolean> {
+  if (start !== undefined && (await startAdopting(client, gid, start, { home }))) return true;
+  const fate = await fateOfRun(client, gid);
+  if (fate !== undefined) await announcements.end(gid, WORKFLOW_OWNER, undefined, fate);
+  return false;
+}
+
+/** How the newest run of a gid ended, if it did by its own code. */
+async function fateOfRun(client: Client, gid: string): Promise<Fate | undefined> {
+  const handle = client.workflow.getHandle(gid);
+  const { status, type: transaction, memo, runId } = await handle.describe();
+  if (!ENDED.includes(status.name)) return undefined;
+  const inputHash = typeof memo?.inputHash === 'string' ? memo.inputHash : '';
+  const from = { transaction, inputHash, lane: 'workflow' };
+  try {
+    return { ...from, state: 'committed', result: await client.workflow.getHandle(gid, runId).result() };
+  } catch (error) {
+    const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
+    if (!(cause instanceof ApplicationFailure)) throw error;
+    const report = cause.details?.[0] as TransactionReport | undefined;
+    // It ended before it was one: a scan or a person has to look at it.
+    if (report === undefined) return undefined;
+    const state = report.state === 'compensated' ? 'compensated' : 'failed';
+    return { ...from, state, report, message: cause.message };
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+  });
+}

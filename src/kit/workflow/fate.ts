@@ -1,0 +1,80 @@
+import type { Scheme } from './branch.js';
+import type { TransactionReport } from './failure.js';
+
+/**
+ * What becomes of a transaction that is not a workflow from its beginning: how it is announced, and how its end is kept.
+ * Pure: callers, workflows and databases agree on it.
+ */
+
+/** All that is needed to start the transaction's workflow, should its driver be gone. */
+export interface StartOrder {
+  /** The name of the workflow. */
+  readonly transaction: string;
+  readonly scheme: Scheme;
+  readonly taskQueue: string;
+  readonly input: unknown;
+  /** The options of the call. */
+  readonly overrides?: object;
+  /** Tells an input from another one under the same gid. */
+  readonly inputHash: string;
+  readonly summary?: string;
+  readonly details?: string;
+}
+
+/** The final decision of a transaction, kept with the guard row of its first step: duplicates look for it there. */
+export type Fate = FateOf & {
+  readonly transaction: string;
+  readonly inputHash: string;
+  /** How it was driven at its end. */
+  readonly lane: string;
+};
+
+type FateOf =
+  | { readonly state: 'committed'; readonly result?: unknown }
+  | { readonly state: 'compensated' | 'failed'; readonly report: TransactionReport; readonly message: string };
+
+/** What an announcement, beside the guard row of the first step that was applied, says. */
+export interface Announced {
+  /** `direct:<call>`, or {@link WORKFLOW_OWNER}. */
+  readonly owner: string;
+  readonly state: 'running' | 'undoing';
+}
+
+/** How a transaction stands in one participant's database. */
+export interface Standing {
+  readonly announced?: Announced;
+  /** Who drove its first step that is there, such as `workflow:<run>`. */
+  readonly driver?: string;
+  readonly fate?: Fate;
+}
+
+/** The owner of an announcement once a workflow drives the transaction, or is about to. */
+export const WORKFLOW_OWNER = 'workflow';
+
+/** Where a workflow finds the announcement of the transaction that it takes over. */
+export interface Adopt {
+  /** The participant in whose database it is. */
+  readonly home: string;
+}
+
+/** What a workflow finds when it takes a transaction over. */
+export type Adopted =
+  | { readonly fate: Fate }
+  | {
+      readonly fate?: undefined;
+      readonly state: Announced['state'];
+      /** When it was announced, in milliseconds since 1970. */
+      readonly beganAt: number;
+    };
+
+/** The activities by which a workflow takes a transaction over, and tells how it ended. */
+export const ADOPT_ACTIVITY = 'backstitch.adopt';
+export const CLOSE_ACTIVITY = 'backstitch.close';
+
+/** What those activities are asked. */
+export interface AdoptOrder extends Adopt {
+  readonly gid: string;
+}
+export interface CloseOrder extends AdoptOrder {
+  readonly fate: Fate;
+}

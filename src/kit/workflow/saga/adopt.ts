@@ -1,0 +1,97 @@
+import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
+import { CancellationScope, proxyActivities, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { TX_SCHEME, TX_STATE } from '../attributes.js';
+import { transactionFailure, type TransactionReport } from '../failure.js';
+import {
+  ADOPT_ACTIVITY,
+  CLOSE_ACTIVITY,
+  type Adopt,
+  type Adopted,
+  type AdoptOrder,
+  type CloseOrder,
+  type Fate,
+} from '../fate.js';
+import { retryProfiles } from '../retry.js';
+import type { SagaCall } from './definition.js';
+
+/**
+ * A workflow takes over a transaction that was driven outside Temporal, and writes at its end how it ended, where
+ * duplicates look for it.
+ */
+
+/** How long the end is tried to be written, in milliseconds: what is left to do then a relay does. */
+const CLOSE_MS = 60_000;
+
+const adopting = proxyActivities<{ [ADOPT_ACTIVITY](order: AdoptOrder): Promise<Adopted> }>({
+  startToCloseTimeout: retryProfiles.forward.startToCloseMs,
+  // Until it has the transaction nothing else can be done, nor may be.
+  retry: retryProfiles.forward.retry,
+  summary: 'take the transaction over',
+});
+const closing = proxyActivities<{ [CLOSE_ACTIVITY](order: CloseOrder): Promise<void> }>({
+  startToCloseTimeout: retryProfiles.forward.startToCloseMs,
+  scheduleToCloseTimeout: CLOSE_MS,
+  retry: retryProfiles.forward.retry,
+  summary: 'write how it ended',
+});
+
+/** What a workflow goes on with: the end that it found, or its options and when the transaction began. */
+export type Taken =
+  { readonly fate: Fate; readonly beganAt?: undefined } | { readonly options: SagaCall; readonly beganAt: number };
+
+/** Takes a transaction over: from here on nobody else decides about it. Waits for as long as that takes. */
+export async function takeOver(options: SagaCall, adopt: Adopt): Promise<Taken> {
+  const { workflowId: gid } = workflowInfo();
+  const found = await CancellationScope.nonCancellable(() => adopting[ADOPT_ACTIVITY]({ gid, ...adopt }));
+  if (found.fate !== undefined) return { fate: found.fate };
+  const { state, beganAt } = found;
+  if (state === 'running') return { options: { ...options, adopt }, beganAt };
+  // What its driver had decided stays so: nothing is done any more, and all is looked at.
+  const { settle } = options;
+  const failedAt = settle?.failedAt ?? workflowInfo().startTime.getTime();
+  const reason = settle?.reason ?? 'the process that drove it had decided to undo it, and did not end that';
+  return { options: { ...options, adopt, settle: { ...settle, failedAt, reason, undo: true } }, beganAt };
+}
+
+/** How a run ended. */
+type Ended =
+  | { readonly result: unknown }
+  | { readonly report: TransactionReport | undefined; readonly failure: ApplicationFailure | undefined };
+
+/** Writes how the transaction ended. What cannot be written now a relay writes later: the caller need not wait for it. */
+export async function tellEnd({ home }: Adopt, ended: Ended): Promise<void> {
+  const { workflowId: gid, workflowType: transaction, memo } = workflowInfo();
+  const inputHash = typeof memo?.inputHash === 'string' ? memo.inputHash : '';
+  const from = { transaction, inputHash, lane: 'workflow' };
+  const fate: Fate | undefined =
+    'result' in ended
+      ? { ...from, state: 'committed', result: ended.result }
+      : ended.report && {
+          ...from,
+          state: ended.report.state === 'compensated' ? 'compensated' : 'failed',
+          report: ended.report,
+          message: ended.failure?.message ?? '',
+        };
+  if (fate === undefined) return;
+  try {
+    await CancellationScope.nonCancellable(() => closing[CLOSE_ACTIVITY]({ gid, home, fate }));
+  } catch (error) {
+    if (!(error instanceof ActivityFailure)) throw error;
+  }
+}
+
+/** Ends the workflow as the transaction has ended before. */
+export function endBy<Result>(fate: Fate): Result {
+  upsertSearchAttributes([
+    { key: TX_SCHEME, value: 'saga' },
+    { key: TX_STATE, value: fate.state },
+  ]);
+  if (fate.state === 'committed') return fate.result as Result;
+  const { state, message, report } = fate;
+  throw ApplicationFailure.create({
+    type: state === 'compensated' ? transactionFailure.compensated : transactionFailure.failed,
+    message,
+    nonRetryable: true,
+    details: [report],
+  });
+}
