@@ -35,7 +35,7 @@ export function createPayments({ guard }: { guard: Guard }) {
         },
         () => {
           const { orderId, customerId, amount } = validInput(chargeSchema, input);
-          return { ...CHARGE_AT_ONCE, values: [orderId, customerId, amount] };
+          return { statement: CHARGE_AT_ONCE, values: [orderId, customerId, amount] };
         },
       ),
     /** Gives the amount back. */

@@ -39,15 +39,14 @@ export function rejectionOf(thrown: unknown): Rejection | undefined {
 }
 
 /**
- * The constraint (class 23) that an error says was violated, as `schema.name`; undefined for any other error. What is no
- * constraint with a name, as `not null`, has an empty one.
+ * The constraint (class 23) that an error says was violated, as `schema.name`; undefined for any other error. One without a
+ * name, as `not null`, has an empty one.
  */
 export function constraintOf(thrown: unknown): string | undefined {
   const error = databaseError(thrown);
   if (!error?.code.startsWith('23')) return undefined;
-  const { constraint, constraint_name, schema, schema_name } = error;
-  const [name, within] = [constraint ?? constraint_name ?? '', schema ?? schema_name ?? ''];
-  return `${String(within)}.${String(name)}`;
+  const { constraint, constraint_name, schema, schema_name } = error as Partial<Record<string, string>>;
+  return `${schema ?? schema_name ?? ''}.${constraint ?? constraint_name ?? ''}`;
 }
 
 /** Data exception, constraint, more than the program's limits; a statement that was ended, as it took too long. */

@@ -1,10 +1,12 @@
 import type { Operation } from '../../workflow/branch.js';
+import { announcing } from '../announcement/statements.js';
 import { Rejection } from '../rejection.js';
 import type { Sql } from '../sql.js';
 import { constraintOf } from '../sqlstate.js';
 import type { Probe } from './guard.js';
 import { fromJson } from './json.js';
 import { limitsOf } from './limits.js';
+import { announcedOf } from './meet.js';
 import { rowOf } from './rows.js';
 import { columns, limitsAt } from './statements.js';
 
@@ -15,11 +17,11 @@ import { columns, limitsAt } from './statements.js';
  * where the work gave no row; either takes the work back with it. What is the matter then is found out the ordinary way.
  */
 
-/** Work in one statement. Its texts are constants: with the guard's part each is prepared once a connection. */
+/** Work in one statement: a constant, as with the guard's part its text is prepared once a connection. */
 export interface Statement {
   /**
    * What stands before it in its WITH clause, where alone a statement may stand that changes data: `a as (…), b as (…)`.
-   * The names `limits` and `work` are taken.
+   * The names `limits`, `announced` and `work` are taken.
    */
   readonly with?: string;
   /**
@@ -27,6 +29,11 @@ export interface Statement {
    * be cast to text). Or no row: it cannot be done.
    */
   readonly text: string;
+}
+
+/** The same work as one statement. */
+export interface AtOnce {
+  readonly statement: Statement;
   /** Its `$1`, `$2`, … */
   readonly values: readonly unknown[];
 }
@@ -37,14 +44,13 @@ export interface Attempt {
   /** The operation with what is left of its time. */
   readonly left: () => Operation;
   readonly input: unknown;
-  readonly atOnce: () => Statement;
+  readonly atOnce: () => AtOnce;
   readonly mask: readonly string[] | undefined;
   readonly probe: Probe;
 }
 
-/** Statements kept; their texts are constants, so more than this means that somebody builds them. */
-const MAX_KEPT = 500;
-const kept = new Map<string, string>();
+/** The whole texts, without an announcement and with one. */
+const texts = new WeakMap<Statement, readonly [string, string]>();
 
 /**
  * Does the work if nothing stands against it.
@@ -60,9 +66,16 @@ export async function applyAtOnce<Result>(
   await probe('working', operation);
   await probe('worked', operation);
   try {
-    const statement = atOnce();
-    const values = [...statement.values, ...rowOf(operation, input, mask), ...limitsOf(left())];
-    const [row] = await commitWith<{ result: string }>(textOf(statement), values);
+    const { statement, values } = atOnce();
+    const { announcement } = operation;
+    const guards = [
+      ...rowOf(operation, input, mask),
+      ...limitsOf(left()),
+      ...(announcement ? announcedOf(announcement) : []),
+    ];
+    const text = textsOf(statement, values.length)[announcement ? 1 : 0];
+    const [row] = await commitWith<{ result: string }>(text, [...values, ...guards]);
+    announcement?.written();
     return { outcome: 'applied', result: fromJson(row?.result ?? null) as Result };
   } catch (error) {
     if (error instanceof Rejection) return 'refused';
@@ -72,24 +85,31 @@ export async function applyAtOnce<Result>(
   }
 }
 
-function textOf({ with: parts, text, values: { length } }: Statement): string {
-  const key = `${length} ${parts ?? ''} ${text}`;
-  let whole = kept.get(key);
-  if (whole === undefined) {
-    const at = (place: number) => `$${length + place}`;
-    // Without a row of the work there is no outcome, and without an outcome no row of the guard.
-    whole = `
-with ${limitsAt(length + 11, length + 12)},
-${parts === undefined ? '' : `${parts}, `}work as (
-${text}
-)
+function textsOf(statement: Statement, values: number): readonly [string, string] {
+  let whole = texts.get(statement);
+  if (whole === undefined)
+    texts.set(statement, (whole = [textOf(statement, values, false), textOf(statement, values, true)]));
+  return whole;
+}
+
+/**
+ * The announcement, if there is one, comes first, as in every statement that takes both keys; the guard's row comes last.
+ * Without a row of the work there is no outcome, and without an outcome no row of the guard.
+ */
+function textOf({ with: parts, text }: Statement, values: number, announces: boolean): string {
+  const at = (place: number) => `$${values + place}`;
+  const queries = [
+    limitsAt(values + 11, values + 12),
+    ...(announces ? [`announced as (${announcing(at)}\n  returning 1\n)`] : []),
+    ...(parts === undefined ? [] : [parts]),
+    `work as (${text}\n)`,
+  ];
+  return `
+with ${queries.join(',\n')}
 insert into backstitch.guard (${columns}, result, ended_at)
 select ${at(1)}, ${at(2)}, 1, ${at(3)}, case when done.result is not null then 'applied' end,
   ${at(4)}, ${at(5)}::text::jsonb, ${at(6)}, ${at(7)}::int, ${at(8)}, ${at(9)}, ${at(10)}::int,
   done.result, clock_timestamp()
-from limits left join (select to_jsonb(work) as result from work) done on true
+from ${announces ? 'announced' : 'limits'} left join (select to_jsonb(work) as result from work) done on true
 returning result::text as result`;
-    if (kept.size < MAX_KEPT) kept.set(key, whole);
-  }
-  return whole;
 }

@@ -1,12 +1,13 @@
 import type { Operation } from '../../workflow/branch.js';
-import { InputMismatch, RowGone, StoredRejection, type Rejection } from '../rejection.js';
+import { StoredRejection, type Rejection } from '../rejection.js';
 import type { Database, Sql, TransactionSql } from '../sql.js';
 import { rejectionOf } from '../sqlstate.js';
-import { applyAtOnce, type Statement } from './at-once.js';
-import { fromJson, hashInput, toJson, toLog } from './json.js';
+import { applyAtOnce, type AtOnce } from './at-once.js';
+import { fromJson, hashInput, toLog } from './json.js';
 import { limitsOf, stopwatch } from './limits.js';
 import { claimAnnounced, elsewhere, meet } from './meet.js';
-import { firstOf, readRows, rowOf, storedRejection, suspended, UNDOS, vanished, type StoredRow } from './rows.js';
+import { finish, firstOf, outbound, readRows, rowOf, storedRejection } from './rows.js';
+import { guardConfirm, guardUndo } from './phase2.js';
 import { guardSettle, settledResult } from './settle.js';
 import * as statements from './statements.js';
 
@@ -45,7 +46,7 @@ export interface Guard {
     operation: Operation,
     input: unknown,
     work: (sql: Sql) => Promise<Result>,
-    atOnce?: () => Statement,
+    atOnce?: () => AtOnce,
   ): Promise<Result>;
 
   /**
@@ -103,15 +104,6 @@ export interface Guarded<Result> {
   readonly result: Result;
 }
 
-/** What phase 2 finds of phase 1, and whether it claimed its own key. */
-interface Phase2Row {
-  readonly outcome: StoredRow['outcome'];
-  readonly result: string | null;
-  readonly claimed: boolean;
-  /** An undo only: phase 1 was applied with another input. */
-  readonly foreignInput?: boolean;
-}
-
 /** Makes the guard of one database. */
 export function createGuard(db: Database, options: GuardOptions = {}): Guard {
   const { mask, probe = () => Promise.resolve() } = options;
@@ -145,7 +137,7 @@ export function createGuard(db: Database, options: GuardOptions = {}): Guard {
       operation: Operation,
       input: unknown,
       work: (sql: Sql) => Promise<Result>,
-      atOnce?: () => Statement,
+      atOnce?: () => AtOnce,
     ): Promise<Result> {
       const left = stopwatch(operation);
       if (operation.settle) {
@@ -162,8 +154,10 @@ export function createGuard(db: Database, options: GuardOptions = {}): Guard {
         const body = async (sql: TransactionSql, timed: Operation, how: PhaseOptions): Promise<Guarded<Result>> => {
           if (atOnce === undefined || how.last === undefined) return guardPhase1(sql, timed, input, guarded, how);
           const done = await applyAtOnce<Result>(how.last, { operation, left, input, atOnce, mask, probe });
-          if (done === 'taken') return readPhase1<Result>(how.last, operation, hashInput(input));
-          return done === 'refused' ? guardPhase1(sql, left(), input, guarded, how) : done;
+          if (typeof done !== 'string') return done;
+          // Who announces a transaction has it only if the key was free.
+          if (done === 'taken' && !operation.announcement) return readPhase1(how.last, operation, hashInput(input));
+          return guardPhase1(sql, left(), input, guarded, how);
         };
         return await inTransaction(operation, body, left);
       } catch (error) {
@@ -237,53 +231,6 @@ export async function recordRejection(
   return readPhase1(run, operation, row[3]);
 }
 
-/** An undo within the caller's own SQL transaction, which the caller must roll back when this throws. */
-export async function guardUndo<Applied, Result>(
-  sql: Sql,
-  operation: Operation,
-  input: unknown,
-  work: (sql: Sql, applied: Applied) => Promise<Result>,
-  options: PhaseOptions = {},
-): Promise<Guarded<Result | undefined>> {
-  return guardPhase2(statements.bar, sql, operation, input, work, options);
-}
-
-/** A confirm within the caller's own SQL transaction, which the caller must roll back when this throws. */
-export async function guardConfirm<Applied, Result>(
-  sql: Sql,
-  operation: Operation,
-  input: unknown,
-  work: (sql: Sql, applied: Applied) => Promise<Result>,
-  options: PhaseOptions = {},
-): Promise<Guarded<Result>> {
-  const guarded = await guardPhase2(statements.follow, sql, operation, input, work, options);
-  return guarded as Guarded<Result>;
-}
-
-async function guardPhase2<Applied, Result>(
-  statement: string,
-  sql: Sql,
-  operation: Operation,
-  input: unknown,
-  work: (sql: Sql, applied: Applied) => Promise<Result>,
-  options: PhaseOptions,
-): Promise<Guarded<Result | undefined>> {
-  const { last = sql } = options;
-  const row = rowOf(operation, input, options.mask);
-  const values = [...row, ...limitsOf(operation)];
-  const undo = statement === statements.bar;
-  const [first] = await sql<Phase2Row>(statement, undo ? [...values, operation.corrected === true] : values);
-  if (first?.foreignInput === true) throw new InputMismatch(operation);
-  if (first?.outcome === 'intent') throw outbound(operation);
-  if (first?.claimed !== true) return readPhase2<Result>(last, operation, row[3]);
-  if (first.outcome !== 'applied') {
-    if (operation.succeeded) throw new RowGone(operation);
-    return { outcome: 'empty', result: undefined };
-  }
-  const result = await work(sql, fromJson(first.result) as Applied);
-  return { outcome: 'applied', result: await finish(last, operation, 2, result) };
-}
-
 async function readPhase1<Result>(sql: Sql, operation: Operation, inputHash: string): Promise<Guarded<Result>> {
   const rows = await readRows(sql, operation);
   meet(operation, rows.first);
@@ -291,31 +238,4 @@ async function readPhase1<Result>(sql: Sql, operation: Operation, inputHash: str
   if (first.outcome === 'rejected') throw storedRejection(first);
   if (first.outcome === 'intent') throw outbound(operation);
   return { outcome: 'duplicate', result: fromJson(first.result) as Result };
-}
-
-async function readPhase2<Result>(sql: Sql, operation: Operation, inputHash: string): Promise<Guarded<Result>> {
-  const { first, second } = await readRows(sql, operation);
-  if (second === undefined) {
-    // A confirm claims nothing where phase 1 is not applied. An undo always does, unless a row is there: it was.
-    throw UNDOS.includes(operation.op) ? vanished(operation) : suspended(operation, first?.op ?? 'action');
-  }
-  if (second.op !== operation.op) throw suspended(operation, second.op);
-  if (second.outcome === 'intent') throw outbound(operation);
-  // An undo that is done is done, whatever a person would have it undo with.
-  if (second.inputHash !== inputHash && !operation.corrected) throw new InputMismatch(operation);
-  return { outcome: 'duplicate', result: fromJson(second.result) as Result };
-}
-
-/** Stores the result, and returns it as a later caller would read it. */
-async function finish<Result>(sql: Sql, { gid, branch }: Operation, phase: 1 | 2, result: Result): Promise<Result> {
-  const json = toJson(result);
-  await sql(statements.finish, [gid, branch, phase, json]);
-  return fromJson(json) as Result;
-}
-
-/** Nothing may be decided from a row that waits for an answer of the other side. */
-function outbound({ gid, branch, op }: Operation): Error {
-  return new Error(
-    `${op} of branch '${branch}' in ${gid} was begun outside SQL: ask it of createOutbound's apply and undo, as it was begun`,
-  );
 }
