@@ -60,8 +60,11 @@ export interface Adopt {
 /** What a workflow finds when it takes a transaction over. */
 export type Adopted =
   | { readonly fate: Fate }
+  /** Another input is under way under this gid: nothing was taken over. */
+  | { readonly fate?: undefined; readonly conflict: true }
   | {
       readonly fate?: undefined;
+      readonly conflict?: undefined;
       readonly state: Announced['state'];
       /** When it was announced, in milliseconds since 1970. */
       readonly beganAt: number;
@@ -74,7 +77,13 @@ export const CLOSE_ACTIVITY = 'backstitch.close';
 /** What those activities are asked. */
 export interface AdoptOrder extends Adopt {
   readonly gid: string;
+  /** Of the workflow's own input; absent: it is not known. */
+  readonly inputHash?: string;
 }
-export interface CloseOrder extends AdoptOrder {
+export interface CloseOrder extends Adopt {
+  readonly gid: string;
   readonly fate: Fate;
 }
+
+/** The type of the failure of a workflow whose gid has another input: it did nothing, and has decided nothing. */
+export const GID_CONFLICT = 'GidConflict';

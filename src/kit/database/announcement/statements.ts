@@ -64,7 +64,7 @@ with limits as materialized (
 insert into backstitch.announcements as a (gid, owner, take_over_at)
 select $1, 'workflow', clock_timestamp() + make_interval(secs => $2::float8 / 1000) from limits
 on conflict (gid) do update set owner = 'workflow', take_over_at = excluded.take_over_at
-returning a.state, (extract(epoch from a.began_at) * 1000)::float8 as "beganAt"`;
+returning a.state, a.start->>'inputHash' as "inputHash", (extract(epoch from a.began_at) * 1000)::float8 as "beganAt"`;
 
 /** The fate of a transaction, if this database has it. */
 export const fateOf = `

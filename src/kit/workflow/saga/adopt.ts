@@ -5,6 +5,7 @@ import { transactionFailure, type TransactionReport } from '../failure.js';
 import {
   ADOPT_ACTIVITY,
   CLOSE_ACTIVITY,
+  GID_CONFLICT,
   type Adopt,
   type Adopted,
   type AdoptOrder,
@@ -42,8 +43,10 @@ export type Taken =
 /** Takes a transaction over: from here on nobody else decides about it. Waits for as long as that takes. */
 export async function takeOver(options: SagaCall, adopt: Adopt): Promise<Taken> {
   const { workflowId: gid } = workflowInfo();
-  const found = await CancellationScope.nonCancellable(() => adopting[ADOPT_ACTIVITY]({ gid, ...adopt }));
+  const order = { gid, home: adopt.home, inputHash: inputHashOf() };
+  const found = await CancellationScope.nonCancellable(() => adopting[ADOPT_ACTIVITY](order));
   if (found.fate !== undefined) return { fate: found.fate };
+  if (found.conflict === true) throw conflict();
   const { state, beganAt } = found;
   if (state === 'running') return { options: { ...options, adopt }, beganAt };
   // What its driver had decided stays so: nothing is done any more, and all is looked at.
@@ -60,9 +63,8 @@ type Ended =
 
 /** Writes how the transaction ended. What cannot be written now a relay writes later: the caller need not wait for it. */
 export async function tellEnd({ home }: Adopt, ended: Ended): Promise<void> {
-  const { workflowId: gid, workflowType: transaction, memo } = workflowInfo();
-  const inputHash = typeof memo?.inputHash === 'string' ? memo.inputHash : '';
-  const from = { transaction, inputHash, lane: 'workflow' };
+  const { workflowId: gid, workflowType: transaction } = workflowInfo();
+  const from = { transaction, inputHash: inputHashOf() ?? '', lane: 'workflow' };
   const fate: Fate | undefined =
     'result' in ended
       ? { ...from, state: 'committed', result: ended.result }
@@ -80,8 +82,23 @@ export async function tellEnd({ home }: Adopt, ended: Ended): Promise<void> {
   }
 }
 
+/** Ends the workflow as one that is none of its gid's. */
+function conflict(): ApplicationFailure {
+  upsertSearchAttributes([{ key: TX_STATE, value: null }]);
+  const message = `${workflowInfo().workflowId} was begun with another input: nothing was done`;
+  return ApplicationFailure.nonRetryable(message, GID_CONFLICT);
+}
+
+/** Of the workflow's input, as its starter has written it. */
+function inputHashOf(): string | undefined {
+  const { memo } = workflowInfo();
+  return typeof memo?.inputHash === 'string' ? memo.inputHash : undefined;
+}
+
 /** Ends the workflow as the transaction has ended before. */
 export function endBy<Result>(fate: Fate): Result {
+  const inputHash = inputHashOf();
+  if (inputHash !== undefined && fate.inputHash !== '' && fate.inputHash !== inputHash) throw conflict();
   upsertSearchAttributes([
     { key: TX_SCHEME, value: 'saga' },
     { key: TX_STATE, value: fate.state },

@@ -8,12 +8,14 @@ import { inputOf, type BranchRecord } from './ledger.js';
 export class BranchCalls {
   readonly #driver: SagaDriver;
   readonly #retries: number | undefined;
+  readonly #adopted: boolean;
   readonly #settling: () => boolean;
 
   /** @param settling whether steps are only looked at */
-  constructor(driver: SagaDriver, { retries }: SagaCall, settling: () => boolean) {
+  constructor(driver: SagaDriver, { retries, adopt }: SagaCall, settling: () => boolean) {
     this.#driver = driver;
     this.#retries = retries;
+    this.#adopted = adopt !== undefined;
     this.#settling = settling;
   }
 
@@ -73,6 +75,7 @@ export class BranchCalls {
       op,
       scheme: 'saga',
       seq,
+      ...(this.#adopted && { adopted: true }),
     };
     if (profile === 'settle') return { ...branch, settle: true };
     if (op === 'action') return branch;
