@@ -111,8 +111,3 @@ async function adopt(db: Database, gid: string): Promise<Adopted> {
     throw error;
   }
 }
-
-/** Whether the driver of a guard row is a caller's process. */
-export function isDirect(driver: string): boolean {
-  return driver.startsWith('direct:');
-}

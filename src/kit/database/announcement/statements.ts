@@ -100,6 +100,3 @@ left join backstitch.announcements a on a.gid = $1
 left join lateral (
   select driver, fate from backstitch.guard where gid = $1 and phase = 1 order by fate_at nulls last, seq limit 1
 ) g on true`;
-
-/** Whether `$2` still drives the transaction `$1`. */
-export const announcedBy = `select 1 as announced from backstitch.announcements where gid = $1 and owner = $2`;
