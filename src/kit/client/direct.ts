@@ -122,12 +122,17 @@ async function follow(
   until: number,
 ): Promise<Standing | undefined> {
   for (let pause: number = LOOK_MS.first; ; pause = Math.min(pause * 2, LOOK_MS.longest)) {
-    const standing = await lane.look(home, gid);
-    const { announced, fate, driver } = standing;
-    if (fate !== undefined || announced?.owner === WORKFLOW_OWNER) return standing;
-    if (announced === undefined) return driver === undefined ? undefined : standing;
+    const standing = await lane.look(home, gid).catch((error: unknown) => {
+      if (error instanceof TypeError) throw error; // This process is not set up for it.
+      return undefined; // The database may be there again at the next look.
+    });
+    if (standing !== undefined) {
+      const { announced, fate, driver } = standing;
+      if (fate !== undefined || announced?.owner === WORKFLOW_OWNER) return standing;
+      if (announced === undefined) return driver === undefined ? undefined : standing;
+    }
     if (Date.now() + pause > until) {
-      const state = announced.state === 'undoing' ? 'compensating' : 'running';
+      const state = standing?.announced?.state === 'undoing' ? 'compensating' : 'running';
       throw new TransactionPending({ gid, state, taskQueue: start.taskQueue });
     }
     await sleep(pause);

@@ -49,6 +49,8 @@ export interface Guard {
    * @throws {@link Suspended} if phase 1 was confirmed
    * @throws {@link InputMismatch} if phase 1 was applied with another input: nothing is undone
    * @throws {@link RowGone} if the action had succeeded and its row is not there: nothing is undone
+   * @throws {@link DrivenElsewhere}, {@link Decided} if the action was another driver's, who still has the transaction or has
+   * ended it: nothing is undone
    * @throws any other error, a {@link Rejection} too: nothing is undone yet, try again
    */
   undo<Applied, Result>(
@@ -100,6 +102,8 @@ interface Phase2Row {
   readonly outcome: StoredRow['outcome'];
   readonly result: string | null;
   readonly claimed: boolean;
+  /** An undo only: who wrote the row of phase 1. */
+  readonly driver?: string;
   /** An undo only: phase 1 was applied with another input. */
   readonly foreignInput?: boolean;
 }
@@ -254,6 +258,11 @@ async function guardPhase2<Applied, Result>(
   const values = [...row, ...limitsOf(operation)];
   const undo = statement === statements.bar;
   const [first] = await sql<Phase2Row>(statement, undo ? [...values, operation.corrected === true] : values);
+  // What another has done who still has the transaction is not this driver's to undo. In a statement of its own: an
+  // announcement that the first one may have waited for is seen by it.
+  if (undo && first !== undefined && first.driver !== operation.driver) {
+    meet(operation, (await readRows(sql, operation)).first);
+  }
   if (first?.foreignInput === true) throw new InputMismatch(operation);
   if (first?.outcome === 'intent') throw outbound(operation);
   if (first?.claimed !== true) return readPhase2<Result>(last, operation, row[3]);
