@@ -40,7 +40,7 @@ export function unfinished(
 /** How the transaction ended, by whom: so that a test can see that what it means to see was there. */
 export function ending({ decided, told, workflow }: State): string {
   if (decided !== undefined) return `${decided.outcome} by ${decided.by}`;
-  if (told !== undefined) return `${told}, as its first step was rejected`;
+  if (told !== undefined) return `${told} without a decision`;
   return workflow.at === 'none' ? 'nothing' : 'undecided';
 }
 

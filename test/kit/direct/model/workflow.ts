@@ -142,7 +142,7 @@ export class WorkflowRun {
       else this.#undoFrom(state, step - 1);
       return;
     }
-    workflow.alone ||= workflow.adopted === 0;
+    workflow.alone ||= isItsOwn(state);
     if (step < this.#body.steps - 1) {
       goTo(workflow, 'step', step + 1);
       return;
@@ -172,13 +172,13 @@ export class WorkflowRun {
   }
 
   #look(state: State): void {
-    const { step, adopted } = state.workflow;
+    const { step } = state.workflow;
     if (this.#meets(state)) return;
     const found = this.#isOthers(state) ? 'rejected' : this.#databases.look(state, step, 'W');
     const isLast = step === this.#body.steps - 1;
     if (found === 'barred' || (found === 'rejected' && !goesOn(this.#body, step))) this.#undoFrom(state, step - 1);
-    // Where it has met nobody what is applied is its own, and it has asked for nothing after that.
-    else if (isLast || (found === 'applied' && adopted === 0)) this.#undoFrom(state, step);
+    // It has asked for nothing after a step of its own that it did not know of, and nobody else has.
+    else if (isLast || (found === 'applied' && isItsOwn(state))) this.#undoFrom(state, step);
     else goTo(state.workflow, 'look', step + 1);
   }
 
@@ -266,6 +266,11 @@ export class WorkflowRun {
       if (isIn(adopted, database)) this.#databases.writeFate(state, database, outcome);
     });
   }
+}
+
+/** Whether the step at hand, which is applied, shows that no caller can have the transaction. */
+function isItsOwn({ steps, workflow }: State): boolean {
+  return workflow.adopted === 0 && steps[workflow.step]?.row?.driver === 'W';
 }
 
 /** An announcement that a caller has. */
