@@ -89,7 +89,8 @@ export function explore<State>(model: Model<State>): Explored {
       if (following.length === 0) atRest.set(model.kind(state), (atRest.get(model.kind(state)) ?? 0) + 1);
       const broken = model.broken(state, following.length === 0);
       if (broken !== undefined) return violated(broken, number);
-      certain.push(following);
+      // A copy takes the room that it needs, and no more.
+      certain.push(following.slice());
       number++;
     }
     front = next;
