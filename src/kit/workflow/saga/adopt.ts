@@ -40,11 +40,12 @@ export type Taken =
   { readonly fate: Fate; readonly beganAt?: undefined } | { readonly options: SagaCall; readonly beganAt: number };
 
 /** Takes a transaction over: from here on nobody else decides about it. Waits for as long as that takes. */
-export async function takeOver(options: SagaCall, adopt: Adopt): Promise<Taken> {
+export async function takeOver(options: SagaCall, { home }: Adopt): Promise<Taken> {
   const { workflowId: gid } = workflowInfo();
-  const found = await CancellationScope.nonCancellable(() => adopting[ADOPT_ACTIVITY]({ gid, ...adopt }));
+  const found = await CancellationScope.nonCancellable(() => adopting[ADOPT_ACTIVITY]({ gid, home }));
   if (found.fate !== undefined) return { fate: found.fate };
-  const { state, beganAt } = found;
+  const { state, beganAt, promoted } = found;
+  const adopt: Adopt = { home, ...(promoted && { promoted }) };
   if (state === 'running') return { options: { ...options, adopt }, beganAt };
   // What its driver had decided stays so: nothing is done any more, and all is looked at.
   const { settle } = options;
@@ -59,10 +60,10 @@ type Ended =
   | { readonly report: TransactionReport | undefined; readonly failure: ApplicationFailure | undefined };
 
 /** Writes how the transaction ended. What cannot be written now a relay writes later: the caller need not wait for it. */
-export async function tellEnd({ home }: Adopt, ended: Ended): Promise<void> {
+export async function tellEnd({ home, promoted }: Adopt, ended: Ended): Promise<void> {
   const { workflowId: gid, workflowType: transaction, memo } = workflowInfo();
   const inputHash = typeof memo?.inputHash === 'string' ? memo.inputHash : '';
-  const from = { transaction, inputHash, lane: 'workflow' };
+  const from = { transaction, inputHash, lane: 'workflow', ...(promoted && { promoted }) };
   const fate: Fate | undefined =
     'result' in ended
       ? { ...from, state: 'committed', result: ended.result }
