@@ -14,13 +14,13 @@ import { createSystems } from './systems/index.js';
 async function main(options: BenchOptions): Promise<boolean> {
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
   const say = (line: string) => void process.stderr.write(`bench: ${line}\n`);
-  const servers = await startBenchServers(options.poolSize, say);
+  const servers = await startBenchServers(options.poolSize, say, options.server);
   try {
     await migrateShop(servers.databases);
     await openShop(servers.databases);
     const engine = await connectEngine(servers.temporal);
     try {
-      const systems = createSystems(engine, servers.databases, servers.operations);
+      const systems = createSystems(engine, servers.databases, servers.plain, servers.operations);
       const rounds = new Map<SystemName, Figures[]>();
       for (const name of options.systems) rounds.set(name, []);
       for (let round = 0; round < options.rounds; round++) {

@@ -1,5 +1,9 @@
-import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
+import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { systemNames, type SystemName } from './report.js';
+
+/** The Temporal servers that a run can be on. */
+const serverKinds = ['development', 'production'] as const;
+export type ServerKind = (typeof serverKinds)[number];
 
 /** What the benchmark can be told. */
 export interface BenchOptions {
@@ -11,6 +15,8 @@ export interface BenchOptions {
   clients: number;
   poolSize: number;
   systems: SystemName[];
+  /** Which Temporal server carries the systems with an engine. */
+  server: ServerKind;
   /** Whether a missed bar is exit code 1. */
   bars: boolean;
   json: boolean;
@@ -46,6 +52,11 @@ export function benchCommand() {
     .option('--clients <n>', 'clients at a time', count(1, 1_000), 50)
     .option('--pool-size <n>', 'connections of each database', count(1, 500), 20)
     .option('--systems <names>', `systems to run, with commas: ${systemNames.join(',')}`, systems, [...systemNames])
+    .addOption(
+      new Option('--server <kind>', "Temporal's development server (on SQLite), or its production server on PostgreSQL")
+        .choices(serverKinds)
+        .default('development' as const),
+    )
     .option('--no-bars', 'only print whether the bars are met: exit code 0 also when one is missed')
     .option('--json', 'print one JSON object instead of tables', false)
     .allowExcessArguments(false)

@@ -6,7 +6,15 @@ import { pairedRatio, significant, spread, type Spread } from './statistics.js';
  */
 
 /** The systems, in the order in which they are printed. */
-export const systemNames = ['floor', 'floor+guard', 'hand-written', 'durable', 'lean'] as const;
+export const systemNames = [
+  'floor',
+  'floor+dedup',
+  'floor+guard',
+  'direct',
+  'hand-written',
+  'durable',
+  'lean',
+] as const;
 export type SystemName = (typeof systemNames)[number];
 
 /** What is measured of a system: of one slot, or as the median over the rounds. */
@@ -41,8 +49,11 @@ export type Rounds = ReadonlyMap<SystemName, readonly Figures[]>;
 /** One system against another. */
 export interface Ratio {
   readonly perSecond: number;
+  readonly serialP50Ms: number;
   readonly cpuSecondsPer1000: number | null;
 }
+
+const ratioFigures = ['perSecond', 'serialP50Ms', 'cpuSecondsPer1000'] as const satisfies (keyof Ratio)[];
 
 /** The object that `--json` prints. */
 export interface BenchReport {
@@ -55,7 +66,9 @@ export interface BenchReport {
 const ratioPairs = [
   ['durable', 'hand-written'],
   ['lean', 'hand-written'],
-  ['floor+guard', 'floor'],
+  ['direct', 'floor+dedup'],
+  ['floor+guard', 'floor+dedup'],
+  ['floor+dedup', 'floor'],
 ] as const satisfies (readonly [SystemName, SystemName])[];
 
 /** What the kit has to reach. */
@@ -70,6 +83,9 @@ export const bars: readonly Bar[] = [
   { ratio: 'durable/hand-written', figure: 'perSecond', atLeast: 0.95 },
   { ratio: 'durable/hand-written', figure: 'cpuSecondsPer1000', atMost: 1.05 },
   { ratio: 'lean/hand-written', figure: 'perSecond', atLeast: 1.8 },
+  { ratio: 'direct/floor+dedup', figure: 'perSecond', atLeast: 0.85 },
+  { ratio: 'direct/floor+dedup', figure: 'cpuSecondsPer1000', atMost: 1.25 },
+  { ratio: 'direct/floor+dedup', figure: 'serialP50Ms', atMost: 1.5 },
 ];
 
 /** A bar with what was measured; `met` is undefined where nothing was. */
@@ -103,7 +119,7 @@ export function reportOf(rounds: Rounds): BenchReport {
     .map((pair) => [
       pair.join('/'),
       Object.fromEntries(
-        (['perSecond', 'cpuSecondsPer1000'] as const).map((figure) => {
+        ratioFigures.map((figure) => {
           const ratio = ratioOf(rounds, pair, figure);
           return [figure, ratio && significant(ratio.median)];
         }),
@@ -137,8 +153,8 @@ export function tableOf(rounds: Rounds): string[] {
   const ratios = ratioPairs
     .filter((pair) => pair.every((name) => rounds.has(name)))
     .map((pair) => {
-      const [throughput, cpu] = [ratioOf(rounds, pair, 'perSecond'), ratioOf(rounds, pair, 'cpuSecondsPer1000')];
-      return `${pair.join(' / ')}: throughput ${range(throughput)}, CPU ${range(cpu)}`;
+      const [throughput, serial, cpu] = ratioFigures.map((figure) => range(ratioOf(rounds, pair, figure)));
+      return `${pair.join(' / ')}: throughput ${throughput}, one alone ${serial}, CPU ${cpu}`;
     });
   return [line(header), ...rows.map(line), '', ...ratios];
 }

@@ -124,7 +124,14 @@ export async function createShopWorker(
       taskQueue: temporal.taskQueue,
       identity,
       workflowsPath,
-      activities: { ...activities, ...shop.plain, ...adoptActivities(databases), ...scanActivities(), ...alarms, ...log },
+      activities: {
+        ...activities,
+        ...shop.plain,
+        ...adoptActivities(databases),
+        ...scanActivities(),
+        ...alarms,
+        ...log,
+      },
     });
     let relay: Relay | undefined;
     let running: Promise<void> | undefined;

@@ -1,7 +1,8 @@
 /**
  * `backstitch/database`: makes operations happen at most once, in the participant's own database, with any client.
  */
-export { pgDatabase, type PgClient, type PgOptions, type PgPool } from './adapters/pg.js';
+export { pgDatabase, type PgOptions } from './adapters/pg.js';
+export type { PgClient, PgPool } from './adapters/pg-pool.js';
 export { NotCommitted } from './adapters/not-committed.js';
 export { postgresJsDatabase, type PostgresJs, type PostgresJsOptions } from './adapters/postgres-js.js';
 export { announcementsOf, type Announcements, type TakenOver } from './announcement/announcements.js';
@@ -14,6 +15,7 @@ export {
   type Guard,
   type Guarded,
   type GuardOptions,
+  type PhaseOptions,
   type Probe,
 } from './guard/guard.js';
 export { guardSettle, settledResult, type Settled } from './guard/settle.js';
@@ -37,7 +39,7 @@ export {
   Undecidable,
   Undone,
 } from './rejection.js';
-export type { Database, Sql } from './sql.js';
+export type { Database, Sql, TransactionSql } from './sql.js';
 export { rejectionOf } from './sqlstate.js';
 export { CallRefused, UndoFailed, type Begun, type BeginOptions, type MethodCall } from './transactional/begun.js';
 export {

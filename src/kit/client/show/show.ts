@@ -160,7 +160,8 @@ function branchesOf(calls: readonly CallRecord[], views: readonly BranchView[]):
     .map((seq) => {
       const own = calls.filter((call) => call.seq === seq);
       const view = views.find((branch) => branch.seq === seq);
-      const first = own.find((call) => !secondOps.has(call.op));
+      // A local activity may have been followed by an ordinary one.
+      const first = own.findLast((call) => !secondOps.has(call.op));
       const second = own.find((call) => secondOps.has(call.op));
       const named = (first ?? second)?.function ?? '';
       const operation = view?.operation ?? named.slice(0, named.lastIndexOf('.'));

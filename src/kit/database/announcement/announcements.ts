@@ -130,8 +130,3 @@ async function promote(db: Database, gid: string, promotion: Promotion) {
     return { owner, taken: { gid, start: promoted, ownerBefore: owner } };
   }, ADOPT_MS);
 }
-
-/** Whether the driver of a guard row is a caller's process. */
-export function isDirect(driver: string): boolean {
-  return driver.startsWith('direct:');
-}

@@ -104,9 +104,6 @@ left join lateral (
   select driver, fate from backstitch.guard where gid = $1 and phase = 1 order by fate_at nulls last, seq limit 1
 ) g on true`;
 
-/** Whether `$2` still drives the transaction `$1`. */
-export const announcedBy = `select 1 as announced from backstitch.announcements where gid = $1 and owner = $2`;
-
 /**
  * All that this database holds of a transaction, in one snapshot, without inputs and the steps' results. `$1` gid, `$2`
  * milliseconds it may take.

@@ -1,6 +1,6 @@
 import type { Operation } from '../../workflow/branch.js';
 import { InputMismatch, RowGone, StoredRejection, type Rejection } from '../rejection.js';
-import type { Database, Sql } from '../sql.js';
+import type { Database, Sql, TransactionSql } from '../sql.js';
 import { rejectionOf } from '../sqlstate.js';
 import { fromJson, toJson, toLog } from './json.js';
 import { limitsOf, stopwatch } from './limits.js';
@@ -83,6 +83,12 @@ export interface GuardOptions {
   readonly mask?: readonly string[];
 }
 
+/** Options of an operation in the caller's own SQL transaction. */
+export interface PhaseOptions extends Pick<GuardOptions, 'mask'> {
+  /** Runs the guard's last statement: `sql.commitWith`, if nothing of the caller's follows. Default: the `sql` itself. */
+  readonly last?: Sql;
+}
+
 /** An operation's outcome in the database. */
 export interface Guarded<Result> {
   readonly outcome: 'applied' | 'duplicate' | 'empty';
@@ -100,17 +106,19 @@ interface Phase2Row {
 
 /** Makes the guard of one database. */
 export function createGuard(db: Database, options: GuardOptions = {}): Guard {
-  const { probe = () => Promise.resolve() } = options;
+  const { mask, probe = () => Promise.resolve() } = options;
+  // Nothing follows the guard's last statement, so it goes with the commit.
+  const optionsFor = ({ commitWith: last }: TransactionSql): PhaseOptions => ({ mask, last });
   const inTransaction = async <Result>(
     operation: Operation,
-    body: (sql: Sql, operation: Operation) => Promise<Guarded<Result>>,
+    body: (sql: Sql, operation: Operation, options: PhaseOptions) => Promise<Guarded<Result>>,
     left = stopwatch(operation),
   ): Promise<Result> => {
     await probe('before', operation);
     const { result } = await db.transaction((sql) => {
       // It may have waited long for its connection.
       operation.signal.throwIfAborted();
-      return body(sql, left());
+      return body(sql, left(), optionsFor(sql));
     }, operation.timeoutMs);
     await probe('committed', operation);
     return result;
@@ -131,14 +139,14 @@ export function createGuard(db: Database, options: GuardOptions = {}): Guard {
         await probe('before', operation);
         const settled = await db.transaction((sql) => {
           operation.signal.throwIfAborted();
-          return guardSettle(sql, left(), input, options);
+          return guardSettle(sql, left(), input, optionsFor(sql));
         }, operation.timeoutMs);
         await probe('committed', operation);
         return settledResult(operation, settled) as never;
       }
       try {
-        const body = (sql: Sql, timed: Operation) => guardPhase1(sql, timed, input, probed(operation, work), options);
-        return await inTransaction(operation, body, left);
+        const guarded = probed(operation, work);
+        return await inTransaction(operation, (sql, timed, how) => guardPhase1(sql, timed, input, guarded, how), left);
       } catch (error) {
         if (error instanceof StoredRejection) throw error;
         const rejection = rejectionOf(error);
@@ -148,9 +156,9 @@ export function createGuard(db: Database, options: GuardOptions = {}): Guard {
       }
     },
     undo: (operation, input, work) =>
-      inTransaction(operation, (sql, timed) => guardUndo(sql, timed, input, probed(operation, work), options)),
+      inTransaction(operation, (sql, timed, how) => guardUndo(sql, timed, input, probed(operation, work), how)),
     confirm: (operation, input, work) =>
-      inTransaction(operation, (sql, timed) => guardConfirm(sql, timed, input, probed(operation, work), options)),
+      inTransaction(operation, (sql, timed, how) => guardConfirm(sql, timed, input, probed(operation, work), how)),
   };
 }
 
@@ -163,18 +171,19 @@ export async function guardPhase1<Result>(
   operation: Operation,
   input: unknown,
   work: (sql: Sql) => Promise<Result>,
-  options: Pick<GuardOptions, 'mask'> = {},
+  options: PhaseOptions = {},
 ): Promise<Guarded<Result>> {
+  const { last = sql } = options;
   if (operation.settle)
     throw new TypeError('an operation that is settled is asked of guardSettle: its bar must commit');
   const row = rowOf(operation, input, options.mask);
   if (operation.announcement) await claimAnnounced(sql, operation, row);
   else {
     const claimed = await sql(statements.claim, [...row, ...limitsOf(operation)]);
-    if (claimed.length === 0) return readPhase1<Result>(sql, operation, row[3]);
+    if (claimed.length === 0) return readPhase1<Result>(last, operation, row[3]);
   }
   const result = await work(sql);
-  return { outcome: 'applied', result: await finish(sql, operation, 1, result) };
+  return { outcome: 'applied', result: await finish(last, operation, 1, result) };
 }
 
 /**
@@ -215,7 +224,7 @@ export async function guardUndo<Applied, Result>(
   operation: Operation,
   input: unknown,
   work: (sql: Sql, applied: Applied) => Promise<Result>,
-  options: Pick<GuardOptions, 'mask'> = {},
+  options: PhaseOptions = {},
 ): Promise<Guarded<Result | undefined>> {
   return guardPhase2(statements.bar, sql, operation, input, work, options);
 }
@@ -226,7 +235,7 @@ export async function guardConfirm<Applied, Result>(
   operation: Operation,
   input: unknown,
   work: (sql: Sql, applied: Applied) => Promise<Result>,
-  options: Pick<GuardOptions, 'mask'> = {},
+  options: PhaseOptions = {},
 ): Promise<Guarded<Result>> {
   const guarded = await guardPhase2(statements.follow, sql, operation, input, work, options);
   return guarded as Guarded<Result>;
@@ -238,26 +247,27 @@ async function guardPhase2<Applied, Result>(
   operation: Operation,
   input: unknown,
   work: (sql: Sql, applied: Applied) => Promise<Result>,
-  options: Pick<GuardOptions, 'mask'>,
+  options: PhaseOptions,
 ): Promise<Guarded<Result | undefined>> {
+  const { last = sql } = options;
   const row = rowOf(operation, input, options.mask);
   const values = [...row, ...limitsOf(operation)];
   const undo = statement === statements.bar;
   const [first] = await sql<Phase2Row>(statement, undo ? [...values, operation.corrected === true] : values);
   if (first?.foreignInput === true) throw new InputMismatch(operation);
   if (first?.outcome === 'intent') throw outbound(operation);
-  if (first?.claimed !== true) return readPhase2<Result>(sql, operation, row[3]);
+  if (first?.claimed !== true) return readPhase2<Result>(last, operation, row[3]);
   if (first.outcome !== 'applied') {
     if (operation.succeeded) throw new RowGone(operation);
     return { outcome: 'empty', result: undefined };
   }
   const result = await work(sql, fromJson(first.result) as Applied);
-  return { outcome: 'applied', result: await finish(sql, operation, 2, result) };
+  return { outcome: 'applied', result: await finish(last, operation, 2, result) };
 }
 
 async function readPhase1<Result>(sql: Sql, operation: Operation, inputHash: string): Promise<Guarded<Result>> {
   const rows = await readRows(sql, operation);
-  await meet(sql, operation, rows.first);
+  meet(operation, rows.first);
   const first = firstOf(rows, operation, inputHash);
   if (first.outcome === 'rejected') throw storedRejection(first);
   if (first.outcome === 'intent') throw outbound(operation);

@@ -1,7 +1,6 @@
 import type { Operation } from '../../workflow/branch.js';
 import type { Fate } from '../../workflow/fate.js';
-import { isDirect } from '../announcement/announcements.js';
-import { announce, announcedBy } from '../announcement/statements.js';
+import { announce } from '../announcement/statements.js';
 import { Decided, DrivenElsewhere } from '../rejection.js';
 import type { Sql } from '../sql.js';
 import { fromJson, toLog } from './json.js';
@@ -46,10 +45,8 @@ export async function elsewhere(sql: Sql, operation: Operation, inputHash: strin
  * @throws {@link Decided} if the transaction has come to its end
  * @throws {@link DrivenElsewhere} if a caller's process has written it and still has the transaction
  */
-export async function meet(sql: Sql, operation: Operation, first: StoredRow | undefined): Promise<void> {
+export function meet(operation: Operation, first: StoredRow | undefined): void {
   if (first === undefined || first.driver === operation.driver) return;
   if (first.fate !== null) throw new Decided(operation, fromJson(first.fate) as Fate);
-  if (!isDirect(first.driver)) return;
-  const announced = await sql(announcedBy, [operation.gid, first.driver]);
-  if (announced.length > 0) throw new DrivenElsewhere(operation, first.driver);
+  if (first.announced) throw new DrivenElsewhere(operation, first.driver);
 }

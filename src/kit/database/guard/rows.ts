@@ -22,6 +22,8 @@ export interface StoredRow {
   readonly inputHash: string;
   readonly driver: string;
   readonly fate: string | null;
+  /** Whether the process that wrote it still has the transaction. */
+  readonly announced: boolean;
 }
 
 /** Both rows of a branch, as far as they are there. */

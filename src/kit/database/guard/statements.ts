@@ -79,7 +79,8 @@ select first.outcome, first.result::text as result, exists (select from second) 
 /** Both phases of a branch, in a statement (and so a snapshot) of its own. */
 export const read = `
 select phase, op, outcome, result::text as result, failure::text as failure, input_hash as "inputHash",
-  driver, fate::text as fate
+  driver, fate::text as fate,
+  exists (select from backstitch.announcements a where a.gid = $1 and a.owner = driver) as announced
 from backstitch.guard where gid = $1 and branch = $2`;
 
 /** Stores what the work resulted in, before the commit. */
