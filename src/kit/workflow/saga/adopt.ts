@@ -6,6 +6,7 @@ import {
   ADOPT_ACTIVITY,
   CLOSE_ACTIVITY,
   GID_CONFLICT,
+  homesOf,
   type Adopt,
   type Adopted,
   type AdoptOrder,
@@ -41,13 +42,16 @@ export type Taken =
   { readonly fate: Fate; readonly beganAt?: undefined } | { readonly options: SagaCall; readonly beganAt: number };
 
 /** Takes a transaction over: from here on nobody else decides about it. Waits for as long as that takes. */
-export async function takeOver(options: SagaCall, adopt: Adopt): Promise<Taken> {
+export async function takeOver(options: SagaCall, { home }: Adopt): Promise<Taken> {
   const { workflowId: gid } = workflowInfo();
-  const order = { gid, home: adopt.home, inputHash: inputHashOf() };
-  const found = await CancellationScope.nonCancellable(() => adopting[ADOPT_ACTIVITY](order));
+  const found = await CancellationScope.nonCancellable(() =>
+    adopting[ADOPT_ACTIVITY]({ gid, home, inputHash: inputHashOf() }),
+  );
   if (found.fate !== undefined) return { fate: found.fate };
   if (found.conflict === true) throw conflict();
-  const { state, beganAt } = found;
+  const { state, beganAt, promoted = options.adopt?.promoted } = found;
+  const before = options.adopt === undefined || options.adopt.home === home ? [] : homesOf(options.adopt);
+  const adopt: Adopt = { home, ...(before.length > 0 && { before }), ...(promoted && { promoted }) };
   if (state === 'running') return { options: { ...options, adopt }, beganAt };
   // What its driver had decided stays so: nothing is done any more, and all is looked at.
   const { settle } = options;
@@ -62,9 +66,10 @@ type Ended =
   | { readonly report: TransactionReport | undefined; readonly failure: ApplicationFailure | undefined };
 
 /** Writes how the transaction ended. What cannot be written now a relay writes later: the caller need not wait for it. */
-export async function tellEnd({ home }: Adopt, ended: Ended): Promise<void> {
+export async function tellEnd(adopt: Adopt, ended: Ended): Promise<void> {
   const { workflowId: gid, workflowType: transaction } = workflowInfo();
-  const from = { transaction, inputHash: inputHashOf() ?? '', lane: 'workflow' };
+  const { promoted } = adopt;
+  const from = { transaction, inputHash: inputHashOf() ?? '', lane: 'workflow', ...(promoted && { promoted }) };
   const fate: Fate | undefined =
     'result' in ended
       ? { ...from, state: 'committed', result: ended.result }
@@ -76,7 +81,9 @@ export async function tellEnd({ home }: Adopt, ended: Ended): Promise<void> {
         };
   if (fate === undefined) return;
   try {
-    await CancellationScope.nonCancellable(() => closing[CLOSE_ACTIVITY]({ gid, home, fate }));
+    await CancellationScope.nonCancellable(() =>
+      Promise.all(homesOf(adopt).map((home) => closing[CLOSE_ACTIVITY]({ gid, home, fate }))),
+    );
   } catch (error) {
     if (!(error instanceof ActivityFailure)) throw error;
   }
