@@ -31,7 +31,7 @@ export const CHARGE = `
 with ${CHARGING}
 select wallet.balance, paid.payment_id from wallet left join paid on true`;
 
-/** The same, without a reason where it cannot be done: no row. */
+/** Charges a wallet, and says no more of why it could not than no row. */
 export const CHARGE_AT_ONCE = { with: CHARGING, text: 'select payment_id as "paymentId" from paid' };
 
 /** Refunds a captured payment. No row: there is none. */

@@ -75,8 +75,10 @@ export async function applyAtOnce<Result>(
     ];
     const text = textsOf(statement, values.length)[announcement ? 1 : 0];
     const [row] = await commitWith<{ result: string }>(text, [...values, ...guards]);
+    if (row === undefined)
+      throw new Error('the guard table took no row: it must have no rule or trigger that drops one');
     announcement?.written();
-    return { outcome: 'applied', result: fromJson(row?.result ?? null) as Result };
+    return { outcome: 'applied', result: fromJson(row.result) as Result };
   } catch (error) {
     if (error instanceof Rejection) return 'refused';
     const violated = constraintOf(error);
