@@ -7,6 +7,7 @@ import type { Database, Sql } from '../src/kit/database/index.js';
  * floors run on, so that nothing of the kit is in them.
  */
 export function plainPg(pool: pg.Pool): Database {
+  pool.on('error', () => undefined); // A connection that was lost is replaced.
   const names = new Map<string, string>();
   const nameOf = (text: string): string => {
     let name = names.get(text);

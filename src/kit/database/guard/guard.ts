@@ -58,6 +58,8 @@ export interface Guard {
    * @throws {@link Suspended} if phase 1 was confirmed
    * @throws {@link InputMismatch} if phase 1 was applied with another input: nothing is undone
    * @throws {@link RowGone} if the action had succeeded and its row is not there: nothing is undone
+   * @throws {@link DrivenElsewhere}, {@link Decided} if the action was another driver's, who still has the transaction or has
+   * ended it: nothing is undone
    * @throws any other error, a {@link Rejection} too: nothing is undone yet, try again
    */
   undo<Applied, Result>(

@@ -47,10 +47,11 @@ export async function elsewhere(sql: Sql, operation: Operation, inputHash: strin
  * A driver found the row of a branch.
  *
  * @throws {@link Decided} if the transaction has come to its end
- * @throws {@link DrivenElsewhere} if a caller's process has written it and still has the transaction
+ * @throws {@link DrivenElsewhere} if the transaction is announced, and this driver has not taken it over
  */
 export function meet(operation: Operation, first: StoredRow | undefined): void {
   if (first === undefined || first.driver === operation.driver) return;
   if (first.fate !== null) throw new Decided(operation, fromJson(first.fate) as Fate);
-  if (first.announced) throw new DrivenElsewhere(operation, first.driver);
+  // Whoever owns it by now: another workflow may have been meant to have it, and this one does not know of that.
+  if (first.announced && operation.adopted !== true) throw new DrivenElsewhere(operation, first.driver);
 }

@@ -4,6 +4,7 @@ import type { Sql } from '../sql.js';
 import type { Guarded, PhaseOptions } from './guard.js';
 import { fromJson } from './json.js';
 import { limitsOf } from './limits.js';
+import { meet } from './meet.js';
 import { finish, outbound, readRows, rowOf, suspended, UNDOS, vanished, type StoredRow } from './rows.js';
 import * as statements from './statements.js';
 
@@ -16,6 +17,8 @@ interface Phase2Row {
   readonly outcome: StoredRow['outcome'];
   readonly result: string | null;
   readonly claimed: boolean;
+  /** An undo only: who wrote the row of phase 1. */
+  readonly driver?: string;
   /** An undo only: phase 1 was applied with another input. */
   readonly foreignInput?: boolean;
 }
@@ -56,6 +59,11 @@ async function guardPhase2<Applied, Result>(
   const values = [...row, ...limitsOf(operation)];
   const undo = statement === statements.bar;
   const [first] = await sql<Phase2Row>(statement, undo ? [...values, operation.corrected === true] : values);
+  // What another has done who still has the transaction is not this driver's to undo. In a statement of its own: an
+  // announcement that the first one may have waited for is seen by it.
+  if (undo && first !== undefined && first.driver !== operation.driver) {
+    meet(operation, (await readRows(sql, operation)).first);
+  }
   if (first?.foreignInput === true) throw new InputMismatch(operation);
   if (first?.outcome === 'intent') throw outbound(operation);
   if (first?.claimed !== true) return readPhase2<Result>(last, operation, row[3]);

@@ -22,7 +22,7 @@ export interface StoredRow {
   readonly inputHash: string;
   readonly driver: string;
   readonly fate: string | null;
-  /** Whether the process that wrote it still has the transaction. */
+  /** Whether its transaction is announced in this database. */
   readonly announced: boolean;
 }
 
