@@ -21,7 +21,11 @@ const TIMES = { callMs: 1_500, takeOverMs: 4_000 };
 const { databaseUrls, poolSize } = workerSettings(serviceNames);
 const databases = Object.fromEntries(
   serviceNames.map((service) => {
-    const pool = new pg.Pool({ connectionString: databaseUrls[service], max: poolSize, connectionTimeoutMillis: 5_000 });
+    const pool = new pg.Pool({
+      connectionString: databaseUrls[service],
+      max: poolSize,
+      connectionTimeoutMillis: 5_000,
+    });
     return [service, pgDatabase(pool)];
   }),
 ) as Record<ServiceName, Database>;

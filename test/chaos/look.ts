@@ -38,7 +38,8 @@ export async function look(
         if (known === undefined || isUnfinished(known)) workflows.set(orderId, await workflowState(client, orderId));
       }
       const states = new Map(orderIds.map((id) => [id, stateOf(guards.get(orderGid(id)), workflows.get(id))]));
-      const waiting = [...guards.values()].some(({ announced }) => announced) || [...states.values()].some(isUnfinished);
+      const waiting =
+        [...guards.values()].some(({ announced }) => announced) || [...states.values()].some(isUnfinished);
       if (waiting && !signal.aborted) {
         await delay(LOOK_MS);
         continue;
@@ -67,7 +68,12 @@ interface Guarded {
 }
 
 async function readGuards(database: pg.Client): Promise<Map<string, Guarded>> {
-  const { rows } = await database.query<{ gid: string; announced: boolean; fate: FoundState | null; rejected: boolean }>(
+  const { rows } = await database.query<{
+    gid: string;
+    announced: boolean;
+    fate: FoundState | null;
+    rejected: boolean;
+  }>(
     `select gid, a.gid is not null as announced, g.fate->>'state' as fate, coalesce(g.outcome = 'rejected', false) as rejected
      from (select * from backstitch.guard where branch = 'create-order' and phase = 1) g
      full join backstitch.announcements a using (gid)`,

@@ -11,7 +11,16 @@ import { StateFolder } from '../../src/dev/state.js';
 import { searchAttributeTypes } from '../../src/kit/workflow/index.js';
 import { READY } from './caller-protocol.js';
 import { Crew, type Job } from './crew.js';
-import { callers, isProcess, links, workers, type Fault, type Link, type ProcessName, type ServerName } from './faults.js';
+import {
+  callers,
+  isProcess,
+  links,
+  workers,
+  type Fault,
+  type Link,
+  type ProcessName,
+  type ServerName,
+} from './faults.js';
 import { Proxy } from './proxy.js';
 
 /**

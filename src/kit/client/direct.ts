@@ -96,8 +96,16 @@ async function followWorkflow(
   const { gid, start } = order;
   const { taskQueue } = start;
   try {
-    const isNew = await ask(client, () => startAdopting(client, gid, start, { home }));
-    if (!isNew) await refuseOther(client, gid, start);
+    while (!(await ask(client, () => startAdopting(client, gid, start, { home })))) {
+      try {
+        await refuseOther(client, gid, start);
+        break;
+      } catch (error) {
+        // A workflow with another input is about to hear that the gid is this one's.
+        if (!(error instanceof GidConflict) || !announced || Date.now() > until) throw error;
+        await sleep(LOOK_MS.longest);
+      }
+    }
   } catch (error) {
     if (!(error instanceof ServerUnavailable) || !announced) throw error;
     // A relay starts it as soon as the server is there.

@@ -42,7 +42,10 @@ export function serveRequest(request: Request, callers: MatrixCallers): Promise<
   }
 }
 
-function transactionOf({ gid, workflow, times }: Asked, { transactions }: MatrixCallers): Transaction<unknown, unknown> {
+function transactionOf(
+  { gid, workflow, times }: Asked,
+  { transactions }: MatrixCallers,
+): Transaction<unknown, unknown> {
   return transactions(times).of<unknown, unknown, unknown>({
     workflow,
     scheme: 'saga',
@@ -74,9 +77,9 @@ async function start(asked: Asked, callers: MatrixCallers): Promise<void> {
 async function takeOver(gid: string, { client, databases }: MatrixCallers): Promise<boolean> {
   for (const [participant, database] of Object.entries(databases)) {
     const announcements = announcementsOf(database);
-    const taken = await announcements.promote(gid);
-    if (taken === undefined) continue;
-    await goOn(client, participant, announcements, taken);
+    const promoted = await announcements.promote(gid, { actor: 'the matrix', reason: 'a fault', at: Date.now() });
+    if (promoted === undefined) continue;
+    if (promoted.taken !== undefined) await goOn(client, participant, announcements, promoted.taken);
     return true;
   }
   return false;

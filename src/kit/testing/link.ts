@@ -2,7 +2,7 @@ import { Rejection } from '../database/index.js';
 import type { Operation } from '../workflow/branch.js';
 import { serveRequest, type MatrixCallers } from './callers.js';
 import type { Point } from './faults.js';
-import type { Answer, FromWorker, Reached, Request, Terms, ToWorker } from './protocol.js';
+import type { Answer, FromWorker, Request, Terms, ToWorker } from './protocol.js';
 
 /** An error that a fault throws in place of a broken connection or a lost reply: it says nothing of the outcome. */
 class InjectedFault extends Error {
@@ -69,7 +69,8 @@ export class MatrixLink {
   async #reply(id: number, request: Request): Promise<void> {
     await this.#serving;
     try {
-      if (this.callers === undefined) throw new Error('it was not told how to ask: call asks() of matrixFaults() before workerOptions()');
+      if (this.callers === undefined)
+        throw new Error('it was not told how to ask: call asks() of matrixFaults() before workerOptions()');
       send({ type: 'reply', id, reply: await serveRequest(request, this.callers) });
     } catch (error) {
       send({ type: 'reply', id, error: String(error) });

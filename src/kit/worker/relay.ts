@@ -106,7 +106,10 @@ export async function goOn(
 ): Promise<boolean> {
   if (start !== undefined && (await startAdopting(client, gid, start, { home }))) return true;
   const fate = await fateOfRun(client, gid);
-  if (fate !== undefined) await announcements.end(gid, WORKFLOW_OWNER, undefined, fate);
+  const promoted = start?.promoted;
+  if (fate !== undefined) {
+    await announcements.end(gid, WORKFLOW_OWNER, undefined, promoted === undefined ? fate : { ...fate, promoted });
+  }
   return false;
 }
 

@@ -54,8 +54,9 @@ describe('an undo of what another driver has done', () => {
     const gid = newGid();
     await guard().apply(direct(gid), {}, add(gid, 1));
     assert.equal(await announcementsOf(stage.db).handOver(gid, 'direct:1'), true);
-    await undo(gid);
-    await guard().undo(op(gid, 'compensation', { driver: 'workflow:2' }), {}, never);
+    const taken = { driver: 'workflow:1', adopted: true } as const;
+    await guard().undo(op(gid, 'compensation', taken), {}, add(gid, -1));
+    await guard().undo(op(gid, 'compensation', taken), {}, never);
     assert.equal(await stage.net(gid), 0);
   });
 });
