@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { faultKinds, isProcess, lanes, planFaults, planOrders } from './faults.js';
 
 const FIRST_OF_SEED_1 = [
-  { kind: 'freeze', target: 'worker-2', ms: 6_804, afterOrders: 18, orAfterMs: 4_907 },
-  { kind: 'cut', target: 'client-temporal', ms: 0, afterOrders: 36, orAfterMs: 6_858 },
+  { kind: 'cut-answers', target: 'callers-temporal', ms: 0, afterOrders: 14, orAfterMs: 4_118 },
+  { kind: 'kill', target: 'worker-1', ms: 0, afterOrders: 29, orAfterMs: 6_606 },
 ];
 
 describe('the schedule of a chaos run', () => {
