@@ -3,7 +3,14 @@ import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure
 import { TX_STATE } from '../workflow/attributes.js';
 import type { TransactionState } from '../workflow/branch.js';
 import { transactionFailure, type TransactionReport } from '../workflow/failure.js';
-import { TransactionCompensated, TransactionFailed, TransactionPending, TransactionTerminated } from './errors.js';
+import { GID_CONFLICT } from '../workflow/fate.js';
+import {
+  GidConflict,
+  TransactionCompensated,
+  TransactionFailed,
+  TransactionPending,
+  TransactionTerminated,
+} from './errors.js';
 import { ask, explained, hasWorker, TimeIsOver, waitUntil } from './server.js';
 
 /** One transaction that was started, and where. */
@@ -67,6 +74,7 @@ async function pending(client: Client, { gid, runId, taskQueue }: StartedRun): P
 export function outcomeOf(gid: string, error: WorkflowFailedError): Error {
   const { cause } = error;
   if (cause instanceof ApplicationFailure) {
+    if (cause.type === GID_CONFLICT) return new GidConflict(gid, 'with other content');
     const report = cause.details?.[0] as TransactionReport | undefined;
     if (cause.type === transactionFailure.compensated && report) {
       return new TransactionCompensated(cause.message, report, cause.cause);

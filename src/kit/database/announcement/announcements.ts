@@ -1,5 +1,5 @@
-import type { Adopted, Announced, Fate, Standing, StartOrder } from '../../workflow/fate.js';
-import { fromJson, toJson } from '../guard/json.js';
+import type { Adopted, Announced, Fate, Promotion, Standing, StartOrder } from '../../workflow/fate.js';
+import { fromJson, toJson, toLog } from '../guard/json.js';
 import type { Database } from '../sql.js';
 import * as statements from './statements.js';
 
@@ -20,12 +20,22 @@ export interface Announcements {
   undo(gid: string, owner: string): Promise<boolean>;
   /** Gives the transaction to a workflow, which the caller then starts: `false` if somebody else drives it. */
   handOver(gid: string, owner: string): Promise<boolean>;
-  /** A workflow takes the transaction for itself, whoever drove it. */
-  adopt(gid: string): Promise<Adopted>;
+  /**
+   * A workflow takes the transaction for itself, whoever drove it.
+   *
+   * @param inputHash of the workflow's own input: nothing is taken over that was announced with another
+   */
+  adopt(gid: string, inputHash?: string): Promise<Adopted>;
   /** Takes over transactions whose drivers are silent: each is then to be started as a workflow. */
   takeOver(limit: number): Promise<TakenOver[]>;
-  /** Takes over one, however its driver is: nothing, if it is not announced here. */
-  promote(gid: string): Promise<TakenOver | undefined>;
+  /**
+   * Takes over one by hand, however its driver is, and keeps who did it. Nothing, if it is not announced here; the owner
+   * alone, if a workflow has it already.
+   */
+  promote(
+    gid: string,
+    promotion: Promotion,
+  ): Promise<{ readonly owner: string; readonly taken?: TakenOver } | undefined>;
   /** How a transaction stands here. */
   look(gid: string): Promise<Standing>;
 }
@@ -60,14 +70,11 @@ export function announcementsOf(db: Database): Announcements {
     async handOver(gid, owner) {
       return (await db.run(statements.handOver, [gid, owner, LOOK_AGAIN_MS])).length > 0;
     },
-    adopt: (gid) => adopt(db, gid),
+    adopt: (gid, inputHash) => adopt(db, gid, inputHash),
     async takeOver(limit) {
       return (await db.run<Parameters<typeof taken>[0]>(statements.takeOver, [limit, LOOK_AGAIN_MS])).map(taken);
     },
-    async promote(gid) {
-      const [row] = await db.run<Parameters<typeof taken>[0]>(statements.promote, [gid, LOOK_AGAIN_MS]);
-      return row && taken(row);
-    },
+    promote: (gid, promotion) => promote(db, gid, promotion),
     async look(gid) {
       type Row = { owner: string | null; state: Announced['state'] | null; driver: string | null; fate: string | null };
       const [row] = await db.run<Row>(statements.look, [gid]);
@@ -82,32 +89,50 @@ export function announcementsOf(db: Database): Announcements {
   };
 }
 
-/** Its fate was found: what was inserted to look for it goes. */
-class FateFound extends Error {
-  readonly fate: Fate;
-  constructor(fate: Fate) {
+/** It cannot be taken over: what was written for that goes. */
+class NotAdopted extends Error {
+  readonly found: Adopted;
+  constructor(found: Adopted) {
     super();
-    this.fate = fate;
+    this.found = found;
   }
 }
 
-async function adopt(db: Database, gid: string): Promise<Adopted> {
+async function adopt(db: Database, gid: string, inputHash: string | undefined): Promise<Adopted> {
   try {
     return await db.transaction(async (sql) => {
-      const [row] = await sql<{ state: Announced['state']; beganAt: number }>(statements.adopt, [
-        gid,
-        LOOK_AGAIN_MS,
-        String(ADOPT_MS),
-        String(ADOPT_MS / 2),
-      ]);
+      type Row = { state: Announced['state']; beganAt: number; inputHash: string | null; promoted: string | null };
+      const [row] = await sql<Row>(statements.adopt, [gid, LOOK_AGAIN_MS, String(ADOPT_MS), String(ADOPT_MS / 2)]);
       if (row === undefined) throw new Error(`${gid} could not be taken over: no row came back`);
       // In a statement of its own: the end that the first one may have waited for is seen by it.
       const [ended] = await sql<{ fate: string }>(statements.fateOf, [gid]);
-      if (ended !== undefined) throw new FateFound(fromJson(ended.fate) as Fate);
-      return { state: row.state, beganAt: row.beganAt };
+      if (ended !== undefined) throw new NotAdopted({ fate: fromJson(ended.fate) as Fate });
+      const { state, beganAt, promoted } = row;
+      const isOther = row.inputHash !== null && inputHash !== undefined && row.inputHash !== inputHash;
+      if (isOther) throw new NotAdopted({ conflict: true });
+      return { state, beganAt, ...(promoted !== null && { promoted: JSON.parse(promoted) as Promotion }) };
     }, ADOPT_MS);
   } catch (error) {
-    if (error instanceof FateFound) return { fate: error.fate };
+    if (error instanceof NotAdopted) return error.found;
     throw error;
   }
+}
+
+async function promote(db: Database, gid: string, promotion: Promotion) {
+  return db.transaction(async (sql) => {
+    const [row] = await sql<{ owner: string; start: string | null }>(statements.announced, [gid]);
+    if (row === undefined) return undefined;
+    const { owner } = row;
+    const start = row.start === null ? undefined : (JSON.parse(row.start) as StartOrder);
+    if (start === undefined) return { owner };
+    const { actor, reason, at } = start.promoted ?? {};
+    if (owner === 'workflow') {
+      // The same order again: whether it was started is not known.
+      const same = actor === promotion.actor && reason === promotion.reason && at === promotion.at;
+      return { owner, ...(same && { taken: { gid, start, ownerBefore: owner } }) };
+    }
+    const promoted: StartOrder = { ...start, promoted: promotion };
+    await sql(statements.promote, [gid, LOOK_AGAIN_MS, toLog(promoted)]);
+    return { owner, taken: { gid, start: promoted, ownerBefore: owner } };
+  }, ADOPT_MS);
 }

@@ -59,6 +59,7 @@ export class WorkflowDriver implements SagaDriver {
   constructor(options: SagaCall, startedAt = workflowInfo().startTime.getTime()) {
     const { lane = 'durable', deadline, settle } = options;
     this.#options = options;
+    this.#notePromotion();
     this.lane = lane;
     this.startedAt = startedAt;
     // What settles has its time behind it.
@@ -76,7 +77,13 @@ export class WorkflowDriver implements SagaDriver {
   /** Goes on with other options, as the run that begins now takes over from another driver. */
   restart(options: SagaCall): void {
     this.#options = options;
+    this.#notePromotion();
     if (options.settle !== undefined) this.#deadlineAt = undefined;
+  }
+
+  #notePromotion(): void {
+    const { promoted } = this.#options.adopt ?? {};
+    if (promoted !== undefined) this.operations.push({ action: 'promote', ...promoted });
   }
 
   get deadlineAt(): number | undefined {
