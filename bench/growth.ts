@@ -24,7 +24,8 @@ import { startBenchServers, type BenchServers } from './servers.js';
 const CONNECTION_TIMEOUT_MS = 60_000;
 
 /** Every lane at every point: lane after lane at each, so that what slows the machine for a while slows all of them. */
-async function measureAll(servers: BenchServers, { lanes: names, axes, rounds, sagas, pause }: GrowthOptions) {
+async function measureAll(servers: BenchServers, options: GrowthOptions): Promise<Cell[]> {
+  const { lanes: names, axes, rounds, pause } = options;
   const { pids, operations, temporal } = servers;
   const databases = onlyThree(servers.databases);
   await prepareDatabases(databases);
@@ -36,10 +37,8 @@ async function measureAll(servers: BenchServers, { lanes: names, axes, rounds, s
     for (let turn = 0; turn < rounds * points.length; turn++) {
       const point = points[turn % points.length] ?? usual;
       for (const [lane, system] of orderOf(lanes, turn)) {
-        const figures = await measureCell({ databases, pids }, system, point, {
-          id: `${lane.replace('+', '-')}-${turn}`,
-          sagas,
-        });
+        const id = `${lane.replace('+', '-')}-${turn}`;
+        const figures = await measureCell({ databases, pids }, system, point, id, options);
         cells.push({ lane, point, figures });
         say(`${lane}, ${describePoint(point)}: ${Object.values(figures).map(figure).join(' · ')}`);
         // Each activity leaves a timer of up to 10 s with the server, which is not the next lane's work.

@@ -3,7 +3,7 @@ import { runLoad } from '../load.js';
 import { percentile } from '../statistics.js';
 import type { System } from '../systems/system.js';
 import { beginBooks, proveBooks, type GrowthDatabases } from './books.js';
-import { keyOf, ordersOf, sagasOf, type Point } from './plan.js';
+import { keyOf, ordersOf, sagasOf, type Amount, type Point } from './plan.js';
 import type { GrowthOrder } from './saga.js';
 
 /** What is measured of a lane at a point. */
@@ -30,16 +30,17 @@ const WARM_UP = 0.1;
  * One lane at one point: a warm-up, then the load; then the books.
  *
  * @param id tells the cell's gids from those of others
- * @param sagas those of the durable lane at the usual point
+ * @param amount of the durable lane
  * @throws if a saga ends otherwise than it must, or if an account did not change as it must
  */
 export async function measureCell(
   { databases, pids }: CellBench,
   system: System<GrowthOrder>,
   point: Point,
-  { id, sagas }: { id: string; sagas: number },
+  id: string,
+  amount: Amount,
 ): Promise<CellFigures> {
-  const count = sagasOf(point, sagas * system.factor);
+  const count = sagasOf(point, { ...amount, sagas: amount.sagas * system.factor });
   const name = `${id}-${keyOf(point)}`;
   const warmUp = ordersOf(`${name}-w`, point, Math.ceil(count * WARM_UP));
   const loaded = ordersOf(`${name}-l`, point, count);

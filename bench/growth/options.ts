@@ -1,14 +1,12 @@
 import { Command, Option } from '@commander-js/extra-typings';
 import { count, namesFrom, serverKinds, type ServerKind } from '../options.js';
 import { laneNames, type LaneName } from './lanes.js';
-import { axisNames, type AxisName } from './plan.js';
+import { axisNames, type Amount, type AxisName } from './plan.js';
 
 /** What the benchmark of growth can be told. */
-export interface GrowthOptions {
+export interface GrowthOptions extends Amount {
   axes: AxisName[];
   lanes: LaneName[];
-  /** Sagas of the durable lane at the usual point; all other counts follow from it. */
-  sagas: number;
   rounds: number;
   pause: number;
   poolSize: number;
@@ -19,12 +17,13 @@ export interface GrowthOptions {
 }
 
 /** Enough to see that everything works; the figures say nothing. */
-const quickly = { sagas: 10, rounds: 1, pause: 0 };
+const quickly = { sagas: 10, eachClient: 0, rounds: 1, pause: 0 };
+const EACH_CLIENT = 3;
 
 /** Reads the arguments; a wrong one ends the program with one line and exit code 2. */
 export function parseGrowthOptions(argv: readonly string[]): GrowthOptions {
   const { quick, ...options } = growthCommand().parse(argv, { from: 'user' }).opts();
-  return quick ? { ...options, ...quickly } : options;
+  return { ...options, eachClient: EACH_CLIENT, ...(quick && quickly) };
 }
 
 /** The command, for its help and for tests. */

@@ -44,20 +44,22 @@ export function describePoint({ steps, clients, undone }: Point): string {
   return `${steps} steps, ${clients} clients, ${undone} % undone`;
 }
 
-/** Each client runs so many sagas at least: what is measured is not only how they begin and end. */
-const EACH_CLIENT = 3;
 /** One client alone has the machine to itself, and is still slower by about so much. */
 const ALONE = 5;
 
-/**
- * How many sagas a point takes, so that all points take about as long.
- *
- * @param sagas those of the usual point
- */
-export function sagasOf({ steps, clients }: Point, sagas: number): number {
+/** How many sagas are run. */
+export interface Amount {
+  /** Those of the usual point. */
+  readonly sagas: number;
+  /** Each client runs so many at least: what is measured is not only how they begin and end. */
+  readonly eachClient: number;
+}
+
+/** How many sagas a point takes, so that all points take about as long. */
+export function sagasOf({ steps, clients }: Point, { sagas, eachClient }: Amount): number {
   // Beginning and ending a saga costs about as much as a step.
   const byWork = (sagas * (usual.steps + 1)) / (steps + 1) / (clients === 1 ? ALONE : 1);
-  return Math.max(Math.ceil(byWork), EACH_CLIENT * clients);
+  return Math.max(Math.ceil(byWork), eachClient * clients);
 }
 
 /** The sagas of a cell; `prefix` makes their gids unique. Those that are undone are spread evenly among the others. */

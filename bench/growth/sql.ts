@@ -22,15 +22,22 @@ export const OPEN = `
 insert into bench_accounts (account, balance)
 select name, $2::bigint from unnest($1::text[]) as given (name) on conflict do nothing`;
 
-/** Takes `$4` from account `$3`. No row: it has less. */
-export const TAKE = `
-with taken as (
+const TAKING = `
+taken as (
   update bench_accounts set balance = balance - $4::bigint where account = $3 and balance >= $4::bigint
   returning balance
 ), entered as (
   insert into bench_entries (saga, step, account, amount) select $1, $2, $3, -$4::bigint from taken
-)
-select balance::float8 as balance from taken`;
+)`;
+const TAKEN = 'select balance::float8 as "left" from taken';
+
+/** Takes `$4` from account `$3`. No row: it has less. */
+export const TAKE = `
+with ${TAKING}
+${TAKEN}`;
+
+/** The same, to go with the guard's row. */
+export const TAKE_AT_ONCE = { with: TAKING, text: TAKEN };
 
 /** Gives `$4` back to account `$3`. */
 export const GIVE_BACK = `

@@ -9,6 +9,7 @@ import { temporalAddress } from '../../support/servers.js';
 import { benchDatabases, type BenchTestDatabases } from '../support/databases.js';
 
 const point: Point = { steps: 4, clients: 4, undone: 50 };
+const amount = { sagas: 10, eachClient: 1 };
 
 describe('a cell of the benchmark of growth', function () {
   this.timeout(180_000);
@@ -41,7 +42,7 @@ describe('a cell of the benchmark of growth', function () {
     it(`has figures of the lane ${name}, and its books balance`, async () => {
       const [[, system] = assert.fail()] = lanesOf([name]);
       const bench = { databases: three(made.databases), pids: undefined };
-      const figures = await measureCell(bench, system, point, { id: name, sagas: 10 });
+      const figures = await measureCell(bench, system, point, name, amount);
       assert.ok(figures.perSecond > 0);
       assert.ok(figures.p50Ms > 0);
       assert.equal(figures.cpuSecondsPer1000, null, 'whose processes are not known');
@@ -86,6 +87,6 @@ describe('a cell of the benchmark of growth', function () {
       },
     };
     const bench = { databases: three(made.databases), pids: undefined };
-    await assert.rejects(measureCell(bench, contrary, point, { id: 'contrary', sagas: 10 }), /saga contrary-.* ended/);
+    await assert.rejects(measureCell(bench, contrary, point, 'contrary', amount), /saga contrary-.* ended/);
   });
 });

@@ -17,11 +17,12 @@ describe('the plan of growth', () => {
   });
 
   it('runs fewer sagas the longer they are, and enough to keep every client at work', () => {
-    assert.equal(sagasOf(usual, 600), 600);
-    assert.equal(sagasOf({ ...usual, steps: 1 }, 600), 1_200);
-    assert.equal(sagasOf({ ...usual, steps: 30 }, 600), 150);
-    assert.equal(sagasOf({ ...usual, clients: 1 }, 600), 120);
-    assert.equal(sagasOf({ ...usual, clients: 500 }, 600), 1_500);
+    const amount = { sagas: 600, eachClient: 3 };
+    assert.equal(sagasOf(usual, amount), 600);
+    assert.equal(sagasOf({ ...usual, steps: 1 }, amount), 1_200);
+    assert.equal(sagasOf({ ...usual, steps: 30 }, amount), 150);
+    assert.equal(sagasOf({ ...usual, clients: 1 }, amount), 120);
+    assert.equal(sagasOf({ ...usual, clients: 500 }, amount), 1_500);
   });
 
   for (const share of [0, 10, 50]) {
