@@ -105,7 +105,7 @@ export async function goOn(
   { gid, start }: TakenOver,
 ): Promise<boolean> {
   if (start !== undefined && (await startAdopting(client, gid, start, { home }))) return true;
-  const fate = await fateOfRun(client, gid);
+  const fate = await fateOfRun(client, gid, start?.transaction);
   const promoted = start?.promoted;
   if (fate !== undefined) {
     await announcements.end(gid, WORKFLOW_OWNER, undefined, promoted === undefined ? fate : { ...fate, promoted });
@@ -113,10 +113,18 @@ export async function goOn(
   return false;
 }
 
-/** How the newest run of a gid ended, if it did by its own code. */
-async function fateOfRun(client: Client, gid: string): Promise<Fate | undefined> {
+/**
+ * How the newest run of a gid ended, if it did by its own code.
+ *
+ * @param expected the workflow that was announced
+ * @throws one line if the gid is another workflow's: then somebody has to end that, or rename it
+ */
+async function fateOfRun(client: Client, gid: string, expected: string | undefined): Promise<Fate | undefined> {
   const handle = client.workflow.getHandle(gid);
   const { status, type: transaction, memo, runId } = await handle.describe();
+  if (expected !== undefined && expected !== transaction) {
+    throw new Error(`it is announced as '${expected}', and a workflow '${transaction}' has its id: it cannot go on`);
+  }
   if (!ENDED.includes(status.name)) return undefined;
   const inputHash = typeof memo?.inputHash === 'string' ? memo.inputHash : '';
   const from = { transaction, inputHash, lane: 'workflow' };
