@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { readOrders } from '../../src/client/orders-file.js';
 import type { PlacingReport } from '../../src/client/place-orders.js';
 import type { ShownTransaction } from '../../src/kit/client/index.js';
+import type { LogEntry } from '../../src/kit/workflow/index.js';
 import { openClientWorld, startProgram, type ClientWorld } from './support.js';
 
 const ORDERS = 200;
@@ -62,6 +63,11 @@ describe('the command line as a driver of orders: --lane direct', function () {
     assert.match(transaction.stdout, /^was driven by a process \(\d+@.+\), direct:\S+, in the database of 'orders'$/m);
     const { driver, ui } = await shown(order.orderId);
     assert.deepEqual([driver.kind, ui], ['process', undefined]);
+    const log = (await world.run('log', `order-${order.orderId}`, '--json')).json<{ entries: LogEntry[] }>().entries;
+    assert.deepEqual(
+      log.map(({ seq, op, outcome }) => [seq, op, outcome]),
+      [...[1, 2, 3, 4, 5, 6].map((seq) => [seq, 'action', 'applied']), [undefined, 'end', 'committed']],
+    );
   });
 
   it('gives an order to a workflow on trouble, and says why', async () => {
