@@ -63,6 +63,11 @@ describe('the command line as a driver of orders: --lane direct', function () {
     assert.match(transaction.stdout, /^was driven by a process \(\d+@.+\), direct:\S+, in the database of 'orders'$/m);
     const { driver, ui } = await shown(order.orderId);
     assert.deepEqual([driver.kind, ui], ['process', undefined]);
+    const list = (await world.run('tx', 'list', '--limit', '1000')).stdout.split('\n');
+    assert.match(
+      list.find((line) => line.includes(`order-${order.orderId} `)) ?? '',
+      /│ committed +│ saga +│ direct +│/,
+    );
     const log = (await world.run('log', `order-${order.orderId}`, '--json')).json<{ entries: LogEntry[] }>().entries;
     assert.deepEqual(
       log.map(({ seq, op, outcome }) => [seq, op, outcome]),
@@ -79,6 +84,18 @@ describe('the command line as a driver of orders: --lane direct', function () {
       /^1 given to workflows; the first was order-\S+: payments\.charge\.action: .*fail/,
     );
     assert.equal((await shown(order.orderId)).driver.kind, 'workflow');
+  });
+
+  it('tx promote says in one line what it cannot give to a workflow', async () => {
+    const order = await newOrder();
+    await drive({}, '--order', JSON.stringify(order));
+    const promote = (gid: string) => world.run('tx', 'promote', gid, '--actor', 'ann', '--reason', 'a test');
+    const ended = await promote(`order-${order.orderId}`);
+    const why = `order-${order.orderId}: it cannot be promoted: it has ended, committed`;
+    assert.deepEqual([ended.code, ended.stdout, ended.stderr], [1, '', [why]]);
+    const unknown = await promote('order-none');
+    assert.deepEqual([unknown.code, unknown.stderr], [2, ["no transaction order-none in namespace 'default'"]]);
+    assert.equal((await world.run('tx', 'promote', 'order-none', '--actor', 'ann')).code, 2);
   });
 
   it('killed in the middle leaves its order to a worker; asked again it gives the outcome', async () => {
