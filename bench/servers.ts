@@ -29,12 +29,14 @@ export interface BenchServers {
 /**
  * Starts servers that wait for the disk, on an empty state of their own.
  *
+ * @param connectionTimeoutMs how long a client waits for a connection of the pool, in milliseconds
  * @throws one line if the production server is asked for and the environment names servers
  */
 export async function startBenchServers(
   poolSize: number,
   say: (line: string) => void,
   kind: ServerKind = 'development',
+  connectionTimeoutMs = 10_000,
 ): Promise<BenchServers> {
   const servers = await (kind === 'production' ? startWithProduction(say) : start(say));
   const pools: pg.Pool[] = [];
@@ -42,7 +44,7 @@ export async function startBenchServers(
     const pool = new pg.Pool({
       connectionString: servers.databaseUrl(name),
       max: poolSize,
-      connectionTimeoutMillis: 10_000,
+      connectionTimeoutMillis: connectionTimeoutMs,
     });
     pools.push(pool);
     return pool;

@@ -1,25 +1,32 @@
 import { TransactionCompensated, transactionClient } from '../../src/kit/client/index.js';
-import type { Database } from '../../src/kit/database/index.js';
-import { directLane } from '../../src/kit/direct/index.js';
+import { directLane, type DirectLaneOptions } from '../../src/kit/direct/index.js';
 import type { Engine } from '../engine.js';
-import { kitOrder } from '../kit/workflows.js';
-import type { Services } from './in-process.js';
-import type { System } from './system.js';
-import { contract } from './with-engine.js';
+import type { KitSaga, System } from './system.js';
 
-/** The kit's saga, driven by this process; a hand-over to a workflow would be an error of the benchmark. */
-export function directSystem(
-  { client }: Engine,
-  participants: Services,
-  databases: Readonly<Record<keyof Services, Database>>,
-): System {
+/**
+ * Limits for measurements in which a call may wait long: with more clients than connections, or where a machine that is slow
+ * for a moment is no trouble. Milliseconds.
+ */
+export const PATIENT = { callMs: 30_000, takeOverMs: 120_000 };
+
+/**
+ * The kit's saga, driven by this process; a hand-over to a workflow would be an error of the benchmark.
+ *
+ * @param limits default: the lane's own
+ */
+export function directSystem<Order>(
+  { client }: Pick<Engine, 'client'>,
+  { contract, saga, participants, databases, refusal }: KitSaga<Order>,
+  limits: Pick<DirectLaneOptions, 'callMs' | 'takeOverMs'> = {},
+): System<Order> {
   return {
     factor: 10,
     engine: false,
     start() {
       const direct = directLane({
-        sagas: { kitOrder },
-        participants: { ...participants },
+        ...limits,
+        sagas: { [contract.workflow]: saga },
+        participants,
         databases,
         onHandOver: (gid, why) => {
           throw new Error(`${gid} was handed over: ${why.message}`);
@@ -33,7 +40,7 @@ export function directSystem(
             await order(input, { lane: 'direct' });
             return 'done';
           } catch (error) {
-            if (error instanceof TransactionCompensated && error.report.cause.type === 'OutOfStock') return 'undone';
+            if (error instanceof TransactionCompensated && error.report.cause.type === refusal) return 'undone';
             throw error;
           }
         },

@@ -1,4 +1,4 @@
-import { createShop, type ShopDatabases } from '../../src/activities/index.js';
+import type { ShopDatabases } from '../../src/activities/index.js';
 import { createInventory } from '../../src/activities/inventory/index.js';
 import { createOrders } from '../../src/activities/orders/index.js';
 import { createPayments } from '../../src/activities/payments/index.js';
@@ -7,6 +7,7 @@ import type { Engine } from '../engine.js';
 import { dedupRow, noGuard } from '../guards.js';
 import type { SystemName } from '../report.js';
 import { directSystem } from './direct.js';
+import { orderSaga } from './order.js';
 import { inProcessSystem, type Services } from './in-process.js';
 import type { System } from './system.js';
 import { handWrittenSystem, kitSystem } from './with-engine.js';
@@ -28,15 +29,15 @@ export function createSystems(
     payments: createPayments({ guard: guard(plain.payments) }),
     inventory: createInventory({ guard: guard(plain.inventory) }),
   });
-  const { orders, payments, inventory } = createShop({ databases }).participants;
-  const participants = { orders, payments, inventory };
+  const saga = orderSaga(databases);
+  const { participants } = saga;
   return {
     floor: inProcessSystem(servicesWith(noGuard)),
     'floor+dedup': inProcessSystem(servicesWith(dedupRow)),
     'floor+guard': inProcessSystem(participants),
-    direct: directSystem(engine, participants, databases),
+    direct: directSystem(engine, saga),
     'hand-written': handWrittenSystem(engine, servicesWith(dedupRow)),
-    durable: kitSystem(engine, participants, 'durable', operations && { databases, operations }),
-    lean: kitSystem(engine, participants, 'lean'),
+    durable: kitSystem(engine, saga, 'durable', operations && { databases, operations }),
+    lean: kitSystem(engine, saga, 'lean'),
   };
 }

@@ -96,8 +96,16 @@ async function followWorkflow(
   const { gid, start } = order;
   const { taskQueue } = start;
   try {
-    const isNew = await ask(client, () => startAdopting(client, gid, start, { home }));
-    if (!isNew) await refuseOther(client, gid, start);
+    while (!(await ask(client, () => startAdopting(client, gid, start, { home })))) {
+      try {
+        await refuseOther(client, gid, start);
+        break;
+      } catch (error) {
+        // A workflow with another input is about to hear that the gid is this one's.
+        if (!(error instanceof GidConflict) || !announced || Date.now() > until) throw error;
+        await sleep(LOOK_MS.longest);
+      }
+    }
   } catch (error) {
     if (!(error instanceof ServerUnavailable) || !announced) throw error;
     // A relay starts it as soon as the server is there.
@@ -114,12 +122,17 @@ async function follow(
   until: number,
 ): Promise<Standing | undefined> {
   for (let pause: number = LOOK_MS.first; ; pause = Math.min(pause * 2, LOOK_MS.longest)) {
-    const standing = await lane.look(home, gid);
-    const { announced, fate, driver } = standing;
-    if (fate !== undefined || announced?.owner === WORKFLOW_OWNER) return standing;
-    if (announced === undefined) return driver === undefined ? undefined : standing;
+    const standing = await lane.look(home, gid).catch((error: unknown) => {
+      if (error instanceof TypeError) throw error; // This process is not set up for it.
+      return undefined; // The database may be there again at the next look.
+    });
+    if (standing !== undefined) {
+      const { announced, fate, driver } = standing;
+      if (fate !== undefined || announced?.owner === WORKFLOW_OWNER) return standing;
+      if (announced === undefined) return driver === undefined ? undefined : standing;
+    }
     if (Date.now() + pause > until) {
-      const state = announced.state === 'undoing' ? 'compensating' : 'running';
+      const state = standing?.announced?.state === 'undoing' ? 'compensating' : 'running';
       throw new TransactionPending({ gid, state, taskQueue: start.taskQueue });
     }
     await sleep(pause);

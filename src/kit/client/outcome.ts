@@ -3,8 +3,15 @@ import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure
 import { TX_STATE } from '../workflow/attributes.js';
 import type { TransactionState } from '../workflow/branch.js';
 import { transactionFailure, type TransactionReport } from '../workflow/failure.js';
-import { TransactionCompensated, TransactionFailed, TransactionPending, TransactionTerminated } from './errors.js';
-import { ask, explained, hasWorker, TimeIsOver, waitUntil } from './server.js';
+import { GID_CONFLICT } from '../workflow/fate.js';
+import {
+  GidConflict,
+  TransactionCompensated,
+  TransactionFailed,
+  TransactionPending,
+  TransactionTerminated,
+} from './errors.js';
+import { ask, explained, hasWorker, longCall, TimeIsOver, waitUntil } from './server.js';
 
 /** One transaction that was started, and where. */
 export interface StartedRun {
@@ -21,21 +28,32 @@ const LOOK_MS = 15_000;
  * Waits until the transaction has ended.
  *
  * @param until milliseconds since 1970
+ * @param lookMs how often it is looked whether it waits for a person, in milliseconds
  * @throws {@link TransactionCompensated}, {@link TransactionFailed}, {@link TransactionTerminated};
  * {@link TransactionPending} when it has not ended by then, or waits for a person
  */
-export async function awaitOutcome<Result>(client: Client, run: StartedRun, until: number): Promise<Result> {
+export async function awaitOutcome<Result>(
+  client: Client,
+  run: StartedRun,
+  until: number,
+  lookMs = LOOK_MS,
+): Promise<Result> {
   const handle = client.workflow.getHandle(run.gid, run.runId);
-  for (;;) {
-    try {
-      return (await waitUntil(client, Math.min(until, Date.now() + LOOK_MS), () => handle.result())) as Result;
-    } catch (error) {
-      if (error instanceof WorkflowFailedError) throw outcomeOf(run.gid, error);
-      if (!(error instanceof TimeIsOver)) throw explained(client, error);
-      const waiting = await pending(client, run);
-      // A person may take hours: whoever waits is told at once.
-      if (Date.now() >= until || waiting.state === 'stuck') throw waiting;
+  const ended = longCall(client, () => handle.result());
+  try {
+    for (;;) {
+      try {
+        return (await ended.until(Math.min(until, Date.now() + lookMs))) as Result;
+      } catch (error) {
+        if (error instanceof WorkflowFailedError) throw outcomeOf(run.gid, error);
+        if (!(error instanceof TimeIsOver)) throw explained(client, error);
+        const waiting = await pending(client, run);
+        // A person may take hours: whoever waits is told at once.
+        if (Date.now() >= until || waiting.state === 'stuck') throw waiting;
+      }
     }
+  } finally {
+    ended.giveUp();
   }
 }
 
@@ -67,6 +85,7 @@ async function pending(client: Client, { gid, runId, taskQueue }: StartedRun): P
 export function outcomeOf(gid: string, error: WorkflowFailedError): Error {
   const { cause } = error;
   if (cause instanceof ApplicationFailure) {
+    if (cause.type === GID_CONFLICT) return new GidConflict(gid, 'with other content');
     const report = cause.details?.[0] as TransactionReport | undefined;
     if (cause.type === transactionFailure.compensated && report) {
       return new TransactionCompensated(cause.message, report, cause.cause);

@@ -30,27 +30,53 @@ export class TimeIsOver extends Error {}
 /** `setTimeout` takes no more. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** A call that answers when something has happened. */
+export interface LongCall<T> {
+  /** @throws {@link TimeIsOver} when it has not answered by then, in milliseconds since 1970; else what the call throws */
+  until(limit: number): Promise<T>;
+  /** Nobody waits for it any more. */
+  giveUp(): void;
+}
+
 /**
- * Waits for a call that answers when something has happened: a deadline of its own would be wrong for it, because the
- * server refuses long polls with little time left.
+ * Makes a call that answers when something has happened: a deadline of its own would be wrong for it, because the server
+ * refuses long polls with little time left.
  *
- * @param until milliseconds since 1970; the call is given up then
- * @throws {@link TimeIsOver}; else what the call throws
+ * It can be waited for several times, and is made once: a worker's connection cannot take back what it has asked, so each
+ * further call would wait at the server beside those before.
  */
-export async function waitUntil<T>(client: Client, until: number, call: () => Promise<T>): Promise<T> {
+export function longCall<T>(client: Client, call: () => Promise<T>): LongCall<T> {
   const over = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    const give = () => {
-      reject(new TimeIsOver());
+  const answer = client.withAbortSignal(over.signal, call);
+  answer.catch(() => undefined); // Whoever waits hears of it.
+  return {
+    async until(limit) {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<never>((_, reject) => {
+        const give = () => {
+          reject(new TimeIsOver());
+        };
+        timer = setTimeout(give, Math.min(Math.max(0, limit - Date.now()), MAX_TIMER_MS));
+      });
+      try {
+        return await Promise.race([answer, late]);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    giveUp() {
       over.abort();
-    };
-    timer = setTimeout(give, Math.min(Math.max(0, until - Date.now()), MAX_TIMER_MS));
-  });
+    },
+  };
+}
+
+/** Makes a {@link longCall}, waits for it once, and gives it up. */
+export async function waitUntil<T>(client: Client, until: number, call: () => Promise<T>): Promise<T> {
+  const made = longCall(client, call);
   try {
-    return await Promise.race([client.withAbortSignal(over.signal, call), limit]);
+    return await made.until(until);
   } finally {
-    clearTimeout(timer);
+    made.giveUp();
   }
 }
 

@@ -8,9 +8,7 @@ export { postgresJsDatabase, type PostgresJs, type PostgresJsOptions } from './a
 export { announcementsOf, type Announcements, type TakenOver } from './announcement/announcements.js';
 export {
   createGuard,
-  guardConfirm,
   guardPhase1,
-  guardUndo,
   recordRejection,
   type Guard,
   type Guarded,
@@ -18,6 +16,8 @@ export {
   type PhaseOptions,
   type Probe,
 } from './guard/guard.js';
+export { guardConfirm, guardUndo } from './guard/phase2.js';
+export type { AtOnce, Statement } from './guard/at-once.js';
 export { guardSettle, settledResult, type Settled } from './guard/settle.js';
 export { UnstorableResult } from './guard/json.js';
 export { createOutbound, type Outbound } from './guard/outbound.js';

@@ -109,6 +109,7 @@ export class DirectDriver implements SagaDriver {
     // What is left is for the call, and for the decision after it.
     const leftMs = takeOverMs / 2 - (performance.now() - this.#began);
     if (leftMs <= 0) throw new HandOver(`${full} was not begun: the transaction takes too long`);
+    if (branch.settle) throw new HandOver(`${full} is only to be looked at: a workflow does that`);
     if (options.long === true) throw new HandOver(`${full} may take long`);
     const work = functionOf(full);
     if (work === undefined) throw new HandOver(`this process has no ${full}`);

@@ -1,6 +1,8 @@
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { startAdopting } from '../client/adopt.js';
+import { ServerUnavailable } from '../client/errors.js';
+import { explained } from '../client/server.js';
 import { announcementsOf, type Announcements, type TakenOver } from '../database/announcement/announcements.js';
 import type { TransactionReport } from '../workflow/failure.js';
 import { WORKFLOW_OWNER, type Fate } from '../workflow/fate.js';
@@ -67,15 +69,28 @@ export function startRelay({
   };
 }
 
-/** Takes over all that is due in one database. @returns how many transactions that were */
-async function relay(client: Client, home: string, announcements: Announcements): Promise<number> {
-  let count = 0;
-  for (;;) {
-    const taken = await announcements.takeOver(BATCH);
-    count += taken.length;
-    for (const each of taken) await goOn(client, home, announcements, each);
-    if (taken.length < BATCH) return count;
-  }
+/**
+ * Takes over all that is due in one database.
+ *
+ * @throws the first error, when everything else was taken over: one transaction that cannot go on does not hold up the others.
+ * At once, if the server cannot be reached
+ */
+async function relay(client: Client, home: string, announcements: Announcements): Promise<void> {
+  let failed: Error | undefined;
+  let taken: TakenOver[];
+  do {
+    taken = await announcements.takeOver(BATCH);
+    for (const each of taken) {
+      try {
+        await goOn(client, home, announcements, each);
+      } catch (error) {
+        const why = explained(client, error);
+        if (why instanceof ServerUnavailable) throw why;
+        failed ??= new Error(`${each.gid}: ${why instanceof Error ? why.message : String(why)}`);
+      }
+    }
+  } while (taken.length === BATCH);
+  if (failed !== undefined) throw failed;
 }
 
 /**
@@ -90,7 +105,7 @@ export async function goOn(
   { gid, start }: TakenOver,
 ): Promise<boolean> {
   if (start !== undefined && (await startAdopting(client, gid, start, { home }))) return true;
-  const fate = await fateOfRun(client, gid);
+  const fate = await fateOfRun(client, gid, start?.transaction);
   const promoted = start?.promoted;
   if (fate !== undefined) {
     await announcements.end(gid, WORKFLOW_OWNER, undefined, promoted === undefined ? fate : { ...fate, promoted });
@@ -98,10 +113,18 @@ export async function goOn(
   return false;
 }
 
-/** How the newest run of a gid ended, if it did by its own code. */
-async function fateOfRun(client: Client, gid: string): Promise<Fate | undefined> {
+/**
+ * How the newest run of a gid ended, if it did by its own code.
+ *
+ * @param expected the workflow that was announced
+ * @throws one line if the gid is another workflow's: then somebody has to end that, or rename it
+ */
+async function fateOfRun(client: Client, gid: string, expected: string | undefined): Promise<Fate | undefined> {
   const handle = client.workflow.getHandle(gid);
   const { status, type: transaction, memo, runId } = await handle.describe();
+  if (expected !== undefined && expected !== transaction) {
+    throw new Error(`it is announced as '${expected}', and a workflow '${transaction}' has its id: it cannot go on`);
+  }
   if (!ENDED.includes(status.name)) return undefined;
   const inputHash = typeof memo?.inputHash === 'string' ? memo.inputHash : '';
   const from = { transaction, inputHash, lane: 'workflow' };

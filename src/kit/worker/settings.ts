@@ -13,7 +13,7 @@ export const preloadModules: string[] = [
 
 /**
  * Settings of a worker that runs transactions: pollers, caches and slots. They were chosen by measuring; the figures
- * are in docs/performance.md.
+ * are in docs/performance.md. Those of the sandbox (threads, contexts, debug mode) were measured too, and are the SDK's.
  */
 export const transactionWorkerOptions = {
   // More workflows than are ever in flight: one that is evicted is replayed from its history at its next task.

@@ -66,15 +66,25 @@ export const WORKFLOW_OWNER = 'workflow';
 export interface Adopt {
   /** The participant in whose database it is. */
   readonly home: string;
+  /** Other participants in whose databases it has taken over before: a step that was refused may have others after it. */
+  readonly before?: readonly string[];
   /** Known once the announcement was read. */
   readonly promoted?: Promotion;
+}
+
+/** All participants in whose databases a workflow has taken the transaction over. */
+export function homesOf({ home, before = [] }: Adopt): string[] {
+  return [...new Set([...before, home])];
 }
 
 /** What a workflow finds when it takes a transaction over. */
 export type Adopted =
   | { readonly fate: Fate }
+  /** Another input is under way under this gid: nothing was taken over. */
+  | { readonly fate?: undefined; readonly conflict: true }
   | {
       readonly fate?: undefined;
+      readonly conflict?: undefined;
       readonly state: Announced['state'];
       /** When it was announced, in milliseconds since 1970. */
       readonly beganAt: number;
@@ -89,7 +99,14 @@ export const CLOSE_ACTIVITY = 'backstitch.close';
 export interface AdoptOrder {
   readonly gid: string;
   readonly home: string;
+  /** Of the workflow's own input; absent: it is not known. */
+  readonly inputHash?: string;
 }
-export interface CloseOrder extends AdoptOrder {
+export interface CloseOrder {
+  readonly gid: string;
+  readonly home: string;
   readonly fate: Fate;
 }
+
+/** The type of the failure of a workflow whose gid has another input: it did nothing, and has decided nothing. */
+export const GID_CONFLICT = 'GidConflict';

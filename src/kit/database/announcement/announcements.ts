@@ -20,8 +20,12 @@ export interface Announcements {
   undo(gid: string, owner: string): Promise<boolean>;
   /** Gives the transaction to a workflow, which the caller then starts: `false` if somebody else drives it. */
   handOver(gid: string, owner: string): Promise<boolean>;
-  /** A workflow takes the transaction for itself, whoever drove it. */
-  adopt(gid: string): Promise<Adopted>;
+  /**
+   * A workflow takes the transaction for itself, whoever drove it.
+   *
+   * @param inputHash of the workflow's own input: nothing is taken over that was announced with another
+   */
+  adopt(gid: string, inputHash?: string): Promise<Adopted>;
   /** Takes over transactions whose drivers are silent: each is then to be started as a workflow. */
   takeOver(limit: number): Promise<TakenOver[]>;
   /**
@@ -66,7 +70,7 @@ export function announcementsOf(db: Database): Announcements {
     async handOver(gid, owner) {
       return (await db.run(statements.handOver, [gid, owner, LOOK_AGAIN_MS])).length > 0;
     },
-    adopt: (gid) => adopt(db, gid),
+    adopt: (gid, inputHash) => adopt(db, gid, inputHash),
     async takeOver(limit) {
       return (await db.run<Parameters<typeof taken>[0]>(statements.takeOver, [limit, LOOK_AGAIN_MS])).map(taken);
     },
@@ -85,29 +89,31 @@ export function announcementsOf(db: Database): Announcements {
   };
 }
 
-/** Its fate was found: what was inserted to look for it goes. */
-class FateFound extends Error {
-  readonly fate: Fate;
-  constructor(fate: Fate) {
+/** It cannot be taken over: what was written for that goes. */
+class NotAdopted extends Error {
+  readonly found: Adopted;
+  constructor(found: Adopted) {
     super();
-    this.fate = fate;
+    this.found = found;
   }
 }
 
-async function adopt(db: Database, gid: string): Promise<Adopted> {
+async function adopt(db: Database, gid: string, inputHash: string | undefined): Promise<Adopted> {
   try {
     return await db.transaction(async (sql) => {
-      type Row = { state: Announced['state']; beganAt: number; promoted: string | null };
+      type Row = { state: Announced['state']; beganAt: number; inputHash: string | null; promoted: string | null };
       const [row] = await sql<Row>(statements.adopt, [gid, LOOK_AGAIN_MS, String(ADOPT_MS), String(ADOPT_MS / 2)]);
       if (row === undefined) throw new Error(`${gid} could not be taken over: no row came back`);
       // In a statement of its own: the end that the first one may have waited for is seen by it.
       const [ended] = await sql<{ fate: string }>(statements.fateOf, [gid]);
-      if (ended !== undefined) throw new FateFound(fromJson(ended.fate) as Fate);
+      if (ended !== undefined) throw new NotAdopted({ fate: fromJson(ended.fate) as Fate });
       const { state, beganAt, promoted } = row;
+      const isOther = row.inputHash !== null && inputHash !== undefined && row.inputHash !== inputHash;
+      if (isOther) throw new NotAdopted({ conflict: true });
       return { state, beganAt, ...(promoted !== null && { promoted: JSON.parse(promoted) as Promotion }) };
     }, ADOPT_MS);
   } catch (error) {
-    if (error instanceof FateFound) return { fate: error.fate };
+    if (error instanceof NotAdopted) return error.found;
     throw error;
   }
 }

@@ -6,14 +6,22 @@ import { columns, limits, row } from '../guard/statements.js';
  */
 
 /**
+ * What announces a transaction, within a statement that has `limits`, by the places of its values: those of the guard's row;
+ * 13 the start, 14 milliseconds to the take-over.
+ */
+export const announcing = (at: (place: number) => string) => `
+  insert into backstitch.announcements (gid, branch, start, owner, take_over_at)
+  select ${at(1)}, ${at(2)}, ${at(13)}::text::json, ${at(6)},
+    clock_timestamp() + make_interval(secs => ${at(14)}::float8 / 1000)
+  from limits`;
+
+/**
  * The first step of a transaction: announces it and claims its guard row. No row comes back unless both were new: a rival in
- * flight is waited for on either key. `$1` to `$12` are the guard's; `$13` the start, `$14` milliseconds to the take-over.
+ * flight is waited for on either key. `$1` to `$12` are the guard's; `$13` and `$14` as above.
  */
 export const announce = `
 with ${limits},
-announced as (
-  insert into backstitch.announcements (gid, branch, start, owner, take_over_at)
-  select $1, $2, $13::text::json, $6, clock_timestamp() + make_interval(secs => $14::float8 / 1000) from limits
+announced as (${announcing((place) => `$${place}`)}
   on conflict (gid) do nothing
   returning 1
 )
@@ -64,7 +72,8 @@ with limits as materialized (
 insert into backstitch.announcements as a (gid, owner, take_over_at)
 select $1, 'workflow', clock_timestamp() + make_interval(secs => $2::float8 / 1000) from limits
 on conflict (gid) do update set owner = 'workflow', take_over_at = excluded.take_over_at
-returning a.state, (extract(epoch from a.began_at) * 1000)::float8 as "beganAt", (a.start->'promoted')::text as promoted`;
+returning a.state, a.start->>'inputHash' as "inputHash", (extract(epoch from a.began_at) * 1000)::float8 as "beganAt",
+  (a.start->'promoted')::text as promoted`;
 
 /** The fate of a transaction, if this database has it. */
 export const fateOf = `

@@ -1,4 +1,4 @@
-import type { Operation } from '../../workflow/branch.js';
+import type { Announcement, Operation } from '../../workflow/branch.js';
 import type { Fate } from '../../workflow/fate.js';
 import { announce } from '../announcement/statements.js';
 import { Decided, DrivenElsewhere } from '../rejection.js';
@@ -20,10 +20,14 @@ import { firstOf, readRows, storedRejection, type rowOf, type StoredRow } from '
 export async function claimAnnounced(sql: Sql, operation: Operation, row: ReturnType<typeof rowOf>): Promise<void> {
   const { announcement } = operation;
   if (announcement === undefined) throw new TypeError('it has no announcement');
-  const { start, takeOverMs } = announcement;
-  const claimed = await sql(announce, [...row, ...limitsOf(operation), toLog(start), takeOverMs]);
+  const claimed = await sql(announce, [...row, ...limitsOf(operation), ...announcedOf(announcement)]);
   if (claimed.length === 0) throw await elsewhere(sql, operation, row[3]);
   announcement.written();
+}
+
+/** The values of an announcement. */
+export function announcedOf({ start, takeOverMs }: Announcement): [string, number] {
+  return [toLog(start), takeOverMs];
 }
 
 /** What the caller's process hears of a first step that it could not claim: the rejection that is stored, or that it is not the driver. */
@@ -43,10 +47,11 @@ export async function elsewhere(sql: Sql, operation: Operation, inputHash: strin
  * A driver found the row of a branch.
  *
  * @throws {@link Decided} if the transaction has come to its end
- * @throws {@link DrivenElsewhere} if a caller's process has written it and still has the transaction
+ * @throws {@link DrivenElsewhere} if the transaction is announced, and this driver has not taken it over
  */
 export function meet(operation: Operation, first: StoredRow | undefined): void {
   if (first === undefined || first.driver === operation.driver) return;
   if (first.fate !== null) throw new Decided(operation, fromJson(first.fate) as Fate);
-  if (first.announced) throw new DrivenElsewhere(operation, first.driver);
+  // Whoever owns it by now: another workflow may have been meant to have it, and this one does not know of that.
+  if (first.announced && operation.adopted !== true) throw new DrivenElsewhere(operation, first.driver);
 }

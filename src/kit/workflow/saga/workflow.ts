@@ -86,20 +86,21 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
     },
   });
 
-  let outcome: SagaOutcome<Result>;
-  try {
-    outcome = await run.execute(body, input);
-  } catch (met) {
-    if (!(met instanceof MetDriver)) throw met;
-    // Nothing was done yet but to come to the first step: it begins again, as the only driver.
-    if (met.fate !== undefined) return endBy<Result>(met.fate);
-    taken = await takeOver(options, { home: met.home });
-    if ('fate' in taken) return endBy<Result>(taken.fate);
-    options = taken.options;
-    driver.restart(options);
-    run = new SagaRun<Input, Result>(driver, options);
-    observe();
-    outcome = await run.execute(body, input);
+  let outcome: SagaOutcome<Result> | undefined;
+  while (outcome === undefined) {
+    try {
+      outcome = await run.execute(body, input);
+    } catch (met) {
+      if (!(met instanceof MetDriver)) throw met;
+      // It has come to somebody else's first step, and done nothing that counts: it begins again, as the only driver.
+      if (met.fate !== undefined) return endBy<Result>(met.fate);
+      taken = await takeOver(options, { home: met.home });
+      if ('fate' in taken) return endBy<Result>(taken.fate);
+      options = taken.options;
+      driver.restart(options);
+      run = new SagaRun<Input, Result>(driver, options);
+      observe();
+    }
   }
   const { report } = run;
   const wasLeft = run.desk.notes.some(({ action }) => action === 'skip');
