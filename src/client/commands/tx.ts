@@ -131,7 +131,7 @@ export function linkTo({ ui, namespace }: TemporalSettings, { gid, driver }: Sho
     case 'workflow':
       return pageOf(gid, `/${driver.runId}/history`);
     case 'group':
-      return pageOf(driver.owner.slice('group:'.length));
+      return pageOf(driver.owner.replace(/^group:|#\d+$/g, ''));
     case 'process':
       return undefined;
   }

@@ -118,7 +118,8 @@ async function* listRuns(client: Client, options: ListOptions): AsyncGenerator<L
 
 function queryOf({ state, scheme, since }: ListOptions): string {
   const terms = [scheme === undefined ? `${TX_SCHEME.name} IS NOT NULL` : `${TX_SCHEME.name} = '${scheme}'`];
-  if (state !== undefined) terms.push(stateTerm(state));
+  // One without a state met another transaction under its id, and did nothing.
+  terms.push(state === undefined ? `${TX_STATE.name} IS NOT NULL` : stateTerm(state));
   if (since !== undefined) terms.push(`StartTime >= '${since.toISOString()}'`);
   return terms.join(' AND ');
 }

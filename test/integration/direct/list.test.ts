@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import {
+  GidConflict,
   listTransactions,
+  showTransaction,
   TransactionCompensated,
   type ListedTransaction,
   type ListOptions,
@@ -78,6 +80,22 @@ describe('the list of transactions, of all lanes', function () {
     assert.deepEqual(await listed({ state: 'stuck' }), []);
     assert.deepEqual(await listed({ scheme: 'tcc' }), []);
     assert.deepEqual(await listed({ since: new Date(Date.now() + 60_000) }), []);
+  });
+
+  it('has one whose gid another caller has tried to use for something else', async () => {
+    const order = world.order();
+    await world.caller().placeOrder(order, direct);
+    await assert.rejects(world.caller().placeOrder({ ...order, units: 2 }), GidConflict);
+    // What comes after it in the list of the server is there.
+    const later = world.order();
+    await world.caller().placeOrder(later);
+    const found = await once(gidOf(later));
+    assert.deepEqual(
+      found.filter(({ gid }) => gid === gidOf(order)).map(({ state, lane }) => [state, lane]),
+      [['committed', 'direct']],
+    );
+    const shown = await showTransaction(world.client, gidOf(order), world);
+    assert.deepEqual([shown.state, shown.lane, shown.branches.length], ['committed', 'direct', 6]);
   });
 
   it('has those in progress first', async () => {
