@@ -2,8 +2,8 @@ import { dirname, relative, resolve } from 'node:path';
 
 /**
  * Who may import whom (docs/design.md). A room is a folder or a file below the repository; the first that holds a file is
- * its room. `values` may be imported as they are, `types` only as types. A room may always import itself. Names that are
- * no rooms are packages; `node:` is every Node module.
+ * its room. `values` may be imported as they are, `types` only as types, `later` only by `import()`. A room may always import
+ * itself. Names that are no rooms are packages; `node:` is every Node module.
  */
 export const layers = [
   { room: 'src/kit/workflow', values: ['@temporalio/workflow', '@temporalio/common'] },
@@ -51,6 +51,14 @@ export const layers = [
     types: ['src/kit/workflow'],
   },
   {
+    // The one place where the command line may become a driver, for the lane `direct`. It loads services and database drivers
+    // by `import()`, only once that is asked for: all other commands run without them, and without their settings.
+    room: 'src/client/direct.ts',
+    values: [],
+    types: ['src/kit/client'],
+    later: ['src/direct.ts'],
+  },
+  {
     // Temporal, never a service or its database.
     room: 'src/client',
     values: [
@@ -89,12 +97,13 @@ export const layersRule = {
     const path = relative(context.cwd, file);
     const layer = layers.find(({ room }) => isIn(path, room));
     if (layer === undefined) return {};
-    const { room, values, types = [] } = layer;
+    const { room, values, types = [], later = [] } = layer;
     const check = (node) => {
       if (typeof node.source?.value !== 'string') return;
       const name = target(node.source.value, file, context.cwd);
       const allowed = (names) => names.some((each) => isIn(name, each));
       if (allowed([room, ...values])) return;
+      if (node.type === 'ImportExpression' && allowed(later)) return;
       const onlyTypes = allowed(types);
       if (onlyTypes && isTypeOnly(node)) return;
       const hint = onlyTypes ? ', except for types' : '';

@@ -5,9 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { Context } from '@temporalio/activity';
 import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import pg from 'pg';
-import { createShop, migrateShop, serviceNames, shopMasks, type ServiceName } from './activities/index.js';
-import { createFaults, parseFault, type Fault, type Faults } from './activities/faults.js';
+import { createShop, migrateShop, serviceNames, shopMasks } from './activities/index.js';
+import { createFaults, type Faults } from './activities/faults.js';
 import {
   ConfigError,
   OPERATIONS,
@@ -16,7 +15,7 @@ import {
   type TemporalSettings,
   type WorkerSettings,
 } from './config.js';
-import { pgDatabase, type Database } from './kit/database/index.js';
+import { wantedFaults } from './faults.js';
 import {
   adoptActivities,
   alarmActivities,
@@ -29,6 +28,7 @@ import {
   transactionWorkerOptions,
   webhookSink,
 } from './kit/worker/index.js';
+import { Pools, reach } from './pools.js';
 import { abortOnSignal } from './signals.js';
 
 /** The module with every workflow: this file's neighbour, as TypeScript or as JavaScript, as this file is. */
@@ -51,7 +51,7 @@ export interface ShopWorker {
 
 /**
  * Makes a worker for the shop: connects to Temporal and to each service's database, brings the databases to the newest
- * schema, and registers workflows and activities. This is the only place that builds pools.
+ * schema, and registers workflows and activities.
  *
  * The operations database need not be reachable: the worker serves without it, and uses it when it is there.
  *
@@ -66,32 +66,14 @@ export async function createShopWorker(
 ): Promise<ShopWorker> {
   const identity = `${process.pid}@${hostname()}`;
 
-  const pools: pg.Pool[] = [];
-  const databaseAt = (name: string, connectionString: string | undefined, max: number): Database => {
-    const pool = new pg.Pool({
-      connectionString,
-      max,
-      connectionTimeoutMillis: 5_000,
-      application_name: `backstitch ${name}`,
-    });
-    pools.push(pool);
-    return pgDatabase(pool);
-  };
+  const pools = new Pools();
   let connection: NativeConnection | undefined;
   const close = async () => {
     await connection?.close();
-    await Promise.all(pools.map((pool) => pool.end()));
+    await pools.close();
   };
   try {
-    const databases = {} as Record<ServiceName, Database>;
-    for (const service of serviceNames) {
-      databases[service] = databaseAt(service, settings.databaseUrls[service], settings.poolSize);
-    }
-    await Promise.all(
-      serviceNames.map((service) =>
-        reach(`the database of the service '${service}'`, service, databases[service], settings.databaseUrls[service]),
-      ),
-    );
+    const databases = await pools.openServices(serviceNames, settings.databaseUrls, settings.poolSize);
     await migrateShop(databases);
     const heartbeat = () => {
       const context = Context.current();
@@ -99,7 +81,7 @@ export async function createShopWorker(
       context.cancellationSignal.throwIfAborted();
     };
     const { operationsUrl } = settings;
-    const operations = operationsUrl === undefined ? undefined : databaseAt(OPERATIONS, operationsUrl, OPERATIONS_POOL);
+    const operations = operationsUrl === undefined ? undefined : pools.open(OPERATIONS, operationsUrl, OPERATIONS_POOL);
     if (operations !== undefined) {
       reach('the operations database', OPERATIONS, operations, operationsUrl).catch((error: unknown) => {
         onWarning(`${(error as Error).message}; until it can be, the compensation log is not kept`);
@@ -150,35 +132,6 @@ export async function createShopWorker(
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-/** @throws {@link ConfigError} for what is no fault, or befalls a function that is not there */
-function wantedFaults(text: string | undefined, functions: readonly string[]): Fault[] {
-  return (text?.split(/[,\s]+/).filter(Boolean) ?? []).map((each) => {
-    let fault: Fault;
-    try {
-      fault = parseFault(each);
-    } catch (error) {
-      throw new ConfigError(`BACKSTITCH_FAULTS: ${(error as Error).message}`);
-    }
-    if (functions.includes(fault.function)) return fault;
-    throw new ConfigError(
-      `BACKSTITCH_FAULTS: there is no function '${fault.function}': give one of ${functions.join(', ')}`,
-    );
-  });
-}
-
-/** @throws one line that says which database cannot be used, and which variable names it */
-async function reach(what: string, name: string, database: Database, url: string | undefined): Promise<void> {
-  try {
-    await database.run('select 1');
-  } catch (error) {
-    const { host, pathname } = new URL(url ?? '');
-    const why = error instanceof Error ? error.message || error.name : String(error);
-    throw new ConfigError(
-      `${what} (${pathname.slice(1)} at ${host}) cannot be used: ${why}; see DATABASE_URL_${name.toUpperCase()} or DATABASE_URL`,
-    );
   }
 }
 

@@ -95,11 +95,12 @@ function noteOf(branch: ShownBranch, call: ShownCall, index: number): string {
 export function describeList(transactions: readonly ListedTransaction[]): string {
   if (transactions.length === 0) return 'no transactions';
   return table(
-    ['gid', 'state', 'scheme', 'transaction', 'started', 'took'],
-    transactions.map(({ gid, state, scheme, transaction, startedAt, endedAt }) => [
+    ['gid', 'state', 'scheme', 'lane', 'transaction', 'started', 'took'],
+    transactions.map(({ gid, state, scheme, lane, transaction, startedAt, endedAt }) => [
       gid,
       state,
       scheme,
+      lane,
       transaction,
       startedAt,
       endedAt === undefined ? '' : span(startedAt, endedAt),

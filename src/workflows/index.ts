@@ -2,6 +2,7 @@
 export {
   collectLog,
   deliverAlarms,
+  listJournal,
   promoteTransaction,
   readJournal,
   scanTransactions,

@@ -248,6 +248,12 @@ describe('the command line', function () {
       assert.deepEqual(await list('--scheme', '2pc'), []);
       assert.match((await world.run('tx', 'list', '--scheme', '2pc')).stdout, /^no transactions$/m);
       assert.match((await world.run('tx', 'list', '--limit', '1')).stdout, /│ gid +│ state/);
+      const alone = await world.run('tx', 'list', '--limit', '1', '--task-queue', `unserved-${id}`);
+      assert.deepEqual([alone.code, alone.stderr.length], [0, 2]);
+      assert.match(
+        alone.stderr[0] ?? '',
+        /^transactions that are no workflows are missing: no worker serves task queue/,
+      );
       const wrong = await world.run('tx', 'list', '--state', 'lost');
       assert.equal(wrong.code, 2);
       assert.match(wrong.stderr[0] ?? '', /Allowed choices are running, compensating/);

@@ -53,6 +53,8 @@ export interface ClientWorld {
   readonly faults: Faults;
   /** The environment that points the program at the shop. */
   readonly env: Record<string, string>;
+  /** What the program needs besides, to drive transactions itself. */
+  readonly databaseEnv: Record<string, string>;
   /** Runs the program to its end. */
   run(...args: string[]): Promise<ProgramRun>;
   start(...args: string[]): RunningProgram;
@@ -79,11 +81,15 @@ export async function openClientWorld(faults?: string, operationsUrl?: string): 
   );
   const running = shop.run();
   const folder = await mkdtemp(join(tmpdir(), 'client-'));
+  const databaseEnv = Object.fromEntries(
+    databases.map(({ service, database }) => [`DATABASE_URL_${service.toUpperCase()}`, database.url]),
+  );
   const env = { TEMPORAL_ADDRESS: address, BACKSTITCH_TASK_QUEUE: taskQueue, TEMPORAL_UI_ADDRESS: ui };
   return {
     address,
     faults: shop.faults,
     env,
+    databaseEnv,
     run: (...args) => startProgram(args, env).ended,
     start: (...args) => startProgram(args, env),
     async ordersFile(lines) {

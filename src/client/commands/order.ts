@@ -1,9 +1,16 @@
 import { Option } from '@commander-js/extra-typings';
 import { orderGid, type PlacedOrder, type PlaceOrder, type PlaceOrderInput } from '../../contracts/place-order.js';
 import { placeOrderTransaction } from '../../contracts/transactions.js';
-import { InvalidInput, transactionClient, type CallOptions, type Transaction } from '../../kit/client/index.js';
+import {
+  InvalidInput,
+  transactionClient,
+  type CallOptions,
+  type DirectLane,
+  type Transaction,
+} from '../../kit/client/index.js';
 import { callPatiently } from '../call.js';
 import type { Cli } from '../cli.js';
+import { openDriver } from '../direct.js';
 import { EXIT, exitOfState, type ExitCode } from '../exit.js';
 import { duration, integer } from '../options.js';
 import { readOrders } from '../orders-file.js';
@@ -26,7 +33,12 @@ export function addOrderCommands(cli: Cli): void {
     .addOption(new Option('--order <json>', 'one order'))
     .option('--stock-first', 'reserve the stock before the payment')
     .option('--announce', 'tell the customer at once that the order came in, and again if it comes to nothing')
-    .addOption(new Option('--lane <lane>', 'how the steps are carried').choices(['durable', 'lean'] as const))
+    .addOption(
+      new Option(
+        '--lane <lane>',
+        "who drives it: a workflow, with activities (durable) or local activities (lean); or 'direct': this process, which needs the services' databases, DATABASE_URL",
+      ).choices(['durable', 'lean', 'direct'] as const),
+    )
     .addOption(
       new Option('--undo <how>', "'background': once it is decided that it is undone, do not wait for the undo")
         .choices(['wait', 'background'] as const)
@@ -40,9 +52,13 @@ export function addOrderCommands(cli: Cli): void {
       `
 Exit codes: 0 placed; 1 undone; 2 bad usage or input, nothing was started; 3 not ended yet; 4 a person is needed.
 
+In the lane 'direct' no workflow is started unless there is trouble: what this process cannot do, or leaves behind when it
+is ended, a worker takes over.
+
 Examples:
   $ backstitch order place --order '{"orderId":"1","customerId":"7","units":2,"amount":2933}'
-  $ backstitch order place --file examples/orders.csv --concurrency 50`,
+  $ backstitch order place --file examples/orders.csv --concurrency 50
+  $ DATABASE_URL=postgres://user:password@host:5432 backstitch order place --file examples/orders.csv --lane direct`,
     );
   place.action(
     cli.does(async ({ file, order: json, stockFirst, announce, concurrency, ...call }) => {
@@ -50,11 +66,11 @@ Examples:
       // What is given is checked before anyone is asked for anything.
       if (file !== undefined) {
         const orders = await readOrders(file, all);
-        return placeFile(await cli.open(), orders, call, concurrency);
+        return placing(cli, call.lane, (place) => placeFile(place, orders, call, concurrency));
       }
       if (json === undefined) return place.error('error: give --file FILE or --order JSON');
       const given = parseOrder(json, all);
-      return placeOne(await cli.open(), given, call);
+      return placing(cli, call.lane, (place) => placeOne(place, given, call));
     }),
   );
 
@@ -90,14 +106,43 @@ function parseOrder(json: string, all: Wanted): PlaceOrderInput {
   return placeOrderTransaction.parse(given as PlaceOrderInput);
 }
 
-function placing({ client, settings }: Session): Transaction<PlaceOrderInput, PlacedOrder> {
-  return transactionClient(client, { taskQueue: settings.taskQueue }).of(placeOrderTransaction);
+/** What places orders. */
+interface Placing extends Session {
+  readonly placeOrder: Transaction<PlaceOrderInput, PlacedOrder>;
 }
 
-async function placeOne(session: Session, order: PlaceOrderInput, call: CallOptions): Promise<ExitCode> {
-  const { output } = session;
+/** Opens what places orders, and closes it after the work. In the lane `direct` this process drives them. */
+async function placing(
+  cli: Cli,
+  lane: CallOptions['lane'],
+  work: (place: Placing) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const open = async (direct?: DirectLane): Promise<Placing> => {
+    const session = await cli.open();
+    const { taskQueue } = session.settings;
+    return {
+      ...session,
+      placeOrder: transactionClient(session.client, { taskQueue, direct }).of(placeOrderTransaction),
+    };
+  };
+  if (lane !== 'direct') return work(await open());
+  let given = 0;
+  let first = '';
+  const driver = await openDriver((gid, why) => {
+    if (given++ === 0) first = `${gid}: ${why.message}`;
+  });
+  try {
+    return await work(await open(driver.lane));
+  } finally {
+    if (given > 0) cli.output.note(`${given} given to workflows; the first was ${first}`);
+    await driver.close();
+  }
+}
+
+async function placeOne(place: Placing, order: PlaceOrderInput, call: CallOptions): Promise<ExitCode> {
+  const { output, placeOrder } = place;
   const gid = orderGid(order.orderId);
-  const result = await callPatiently(output, gid, placing(session), order, call);
+  const result = await callPatiently(output, gid, placeOrder, order, call);
   output.result({ gid, state: 'committed', result }, () => {
     const { orderId, paymentId, shipmentId, pointsSpent } = result;
     return `order ${orderId} was placed: payment ${paymentId}, shipment ${shipmentId}, ${pointsSpent} points spent`;
@@ -106,17 +151,17 @@ async function placeOne(session: Session, order: PlaceOrderInput, call: CallOpti
 }
 
 async function placeFile(
-  session: Session,
+  place: Placing,
   orders: readonly PlaceOrder[],
   call: CallOptions,
   concurrency: number,
 ): Promise<ExitCode> {
-  const { output } = session;
-  await requireWorker(session);
+  const { output, placeOrder } = place;
+  await requireWorker(place);
   const interrupted = abortOnSignal(() => undefined);
   const bar = output.progress(orders.length, 'orders');
   const report = await placeOrders(orders, {
-    placeOrder: placing(session),
+    placeOrder,
     concurrency,
     call,
     signal: interrupted,

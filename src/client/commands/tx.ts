@@ -36,10 +36,15 @@ export function addTransactionCommands(cli: Cli): void {
     .option('--limit <n>', 'at most so many', integer(1, 1_000_000), 50)
     .action(
       cli.does(async (options) => {
-        const { client, output } = await cli.open();
+        const { client, settings, output } = await cli.open();
+        const onMissing = (line: string) => {
+          output.note(line);
+        };
         const transactions: ListedTransaction[] = [];
         // One more than is shown tells that there are more.
-        for await (const listed of listTransactions(client, { ...options, limit: options.limit + 1 })) {
+        for await (const listed of listTransactions(client, {
+          ...{ ...options, limit: options.limit + 1, where: settings, onMissing },
+        })) {
           transactions.push(listed);
         }
         const more = transactions.length > options.limit;
@@ -126,7 +131,7 @@ export function linkTo({ ui, namespace }: TemporalSettings, { gid, driver }: Sho
     case 'workflow':
       return pageOf(gid, `/${driver.runId}/history`);
     case 'group':
-      return pageOf(driver.owner.slice('group:'.length));
+      return pageOf(driver.owner.replace(/^group:|#\d+$/g, ''));
     case 'process':
       return undefined;
   }

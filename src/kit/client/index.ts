@@ -33,6 +33,7 @@ export {
   type ListedTransaction,
   type ListOptions,
 } from './list.js';
+export type { DirectLane } from './direct.js';
 export { hasWorker } from './server.js';
 export {
   transactionClient,

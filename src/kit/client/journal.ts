@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { Promotion } from '../workflow/fate.js';
-import type { Journal, Promoted, PromoteOrder } from '../workflow/journal.js';
+import type { Journal, JournalList, JournalListOrder, Promoted, PromoteOrder } from '../workflow/journal.js';
 import { NoWorker, OrderRefused, TransactionNotFound } from './errors.js';
 import { runJob } from './jobs.js';
 import { hasWorker } from './server.js';
@@ -18,6 +18,15 @@ export interface JournalPlace {
  */
 export function readJournal(client: Client, where: JournalPlace, gid: string): Promise<Journal> {
   return served<Journal>(client, where, 'readJournal', `read-journal-${randomUUID()}`, gid);
+}
+
+/**
+ * A part of the list of transactions that are driven outside Temporal, or were.
+ *
+ * @throws NoWorker, and as `runJob`
+ */
+export function listJournal(client: Client, where: JournalPlace, order: JournalListOrder): Promise<JournalList> {
+  return served<JournalList>(client, where, 'listJournal', `list-journal-${randomUUID()}`, order);
 }
 
 /** A transaction that was given to a workflow. */

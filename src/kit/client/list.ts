@@ -1,6 +1,8 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
 import type { Scheme, TransactionState } from '../workflow/branch.js';
+import type { JournalPlace } from './journal.js';
+import { journalLines } from './list-journal.js';
 import { ask } from './server.js';
 
 /** The state of a transaction as it is found: its own, or how its run was ended from outside before it had one. */
@@ -29,7 +31,13 @@ export interface ListedTransaction {
   readonly state: FoundState;
   /** The name of the transaction, such as `placeOrder`. */
   readonly transaction: string;
-  readonly runId: string;
+  /**
+   * `direct`, `grouped`; `workflow`: a workflow drives it, in the lane `durable` or `lean`, or has taken it over. Only its
+   * own view tells more.
+   */
+  readonly lane: string;
+  /** The newest run; absent: it is no workflow. */
+  readonly runId?: string;
   /** ISO 8601. */
   readonly startedAt: string;
   readonly endedAt?: string;
@@ -43,29 +51,75 @@ export interface ListOptions {
   readonly since?: Date;
   /** At most so many. */
   readonly limit: number;
+  /** Where a worker is that lists those that are no workflows. Absent: they are left out. */
+  readonly where?: JournalPlace;
+  /** Told, once each, in lines, why some of those are missing. */
+  readonly onMissing?: (line: string) => void;
 }
 
 const PAGE = 500;
 
 /**
- * Lists transactions, newest first, a page at a time. What happened in the last second or so may be missing: the
- * server's list follows its histories with a delay.
+ * Lists transactions, a page at a time: those in progress, then those that have ended, each the newest first, as the server
+ * lists its workflows. What happened in the last second or so may be missing: the server's list follows its histories with
+ * a delay. One that was refused at its first step in the lane `direct` is not listed: nothing announced it.
  *
  * @throws ServerUnavailable
  */
 export async function* listTransactions(client: Client, options: ListOptions): AsyncGenerator<ListedTransaction> {
+  const told = new Set<string>();
+  const onMissing = (line: string) => {
+    if (!told.has(line)) options.onMissing?.(line);
+    told.add(line);
+  };
+  const sources = [listRuns(client, options)];
+  for (const of of ['running', 'ended'] as const) sources.push(journalLines(client, of, { ...options, onMissing }));
+  const heads = await Promise.all(sources.map((source) => source.next()));
+  // What a process drove when it was read may be met again: it has ended since, or a workflow has it.
+  const inProgress = new Set<string>();
+  for (let count = 0; count < options.limit;) {
+    const place = newest(heads);
+    if (place === undefined) return;
+    const { value } = heads[place] as IteratorYieldResult<ListedTransaction>;
+    heads[place] = (await sources[place]?.next()) ?? { done: true, value: undefined };
+    if (inProgress.has(value.gid)) continue;
+    if (value.endedAt === undefined && value.runId === undefined) inProgress.add(value.gid);
+    count++;
+    yield value;
+  }
+}
+
+/** The source whose next line comes first; none, when all are at their end. */
+function newest(heads: readonly IteratorResult<ListedTransaction, unknown>[]): number | undefined {
+  let found: { place: number; key: string } | undefined;
+  for (const [place, head] of heads.entries()) {
+    if (head.done === true) continue;
+    const { endedAt = IN_PROGRESS, startedAt } = head.value;
+    const key = `${endedAt} ${startedAt}`;
+    if (found === undefined || key > found.key) found = { place, key };
+  }
+  return found?.place;
+}
+
+/** Comes before every time. */
+const IN_PROGRESS = '~';
+
+/** The transactions that are workflows. */
+async function* listRuns(client: Client, options: ListOptions): AsyncGenerator<ListedTransaction, undefined> {
   const found = client.workflow.list({ query: queryOf(options), pageSize: Math.min(options.limit, PAGE) });
   const iterator = found[Symbol.asyncIterator]();
   for (let count = 0; count < options.limit; count++) {
     const next = await ask(client, () => iterator.next());
-    if (next.done === true) return;
+    if (next.done === true) return undefined;
     yield listed(next.value);
   }
+  return undefined;
 }
 
 function queryOf({ state, scheme, since }: ListOptions): string {
   const terms = [scheme === undefined ? `${TX_SCHEME.name} IS NOT NULL` : `${TX_SCHEME.name} = '${scheme}'`];
-  if (state !== undefined) terms.push(stateTerm(state));
+  // One without a state met another transaction under its id, and did nothing.
+  terms.push(state === undefined ? `${TX_STATE.name} IS NOT NULL` : stateTerm(state));
   if (since !== undefined) terms.push(`StartTime >= '${since.toISOString()}'`);
   return terms.join(' AND ');
 }
@@ -83,6 +137,7 @@ function listed(info: WorkflowExecutionInfo): ListedTransaction {
     scheme: info.typedSearchAttributes.get(TX_SCHEME) as Scheme,
     state: foundState(info),
     transaction: info.type,
+    lane: 'workflow',
     runId: info.runId,
     startedAt: info.startTime.toISOString(),
     endedAt: info.closeTime?.toISOString(),

@@ -109,6 +109,11 @@ export function explained(client: Client, error: unknown): unknown {
   return error;
 }
 
+/** A text within a query of the server. */
+export function quoted(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}
+
 /** What the server did not understand of a query, if that is the trouble. */
 export function misunderstood(error: unknown): string | undefined {
   const grpc = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;

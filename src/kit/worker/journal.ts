@@ -7,6 +7,8 @@ import type { Database } from '../database/sql.js';
 import type { Promotion } from '../workflow/fate.js';
 import type { Journal, JournalActivities, JournalRow, Promoted } from '../workflow/journal.js';
 import type { ParticipantDatabases } from './adopt.js';
+import { listJournal } from './journal-list.js';
+import { distinctOf, readAll } from './read-all.js';
 import { goOn } from './relay.js';
 
 /** The activities that read, for callers, what the participants' databases hold of transactions. */
@@ -14,35 +16,9 @@ export function journalActivities(databases: ParticipantDatabases): JournalActiv
   const distinct = distinctOf(databases);
   return {
     'backstitch.readJournal': (gid) => journalOf(distinct, gid),
+    'backstitch.listJournal': (order) => listJournal(distinct, order),
     'backstitch.promote': (gid, promotion) => promote(Context.current().client, distinct, gid, promotion),
   };
-}
-
-/** Each database once, under one of the participants that share it. */
-function distinctOf(databases: ParticipantDatabases): ReadonlyMap<string, Database> {
-  const names = new Map<Database, string>();
-  for (const [participant, database] of Object.entries(databases)) {
-    if (!names.has(database)) names.set(database, participant);
-  }
-  return new Map([...names].map(([database, participant]) => [participant, database]));
-}
-
-/** Reads all databases side by side. One that cannot be read keeps nothing from the others. */
-async function readAll<T>(
-  databases: ReadonlyMap<string, Database>,
-  read: (database: Database) => Promise<T>,
-): Promise<{ read: { home: string; found: T }[]; unread: string[] }> {
-  const unread: string[] = [];
-  const all = [...databases].map(async ([home, database]) => {
-    try {
-      return [{ home, found: await read(database) }];
-    } catch (error) {
-      const why = error instanceof Error ? error.message || error.name : String(error);
-      unread.push(`the database of '${home}' cannot be read: ${why}`);
-      return [];
-    }
-  });
-  return { read: (await Promise.all(all)).flat(), unread };
 }
 
 async function journalOf(databases: ReadonlyMap<string, Database>, gid: string): Promise<Journal> {

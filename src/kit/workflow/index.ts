@@ -31,12 +31,17 @@ export {
   type TransactionReport,
 } from './failure.js';
 export {
+  listJournal,
   promoteTransaction,
   readJournal,
   type Journal,
   type JournalActivities,
   type JournalAnnouncement,
   type JournalFate,
+  type JournalLine,
+  type JournalList,
+  type JournalListOrder,
+  type JournalPosition,
   type JournalRow,
   type Promoted,
   type PromoteOrder,

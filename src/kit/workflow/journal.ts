@@ -54,6 +54,44 @@ export interface Journal {
   readonly unread: readonly string[];
 }
 
+/** A place in a list: microseconds since 1970, and the gid among those of the same time. */
+export interface JournalPosition {
+  readonly at: string;
+  readonly gid: string;
+}
+
+/** Which transactions to list, newest first: by when they began (`running`), or ended. */
+export interface JournalListOrder {
+  readonly of: 'running' | 'ended';
+  /** Only those in this state. */
+  readonly state?: string;
+  /** Only those that began at or after this time. ISO 8601. */
+  readonly since?: string;
+  /** What is listed comes behind this place. */
+  readonly after?: JournalPosition;
+  /** When so many are found the answer is given; it may have more. */
+  readonly limit: number;
+}
+
+/** One line of a list. Times are ISO 8601. */
+export interface JournalLine {
+  readonly gid: string;
+  readonly state: 'running' | 'compensating' | 'committed' | 'compensated' | 'failed';
+  readonly transaction?: string;
+  readonly lane: string;
+  readonly beganAt: string;
+  readonly endedAt?: string;
+}
+
+/** A part of a list. */
+export interface JournalList {
+  readonly lines: readonly JournalLine[];
+  /** Where the next part begins; absent: this was the last. */
+  readonly next?: JournalPosition;
+  /** Databases that could not be read, a line each. */
+  readonly unread: readonly string[];
+}
+
 /** What an operator asks for who gives a transaction to a workflow. */
 export interface PromoteOrder {
   readonly gid: string;
@@ -72,6 +110,7 @@ export type Promoted =
 /** The activities behind these workflows; `adoptActivities` of `backstitch/worker` makes them. */
 export interface JournalActivities {
   'backstitch.readJournal': (gid: string) => Promise<Journal>;
+  'backstitch.listJournal': (order: JournalListOrder) => Promise<JournalList>;
   'backstitch.promote': (gid: string, promotion: Promotion) => Promise<Promoted>;
 }
 
@@ -83,6 +122,11 @@ const activities = proxyActivities<JournalActivities>({
 /** What the databases hold of one transaction. */
 export async function readJournal(gid: string): Promise<Journal> {
   return activities['backstitch.readJournal'](gid);
+}
+
+/** Transactions that are driven outside Temporal, or were. */
+export async function listJournal(order: JournalListOrder): Promise<JournalList> {
+  return activities['backstitch.listJournal'](order);
 }
 
 /** Gives a transaction that a caller's process drives to a workflow, by hand. */

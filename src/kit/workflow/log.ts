@@ -18,7 +18,7 @@ export interface LogEntry {
   readonly branch?: string;
   /**
    * What was asked: the operation of a branch; or `decide`, `operate` (by a person), `cancel-request` (of the
-   * transaction), `end` (of its run).
+   * transaction), `end` (of its run, or of the transaction if it never was a workflow).
    */
   readonly op: string;
   /**

@@ -10,6 +10,7 @@ import {
   TransactionNotFound,
   type ShownTransaction,
 } from '../../../src/kit/client/index.js';
+import { startProgram } from '../../client/support.js';
 import { DirectWorld } from './world.js';
 
 describe('a transaction of the direct lane', function () {
@@ -156,6 +157,27 @@ describe('a transaction of the direct lane', function () {
         [gid],
       );
       assert.deepEqual(kept?.promoted, who);
+    });
+
+    it('by the command line, which shows who drove it until then, and then who gave it away', async () => {
+      const slow = world.held('inventory.reserve.action');
+      const given = world.order();
+      const gid = gidOf(given);
+      const placed = slow.placeOrder(given, direct);
+      await slow.reached;
+      const run = (...args: string[]) => startProgram(['tx', ...args], world.env).ended;
+      const before = await run('show', gid);
+      assert.equal(before.code, 3);
+      assert.match(
+        before.stdout,
+        /^driven by a process \(.+\), direct:\S+, in the database of 'orders'; a worker takes over at 2\S+Z$/m,
+      );
+      const promoted = await run('promote', gid, '--actor', 'ann', '--reason', 'its till was stolen');
+      assert.deepEqual([promoted.code, promoted.stderr], [0, []]);
+      assert.equal(promoted.stdout, `${gid}: promoted by ann: a workflow goes on with it\n`);
+      slow.go();
+      await placed;
+      assert.match((await run('show', gid)).stdout, /^given to a workflow by ann at 2\S+Z: its till was stolen$/m);
     });
 
     it('while it is undone is undone to its end', async () => {

@@ -73,6 +73,11 @@ export class DirectWorld {
     return this.#worker;
   }
 
+  /** The environment that points the command line at this world. */
+  get env(): Record<string, string> {
+    return { TEMPORAL_ADDRESS: this.#address, BACKSTITCH_TASK_QUEUE: this.taskQueue };
+  }
+
   async startWorker(): Promise<void> {
     const address = this.#address;
     const worker = await createShopWorker(

@@ -1,7 +1,7 @@
 import { type Client, type WorkflowExecutionInfo, WorkflowNotFoundError } from '@temporalio/client';
 import { TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../../workflow/attributes.js';
 import { foundState, type FoundState } from '../list.js';
-import { ask } from '../server.js';
+import { ask, quoted } from '../server.js';
 import { historyOf } from '../show/history.js';
 import { NoteLog, type HistoryNote } from './notes.js';
 
@@ -104,9 +104,4 @@ function foundRun(
     closedAt: closeTime?.toISOString(),
     seen: JSON.stringify([state, stuckSince, branches]),
   };
-}
-
-/** A text within a query of the server. */
-function quoted(text: string): string {
-  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 }

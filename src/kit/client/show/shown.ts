@@ -58,7 +58,7 @@ export type ShownDriver =
       /** `process`: a caller's; `group`: a workflow with many such transactions. */
       readonly kind: 'process' | 'group';
       /**
-       * `direct:<call>`, `group:<workflow id>`; `workflow`: it was given to a workflow that the server does not have, as
+       * `direct:<call>`, `group:<workflow id>#<member>`; `workflow`: it was given to a workflow that the server does not have, as
        * it is about to start, or was long ago.
        */
       readonly owner: string;

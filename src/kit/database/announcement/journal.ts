@@ -1,5 +1,6 @@
 import type { JournalAnnouncement, JournalFate, JournalRow } from '../../workflow/journal.js';
 import type { Database } from '../sql.js';
+import { readWithin } from './read-within.js';
 import { journalOf } from './statements.js';
 
 /** What one database holds of a transaction. */
@@ -10,8 +11,6 @@ export interface JournalPart {
   readonly fateAt?: string;
 }
 
-/** How long a reading may take, in milliseconds. */
-const READ_MS = 10_000;
 /** Bytes of a result that are read; a longer one is left out, as one answer of a worker carries 2 MB. */
 const RESULT_BYTES = 200_000;
 
@@ -28,10 +27,7 @@ type ReadAnnouncement = Pick<JournalAnnouncement, 'owner' | 'state' | 'beganAt' 
 
 /** Reads what this database holds of a transaction, at one moment. */
 export async function readJournal(db: Database, gid: string): Promise<JournalPart> {
-  const [found] = await db.transaction(
-    (sql) => sql<{ rows: string; announced: string | null }>(journalOf, [gid, String(READ_MS)]),
-    READ_MS + 1_000,
-  );
+  const [found] = await readWithin<{ rows: string; announced: string | null }>(db, journalOf, [gid]);
   const rows = JSON.parse(found?.rows ?? '[]') as ReadRow[];
   const announced = JSON.parse(found?.announced ?? 'null') as ReadAnnouncement | null;
   const fated = rows.find(({ fate }) => fate !== null);

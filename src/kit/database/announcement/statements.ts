@@ -113,12 +113,11 @@ left join lateral (
   select driver, fate from backstitch.guard where gid = $1 and phase = 1 order by fate_at nulls last, seq limit 1
 ) g on true`;
 
-/**
- * All that this database holds of a transaction, in one snapshot, without inputs and the steps' results. `$1` gid, `$2`
- * milliseconds it may take.
- */
+/** How long the next statement of the SQL transaction may take. `$1` milliseconds. */
+export const statementLimit = `select set_config('statement_timeout', $1::text, true)`;
+
+/** All that this database holds of a transaction `$1`, in one snapshot, without inputs and the steps' results. */
 export const journalOf = `
-with limits as materialized (select set_config('statement_timeout', $2::text, true))
 select (
     select coalesce(json_agg(r order by seq, branch, phase), '[]')::text from (
       select branch, phase, seq, op, outcome, function, failure, driver, who, attempt, began_at as "beganAt",
@@ -131,5 +130,43 @@ select (
         start::jsonb - '{input,overrides,details}'::text[] as start
       from backstitch.announcements where gid = $1
     ) a
-  ) as announced
-from limits`;
+  ) as announced`;
+
+/**
+ * A place in a list, from microseconds since 1970 (`$1`) and a gid (`$2`); absent: its beginning. All databases order gids
+ * alike.
+ */
+const placed = `
+with place as (
+  select coalesce('epoch'::timestamptz + $1::float8 * interval '1 microsecond', 'infinity') as at,
+    coalesce($2::text, '') collate "C" as gid, coalesce($3::text::timestamptz, '-infinity') as since
+)`;
+const listed = `
+select coalesce(json_agg(s order by time desc, gid collate "C" desc), '[]')::text as lines
+from (select *, (extract(epoch from time) * 1000000)::bigint::text as at from scanned) s`;
+
+/**
+ * Announced transactions, the latest first: after a place, begun at `$3` or later, `$4` of them at most. In progress there
+ * are a few at a time.
+ */
+export const listRunning = `${placed},
+scanned as (
+  select a.gid, case a.state when 'undoing' then 'compensating' else a.state end as state,
+    a.start->>'transaction' as transaction, case when a.owner = 'workflow' then 'workflow' else 'direct' end as lane,
+    a.began_at as "beganAt", null as "endedAt", a.began_at as time
+  from backstitch.announcements a, place
+  where (a.began_at, a.gid) < (place.at, place.gid) and a.began_at >= place.since
+  order by a.began_at desc, a.gid collate "C" desc limit $4::int
+)${listed}`;
+
+/** Transactions that have ended, the latest first. What began at a time has not ended before it: the index ends there. */
+export const listEnded = `${placed},
+scanned as (
+  select g.gid, g.fate->>'state' as state, g.fate->>'transaction' as transaction, g.fate->>'lane' as lane,
+    g.began_at as "beganAt", g.fate_at as "endedAt", g.fate_at as time
+  from backstitch.guard g
+  where g.fate_at is not null
+    and (g.fate_at, g.gid) < ((select at from place), (select gid from place))
+    and g.fate_at >= (select since from place)
+  order by g.fate_at desc, g.gid collate "C" desc limit $4::int
+)${listed}`;

@@ -6,15 +6,32 @@
 const columns =
   'gid, source, origin, item, seq, branch, op, outcome, function, input, result, failure, driver, who, attempt, began_at, ended_at, final, version';
 
-/** A guard's rows as rows of the log; `$1`: the service. */
-const guardRow = `gid, 'guard' as source, $1::text as origin, phase || ':' || branch as item, seq, branch, op, outcome,
+/**
+ * A guard's rows (of `rows`) as rows of the log; `$1`: the service. The first step's row tells two things more: how a
+ * transaction ended that has no run with a history, and who gave it to a workflow.
+ */
+const entriesOf = (rows: string) => `
+select gid, 'guard' as source, $1::text as origin, phase || ':' || branch as item, seq, branch, op, outcome,
   function, input, result, failure, driver, who, attempt, began_at, ended_at, outcome <> 'intent' as final,
-  written::text as version`;
+  written::text as version
+from ${rows}
+union all
+select gid, 'guard', $1::text, 'end', null, null, 'end', fate->>'state',
+  null, null, fate->'result', case when fate->>'state' <> 'committed' then jsonb_build_object('message', fate->>'message',
+    'type', case fate->>'state' when 'compensated' then 'TransactionCompensated' else 'TransactionFailed' end) end,
+  driver, who, null, fate_at, fate_at, true, written::text
+from ${rows} where fate_at is not null and fate->>'lane' <> 'workflow'
+union all
+select gid, 'guard', $1::text, 'promote', null, null, 'operate', 'done',
+  null, jsonb_build_object('action', 'promote') || (fate->'promoted'), null, null,
+  driver, fate->'promoted'->>'actor', null, promoted_at, promoted_at, true, written::text
+from ${rows}, to_timestamp((fate->'promoted'->>'at')::float8 / 1000) as promoted_at
+where fate_at is not null and promoted_at is not null`;
 
 /** All rows of one transaction, `$2`. */
 export const guardsOf = `
-select coalesce(json_agg(e)::text, '[]') as rows
-from (select ${guardRow} from backstitch.guard where gid = $2) e`;
+with own as (select * from backstitch.guard where gid = $2)
+select coalesce(json_agg(e)::text, '[]') as rows from (${entriesOf('own')}) e`;
 
 /** Which database this is: its cluster, the cluster's timeline (a new one after each recovery), and itself in it. */
 export const identity = `
@@ -43,8 +60,8 @@ with bounds as (
   select g.* from backstitch.guard g where ${where} order by ${order} limit $5::int
 ), sized as (
   select *, row_number() over w as place,
-    sum(coalesce(pg_column_size(input), 0) + coalesce(pg_column_size(result), 0) + coalesce(pg_column_size(failure), 0))
-      over w as bytes
+    sum(coalesce(pg_column_size(input), 0) + coalesce(pg_column_size(result), 0) + coalesce(pg_column_size(failure), 0)
+      + coalesce(pg_column_size(fate), 0)) over w as bytes
   from page window w as (order by ${order} rows unbounded preceding)
 ), kept as (
   select * from sized where place = 1 or bytes <= $6::bigint
@@ -57,7 +74,7 @@ select bounds.target::text as target,
   (select count(*) from page)::int as found,
   (select count(*) from kept)::int as kept,
   (select row_to_json(last)::text from last) as position,
-  (select json_agg(e)::text from (select ${guardRow} from kept order by place) e) as rows
+  (select json_agg(e)::text from (${entriesOf('kept')}) e) as rows
 from bounds`;
 
 const after = `coalesce((select position->>'gid' from bounds), ''), coalesce((select position->>'branch' from bounds), ''),

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import pg from 'pg';
 import { createGuard, pgDatabase } from '../../../../src/kit/database/index.js';
-import { collectGuards } from '../../../../src/kit/database/log/guards.js';
+import { announcementsOf } from '../../../../src/kit/database/announcement/announcements.js';
+import { collectGuards, guardsOf } from '../../../../src/kit/database/log/guards.js';
+import { entriesOf } from '../../../../src/kit/database/log/rows.js';
 import { guardsSince, inOrder } from '../../../../src/kit/database/log/statements.js';
+import type { Fate } from '../../../../src/kit/workflow/fate.js';
 import { op, refuse } from '../support/stage.js';
 import { ANSWER, INSERT, LogStage } from './support.js';
 
@@ -60,6 +63,71 @@ describe('the log of a guard', () => {
       ['compensation', 'barred'],
       ['compensation', 'empty'],
     ]);
+  });
+
+  describe('of a transaction that never was a workflow', () => {
+    const fated = async (gid: string, fate: object) => {
+      const home = announcementsOf(stage.participant);
+      await home.adopt(gid);
+      assert.ok(await home.end(gid, 'workflow', undefined, { transaction: 'pay', inputHash: '', ...fate } as Fate));
+    };
+
+    it('has its end, once, however often its rows are collected', async () => {
+      await insert('direct');
+      assert.deepEqual(await stage.collect(), { rows: 1, finished: true });
+      await fated('direct', { lane: 'direct', state: 'committed', result: { paymentId: 'p1' } });
+      assert.deepEqual(await stage.collect(), { rows: 1, finished: true });
+      assert.deepEqual(await stage.collect(), { rows: 0, finished: true });
+      const [paid, end, ...rest] = await stage.entries('direct');
+      assert.deepEqual([paid?.op, rest], ['action', []]);
+      const { op: what, outcome, result, failure, service, beganAt, endedAt } = end ?? assert.fail();
+      assert.deepEqual(
+        [what, outcome, result, failure, service],
+        ['end', 'committed', { paymentId: 'p1' }, undefined, 'payments'],
+      );
+      assert.ok(beganAt === endedAt && beganAt >= (paid?.beganAt ?? ''));
+      assert.deepEqual(
+        entriesOf(await guardsOf('payments', stage.participant, 'direct')).map((each) => each.op),
+        ['action', 'end'],
+      );
+    });
+
+    it('which was undone says why', async () => {
+      await insert('undone');
+      const report = { gid: 'undone', cause: { type: 'OutOfStock', message: 'none' } };
+      await fated('undone', { lane: 'direct', state: 'compensated', report, message: 'OutOfStock: none' });
+      await stage.collect();
+      const end = (await stage.entries('undone')).at(-1);
+      assert.deepEqual(
+        [end?.op, end?.outcome, end?.failure],
+        ['end', 'compensated', { type: 'TransactionCompensated', message: 'OutOfStock: none' }],
+      );
+    });
+
+    it('until a person gave it to one: who and why; its end is told by the history', async () => {
+      await insert('given');
+      const promoted = { actor: 'ann', reason: 'the till was stolen', at: 1_800_000_000_123 };
+      await fated('given', { lane: 'workflow', state: 'committed', promoted });
+      await stage.collect();
+      const [given, ...rest] = (await stage.entries('given')).filter((each) => each.op !== 'action');
+      assert.deepEqual(rest, []);
+      assert.deepEqual(
+        [given?.op, given?.outcome, given?.who, given?.input, given?.beganAt],
+        ['operate', 'done', 'ann', { action: 'promote', ...promoted }, new Date(promoted.at).toISOString()],
+      );
+    });
+
+    it('of a group, and has not ended yet: has no end', async () => {
+      await insert('grouped');
+      await stage.participant.run(`update backstitch.guard set fate = '{"state": "running"}' where gid = $1`, [
+        'grouped',
+      ]);
+      await stage.collect();
+      assert.deepEqual(
+        (await stage.entries('grouped')).map((each) => each.op),
+        ['action'],
+      );
+    });
   });
 
   it('misses no transaction that began before a collection and commits after later ones', async () => {

@@ -2,14 +2,17 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import pg from 'pg';
 import type { CompensationLog } from '../../../../src/kit/database/log/store.js';
-import { ANSWER, INSERT, LogStage } from './support.js';
+import { ANSWER, END, INSERT, LogStage } from './support.js';
 
 const RUNS = Number(process.env.BACKSTITCH_RUNS ?? 60);
 const WRITERS = 4;
 
 /** What happens next: to one of the writers, or to the collector. */
 type Step =
-  | { readonly writer: number; readonly does: 'insert' | 'intent' | 'answer' | 'commit' | 'rollback' | 'prepare' }
+  | {
+      readonly writer: number;
+      readonly does: 'insert' | 'intent' | 'answer' | 'end' | 'commit' | 'rollback' | 'prepare';
+    }
   | {
       readonly collect: 'all' | 'one batch' | 'crash before the commit' | 'crash after the commit';
       readonly batch: number;
@@ -20,7 +23,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       writer: fc.nat(WRITERS - 1),
-      does: fc.constantFrom('insert', 'insert', 'intent', 'answer', 'commit', 'commit', 'rollback', 'prepare'),
+      does: fc.constantFrom('insert', 'insert', 'intent', 'answer', 'end', 'commit', 'commit', 'rollback', 'prepare'),
     }),
   },
   {
@@ -143,13 +146,15 @@ class Writer {
     }
     if (this.#open === undefined) await this.#client.query('begin');
     this.#open ??= 0;
-    if (what === 'answer') {
-      // Not those that another open transaction answers: this test is about the collector, not about locks.
+    if (what === 'answer' || what === 'end') {
+      const [which, text] =
+        what === 'answer' ? [`outcome = 'intent'`, ANSWER] : [`outcome = 'applied' and fate is null`, END];
+      // Not those that another open transaction writes: this test is about the collector, not about locks.
       const { rows } = await this.#client.query<{ gid: string }>(
-        `select gid from backstitch.guard where outcome = 'intent' for update skip locked limit 1`,
+        `select gid from backstitch.guard where ${which} for update skip locked limit 1`,
       );
       const [{ gid } = { gid: '' }] = rows;
-      this.#open += (await this.#client.query(ANSWER, [gid])).rowCount ?? 0;
+      this.#open += (await this.#client.query(text, [gid])).rowCount ?? 0;
       return 0;
     }
     await this.#client.query(INSERT, [`gid-${++count}`, what === 'intent' ? 'intent' : 'applied']);

@@ -67,11 +67,12 @@ export class LogStage {
     return rows;
   }
 
-  /** The guard's rows: key and outcome. */
+  /** The guard's rows: key and outcome; and the ends of transactions. */
   guarded(): Promise<string[]> {
     return keys(
       this.participant,
-      `select gid || ' ' || phase || ':' || branch || ' ' || outcome as key from backstitch.guard`,
+      `select gid || ' ' || phase || ':' || branch || ' ' || outcome as key from backstitch.guard
+       union all select gid || ' end ' || (fate->>'state') from backstitch.guard where fate_at is not null`,
     );
   }
 
@@ -97,6 +98,12 @@ async function keys(database: Database, text: string): Promise<string[]> {
 export const INSERT = `
 insert into backstitch.guard (gid, branch, phase, op, outcome, input_hash, input, driver, seq, function, who, attempt, ended_at)
 values ($1, 'pay', 1, 'action', $2, '', '{"amount": 5}', 'workflow:1', 1, 'payments.charge.action', 'w1', 1, clock_timestamp())`;
+
+/** The end of a transaction of the direct lane; `$1` gid. */
+export const END = `
+update backstitch.guard set fate = '{"state": "committed", "lane": "direct", "result": {"id": 8}}',
+  fate_at = clock_timestamp(), written = pg_current_xact_id()
+where gid = $1`;
 
 /** The answer to an intent, in a transaction of its own. */
 export const ANSWER = `

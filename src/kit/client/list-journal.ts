@@ -1,0 +1,73 @@
+import type { Client } from '@temporalio/client';
+import { TX_STATE } from '../workflow/attributes.js';
+import type { JournalLine, JournalListOrder } from '../workflow/journal.js';
+import { NoWorker, ServerNotPrepared, ServerUnavailable } from './errors.js';
+import { listJournal } from './journal.js';
+import type { ListedTransaction, ListOptions } from './list.js';
+import { ask, quoted } from './server.js';
+
+/** The states that a transaction can be in while a process or a group drives it, and when that has ended. */
+const states = {
+  running: ['running', 'compensating'],
+  ended: ['committed', 'compensated', 'failed'],
+} as const;
+
+/** Lines that one question asks for at most. */
+const PAGE = 1_000;
+/** How many gids one question of the server may name. */
+const NAMED = 100;
+
+/**
+ * Transactions that are no workflows, or never were: those in progress, or those that have ended, the latest first. A page
+ * at a time. One that the server has as a workflow is left out.
+ */
+export async function* journalLines(
+  client: Client,
+  of: JournalListOrder['of'],
+  { state, scheme = 'saga', since, limit, where, onMissing = () => undefined }: ListOptions,
+): AsyncGenerator<ListedTransaction, undefined> {
+  const known: readonly string[] = states[of];
+  // Only sagas are driven outside.
+  if (where === undefined || scheme !== 'saga' || (state !== undefined && !known.includes(state))) {
+    return undefined;
+  }
+  let order: JournalListOrder | undefined = {
+    ...{ of, state, since: since?.toISOString(), limit: Math.min(limit, PAGE) },
+  };
+  while (order !== undefined) {
+    let page;
+    try {
+      page = await listJournal(client, where, order);
+    } catch (error) {
+      if (error instanceof ServerUnavailable || error instanceof ServerNotPrepared) throw error;
+      const why = error instanceof NoWorker ? error.message : `they cannot be read: ${String(error)}`;
+      onMissing(`transactions that are no workflows are missing: ${why}`);
+      return undefined;
+    }
+    for (const line of page.unread) onMissing(`some may be missing: ${line}`);
+    for (let from = 0; from < page.lines.length; from += NAMED) {
+      const lines = page.lines.slice(from, from + NAMED);
+      const workflows = await workflowsOf(client, lines);
+      yield* lines.filter(({ gid }) => !workflows.has(gid)).map(listedLine);
+    }
+    order = page.next && { ...order, after: page.next };
+  }
+  return undefined;
+}
+
+/** Those of them that the server has as workflows. */
+async function workflowsOf(client: Client, lines: readonly JournalLine[]): Promise<Set<string>> {
+  const query = `WorkflowId IN (${lines.map(({ gid }) => quoted(gid)).join(', ')})`;
+  const found = client.workflow.list({ query, pageSize: NAMED })[Symbol.asyncIterator]();
+  const gids = new Set<string>();
+  for (;;) {
+    const next = await ask(client, () => found.next());
+    if (next.done === true) return gids;
+    // Not one that met this transaction under its id, and ended with no state of its own.
+    if (next.value.typedSearchAttributes.get(TX_STATE) !== undefined) gids.add(next.value.workflowId);
+  }
+}
+
+function listedLine({ gid, state, transaction = '', lane, beganAt, endedAt }: JournalLine): ListedTransaction {
+  return { gid, scheme: 'saga', state, transaction, lane, startedAt: beganAt, endedAt };
+}

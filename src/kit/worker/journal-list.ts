@@ -1,0 +1,65 @@
+import { readList, type PlacedLine } from '../database/announcement/list.js';
+import type { Database } from '../database/sql.js';
+import type { JournalLine, JournalList, JournalListOrder, JournalPosition } from '../workflow/journal.js';
+import { readAll } from './read-all.js';
+
+/** `scan`: lines that are read of each database at a time; `most`: that an answer has, as Temporal carries 2 MB. */
+const BOUNDS = { scan: 1_000, most: 3_000 };
+/** How long lines are looked for before those that were found are answered, in milliseconds. */
+const LOOK_MS = 5_000;
+
+/**
+ * A part of the list of transactions that are driven outside Temporal, merged from all databases. It may be empty and have a
+ * next part: what was read had not the state that is asked for.
+ */
+export async function listJournal(
+  databases: ReadonlyMap<string, Database>,
+  order: JournalListOrder,
+  { scan, most } = BOUNDS,
+): Promise<JournalList> {
+  const until = Date.now() + LOOK_MS;
+  const lines = new Map<string, JournalLine>();
+  const unread = new Set<string>();
+  let after = order.after;
+  do {
+    const found = await nextLines(databases, { ...order, after }, scan);
+    for (const line of found.unread) unread.add(line);
+    for (const { at, ...line } of found.lines) {
+      if (order.state === undefined || line.state === order.state) lines.set(line.gid, line);
+      after = { at, gid: line.gid };
+      if (lines.size === most) return { lines: [...lines.values()], next: after, unread: [...unread] };
+    }
+    after = found.next;
+  } while (after !== undefined && lines.size < order.limit && Date.now() < until);
+  return { lines: [...lines.values()], next: after, unread: [...unread] };
+}
+
+/** What comes next, as far as every database has been read. */
+async function nextLines(
+  databases: ReadonlyMap<string, Database>,
+  { of, since, after }: Pick<JournalListOrder, 'of' | 'since' | 'after'>,
+  scan: number,
+): Promise<{ lines: PlacedLine[]; next?: JournalPosition; unread: string[] }> {
+  const { read, unread } = await readAll(databases, (database) => readList(database, { of, since, after }, scan));
+  const ends = read.filter(({ found }) => found.length === scan).map(({ found }) => found.at(-1) as JournalPosition);
+  const [next] = ends.sort(newestFirst);
+  const lines = read
+    .flatMap(({ found }) => found)
+    .filter((line) => next === undefined || newestFirst(line, next) <= 0)
+    .sort(newestFirst);
+  return {
+    lines: lines.filter(({ beganAt }) => since === undefined || beganAt >= since),
+    next: positionOf(next),
+    unread,
+  };
+}
+
+function positionOf(position: JournalPosition | undefined): JournalPosition | undefined {
+  return position && { at: position.at, gid: position.gid };
+}
+
+function newestFirst(a: JournalPosition, b: JournalPosition): number {
+  const [first, second] = [BigInt(a.at), BigInt(b.at)];
+  if (first !== second) return first > second ? -1 : 1;
+  return a.gid === b.gid ? 0 : a.gid > b.gid ? -1 : 1;
+}
