@@ -20,6 +20,7 @@ import { pgDatabase, type Database } from './kit/database/index.js';
 import {
   adoptActivities,
   alarmActivities,
+  groupActivities,
   logActivities,
   participantActivities,
   scanActivities,
@@ -109,6 +110,7 @@ export async function createShopWorker(
     const shop = createShop({ databases, probe: faults.probe, heartbeat });
     const activities = participantActivities(shop.participants, { who: identity });
     for (const fault of wantedFaults(settings.faults, Object.keys(activities))) faults.set(fault);
+    const groups = groupActivities({ participants: shop.participants, databases, who: identity });
     const alarms = alarmActivities({ sink: settings.alarms && webhookSink(settings.alarms) });
     connection = await NativeConnection.connect(temporal.connection).catch((error: unknown) => {
       throw new ConfigError(
@@ -124,7 +126,15 @@ export async function createShopWorker(
       taskQueue: temporal.taskQueue,
       identity,
       workflowsPath,
-      activities: { ...activities, ...shop.plain, ...adoptActivities(databases), ...scanActivities(), ...alarms, ...log },
+      activities: {
+        ...activities,
+        ...shop.plain,
+        ...adoptActivities(databases),
+        ...groups,
+        ...scanActivities(),
+        ...alarms,
+        ...log,
+      },
     });
     let relay: Relay | undefined;
     let running: Promise<void> | undefined;

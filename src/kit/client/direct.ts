@@ -1,6 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
-import { WORKFLOW_OWNER, type Fate, type Standing, type StartOrder } from '../workflow/fate.js';
+import {
+  isEnd,
+  isGroupDriver,
+  WORKFLOW_OWNER,
+  type Fate,
+  type Opened,
+  type Standing,
+  type StartOrder,
+} from '../workflow/fate.js';
 import type { SagaOptions } from '../workflow/saga/definition.js';
 import { startAdopting } from './adopt.js';
 import {
@@ -44,6 +52,9 @@ export type Driven =
 /** Between two looks at a transaction that another process drives, in milliseconds: from the first to the longest. */
 const LOOK_MS = { first: 10, longest: 500 } as const;
 
+/** What a group has not ended by then a workflow takes over from it, in milliseconds. */
+const GROUP_MS = 5_000;
+
 /** One transaction in the direct lane, as its caller sees it. */
 export interface DirectCall {
   readonly client: Client;
@@ -73,11 +84,11 @@ export async function callDirect(call: DirectCall): Promise<unknown> {
       case 'elsewhere': {
         const standing = driven.fate === undefined ? await follow(lane, order, driven.home, until) : driven;
         if (standing === undefined) continue; // Whoever had it has rolled back.
-        if (standing.fate !== undefined) {
-          refuseConflict(gid, start, standing.fate);
-          return outcomeOf(gid, standing.fate);
-        }
-        if ('driver' in standing && standing.announced === undefined) {
+        const { fate } = standing;
+        if (fate !== undefined) {
+          refuseConflict(gid, start, fate);
+          if (isEnd(fate)) return outcomeOf(gid, fate);
+        } else if ('driver' in standing && standing.announced === undefined) {
           // It was a workflow from its beginning.
           await refuseOther(client, gid, start);
           return awaitOutcome(client, { gid, taskQueue: start.taskQueue }, until);
@@ -106,20 +117,23 @@ async function followWorkflow(
   return awaitOutcome(client, { gid, taskQueue }, until);
 }
 
-/** Waits while another process drives the transaction. @returns nothing, if there is none */
+/** Waits while another process, or a group, drives the transaction. @returns nothing, if there is none */
 async function follow(
   lane: DirectLane,
   { gid, start }: DirectOrder,
   home: string,
   until: number,
 ): Promise<Standing | undefined> {
+  const groupUntil = Date.now() + GROUP_MS;
   for (let pause: number = LOOK_MS.first; ; pause = Math.min(pause * 2, LOOK_MS.longest)) {
     const standing = await lane.look(home, gid);
     const { announced, fate, driver } = standing;
-    if (fate !== undefined || announced?.owner === WORKFLOW_OWNER) return standing;
-    if (announced === undefined) return driver === undefined ? undefined : standing;
+    if ((fate !== undefined && isEnd(fate)) || announced?.owner === WORKFLOW_OWNER) return standing;
+    const inGroup = driver !== undefined && isGroupDriver(driver) && fate !== undefined;
+    if (inGroup && Date.now() > groupUntil) return standing;
+    if (announced === undefined && !inGroup) return driver === undefined ? undefined : standing;
     if (Date.now() + pause > until) {
-      const state = announced.state === 'undoing' ? 'compensating' : 'running';
+      const state = (announced ?? fate)?.state === 'undoing' ? 'compensating' : 'running';
       throw new TransactionPending({ gid, state, taskQueue: start.taskQueue });
     }
     await sleep(pause);
@@ -138,7 +152,7 @@ function outcomeOf(gid: string, fate: Fate): unknown {
   }
 }
 
-function refuseConflict(gid: string, { transaction, inputHash }: StartOrder, fate: Fate): void {
+function refuseConflict(gid: string, { transaction, inputHash }: StartOrder, fate: Fate | Opened): void {
   if (fate.transaction !== transaction) throw new GidConflict(gid, `as a run of '${fate.transaction}'`);
   if (fate.inputHash !== inputHash) throw new GidConflict(gid, 'with other content');
 }

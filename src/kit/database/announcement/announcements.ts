@@ -1,4 +1,4 @@
-import type { Adopted, Announced, Fate, Standing, StartOrder } from '../../workflow/fate.js';
+import type { Adopted, Announced, Fate, Opened, Standing, StartOrder } from '../../workflow/fate.js';
 import { fromJson, toJson } from '../guard/json.js';
 import type { Database } from '../sql.js';
 import * as statements from './statements.js';
@@ -76,40 +76,27 @@ export function announcementsOf(db: Database): Announcements {
       return {
         ...(owner !== null && state !== null && { announced: { owner, state } }),
         ...(driver !== null && { driver }),
-        ...(fate !== null && { fate: fromJson(fate) as Fate }),
+        ...(fate !== null && { fate: fromJson(fate) as Fate | Opened }),
       };
     },
   };
 }
 
-/** Its fate was found: what was inserted to look for it goes. */
-class FateFound extends Error {
-  readonly fate: Fate;
-  constructor(fate: Fate) {
-    super();
-    this.fate = fate;
-  }
-}
-
 async function adopt(db: Database, gid: string): Promise<Adopted> {
-  try {
-    return await db.transaction(async (sql) => {
-      const [row] = await sql<{ state: Announced['state']; beganAt: number }>(statements.adopt, [
-        gid,
-        LOOK_AGAIN_MS,
-        String(ADOPT_MS),
-        String(ADOPT_MS / 2),
-      ]);
-      if (row === undefined) throw new Error(`${gid} could not be taken over: no row came back`);
-      // In a statement of its own: the end that the first one may have waited for is seen by it.
-      const [ended] = await sql<{ fate: string }>(statements.fateOf, [gid]);
-      if (ended !== undefined) throw new FateFound(fromJson(ended.fate) as Fate);
-      return { state: row.state, beganAt: row.beganAt };
-    }, ADOPT_MS);
-  } catch (error) {
-    if (error instanceof FateFound) return { fate: error.fate };
-    throw error;
-  }
+  return db.transaction<Adopted>(async (sql) => {
+    type Row = { state: Announced['state']; beganAt: number };
+    const [row] = await sql<Row>(statements.adopt, [gid, LOOK_AGAIN_MS, String(ADOPT_MS), String(ADOPT_MS / 2)]);
+    if (row === undefined) throw new Error(`${gid} could not be taken over: no row came back`);
+    const [grouped] = await sql<Row>(statements.adoptFromGroup, [gid]);
+    // In a statement of its own: the end that those before may have waited for is seen by it.
+    const [ended] = await sql<{ fate: string }>(statements.fateOf, [gid]);
+    if (ended !== undefined) {
+      await sql(statements.withdraw, [gid]);
+      return { fate: fromJson(ended.fate) as Fate };
+    }
+    const state = grouped?.state === 'undoing' ? 'undoing' : row.state;
+    return { state, beganAt: Math.min(row.beganAt, grouped?.beganAt ?? Infinity) };
+  }, ADOPT_MS);
 }
 
 /** Whether the driver of a guard row is a caller's process. */

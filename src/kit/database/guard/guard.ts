@@ -4,7 +4,7 @@ import type { Database, Sql } from '../sql.js';
 import { rejectionOf } from '../sqlstate.js';
 import { fromJson, toJson, toLog } from './json.js';
 import { limitsOf, stopwatch } from './limits.js';
-import { claimAnnounced, elsewhere, meet } from './meet.js';
+import { claim, claimAnnounced, elsewhere, meet } from './meet.js';
 import { firstOf, readRows, rowOf, storedRejection, suspended, UNDOS, vanished, type StoredRow } from './rows.js';
 import { guardSettle, settledResult } from './settle.js';
 import * as statements from './statements.js';
@@ -170,8 +170,8 @@ export async function guardPhase1<Result>(
   const row = rowOf(operation, input, options.mask);
   if (operation.announcement) await claimAnnounced(sql, operation, row);
   else {
-    const claimed = await sql(statements.claim, [...row, ...limitsOf(operation)]);
-    if (claimed.length === 0) return readPhase1<Result>(sql, operation, row[3]);
+    const claimed = await claim(sql, operation, row);
+    if (!claimed) return readPhase1<Result>(sql, operation, row[3]);
   }
   const result = await work(sql);
   return { outcome: 'applied', result: await finish(sql, operation, 1, result) };

@@ -1,11 +1,12 @@
 import type { Operation } from '../../workflow/branch.js';
-import type { Fate } from '../../workflow/fate.js';
+import { isEnd, isGroupDriver, type Fate, type Opened } from '../../workflow/fate.js';
 import { isDirect } from '../announcement/announcements.js';
 import { announce, announcedBy } from '../announcement/statements.js';
-import { Decided, DrivenElsewhere } from '../rejection.js';
+import { Decided, DrivenElsewhere, InputMismatch } from '../rejection.js';
 import type { Sql } from '../sql.js';
 import { fromJson, toLog } from './json.js';
 import { limitsOf } from './limits.js';
+import { claim as claimRow, open } from './statements.js';
 import { firstOf, readRows, storedRejection, type rowOf, type StoredRow } from './rows.js';
 
 /**
@@ -27,6 +28,19 @@ export async function claimAnnounced(sql: Sql, operation: Operation, row: Return
   announcement.written();
 }
 
+/** Claims the row of a step; that of a group's first one says that the group has the transaction. */
+export async function claim(sql: Sql, operation: Operation, row: ReturnType<typeof rowOf>): Promise<boolean> {
+  const { opening } = operation;
+  const values = [...row, ...limitsOf(operation)];
+  if (opening === undefined) return (await sql(claimRow, values)).length > 0;
+  const { transaction, inputHash, written } = opening;
+  const opened: Opened = { state: 'running', transaction, inputHash, lane: 'grouped' };
+  const claimed = await sql(open, [...values, toLog(opened)]);
+  if (claimed.length === 0) return false;
+  written();
+  return true;
+}
+
 /** What the caller's process hears of a first step that it could not claim: the rejection that is stored, or that it is not the driver. */
 export async function elsewhere(sql: Sql, operation: Operation, inputHash: string): Promise<Error> {
   const rows = await readRows(sql, operation);
@@ -44,12 +58,35 @@ export async function elsewhere(sql: Sql, operation: Operation, inputHash: strin
  * A driver found the row of a branch.
  *
  * @throws {@link Decided} if the transaction has come to its end
- * @throws {@link DrivenElsewhere} if a caller's process has written it and still has the transaction
+ * @throws {@link DrivenElsewhere} if a caller's process or a group has written it and still has the transaction
+ * @throws {@link InputMismatch} to a group, if another has the transaction with another input
  */
 export async function meet(sql: Sql, operation: Operation, first: StoredRow | undefined): Promise<void> {
-  if (first === undefined || first.driver === operation.driver) return;
-  if (first.fate !== null) throw new Decided(operation, fromJson(first.fate) as Fate);
+  if (first === undefined) return;
+  const fate = fromJson(first.fate) as Fate | Opened | undefined;
+  if (isGroupDriver(operation.driver)) {
+    meetAsGroup(operation, first, fate);
+    return;
+  }
+  if (first.driver === operation.driver) return;
+  if (fate !== undefined && isEnd(fate)) throw new Decided(operation, fate);
+  if (fate !== undefined && isGroupDriver(first.driver)) throw new DrivenElsewhere(operation, first.driver);
   if (!isDirect(first.driver)) return;
   const announced = await sql(announcedBy, [operation.gid, first.driver]);
   if (announced.length > 0) throw new DrivenElsewhere(operation, first.driver);
+}
+
+/** A group goes on only where nobody else has been: on its own rows, and past what was refused to whomever. */
+function meetAsGroup(operation: Operation, first: StoredRow, fate: Fate | Opened | undefined): void {
+  const { opening, driver } = operation;
+  if (fate !== undefined && isEnd(fate)) throw new Decided(operation, fate);
+  if (first.driver === driver) {
+    if (fate !== undefined) opening?.written();
+    return;
+  }
+  if (first.outcome === 'rejected') return;
+  if (fate !== undefined && opening !== undefined && fate.inputHash !== opening.inputHash) {
+    throw new InputMismatch(operation);
+  }
+  throw new DrivenElsewhere(operation, first.driver);
 }

@@ -17,6 +17,7 @@ import type { SagaBody, SagaCall, SagaOptions } from './definition.js';
 import { wrongSagaOption } from './options.js';
 import { endBy, takeOver, tellEnd, type Taken } from './adopt.js';
 import { describeReport } from './report.js';
+import { driveGroup } from './group/drive.js';
 import { SagaRun, type SagaOutcome } from './run.js';
 import { viewOf } from './view.js';
 import { WorkflowDriver } from './workflow-driver.js';
@@ -47,8 +48,12 @@ export interface SagaWorkflow<Input, Result> {
  * ```
  */
 export function saga<Input, Result>(options: SagaOptions, body: SagaBody<Input, Result>): SagaWorkflow<Input, Result> {
-  const workflow = (input: Input, overrides: SagaCall = {}): Promise<Result> =>
-    drive({ ...options, ...overrides }, body, input);
+  const workflow = (input: Input, overrides: SagaCall = {}): Promise<Result> => {
+    const { group } = overrides;
+    if (group === undefined) return drive({ ...options, ...overrides }, body, input);
+    // Only who starts a group asks for what it gives.
+    return driveGroup({ options, body: body as SagaBody<unknown, unknown> }, { ...overrides, group }) as Promise<never>;
+  };
   return Object.assign(workflow, { definition: { options, body } });
 }
 
@@ -86,20 +91,21 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
     },
   });
 
-  let outcome: SagaOutcome<Result>;
-  try {
-    outcome = await run.execute(body, input);
-  } catch (met) {
-    if (!(met instanceof MetDriver)) throw met;
-    // Nothing was done yet but to come to the first step: it begins again, as the only driver.
-    if (met.fate !== undefined) return endBy<Result>(met.fate);
-    taken = await takeOver(options, { home: met.home });
-    if ('fate' in taken) return endBy<Result>(taken.fate);
-    options = taken.options;
-    driver.restart(options);
-    run = new SagaRun<Input, Result>(driver, options);
-    observe();
-    outcome = await run.execute(body, input);
+  let outcome: SagaOutcome<Result> | undefined;
+  while (outcome === undefined) {
+    try {
+      outcome = await run.execute(body, input);
+    } catch (met) {
+      if (!(met instanceof MetDriver)) throw met;
+      // Nothing was done yet but to come to the first step: it begins again, as the only driver.
+      if (met.fate !== undefined) return endBy<Result>(met.fate);
+      taken = await takeOver(options, { home: met.home });
+      if ('fate' in taken) return endBy<Result>(taken.fate);
+      options = taken.options;
+      driver.restart(options);
+      run = new SagaRun<Input, Result>(driver, options);
+      observe();
+    }
   }
   const { report } = run;
   const wasLeft = run.desk.notes.some(({ action }) => action === 'skip');
