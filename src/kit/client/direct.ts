@@ -1,23 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
-import {
-  isEnd,
-  isGroupDriver,
-  WORKFLOW_OWNER,
-  type Fate,
-  type Opened,
-  type Standing,
-  type StartOrder,
-} from '../workflow/fate.js';
+import { isEnd, isGroupDriver, WORKFLOW_OWNER, type Fate, type Standing, type StartOrder } from '../workflow/fate.js';
 import type { SagaOptions } from '../workflow/saga/definition.js';
 import { startAdopting } from './adopt.js';
-import {
-  GidConflict,
-  ServerUnavailable,
-  TransactionCompensated,
-  TransactionFailed,
-  TransactionPending,
-} from './errors.js';
+import { GidConflict, ServerUnavailable, TransactionPending } from './errors.js';
+import { outcomeOfFate, refuseConflict } from './fate.js';
 import { awaitOutcome } from './outcome.js';
 import { ask } from './server.js';
 
@@ -76,7 +63,7 @@ export async function callDirect(call: DirectCall): Promise<unknown> {
     const driven = await lane.drive(order);
     switch (driven.how) {
       case 'ended':
-        return outcomeOf(gid, driven.fate);
+        return outcomeOfFate(gid, driven.fate);
       case 'not-begun':
         return asWorkflow();
       case 'handed-over':
@@ -87,7 +74,7 @@ export async function callDirect(call: DirectCall): Promise<unknown> {
         const { fate } = standing;
         if (fate !== undefined) {
           refuseConflict(gid, start, fate);
-          if (isEnd(fate)) return outcomeOf(gid, fate);
+          if (isEnd(fate)) return outcomeOfFate(gid, fate);
         } else if ('driver' in standing && standing.announced === undefined) {
           // It was a workflow from its beginning.
           await refuseOther(client, gid, start);
@@ -138,23 +125,6 @@ async function follow(
     }
     await sleep(pause);
   }
-}
-
-/** @throws what the caller of a transaction hears that did not commit */
-function outcomeOf(gid: string, fate: Fate): unknown {
-  switch (fate.state) {
-    case 'committed':
-      return fate.result;
-    case 'compensated':
-      throw new TransactionCompensated(fate.message, { ...fate.report, gid });
-    case 'failed':
-      throw new TransactionFailed(fate.message, { ...fate.report, gid });
-  }
-}
-
-function refuseConflict(gid: string, { transaction, inputHash }: StartOrder, fate: Fate | Opened): void {
-  if (fate.transaction !== transaction) throw new GidConflict(gid, `as a run of '${fate.transaction}'`);
-  if (fate.inputHash !== inputHash) throw new GidConflict(gid, 'with other content');
 }
 
 /** @throws {@link GidConflict} if the gid's workflow is another transaction's */
