@@ -6,7 +6,7 @@ import { pairedRatio, significant, spread, type Spread } from './statistics.js';
  */
 
 /** The systems, in the order in which they are printed. */
-export const systemNames = ['floor', 'floor+guard', 'hand-written', 'durable', 'lean'] as const;
+export const systemNames = ['floor', 'floor+guard', 'hand-written', 'durable', 'lean', 'grouped'] as const;
 export type SystemName = (typeof systemNames)[number];
 
 /** What is measured of a system: of one slot, or as the median over the rounds. */
@@ -55,6 +55,7 @@ export interface BenchReport {
 const ratioPairs = [
   ['durable', 'hand-written'],
   ['lean', 'hand-written'],
+  ['grouped', 'hand-written'],
   ['floor+guard', 'floor'],
 ] as const satisfies (readonly [SystemName, SystemName])[];
 
@@ -70,6 +71,7 @@ export const bars: readonly Bar[] = [
   { ratio: 'durable/hand-written', figure: 'perSecond', atLeast: 0.95 },
   { ratio: 'durable/hand-written', figure: 'cpuSecondsPer1000', atMost: 1.05 },
   { ratio: 'lean/hand-written', figure: 'perSecond', atLeast: 1.8 },
+  { ratio: 'grouped/hand-written', figure: 'perSecond', atLeast: 8 },
 ];
 
 /** A bar with what was measured; `met` is undefined where nothing was. */

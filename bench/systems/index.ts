@@ -8,6 +8,7 @@ import { dedupRow, noGuard } from '../guards.js';
 import type { SystemName } from '../report.js';
 import { inProcessSystem, type Services } from './in-process.js';
 import type { System } from './system.js';
+import { groupedSystem } from './grouped.js';
 import { handWrittenSystem, kitSystem } from './with-engine.js';
 
 /**
@@ -33,5 +34,6 @@ export function createSystems(
     'hand-written': handWrittenSystem(engine, servicesWith(dedupRow)),
     durable: kitSystem(engine, participants, 'durable', operations && { databases, operations }),
     lean: kitSystem(engine, participants, 'lean'),
+    grouped: groupedSystem(engine, participants, databases),
   };
 }

@@ -48,7 +48,8 @@ function isOutOfStock(error: unknown): boolean {
   return cause instanceof ApplicationFailure && cause.type === 'OutOfStock';
 }
 
-const contract: TransactionContract<PlaceOrder, PlaceOrder, void> = {
+/** The benchmark's order, for the kit's client. */
+export const contract: TransactionContract<PlaceOrder, PlaceOrder, void> = {
   workflow: 'kitOrder',
   scheme: 'saga',
   parse: (order) => order,
