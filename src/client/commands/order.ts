@@ -43,8 +43,8 @@ export function addOrderCommands(cli: Cli): void {
     .option('--wait <duration>', 'how long to wait for an order; it goes on by itself', duration, '2 minutes' as const)
     .option(
       '--concurrency <n>',
-      'orders of a file under way at a time, 1 to 1,000; default 20, in the lane grouped 100',
-      integer(1, 1_000),
+      'orders of a file under way at a time, 1 to 200; default 20, in the lane grouped 100',
+      integer(1, 200),
     )
     .addHelpText(
       'after',

@@ -1,5 +1,7 @@
-import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import { initialAttributes } from '../workflow/attributes.js';
+import { transactionFailure } from '../workflow/failure.js';
 import type { Adopt, StartOrder } from '../workflow/fate.js';
 
 /** What a workflow is started with, and how it is found. */
@@ -29,7 +31,29 @@ export async function startAdopting(client: Client, gid: string, start: StartOrd
     await client.workflow.start(start.transaction, startOptions(gid, start, adopt));
     return true;
   } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+  if (!(await wasConflict(client, gid, start))) return false;
+  try {
+    // At most one run of a gid is alive.
+    const again = { ...startOptions(gid, start, adopt), workflowIdReusePolicy: 'ALLOW_DUPLICATE' } as const;
+    await client.workflow.start(start.transaction, { ...again, workflowIdConflictPolicy: 'FAIL' });
+    return true;
+  } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
     throw error;
   }
+}
+
+/** Whether the workflow that has the gid has ended with nothing done, as its input was another than the transaction's. */
+async function wasConflict(client: Client, gid: string, { inputHash }: StartOrder): Promise<boolean> {
+  const handle = client.workflow.getHandle(gid);
+  const { status, memo, runId } = await handle.describe();
+  if (status.name !== 'FAILED' || memo?.inputHash === inputHash) return false;
+  const failure: unknown = await client.workflow
+    .getHandle(gid, runId)
+    .result()
+    .catch((error: unknown) => error);
+  const cause = failure instanceof WorkflowFailedError ? failure.cause : undefined;
+  return cause instanceof ApplicationFailure && cause.type === transactionFailure.conflict;
 }

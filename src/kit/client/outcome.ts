@@ -3,7 +3,13 @@ import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure
 import { TX_STATE } from '../workflow/attributes.js';
 import type { TransactionState } from '../workflow/branch.js';
 import { transactionFailure, type TransactionReport } from '../workflow/failure.js';
-import { TransactionCompensated, TransactionFailed, TransactionPending, TransactionTerminated } from './errors.js';
+import {
+  GidConflict,
+  TransactionCompensated,
+  TransactionFailed,
+  TransactionPending,
+  TransactionTerminated,
+} from './errors.js';
 import { ask, explained, hasWorker, TimeIsOver, waitUntil } from './server.js';
 
 /** One transaction that was started, and where. */
@@ -74,6 +80,9 @@ export function outcomeOf(gid: string, error: WorkflowFailedError): Error {
     if (cause.type === transactionFailure.failed && report) {
       return new TransactionFailed(cause.message, report, cause.cause);
     }
+  }
+  if (cause instanceof ApplicationFailure && cause.type === transactionFailure.conflict) {
+    return new GidConflict(gid, 'with other content');
   }
   if (cause instanceof TerminatedFailure) return new TransactionTerminated(gid, 'terminated', cause.message);
   if (cause instanceof TimeoutFailure) return new TransactionTerminated(gid, 'timed-out', cause.message);

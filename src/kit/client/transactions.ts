@@ -10,7 +10,7 @@ import type { Scheme } from '../workflow/branch.js';
 import type { StartOrder } from '../workflow/fate.js';
 import type { Lane, SagaOptions } from '../workflow/saga/definition.js';
 import { DECISION_UPDATE, type Decision } from '../workflow/view.js';
-import { startOptions } from './adopt.js';
+import { startAdopting, startOptions } from './adopt.js';
 import { callDirect, type DirectLane } from './direct.js';
 import { GidConflict, TransactionPending } from './errors.js';
 import { outcomeOfFate } from './fate.js';
@@ -184,7 +184,8 @@ function transactionOf<Given, Input, Result>(
   const joinGroup = (given: Given, { undo, ...options }: CallOptions) => {
     const input = contract.parse(given);
     const gid = contract.gid(input);
-    const { inputHash, summary, details } = orderOf(input, options);
+    const start = orderOf(input, options);
+    const { inputHash, summary, details } = start;
     const joined = groups.join(contract.workflow, overridesOf(options), { gid, input, inputHash, summary, details });
     const result = async (until: number): Promise<Result> => {
       const outcome = await orPending(client, { gid, taskQueue }, joined.outcome, until);
@@ -193,8 +194,12 @@ function transactionOf<Given, Input, Result>(
           return outcomeOfFate(gid, outcome.fate) as Result;
         case 'conflict':
           throw new GidConflict(gid, 'with other content');
-        case 'left':
+        case 'left': {
+          const { home } = outcome;
+          // Its workflow was started; unless what has its id is of a rival that ended with nothing done.
+          if (home !== undefined) await ask(client, () => startAdopting(client, gid, start, { home }));
           return call(given, { ...options, lane: undefined, undo, wait: Math.max(until - Date.now(), 1) });
+        }
       }
     };
     return { gid, started: joined.started, result };

@@ -24,7 +24,7 @@ export function adoptActivities(databases: ParticipantDatabases) {
     });
   };
   return {
-    [ADOPT_ACTIVITY]: ({ home, gid }: AdoptOrder): Promise<Adopted> => at(home).adopt(gid),
+    [ADOPT_ACTIVITY]: ({ home, gid, inputHash }: AdoptOrder): Promise<Adopted> => at(home).adopt(gid, inputHash),
     [CLOSE_ACTIVITY]: async ({ home, gid, fate }: CloseOrder): Promise<void> => {
       // Nothing to write is there when it was done before.
       await at(home).end(gid, WORKFLOW_OWNER, undefined, fate);

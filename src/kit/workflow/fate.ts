@@ -88,8 +88,11 @@ export interface Adopt {
 /** What a workflow finds when it takes a transaction over. */
 export type Adopted =
   | { readonly fate: Fate }
+  /** Another transaction has the gid, with other content: nothing was taken over. */
+  | { readonly fate?: undefined; readonly conflict: true }
   | {
       readonly fate?: undefined;
+      readonly conflict?: undefined;
       readonly state: Announced['state'];
       /** When it was announced, in milliseconds since 1970. */
       readonly beganAt: number;
@@ -102,7 +105,10 @@ export const CLOSE_ACTIVITY = 'backstitch.close';
 /** What those activities are asked. */
 export interface AdoptOrder extends Adopt {
   readonly gid: string;
+  /** Whoever takes over must have the input of whoever began. */
+  readonly inputHash?: string;
 }
-export interface CloseOrder extends AdoptOrder {
+export interface CloseOrder extends Adopt {
+  readonly gid: string;
   readonly fate: Fate;
 }

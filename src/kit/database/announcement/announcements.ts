@@ -1,6 +1,6 @@
 import type { Adopted, Announced, Fate, Opened, Standing, StartOrder } from '../../workflow/fate.js';
 import { fromJson, toJson } from '../guard/json.js';
-import type { Database } from '../sql.js';
+import type { Database, Sql } from '../sql.js';
 import * as statements from './statements.js';
 
 /**
@@ -20,8 +20,8 @@ export interface Announcements {
   undo(gid: string, owner: string): Promise<boolean>;
   /** Gives the transaction to a workflow, which the caller then starts: `false` if somebody else drives it. */
   handOver(gid: string, owner: string): Promise<boolean>;
-  /** A workflow takes the transaction for itself, whoever drove it. */
-  adopt(gid: string): Promise<Adopted>;
+  /** A workflow takes the transaction for itself, whoever drove it, if it has the same input. */
+  adopt(gid: string, inputHash?: string): Promise<Adopted>;
   /** Takes over transactions whose drivers are silent: each is then to be started as a workflow. */
   takeOver(limit: number): Promise<TakenOver[]>;
   /** Takes over one, however its driver is: nothing, if it is not announced here. */
@@ -60,7 +60,7 @@ export function announcementsOf(db: Database): Announcements {
     async handOver(gid, owner) {
       return (await db.run(statements.handOver, [gid, owner, LOOK_AGAIN_MS])).length > 0;
     },
-    adopt: (gid) => adopt(db, gid),
+    adopt: (gid, inputHash) => adopt(db, gid, inputHash),
     async takeOver(limit) {
       return (await db.run<Parameters<typeof taken>[0]>(statements.takeOver, [limit, LOOK_AGAIN_MS])).map(taken);
     },
@@ -82,21 +82,35 @@ export function announcementsOf(db: Database): Announcements {
   };
 }
 
-async function adopt(db: Database, gid: string): Promise<Adopted> {
-  return db.transaction<Adopted>(async (sql) => {
-    type Row = { state: Announced['state']; beganAt: number };
-    const [row] = await sql<Row>(statements.adopt, [gid, LOOK_AGAIN_MS, String(ADOPT_MS), String(ADOPT_MS / 2)]);
-    if (row === undefined) throw new Error(`${gid} could not be taken over: no row came back`);
-    const [grouped] = await sql<Row>(statements.adoptFromGroup, [gid]);
-    // In a statement of its own: the end that those before may have waited for is seen by it.
-    const [ended] = await sql<{ fate: string }>(statements.fateOf, [gid]);
-    if (ended !== undefined) {
-      await sql(statements.withdraw, [gid]);
-      return { fate: fromJson(ended.fate) as Fate };
-    }
-    const state = grouped?.state === 'undoing' ? 'undoing' : row.state;
-    return { state, beganAt: Math.min(row.beganAt, grouped?.beganAt ?? Infinity) };
-  }, ADOPT_MS);
+/** What was found has another input than whoever takes over: nothing of that commits. */
+class OtherInput extends Error {}
+
+async function adopt(db: Database, gid: string, inputHash: string | undefined): Promise<Adopted> {
+  try {
+    return await db.transaction((sql) => adoptWithin(sql, gid, inputHash), ADOPT_MS);
+  } catch (error) {
+    if (error instanceof OtherInput) return { conflict: true };
+    throw error;
+  }
+}
+
+async function adoptWithin(sql: Sql, gid: string, inputHash: string | undefined): Promise<Adopted> {
+  type Row = { state: Announced['state']; beganAt: number; inputHash: string | null };
+  const limits = [String(ADOPT_MS), String(ADOPT_MS / 2)];
+  const [announced] = await sql<Row>(statements.adopt, [gid, LOOK_AGAIN_MS, ...limits]);
+  if (announced === undefined) throw new Error(`${gid} could not be taken over: no row came back`);
+  const [grouped] = await sql<Row>(statements.adoptFromGroup, [gid]);
+  // In a statement of its own: the end that those before may have waited for is seen by it.
+  const [ended] = await sql<{ fate: string }>(statements.fateOf, [gid]);
+  if (ended !== undefined) {
+    await sql(statements.withdraw, [gid]);
+    return { fate: fromJson(ended.fate) as Fate };
+  }
+  for (const row of [announced, grouped]) {
+    if (row?.inputHash != null && inputHash !== undefined && row.inputHash !== inputHash) throw new OtherInput();
+  }
+  const state = grouped?.state === 'undoing' ? 'undoing' : announced.state;
+  return { state, beganAt: Math.min(announced.beganAt, grouped?.beganAt ?? Infinity) };
 }
 
 /** Whether the driver of a guard row is a caller's process. */

@@ -64,7 +64,7 @@ with limits as materialized (
 insert into backstitch.announcements as a (gid, owner, take_over_at)
 select $1, 'workflow', clock_timestamp() + make_interval(secs => $2::float8 / 1000) from limits
 on conflict (gid) do update set owner = 'workflow', take_over_at = excluded.take_over_at
-returning a.state, (extract(epoch from a.began_at) * 1000)::float8 as "beganAt"`;
+returning a.state, (extract(epoch from a.began_at) * 1000)::float8 as "beganAt", a.start->>'inputHash' as "inputHash"`;
 
 /**
  * The same where a group drives it: from here on the group decides nothing. A first step in flight is not waited for: the
@@ -73,7 +73,8 @@ returning a.state, (extract(epoch from a.began_at) * 1000)::float8 as "beganAt"`
 export const adoptFromGroup = `
 update backstitch.guard set driver = 'workflow'
 where gid = $1 and phase = 1 and fate->>'state' in ('running', 'undoing')
-returning fate->>'state' as state, (extract(epoch from began_at) * 1000)::float8 as "beganAt"`;
+returning fate->>'state' as state, (extract(epoch from began_at) * 1000)::float8 as "beganAt",
+  fate->>'inputHash' as "inputHash"`;
 
 /** The fate of a transaction, if this database has it. */
 export const fateOf = `

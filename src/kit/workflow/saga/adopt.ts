@@ -42,8 +42,10 @@ export type Taken =
 /** Takes a transaction over: from here on nobody else decides about it. Waits for as long as that takes. */
 export async function takeOver(options: SagaCall, adopt: Adopt): Promise<Taken> {
   const { workflowId: gid } = workflowInfo();
-  const found = await CancellationScope.nonCancellable(() => adopting[ADOPT_ACTIVITY]({ gid, ...adopt }));
+  const inputHash = inputHashOf();
+  const found = await CancellationScope.nonCancellable(() => adopting[ADOPT_ACTIVITY]({ gid, inputHash, ...adopt }));
   if (found.fate !== undefined) return { fate: found.fate };
+  if (found.conflict) return endAsConflict();
   const { state, beganAt } = found;
   if (state === 'running') return { options: { ...options, adopt }, beganAt };
   // What its driver had decided stays so: nothing is done any more, and all is looked at.
@@ -60,8 +62,8 @@ type Ended =
 
 /** Writes how the transaction ended. What cannot be written now a relay writes later: the caller need not wait for it. */
 export async function tellEnd({ home }: Adopt, ended: Ended): Promise<void> {
-  const { workflowId: gid, workflowType: transaction, memo } = workflowInfo();
-  const inputHash = typeof memo?.inputHash === 'string' ? memo.inputHash : '';
+  const { workflowId: gid, workflowType: transaction } = workflowInfo();
+  const inputHash = inputHashOf() ?? '';
   const from = { transaction, inputHash, lane: 'workflow' };
   const fate: Fate | undefined =
     'result' in ended
@@ -80,8 +82,26 @@ export async function tellEnd({ home }: Adopt, ended: Ended): Promise<void> {
   }
 }
 
+/** What tells this workflow's input from another one, if the kit's client has started it. */
+function inputHashOf(): string | undefined {
+  const { inputHash } = workflowInfo().memo ?? {};
+  return typeof inputHash === 'string' ? inputHash : undefined;
+}
+
+/** Ends the workflow with nothing done: another transaction has its gid. */
+function endAsConflict(): never {
+  upsertSearchAttributes([
+    { key: TX_SCHEME, value: 'saga' },
+    { key: TX_STATE, value: 'compensated' },
+  ]);
+  const message = 'another transaction has this gid, with other content: nothing was done';
+  throw ApplicationFailure.nonRetryable(message, transactionFailure.conflict);
+}
+
 /** Ends the workflow as the transaction has ended before. */
 export function endBy<Result>(fate: Fate): Result {
+  const inputHash = inputHashOf();
+  if (inputHash !== undefined && fate.inputHash !== inputHash) return endAsConflict();
   upsertSearchAttributes([
     { key: TX_SCHEME, value: 'saga' },
     { key: TX_STATE, value: fate.state },

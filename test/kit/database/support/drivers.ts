@@ -159,6 +159,7 @@ async function driveWorkflow(part: Part, refuses: boolean, adopts: boolean): Pro
     if (takesOver) {
       const found = await announcements.adopt(part.gid);
       if (found.fate !== undefined) return found.fate.state as DriverAnswer;
+      if (found.conflict) throw new Error('nobody has another input here');
       undoing = found.state === 'undoing';
     }
     let state: 'committed' | 'compensated' = 'compensated';
