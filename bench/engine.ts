@@ -36,14 +36,21 @@ export async function connectEngine(
   const connection = await NativeConnection.connect(options);
   // The client shares the worker's connection: without that there is no eager start.
   const client = new Client({ connection, namespace });
+  const bundles = new Map<string, Promise<WorkflowBundleWithSourceMap>>();
   return {
     client,
-    bundle: (module, preloadModules) =>
-      bundleWorkflowCode({
-        preloadModules,
-        workflowsPath: fileURLToPath(new URL(`${module}${extname(import.meta.url)}`, import.meta.url)),
-        logger: new DefaultLogger('ERROR'),
-      }),
+    bundle(module, preloadModules) {
+      const key = [module, ...preloadModules].join();
+      const bundle =
+        bundles.get(key) ??
+        bundleWorkflowCode({
+          preloadModules,
+          workflowsPath: fileURLToPath(new URL(`${module}${extname(import.meta.url)}`, import.meta.url)),
+          logger: new DefaultLogger('ERROR'),
+        });
+      bundles.set(key, bundle);
+      return bundle;
+    },
     async work(taskQueue, workflowBundle, activities) {
       const worker = await Worker.create({
         ...workerOptions,

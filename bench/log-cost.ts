@@ -34,7 +34,7 @@ try {
   await openShop(databases);
   const engine = await connectEngine(servers.temporal);
   const { client } = engine;
-  const running = await createSystems(engine, databases).durable.start();
+  const running = await createSystems(engine, databases, databases).durable.start();
   const taskQueue = 'bench-log';
   const bundle = await engine.bundle('./log/workflows', preloadModules);
   const stop = await engine.work(taskQueue, bundle, logActivities({ client, databases, operations }));

@@ -6,6 +6,7 @@ import { connectEngine } from './engine.js';
 import { measureSlot, orderOf } from './measure.js';
 import { parseOptions, type BenchOptions } from './options.js';
 import { barLine, judgeBars, reportOf, tableOf, type Figures, type SystemName } from './report.js';
+import { runProgram, say } from './program.js';
 import { startBenchServers } from './servers.js';
 import { createSystems } from './systems/index.js';
 
@@ -13,14 +14,13 @@ import { createSystems } from './systems/index.js';
 
 async function main(options: BenchOptions): Promise<boolean> {
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
-  const say = (line: string) => void process.stderr.write(`bench: ${line}\n`);
-  const servers = await startBenchServers(options.poolSize, say);
+  const servers = await startBenchServers(options.poolSize, say, options.server);
   try {
     await migrateShop(servers.databases);
     await openShop(servers.databases);
     const engine = await connectEngine(servers.temporal);
     try {
-      const systems = createSystems(engine, servers.databases, servers.operations);
+      const systems = createSystems(engine, servers.databases, servers.plain, servers.operations);
       const rounds = new Map<SystemName, Figures[]>();
       for (const name of options.systems) rounds.set(name, []);
       for (let round = 0; round < options.rounds; round++) {
@@ -47,26 +47,14 @@ function describe(name: SystemName, { perSecond, p50Ms, serialP50Ms, cpuSecondsP
 }
 
 /** Prints the result; false if a bar is missed. */
-function print(rounds: ReadonlyMap<SystemName, readonly Figures[]>, { json }: BenchOptions): boolean {
-  const report = reportOf(rounds);
+function print(rounds: ReadonlyMap<SystemName, readonly Figures[]>, { json, server }: BenchOptions): boolean {
+  const report = reportOf(rounds, server);
   const bars = judgeBars(report);
   if (json) console.log(JSON.stringify(report, null, 2));
-  else for (const line of tableOf(rounds)) console.log(line);
+  else for (const line of tableOf(rounds, server)) console.log(line);
   for (const bar of bars) (json ? console.error : console.log)(barLine(bar));
   return bars.every(({ met }) => met !== false);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => process.exit(130)); // At exit the servers are ended.
-}
-
 const options = parseOptions(process.argv.slice(2));
-main(options).then(
-  (met) => {
-    process.exitCode = met || !options.bars ? 0 : 1;
-  },
-  (error: unknown) => {
-    process.stderr.write(`bench: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    process.exitCode = 1;
-  },
-);
+runProgram(async () => (await main(options)) || !options.bars);

@@ -1,5 +1,9 @@
-import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
+import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { systemNames, type SystemName } from './report.js';
+
+/** The Temporal servers that a run can be on. */
+export const serverKinds = ['development', 'production'] as const;
+export type ServerKind = (typeof serverKinds)[number];
 
 /** What the benchmark can be told. */
 export interface BenchOptions {
@@ -11,6 +15,8 @@ export interface BenchOptions {
   clients: number;
   poolSize: number;
   systems: SystemName[];
+  /** Which Temporal server carries the systems with an engine. */
+  server: ServerKind;
   /** Whether a missed bar is exit code 1. */
   bars: boolean;
   json: boolean;
@@ -45,7 +51,14 @@ export function benchCommand() {
     )
     .option('--clients <n>', 'clients at a time', count(1, 1_000), 50)
     .option('--pool-size <n>', 'connections of each database', count(1, 500), 20)
-    .option('--systems <names>', `systems to run, with commas: ${systemNames.join(',')}`, systems, [...systemNames])
+    .option('--systems <names>', `systems to run, with commas: ${systemNames.join(',')}`, namesFrom(systemNames), [
+      ...systemNames,
+    ])
+    .addOption(
+      new Option('--server <kind>', "Temporal's development server (on SQLite), or its production server on PostgreSQL")
+        .choices(serverKinds)
+        .default('development' as const),
+    )
     .option('--no-bars', 'only print whether the bars are met: exit code 0 also when one is missed')
     .option('--json', 'print one JSON object instead of tables', false)
     .allowExcessArguments(false)
@@ -54,7 +67,8 @@ export function benchCommand() {
     });
 }
 
-function count(min: number, max: number): (text: string) => number {
+/** Reads a whole number. */
+export function count(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (Number.isInteger(value) && value >= min && value <= max) return value;
@@ -62,10 +76,14 @@ function count(min: number, max: number): (text: string) => number {
   };
 }
 
-function systems(text: string): SystemName[] {
-  const names = text.split(',').map((name) => name.trim());
-  const unknown = names.filter((name) => !systemNames.some((known) => known === name));
-  if (unknown.length > 0)
-    throw new InvalidArgumentError(`There is no '${unknown.join(',')}'; give ${systemNames.join(', ')}.`);
-  return systemNames.filter((known) => names.includes(known));
+/** Reads some of the names that there are, with commas between them, into the order in which they are known. */
+export function namesFrom<Name extends string>(all: readonly Name[]): (text: string) => Name[] {
+  return (text) => {
+    const names = text.split(',').map((name) => name.trim());
+    const unknown = names.filter((name) => !all.some((known) => known === name));
+    if (unknown.length > 0) {
+      throw new InvalidArgumentError(`There is no '${unknown.join(',')}'; give ${all.join(', ')}.`);
+    }
+    return all.filter((known) => names.includes(known));
+  };
 }

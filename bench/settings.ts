@@ -50,7 +50,7 @@ try {
     for (let round = 0; round < ROUNDS; round++) {
       for (const name of orderOf(Object.keys(variants), round)) {
         const engine = await connectEngine(servers.temporal, { ...transactionWorkerOptions, ...variants[name] });
-        const system = createSystems(engine, servers.databases)[lane];
+        const system = createSystems(engine, servers.databases, servers.plain)[lane];
         const id = Object.keys(variants).indexOf(name) + round * 100;
         rounds.get(name)?.push(await measureSlot(servers, lane, system, id, SIZE));
         await engine.close();

@@ -1,17 +1,13 @@
 import { TransactionCompensated, transactionClient } from '../../src/kit/client/index.js';
-import type { Database } from '../../src/kit/database/index.js';
 import { adoptActivities, groupActivities, participantActivities, preloadModules } from '../../src/kit/worker/index.js';
 import type { Engine } from '../engine.js';
-import type { Services } from './in-process.js';
-import type { System } from './system.js';
-import { contract } from './with-engine.js';
+import type { KitSaga, System } from './system.js';
 
 /** The kit's saga in the lane grouped: the callers' calls share workflows. */
-export function groupedSystem(
+export function groupedSystem<Order>(
   engine: Engine,
-  participants: Services,
-  databases: Readonly<Record<string, Database>>,
-): System {
+  { contract, workflows, participants, databases, refusal }: KitSaga<Order>,
+): System<Order> {
   const taskQueue = 'bench-grouped';
   const order = transactionClient(engine.client, { taskQueue, eagerStart: true }).of(contract);
   let bundle: ReturnType<Engine['bundle']> | undefined;
@@ -19,11 +15,11 @@ export function groupedSystem(
     factor: 10,
     engine: true,
     async start() {
-      bundle ??= engine.bundle('./kit/workflows', preloadModules);
+      bundle ??= engine.bundle(workflows, preloadModules);
       const stop = await engine.work(taskQueue, await bundle, {
-        ...participantActivities({ ...participants }, { who: 'bench' }),
+        ...participantActivities(participants, { who: 'bench' }),
         ...adoptActivities(databases),
-        ...groupActivities({ participants: { ...participants }, databases, who: 'bench' }),
+        ...groupActivities({ participants, databases, who: 'bench' }),
       });
       return {
         stop,
@@ -32,7 +28,7 @@ export function groupedSystem(
             await order(input, { lane: 'grouped' });
             return 'done';
           } catch (error) {
-            if (error instanceof TransactionCompensated && error.report.cause.type === 'OutOfStock') return 'undone';
+            if (error instanceof TransactionCompensated && error.report.cause.type === refusal) return 'undone';
             throw error;
           }
         },

@@ -1,26 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure, WorkflowFailedError } from '@temporalio/client';
-import { TransactionCompensated, transactionClient, type TransactionContract } from '../../src/kit/client/index.js';
+import { TransactionCompensated, transactionClient } from '../../src/kit/client/index.js';
 import type { Database } from '../../src/kit/database/index.js';
 import { alarmActivities, logActivities, participantActivities, preloadModules } from '../../src/kit/worker/index.js';
 import type { collectLog, Lane } from '../../src/kit/workflow/index.js';
-import type { PlaceOrder } from '../../src/contracts/place-order.js';
 import type { Engine } from '../engine.js';
 import { createActivities } from '../hand-written/activities.js';
 import type { handWrittenOrder } from '../hand-written/workflows.js';
 import type { Services } from './in-process.js';
-import type { System } from './system.js';
+import type { KitSaga, System } from './system.js';
 
 /** The saga that is written by hand: a plain client, a plain workflow, activities with a dedup row. */
 export function handWrittenSystem(engine: Engine, services: Services): System {
   const taskQueue = 'bench-hand-written';
-  let bundle: ReturnType<Engine['bundle']> | undefined;
   return {
     factor: 1,
     engine: true,
     async start() {
-      bundle ??= engine.bundle('./hand-written/workflows', ['@temporalio/workflow']);
-      const stop = await engine.work(taskQueue, await bundle, createActivities(services));
+      const bundle = await engine.bundle('./hand-written/workflows', ['@temporalio/workflow']);
+      const stop = await engine.work(taskQueue, bundle, createActivities(services));
       return {
         stop,
         history: engine.history,
@@ -48,15 +46,6 @@ function isOutOfStock(error: unknown): boolean {
   return cause instanceof ApplicationFailure && cause.type === 'OutOfStock';
 }
 
-/** The benchmark's order, for the kit's client. */
-export const contract: TransactionContract<PlaceOrder, PlaceOrder, void> = {
-  workflow: 'kitOrder',
-  scheme: 'saga',
-  parse: (order) => order,
-  gid: ({ orderId }) => orderId,
-  summary: ({ orderId, customerId, units, sku }) => `order ${orderId}: ${units} ${sku}, customer ${customerId}`,
-};
-
 /** What the log is kept from and in. */
 export interface KeptLog {
   readonly databases: Readonly<Record<string, Database>>;
@@ -67,24 +56,28 @@ export interface KeptLog {
 const COLLECT_EACH = 450;
 
 /**
- * The kit's saga, started and waited for by the kit's client, its steps the shop's participants.
+ * The kit's saga, started and waited for by the kit's client.
  *
  * @param kept with the log kept, and alarms on
  */
-export function kitSystem(engine: Engine, participants: Services, lane: Lane, kept?: KeptLog): System {
+export function kitSystem<Order>(
+  engine: Engine,
+  { contract, workflows, participants, refusal }: KitSaga<Order>,
+  lane: Lane,
+  kept?: KeptLog,
+): System<Order> {
   const taskQueue = `bench-${lane}`;
   const transactions = transactionClient(engine.client, { taskQueue, eagerStart: true });
   const order = transactions.of(contract);
   const options = lane === 'durable' ? {} : { lane };
-  let bundle: ReturnType<Engine['bundle']> | undefined;
   return {
     factor: lane === 'lean' ? 2 : 1,
     engine: true,
     async start() {
-      bundle ??= engine.bundle('./kit/workflows', preloadModules);
+      const bundle = await engine.bundle(workflows, preloadModules);
       const { client } = engine;
-      const stop = await engine.work(taskQueue, await bundle, {
-        ...participantActivities({ ...participants }, { who: 'bench' }),
+      const stop = await engine.work(taskQueue, bundle, {
+        ...participantActivities(participants, { who: 'bench' }),
         ...alarmActivities(),
         ...(kept && logActivities({ client, ...kept })),
       });
@@ -110,7 +103,7 @@ export function kitSystem(engine: Engine, participants: Services, lane: Lane, ke
             await order(input, options);
             return 'done';
           } catch (error) {
-            if (error instanceof TransactionCompensated && error.report.cause.type === 'OutOfStock') return 'undone';
+            if (error instanceof TransactionCompensated && error.report.cause.type === refusal) return 'undone';
             throw error;
           }
         },

@@ -1,6 +1,7 @@
 import {
   GidConflict,
   InvalidInput,
+  JournalUnreadable,
   NoWorker,
   ServerNotPrepared,
   ServerUnavailable,
@@ -71,7 +72,8 @@ const nothingStarted = [
 export function exitOf(error: unknown): ExitCode {
   if (nothingStarted.some((known) => error instanceof known)) return EXIT.bad;
   if (error instanceof TransactionPending) return exitOfState(error.state);
-  if (error instanceof ServerUnavailable || error instanceof WorkerSilent) return EXIT.pending;
+  const silent = [ServerUnavailable, WorkerSilent, JournalUnreadable];
+  if (silent.some((known) => error instanceof known)) return EXIT.pending;
   if (error instanceof TransactionCompensated) return EXIT.undone;
   if (error instanceof TransactionFailed || error instanceof TransactionTerminated) return EXIT.stuck;
   return EXIT.undone;

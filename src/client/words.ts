@@ -15,16 +15,19 @@ import type { PlacingReport } from './place-orders.js';
 
 /** A transaction: its state, a table of what was asked of each branch, and why it was not committed. */
 export function describeTransaction(transaction: ShownTransaction, link?: string): string {
-  const { gid, state, transaction: name, scheme, lane, startedAt, endedAt, summary, driver } = transaction;
-  const lines = [`${gid}  ${state}  (${name}: ${scheme}, ${lane})`];
+  const { gid, state, transaction: name, scheme, lane, startedAt, endedAt, summary } = transaction;
+  const lines = [`${gid}  ${state}  (${name === '' ? '' : `${name}: `}${scheme}, ${lane})`];
   if (summary !== undefined) lines.push(summary);
   lines.push(
     endedAt === undefined
       ? `started ${startedAt}`
       : `started ${startedAt}, ended ${endedAt} (${span(startedAt, endedAt)})`,
-    `run ${driver.runId}, ${driver.historyEvents} events, ${driver.historyBytes} bytes of history`,
+    describeDriver(transaction),
   );
   if (transaction.deadlineAt !== undefined && endedAt === undefined) lines.push(`deadline ${transaction.deadlineAt}`);
+  for (const { action, actor, at, reason } of transaction.operations) {
+    if (action === 'promote') lines.push(`given to a workflow by ${actor} at ${new Date(at).toISOString()}: ${reason}`);
+  }
   const { paused } = transaction;
   if (paused !== undefined && endedAt === undefined) {
     const since = new Date(paused.at).toISOString();
@@ -38,6 +41,19 @@ export function describeTransaction(transaction: ShownTransaction, link?: string
   }
   if (link !== undefined) lines.push(link);
   return lines.join('\n');
+}
+
+/** Who drives it, or drove it. */
+function describeDriver({ driver, endedAt }: ShownTransaction): string {
+  if (driver.kind === 'workflow') {
+    return `run ${driver.runId}, ${driver.historyEvents} events, ${driver.historyBytes} bytes of history`;
+  }
+  const { kind, owner, who, home, takeOverAt } = driver;
+  const where = home === undefined ? '' : `, in the database of '${home}'`;
+  if (endedAt === undefined && owner === 'workflow') return `given to a workflow, which is about to start${where}`;
+  const what = kind === 'group' ? 'a group of transactions' : `a process${who === undefined ? '' : ` (${who})`}`;
+  const over = takeOverAt === undefined || endedAt !== undefined ? '' : `; a worker takes over at ${takeOverAt}`;
+  return `${endedAt === undefined ? 'driven' : 'was driven'} by ${what}, ${owner}${where}${over}`;
 }
 
 /** Why it was not committed, and what is left. */

@@ -1,27 +1,30 @@
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 
 const LIMIT_MS = 25 * 60_000;
 /** How often a running build says that it runs. */
 const TELL_MS = 10_000;
 
+/** What {@link goBuild} builds. */
+export interface GoBuild {
+  /** For messages, such as `the Temporal server`. */
+  readonly name: string;
+  /** The path of Go's own program. */
+  readonly go: string;
+  /** Of one module, each with its version, such as `example.com/cmd/tool@v1.0.0`. */
+  readonly packages: readonly string[];
+  /** Where the programs are put, named as the last part of their packages. */
+  readonly folder: string;
+  readonly onProgress: (line: string) => void;
+  /** Ends the build. */
+  readonly abort?: AbortSignal;
+}
+
 /**
- * Builds a program with `go install`, telling all along what it does; the end of this program ends the build.
+ * Builds programs with `go install`, telling all along what it does; the end of this program ends the build.
  *
- * @param go the path of Go's own program
- * @param module with its version, such as `example.com/cmd/tool@v1.0.0`
- * @param folder where the program is put
- * @param abort ends the build
- * @returns the program's path
  * @throws with Go's last line
  */
-export async function goBuild(
-  go: string,
-  module: string,
-  folder: string,
-  onProgress: (line: string) => void,
-  abort?: AbortSignal,
-): Promise<string> {
+export async function goBuild({ name, go, packages, folder, onProgress, abort }: GoBuild): Promise<void> {
   const begun = Date.now();
   const seconds = () => Math.round((Date.now() - begun) / 1000);
   let modules = 0;
@@ -29,11 +32,11 @@ export async function goBuild(
   let last = '';
   const tell = () => {
     const doing = modules > 0 && Date.now() - lastDownload < 5_000 ? 'downloading' : 'compiling';
-    onProgress(`building the Temporal server: ${seconds()} s, ${modules} modules downloaded, ${doing}`);
+    onProgress(`building ${name}: ${seconds()} s, ${modules} modules downloaded, ${doing}`);
   };
   // Flags that are meant for the user's own modules, such as -mod=vendor, would break this build.
   const env = { ...process.env, GOBIN: folder, GOFLAGS: '-mod=mod' };
-  const build = spawn(go, ['install', '-ldflags', '-s -w', module], {
+  const build = spawn(go, ['install', '-ldflags', '-s -w', ...packages], {
     env,
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: LIMIT_MS,
@@ -61,8 +64,7 @@ export async function goBuild(
         else reject(new Error(`go install ended with ${signal ?? `code ${code ?? '?'}`}: ${last || 'no message'}`));
       });
     });
-    onProgress(`built the Temporal server in ${seconds()} s`);
-    return join(folder, 'temporal');
+    onProgress(`built ${name} in ${seconds()} s`);
   } finally {
     clearInterval(ticker);
     abort?.removeEventListener('abort', stop);

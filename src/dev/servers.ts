@@ -42,6 +42,8 @@ export interface Servers {
   readonly started: { readonly temporal?: Restartable; readonly postgres?: Restartable };
   /** The folder that keeps everything. */
   readonly state: string;
+  /** Remembers a further server that was started on it, as {@link StateFolder.record} does. */
+  readonly record: StateFolder['record'];
   /** Stops what was started here, in order; safe to call twice. */
   readonly stop: () => Promise<void>;
 }
@@ -143,6 +145,7 @@ export async function startServers(options: ServerOptions): Promise<Servers> {
       },
       started: running,
       state: state.path,
+      record: state.record.bind(state),
       stop,
     };
   } catch (error) {

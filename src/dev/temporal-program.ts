@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const VERSION = '1.5.1';
 /** Earlier ones do not know the flags that the server is started with. */
 const OLDEST = [1, 3];
-const MODULE = `github.com/temporalio/cli/cmd/temporal@v${VERSION}`;
+const PACKAGE = `github.com/temporalio/cli/cmd/temporal@v${VERSION}`;
 
 /** One way to a program; resolves to its path, or to undefined if it does not apply here. */
 export interface ProgramSource {
@@ -105,7 +105,8 @@ const byGo: ProgramSource = {
     if (go === undefined) throw new Error('there is no go program on the PATH');
     return once(onProgress, abort, async (folder) => {
       onProgress(`building the Temporal server with Go, once, into ${cacheFolder()}: about five minutes`);
-      return keep(await goBuild(go, MODULE, folder, onProgress, abort));
+      await goBuild({ name: 'the Temporal server', go, packages: [PACKAGE], folder, onProgress, abort });
+      return keep(join(folder, 'temporal'));
     });
   },
 };

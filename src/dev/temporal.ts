@@ -27,22 +27,24 @@ export interface TemporalServerOptions {
   readonly onDeath?: (report: Error) => void;
 }
 
+/** Of the settings that a server reads while it runs (its dynamic configuration), those that are not left as they are. */
+export const dynamicConfig = {
+  'system.enableEagerWorkflowStart': true,
+  'system.enableActivityEagerExecution': true,
+  // On, every call would read the database.
+  'system.forceSearchAttributesCacheRefreshOnRead': false,
+  // One shard reads its queue 20 times a second by default: 50 ms a hop.
+  'history.transferProcessorMaxPollRPS': 200,
+} as const;
+
 /** Starts Temporal's development server with its Web UI, and waits until the namespace can be used. */
 export async function startTemporal(options: TemporalServerOptions): Promise<Child> {
   const { program, port, uiPort, namespace, databaseFile, searchAttributes } = options;
   const address = `127.0.0.1:${port}`;
-  const settings = {
-    'system.enableEagerWorkflowStart': true,
-    'system.enableActivityEagerExecution': true,
-    // On, every call would read the database.
-    'system.forceSearchAttributesCacheRefreshOnRead': false,
-    // One shard reads its queue 20 times a second by default: 50 ms a hop.
-    'history.transferProcessorMaxPollRPS': 200,
-  };
   const args = [
     ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port)],
     ...['--ui-ip', '127.0.0.1', '--ui-port', String(uiPort), '--namespace', namespace, '--log-level', 'error'],
-    ...Object.entries(settings).flatMap(([key, value]) => [
+    ...Object.entries(dynamicConfig).flatMap(([key, value]) => [
       '--dynamic-config-value',
       `${key}=${JSON.stringify(value)}`,
     ]),

@@ -25,6 +25,11 @@ describe("the benchmark's arguments", () => {
     assert.deepEqual(options.systems, [...systemNames]);
     assert.equal(options.bars, true);
     assert.equal(options.json, false);
+    assert.equal(options.server, 'development');
+  });
+
+  it('name the server', () => {
+    assert.equal(parse('--server', 'production').options?.server, 'production');
   });
 
   it('name systems in any order; they are run in one', () => {
@@ -35,7 +40,8 @@ describe("the benchmark's arguments", () => {
     [['--rounds', '0'], /rounds.*whole number from 1 to 100/s],
     [['--sagas', 'many'], /sagas.*whole number from 10/s],
     [['--clients', '2.5'], /clients.*whole number/s],
-    [['--systems', 'lean,fast'], /There is no 'fast'; give floor, floor\+guard, hand-written, durable, lean/],
+    [['--systems', 'lean,fast'], /There is no 'fast'; give floor, .*hand-written, durable, lean/],
+    [['--server', 'cassandra'], /server.*Allowed choices are development, production/],
     [['--no-such'], /unknown option '--no-such'/],
     [['extra'], /too many arguments/],
   ] as const) {

@@ -3,45 +3,54 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Program } from '../support/program.js';
-import { workers, type WorkerName } from './faults.js';
+import type { ProcessName } from './faults.js';
 
-/** Before a worker that ended is replaced, in milliseconds: as a supervisor's pause. */
+/** Before a process that ended is replaced, in milliseconds: as a supervisor's pause. */
 const PAUSE_MS = 200;
-/** A worker that is asked to stop and has not, for so long, is killed. */
+/** A process that is asked to stop and has not, for so long, is killed. */
 const STOP_MS = 20_000;
 
-/** A worker that ended though nobody had killed it. */
+/** A process that ended though nobody had killed it. */
 export interface EndedByItself {
-  readonly worker: WorkerName;
+  readonly process: ProcessName;
   /** Its exit code or signal. */
   readonly how: string;
   /** The last lines that it printed. */
   readonly last: string;
 }
 
-/** Worker processes, each replaced whenever it ends, as an operator's supervisor would. */
+/** What a process of the crew is. */
+export interface Job {
+  /** The program, relative to the repository. */
+  readonly file: string;
+  /** What points it at its servers. */
+  readonly env: NodeJS.ProcessEnv;
+  /** What it prints when it serves. */
+  readonly serves: RegExp;
+  /** Whether it is talked to over a channel. */
+  readonly ipc?: boolean;
+}
+
+/** Processes, each replaced whenever it ends, as an operator's supervisor would. */
 export class Crew {
   readonly endedByThemselves: EndedByItself[] = [];
-  readonly #env: NodeJS.ProcessEnv;
   readonly #logs: string;
-  readonly #posts: ReadonlyMap<WorkerName, Post>;
+  readonly #posts: ReadonlyMap<ProcessName, Post>;
   readonly #events = new EventEmitter();
   #stopping = false;
 
-  /**
-   * @param env what points the workers at their servers
-   * @param logs the folder that gets what each of them prints
-   */
-  constructor(env: NodeJS.ProcessEnv, logs: string) {
-    this.#env = env;
+  /** @param logs the folder that gets what each of them prints */
+  constructor(jobs: Readonly<Record<ProcessName, Job>>, logs: string) {
     this.#logs = logs;
-    this.#posts = new Map(workers.map((name) => [name, { started: 0, serving: false, killed: false }]));
-    for (const name of workers) void this.#keep(name);
+    const all = Object.entries(jobs) as [ProcessName, Job][];
+    this.#posts = new Map(all.map(([name, job]) => [name, { job, started: 0, serving: false, killed: false }]));
+    for (const [name] of all) void this.#keep(name);
+    this.#events.setMaxListeners(0);
     process.once('exit', this.#killNow);
   }
 
-  /** Kills a worker; resolves when the one that replaces it serves. */
-  async kill(name: WorkerName): Promise<void> {
+  /** Kills a process; resolves when the one that replaces it serves. */
+  async kill(name: ProcessName): Promise<void> {
     const post = this.#post(name);
     post.killed = true;
     post.serving = false;
@@ -49,19 +58,19 @@ export class Crew {
     await this.serving(name);
   }
 
-  /** Lets a worker stand still for a while. */
-  async freeze(name: WorkerName, ms: number): Promise<void> {
-    await this.serving(name);
-    const frozen = this.#post(name).program;
-    frozen?.kill('SIGSTOP');
+  /** Lets a process stand still for a while. */
+  async freeze(name: ProcessName, ms: number): Promise<void> {
+    const frozen = await this.serving(name);
+    frozen.kill('SIGSTOP');
     await delay(ms);
-    frozen?.kill('SIGCONT');
+    frozen.kill('SIGCONT');
   }
 
-  /** Resolves when a worker serves, however many times it has to be started for that. */
-  async serving(name: WorkerName): Promise<void> {
+  /** Resolves to a process that serves, however many times it has to be started for that. */
+  async serving(name: ProcessName): Promise<Program> {
     const post = this.#post(name);
-    while (!post.serving) await once(this.#events, 'serving');
+    while (!post.serving || post.program === undefined) await once(this.#events, 'serving');
+    return post.program;
   }
 
   /** Stops all of them, in order, and replaces none. */
@@ -82,14 +91,15 @@ export class Crew {
     );
   }
 
-  async #keep(name: WorkerName): Promise<void> {
+  async #keep(name: ProcessName): Promise<void> {
     const post = this.#post(name);
+    const { file, env, serves, ipc } = post.job;
     while (!this.#stopping) {
-      const program = new Program('src/worker.ts', [], this.#env);
+      const program = new Program(file, [], env, { ipc });
       post.program = program;
       post.killed = false;
       post.started += 1;
-      void program.printed(/serving task queue/).then(
+      void program.printed(serves).then(
         () => {
           post.serving = !post.killed;
           this.#events.emit('serving');
@@ -101,18 +111,18 @@ export class Crew {
       writeFileSync(join(this.#logs, `${name}.${post.started}.log`), `${program.stderr}${program.stdout}`);
       if (!this.#isMeant(post)) {
         const last = program.stderr.trim().split('\n').slice(-5).join('\n');
-        this.endedByThemselves.push({ worker: name, how: String(how), last });
+        this.endedByThemselves.push({ process: name, how: String(how), last });
       }
       await delay(PAUSE_MS);
     }
   }
 
-  /** Whether a worker ended because it was to. */
+  /** Whether a process ended because it was to. */
   #isMeant({ killed }: Post): boolean {
     return killed || this.#stopping;
   }
 
-  #post(name: WorkerName): Post {
+  #post(name: ProcessName): Post {
     const post = this.#posts.get(name);
     if (post === undefined) throw new RangeError(`there is no ${name}`);
     return post;
@@ -123,8 +133,9 @@ export class Crew {
   };
 }
 
-/** A place that always has a worker. */
+/** A place that always has a process. */
 interface Post {
+  readonly job: Job;
   program?: Program;
   /** Programs started so far. */
   started: number;

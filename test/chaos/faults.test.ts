@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { faultKinds, isWorker, planFaults, planOrders } from './faults.js';
+import { faultKinds, isProcess, lanes, planFaults, planOrders } from './faults.js';
 
 const FIRST_OF_SEED_1 = [
   { kind: 'freeze', target: 'worker-2', ms: 6_804, afterOrders: 18, orAfterMs: 4_907 },
@@ -40,23 +40,31 @@ describe('the schedule of a chaos run', () => {
   it('spreads the faults over the orders, in order, each before the last order, none for longer than 8 s', () => {
     for (let seed = 0; seed < 200; seed++) {
       const plan = planFaults(seed, 500);
-      assert.equal(plan.length, 25);
+      assert.equal(plan.length, 31);
       let last = 0;
       for (const { kind, target, ms, afterOrders, orAfterMs } of plan) {
         assert.ok(afterOrders > last && afterOrders < 475, String(afterOrders));
         last = afterOrders;
         assert.ok(ms >= 0 && ms <= 8_000 && orAfterMs <= 7_000);
         if (kind === 'freeze') assert.ok(ms > 5_000, 'longer than a worker may be silent');
-        if (kind === 'kill' && isWorker(target)) assert.equal(ms, 0);
+        if (kind === 'kill' && isProcess(target)) assert.equal(ms, 0);
       }
     }
   });
 
   it('gives every order a lane, retries and a deadline; one lane alone if that is asked', () => {
     const mixed = planOrders(3, 500, 'mixed');
-    for (const lane of ['durable', 'lean'] as const) {
-      assert.ok(mixed.filter((order) => order.lane === lane).length > 200);
-      assert.ok(planOrders(3, 500, lane).every((order) => order.lane === lane));
+    for (const lane of lanes) {
+      assert.ok(mixed.filter((order) => order.lane === lane).length > 120);
+      assert.ok(planOrders(3, 500, lane).every((order) => order.lane === lane && (order.rival ?? lane) === lane));
     }
+  });
+
+  it('has some orders asked for twice, in every two lanes', () => {
+    const mixed = planOrders(3, 500, 'mixed');
+    for (const lane of lanes) {
+      for (const rival of lanes) assert.ok(mixed.some((order) => order.lane === lane && order.rival === rival));
+    }
+    assert.ok(mixed.filter(({ rival }) => rival === undefined).length > 300);
   });
 });

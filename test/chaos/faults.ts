@@ -3,17 +3,24 @@ import { Random } from './random.js';
 /** What can go wrong in a run, and the schedule by which it does: a pure function of the seed. */
 
 /** Connections that go through a proxy. */
-export const links = ['workers-postgres', 'workers-temporal', 'client-temporal'] as const;
+export const links = ['workers-postgres', 'workers-temporal', 'callers-postgres', 'callers-temporal'] as const;
 export type Link = (typeof links)[number];
 
 export const workers = ['worker-1', 'worker-2'] as const;
 export type WorkerName = (typeof workers)[number];
 
+/** Processes that place orders for the customers, and drive those of the direct lane. */
+export const callers = ['caller-1', 'caller-2'] as const;
+export type CallerName = (typeof callers)[number];
+
+/** Processes that are replaced when they end. */
+export type ProcessName = WorkerName | CallerName;
+
 export type ServerName = 'postgres' | 'temporal';
 
 /** What is done to a target. */
 export type FaultKind =
-  /** SIGKILL; a worker is replaced, a server is started again on its port and its data. */
+  /** SIGKILL; a worker or caller is replaced, a server is started again on its port and its data. */
   | 'kill'
   /** SIGSTOP, and SIGCONT later: given up meanwhile by the server, it goes on with what it was doing. */
   | 'freeze'
@@ -33,7 +40,7 @@ export type FaultKind =
 /** A fault, and when it happens. */
 export interface Fault {
   readonly kind: FaultKind;
-  readonly target: Link | WorkerName | ServerName;
+  readonly target: Link | ProcessName | ServerName;
   /** How long it lasts, in milliseconds; 0 for what takes no time by itself. */
   readonly ms: number;
   /** It happens when so many orders have ended. */
@@ -44,9 +51,9 @@ export interface Fault {
 
 type Act = Pick<Fault, 'kind' | 'target'>;
 
-/** Longer than a worker may be silent (5 s), so that what it was doing is done again by another. */
+/** Longer than a worker (5 s) or a caller (4 s) may be silent, so that what it was doing is done by another. */
 const FREEZE_MS = [6_000, 8_000] as const;
-/** A worker is replaced at once, whatever the figure for `kill` says. */
+/** A process is replaced at once, whatever the figure for `kill` says. */
 const LASTS_MS: Readonly<Record<FaultKind, readonly [min: number, max: number]>> = {
   kill: [0, 3_000],
   freeze: FREEZE_MS,
@@ -65,6 +72,8 @@ const linkKinds = ['cut', 'cut-answers', 'stall', 'lose-requests', 'lose-answers
 const kinds: readonly (readonly Act[])[] = [
   workers.map((target) => ({ kind: 'kill', target })),
   workers.map((target) => ({ kind: 'freeze', target })),
+  callers.map((target) => ({ kind: 'kill', target })),
+  callers.map((target) => ({ kind: 'freeze', target })),
   [{ kind: 'kill', target: 'postgres' }],
   [{ kind: 'restart', target: 'postgres' }],
   [{ kind: 'kill', target: 'temporal' }],
@@ -77,7 +86,7 @@ export const faultKinds: readonly (readonly string[])[] = kinds.map((acts) =>
 );
 
 /** Orders between two faults in a long run; a short one has each kind once, however close they are. */
-const ORDERS_PER_FAULT = 20;
+const ORDERS_PER_FAULT = 16;
 
 /**
  * The faults of a run, in the order in which they happen. Each kind happens at least once, and in a run that is long
@@ -92,33 +101,43 @@ export function planFaults(seed: number, orders: number): Fault[] {
   while (acts.length < count) acts.push(random.pick(random.pick(kinds)));
   return random.shuffled(acts).map((act, index) => ({
     ...act,
-    ms: act.kind === 'kill' && isWorker(act.target) ? 0 : random.integer(...LASTS_MS[act.kind]),
+    ms: act.kind === 'kill' && isProcess(act.target) ? 0 : random.integer(...LASTS_MS[act.kind]),
     afterOrders: Math.floor(((index + 1) / (count + 1)) * orders * 0.95),
     orAfterMs: random.integer(...PATIENCE_MS),
   }));
 }
 
-export function isWorker(target: Fault['target']): target is WorkerName {
-  return workers.some((name) => name === target);
+export function isProcess(target: Fault['target']): target is ProcessName {
+  return [...workers, ...callers].some((name) => name === target);
 }
+
+export const lanes = ['durable', 'lean', 'direct'] as const;
+export type Lane = (typeof lanes)[number];
 
 /** Options of one order: lanes, deadlines and retries are mixed, by the seed too. */
 export interface OrderOptions {
-  readonly lane: 'durable' | 'lean';
+  readonly lane: Lane;
   readonly retries: number;
   readonly deadline: number;
+  /** The order is asked for twice at the same time, the second time in this lane. */
+  readonly rival?: Lane;
 }
 
 /** Which lanes the orders of a run take. */
-export const laneChoices = ['mixed', 'durable', 'lean'] as const;
+export const laneChoices = ['mixed', ...lanes] as const;
 export type LaneChoice = (typeof laneChoices)[number];
 
+/** One order in so many is asked for twice. */
+const RIVALS = 4;
+
 /** Options for so many orders. Some deadlines pass in a long outage; the other orders outlive everything. */
-export function planOrders(seed: number, orders: number, lane: LaneChoice): OrderOptions[] {
+export function planOrders(seed: number, orders: number, choice: LaneChoice): OrderOptions[] {
   const random = new Random(seed ^ 0x5eed);
+  const lane = () => (choice === 'mixed' ? random.pick(lanes) : choice);
   return Array.from({ length: orders }, () => ({
-    lane: lane === 'mixed' ? random.pick(['durable', 'lean'] as const) : lane,
+    lane: lane(),
     retries: random.pick([0, 1, 3]),
     deadline: random.pick([8_000, 120_000, 120_000, 120_000]),
+    ...(random.integer(1, RIVALS) === 1 && { rival: lane() }),
   }));
 }

@@ -22,13 +22,13 @@ export interface RunReport {
   readonly told: Readonly<Record<Answer['told'] | 'nothing', number>>;
   /** Why orders were undone. */
   readonly reasons: Readonly<Record<string, number>>;
-  /** Calls that a customer made again because the server could not be reached. */
+  /** Calls that a customer made again, as there was no definite answer. */
   readonly askedAgain: number;
   /** Transactions by the state that they ended in. */
   readonly states: Readonly<Record<string, number>>;
   readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly books?: Books;
-  /** Workers that ended though nobody had killed them; each was replaced. */
+  /** Workers and callers that ended though nobody had killed them; each was replaced. */
   readonly endedByThemselves: readonly EndedByItself[];
   /** The first transactions that have not come to their end. */
   readonly shown: readonly string[];
@@ -59,7 +59,7 @@ function countOf(values: readonly string[]): Record<string, number> {
   return Object.fromEntries([...counts].sort(([, a], [, b]) => b - a));
 }
 
-/** Characters of a worker's last line that are printed. */
+/** Characters of a process's last line that are printed. */
 const MAX_WHY = 150;
 
 /** The report for people. */
@@ -77,9 +77,9 @@ export function describeRun(report: RunReport): string {
     '',
     ...(books === undefined ? [] : [describeBooks(books), '']),
   ];
-  for (const { worker, how, last } of report.endedByThemselves) {
+  for (const { process, how, last } of report.endedByThemselves) {
     const why = last.split('\n').at(-1) ?? '';
-    lines.push(`${worker} ended by itself (${how}) and was replaced: ${why.slice(0, MAX_WHY)}`);
+    lines.push(`${process} ended by itself (${how}) and was replaced: ${why.slice(0, MAX_WHY)}`);
   }
   lines.push(...report.shown.flatMap((shown) => [shown, '']), verdictLine(report));
   if (!report.passed) lines.push(...report.problems.map((problem) => `  ${problem}`), `  evidence: ${report.state}`);

@@ -1,18 +1,16 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, WorkflowNotFoundError } from '@temporalio/client';
-import pg from 'pg';
+import type { Client } from '@temporalio/client';
 import { Latencies } from '../../src/client/latency.js';
 import { readOrders } from '../../src/client/orders-file.js';
 import { openShop, proveBooks } from '../../src/client/shop.js';
 import { describeTransaction } from '../../src/client/words.js';
 import { orderGid, type PlaceOrder } from '../../src/contracts/place-order.js';
-import { placeOrderTransaction } from '../../src/contracts/transactions.js';
-import { showTransaction, transactionClient, type FoundState } from '../../src/kit/client/index.js';
-import { foundState } from '../../src/kit/client/list.js';
+import { showTransaction } from '../../src/kit/client/index.js';
 import { unlessAborted } from '../../src/signals.js';
+import { Callers } from './callers.js';
 import { askForOrders, type Answer } from './customers.js';
-import { planFaults, planOrders, type Fault, type LaneChoice } from './faults.js';
+import { callers, planFaults, planOrders, workers, type Fault, type LaneChoice } from './faults.js';
 import { inject, type FaultRecord } from './inject.js';
+import { look } from './look.js';
 import { Progress } from './progress.js';
 import { tally, type RunReport } from './report.js';
 import { openStage, type Stage } from './stage.js';
@@ -58,7 +56,7 @@ export async function chaosRun(options: RunOptions): Promise<RunReport> {
   const answers = new Map<string, Answer>();
   const problems: string[] = [];
   try {
-    await disturb(stage, orders, options, { plan, faults, asked, answers, over }).catch((error: unknown) => {
+    await disturb(stage, orders, options, { plan, faults, asked, answers, problems, over }).catch((error: unknown) => {
       problems.push(messageOf(error));
       over.abort(error);
     });
@@ -81,7 +79,7 @@ export async function chaosRun(options: RunOptions): Promise<RunReport> {
       latencyMs: latenciesOf(answers),
       books: evidence?.books,
       endedByThemselves: stage.crew.endedByThemselves,
-      shown: evidence ? await showUnfinished(stage.direct, evidence) : [],
+      shown: evidence ? await showUnfinished(stage.client, evidence) : [],
       state: stage.state,
       seconds: Math.round((Date.now() - begun) / 100) / 10,
     };
@@ -101,21 +99,22 @@ interface Running {
   readonly faults: FaultRecord[];
   readonly asked: string[];
   readonly answers: Map<string, Answer>;
+  readonly problems: string[];
   readonly over: AbortController;
 }
 
-/** Opens the shop, places the orders and does the faults, until all of both are over and both workers serve. */
+/** Opens the shop, places the orders and does the faults, until all of both are over and all workers and callers serve. */
 async function disturb(
   stage: Stage,
   orders: readonly PlaceOrder[],
   { seed, lane, concurrency, onProgress }: RunOptions,
-  { plan, faults, asked, answers, over }: Running,
+  { plan, faults, asked, answers, problems, over }: Running,
 ): Promise<void> {
-  const { client, direct, temporal, crew } = stage;
+  const { client, temporal, crew } = stage;
   const { signal } = over;
   const customers = [...new Set(orders.map(({ customerId }) => customerId))];
   const units = Math.floor(orders.reduce((sum, order) => sum + order.units, 0) * OPENING.stockShare);
-  await unlessAborted(openShop(direct, temporal, { ...OPENING, customers, units }), signal);
+  await unlessAborted(openShop(client, temporal, { ...OPENING, customers, units }), signal);
 
   const progress = new Progress(orders.length);
   const since = Date.now();
@@ -133,10 +132,9 @@ async function disturb(
       );
     },
   });
-  const mixed = planOrders(seed, orders.length, lane);
   const answered = askForOrders(orders, {
-    placeOrder: transactionClient(client, { taskQueue: temporal.taskQueue }).of(placeOrderTransaction),
-    optionsOf: (index) => mixed[index] ?? {},
+    callers: new Callers(crew),
+    options: planOrders(seed, orders.length, lane),
     concurrency,
     signal,
     onAsked: (orderId) => {
@@ -146,8 +144,11 @@ async function disturb(
       answers.set(answer.orderId, answer);
       progress.step();
     },
+    onContradiction: (line) => {
+      problems.push(line);
+    },
   });
-  const serving = () => Promise.all([crew.serving('worker-1'), crew.serving('worker-2')]);
+  const serving = () => Promise.all([...workers, ...callers].map((name) => crew.serving(name)));
   try {
     await unlessAborted(Promise.all([injected, answered]), signal);
     await unlessAborted(serving(), signal);
@@ -166,43 +167,10 @@ async function collect(
   answers: ReadonlyMap<string, Answer>,
   signal: AbortSignal,
 ): Promise<Evidence> {
-  const states = new Map<string, FoundState | 'none'>();
-  for (;;) {
-    for (const orderId of orderIds) {
-      if (isUnfinished(states.get(orderId))) states.set(orderId, await stateOf(stage.direct, orderId));
-    }
-    const waiting = [...states.values()].some((state) => state !== 'none' && isUnfinished(state));
-    if (!waiting || signal.aborted) break;
-    await delay(500);
-  }
+  const found = await look(stage.client, stage.databaseUrl('orders'), orderIds, signal);
   const patience = AbortSignal.timeout(AFTERMATH_MS);
-  const rows = await unlessAborted(readStatuses(stage.databaseUrl('orders')), patience);
-  const books = await unlessAborted(proveBooks(stage.direct, stage.temporal), patience).catch(() => undefined);
-  return { orderIds, answers, states, rows, books };
-}
-
-function isUnfinished(state: FoundState | 'none' | undefined): boolean {
-  return state === undefined || state === 'none' || state === 'running' || state === 'compensating';
-}
-
-async function stateOf(client: Client, orderId: string): Promise<FoundState | 'none'> {
-  try {
-    return foundState(await client.workflow.getHandle(orderGid(orderId)).describe());
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return 'none';
-    throw error;
-  }
-}
-
-async function readStatuses(url: string): Promise<Map<string, string>> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ order_id: string; status: string }>('select order_id, status from orders');
-    return new Map(rows.map(({ order_id, status }) => [order_id, status]));
-  } finally {
-    await client.end();
-  }
+  const books = await unlessAborted(proveBooks(stage.client, stage.temporal), patience).catch(() => undefined);
+  return { orderIds, answers, ...found, books };
 }
 
 /** What a person needs who wants to know why they hang. */

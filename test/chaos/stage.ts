@@ -9,20 +9,28 @@ import type { Restartable } from '../../src/dev/restartable.js';
 import { startServers, type Servers } from '../../src/dev/servers.js';
 import { StateFolder } from '../../src/dev/state.js';
 import { searchAttributeTypes } from '../../src/kit/workflow/index.js';
-import { Crew } from './crew.js';
-import { isWorker, links, workers, type Fault, type Link, type ServerName } from './faults.js';
+import { READY } from './caller-protocol.js';
+import { Crew, type Job } from './crew.js';
+import {
+  callers,
+  isProcess,
+  links,
+  workers,
+  type Fault,
+  type Link,
+  type ProcessName,
+  type ServerName,
+} from './faults.js';
 import { Proxy } from './proxy.js';
 
 /**
  * All that a run needs, every piece of it real and in its own process: PostgreSQL and Temporal on a state that survives
- * them, two workers, and a proxy on each way between them.
+ * them, two workers, two callers, and a proxy on each way between them.
  */
 export interface Stage {
-  /** Calls through the proxy, as the customers do. */
-  readonly client: Client;
   /** Past the proxies: for what has to work while faults go on, and at the end. */
-  readonly direct: Client;
-  /** Where the direct client is. */
+  readonly client: Client;
+  /** Where the client is. */
   readonly temporal: TemporalSettings;
   readonly databaseUrl: (service: string) => string;
   readonly crew: Crew;
@@ -35,7 +43,7 @@ export interface Stage {
   stop(): Promise<void>;
 }
 
-/** Sets it up, and waits until both workers serve. @param state the folder, which is emptied */
+/** Sets it up, and waits until all workers and callers serve. @param state the folder, which is emptied */
 export async function openStage(state: string, onProgress: (line: string) => void): Promise<Stage> {
   const deaths: Error[] = [];
   const servers = await startServers({
@@ -58,23 +66,17 @@ export async function openStage(state: string, onProgress: (line: string) => voi
     closing.push(async () => {
       await Promise.all(Object.values(proxies).map((proxy) => proxy.close()));
     });
-    const connect = async (address: string) => {
-      const connection = await Connection.connect({ address });
-      closing.push(() => connection.close());
-      return new Client({ connection, namespace: servers.temporal.namespace });
-    };
-    const [direct, client] = [
-      await connect(servers.temporal.address),
-      await connect(addressOf(proxies['client-temporal'])),
-    ];
-    const logs = join(servers.state, 'workers');
+    const connection = await Connection.connect({ address: servers.temporal.address });
+    closing.push(() => connection.close());
+    const client = new Client({ connection, namespace: servers.temporal.namespace });
+    const logs = join(servers.state, 'processes');
     mkdirSync(logs, { recursive: true });
-    const crew = new Crew(environmentOf(servers, proxies), logs);
+    const crew = new Crew(jobsOf(servers, proxies), logs);
     closing.push(() => crew.stop());
-    await Promise.all(workers.map((name) => crew.serving(name)));
+    // The workers make the schema.
+    await Promise.all([...workers, ...callers].map((name) => crew.serving(name)));
     return {
       client,
-      direct,
       temporal: servers.temporal,
       databaseUrl: servers.databaseUrl,
       crew,
@@ -102,26 +104,32 @@ async function startProxies({ temporal, postgres = '' }: Servers): Promise<Proxi
   return {
     'workers-postgres': await Proxy.start(portOf(postgres)),
     'workers-temporal': await Proxy.start(temporalPort),
-    'client-temporal': await Proxy.start(temporalPort),
+    'callers-postgres': await Proxy.start(portOf(postgres)),
+    'callers-temporal': await Proxy.start(temporalPort),
   };
 }
 
-function environmentOf({ temporal, postgres = '' }: Servers, proxies: Proxies): NodeJS.ProcessEnv {
-  const url = new URL(postgres);
-  url.port = String(proxies['workers-postgres'].port);
-  return {
-    TEMPORAL_ADDRESS: addressOf(proxies['workers-temporal']),
-    BACKSTITCH_TASK_QUEUE: temporal.taskQueue,
-    BACKSTITCH_POOL_SIZE: '10',
-    DATABASE_URL: url.href,
+function jobsOf({ temporal, postgres = '' }: Servers, proxies: Proxies): Record<ProcessName, Job> {
+  const envOf = (staff: 'workers' | 'callers') => {
+    const url = new URL(postgres);
+    url.port = String(proxies[`${staff}-postgres`].port);
+    return {
+      TEMPORAL_ADDRESS: addressOf(proxies[`${staff}-temporal`]),
+      BACKSTITCH_TASK_QUEUE: temporal.taskQueue,
+      BACKSTITCH_POOL_SIZE: '10',
+      DATABASE_URL: url.href,
+    };
   };
+  const worker = { file: 'src/worker.ts', env: envOf('workers'), serves: /serving task queue/ };
+  const caller = { file: 'test/chaos/caller-program.ts', env: envOf('callers'), serves: new RegExp(READY), ipc: true };
+  return { 'worker-1': worker, 'worker-2': worker, 'caller-1': caller, 'caller-2': caller };
 }
 
 async function applyFault(
   { kind, target, ms }: Fault,
   { servers, proxies, crew }: { servers: Servers; proxies: Proxies; crew: Crew },
 ): Promise<void> {
-  if (isWorker(target)) {
+  if (isProcess(target)) {
     return kind === 'kill' ? crew.kill(target) : crew.freeze(target, ms);
   }
   if (target === 'postgres' || target === 'temporal') {

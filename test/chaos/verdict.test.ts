@@ -22,6 +22,8 @@ describe('the verdict of a chaos run', () => {
       ['1', 'placed'],
       ['2', 'cancelled'], // And of the third nothing ever happened.
     ]),
+    announced: [],
+    contradictions: [],
     books,
   };
   const state = (orderId: string, found: FoundState | 'none') => ({ states: new Map(good.states).set(orderId, found) });
@@ -76,6 +78,16 @@ describe('the verdict of a chaos run', () => {
         },
       },
       ['books: order 1: rule: expected -5, found -10', 'books: 2 more differences'],
+    ],
+    [
+      'a transaction that somebody still has to go on with',
+      { announced: ['3'] },
+      ['order 3: its transaction is still announced'],
+    ],
+    [
+      'a fate that is not how the workflow ended',
+      { contradictions: ['order 1: its fate is committed, its workflow is compensated'] },
+      ['order 1: its fate is committed, its workflow is compensated'],
     ],
     ['books that could not be proved', { books: undefined }, ['the books could not be proved']],
   ];

@@ -1,17 +1,13 @@
 import type { Books } from '../../src/contracts/shop.js';
-import type { FoundState } from '../../src/kit/client/index.js';
 import type { Answer } from './customers.js';
+import type { Found } from './look.js';
 
 /** What is found when all is over. */
-export interface Evidence {
+export interface Evidence extends Found {
   /** The ids of all orders that were asked for. */
   readonly orderIds: readonly string[];
   /** What the customers were told. */
   readonly answers: ReadonlyMap<string, Answer>;
-  /** The state of each order's transaction; `none` if the server has none. */
-  readonly states: ReadonlyMap<string, FoundState | 'none'>;
-  /** The status of each order in the orders' database. */
-  readonly rows: ReadonlyMap<string, string>;
   /** Absent: they could not be proved. */
   readonly books?: Books;
 }
@@ -28,13 +24,14 @@ const meanings: Readonly<Record<string, { told: Answer['told']; rows: readonly (
 
 /**
  * Judges a run: every order has its transaction, which is final or on the desk; every customer was told what is so; the
- * databases say the same; and the books balance.
+ * databases say the same; no transaction is announced any more; and the books balance.
  *
  * @returns a line for each thing that is wrong; none for a run that passed
  */
 export function judge(evidence: Evidence): string[] {
-  const { orderIds, rows, books } = evidence;
-  const problems = orderIds.flatMap((orderId) => judgeOrder(orderId, evidence));
+  const { orderIds, rows, books, announced, contradictions } = evidence;
+  const problems = [...orderIds.flatMap((orderId) => judgeOrder(orderId, evidence)), ...contradictions];
+  problems.push(...announced.map((orderId) => `order ${orderId}: its transaction is still announced`));
   const known = new Set(orderIds);
   for (const [orderId, status] of rows) {
     if (!known.has(orderId)) problems.push(`order ${orderId}: in the orders' database (${status}), never asked for`);

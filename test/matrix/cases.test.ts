@@ -132,7 +132,14 @@ describe('the table of a crash matrix', () => {
     const results = matrixCases(steps, { kinds, pairs: 1 }).map((matrixCase, place): MatrixResult => {
       const verdict = verdicts[matrixCase.name] ?? 'ok';
       const reasons = verdict === 'wrong' ? ['pay: its net effect is 2'] : [];
-      const rest = { state: 'committed', desk: [], missed: [], ms: 1, effects: { pay: 2, ship: 1 } } as const;
+      const rest = {
+        state: 'committed',
+        desk: [],
+        missed: [],
+        strayed: [],
+        ms: 1,
+        effects: { pay: 2, ship: 1 },
+      } as const;
       return { case: matrixCase, gid: `gid-${place}`, verdict, reasons, ...rest };
     });
     const wrong = results.filter(({ verdict }) => verdict === 'wrong');

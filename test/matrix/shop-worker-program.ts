@@ -1,12 +1,22 @@
-/** The shop's worker as a crash matrix runs it: see docs/testing.md. */
+/** The shop's worker as a crash matrix runs it, and a caller that drives orders itself: see docs/testing.md. */
+import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pg from 'pg';
 import { createShop, serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { temporalSettings, workerSettings } from '../../src/config.js';
+import { transactionClient } from '../../src/kit/client/index.js';
 import { pgDatabase, type Database } from '../../src/kit/database/index.js';
+import { directLane } from '../../src/kit/direct/index.js';
 import { matrixFaults } from '../../src/kit/testing/index.js';
-import { participantActivities, transactionLogger, transactionWorkerOptions } from '../../src/kit/worker/index.js';
+import {
+  adoptActivities,
+  participantActivities,
+  startRelay,
+  transactionLogger,
+  transactionWorkerOptions,
+} from '../../src/kit/worker/index.js';
 import { workflowsPath } from '../../src/worker.js';
+import { placeOrder } from '../../src/workflows/place-order.js';
 
 Runtime.install({ logger: transactionLogger('ERROR') });
 const { databaseUrls, poolSize } = workerSettings(serviceNames);
@@ -18,16 +28,32 @@ const databases = Object.fromEntries(
 ) as Record<ServiceName, Database>;
 
 const faults = matrixFaults();
-const { participants } = createShop({ databases, probe: faults.probe });
-const temporal = temporalSettings();
+const shop = createShop({ databases, probe: faults.probe });
+const participants = faults.participants(shop.participants);
+const { connection: settings, namespace, taskQueue } = temporalSettings();
+const connection = await NativeConnection.connect(settings);
+const client = new Client({ connection, namespace, interceptors: faults.clientInterceptors });
+faults.asks({
+  client,
+  databases,
+  transactions: (times) =>
+    transactionClient(client, {
+      taskQueue,
+      direct: directLane({ sagas: { placeOrder }, participants, databases, ...times }),
+    }),
+});
 const worker = await Worker.create(
   await faults.workerOptions({
     ...transactionWorkerOptions,
-    connection: await NativeConnection.connect(temporal.connection),
-    namespace: temporal.namespace,
-    taskQueue: temporal.taskQueue,
+    connection,
+    namespace,
+    taskQueue,
     workflowsPath,
-    activities: participantActivities(faults.participants(participants), { who: `matrix ${process.pid}` }),
+    activities: {
+      ...participantActivities(participants, { who: `matrix ${process.pid}` }),
+      ...adoptActivities(databases),
+    },
   }),
 );
+startRelay({ client, databases, intervalMs: 200 });
 await worker.run();

@@ -22,6 +22,8 @@ export interface MatrixShop {
   readonly input: (gid: string) => unknown;
   readonly effects: (gid: string) => Promise<Record<string, number>>;
   readonly books: () => Promise<Books>;
+  /** The transactions that are announced in any database. */
+  readonly announced: () => Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -95,6 +97,14 @@ export async function openMatrixShop(): Promise<MatrixShop> {
       };
     },
     books: () => plain['books.prove'](),
+    async announced() {
+      const rows = await Promise.all(
+        Object.values(databases).map((database) =>
+          database.run<{ gid: string }>('select gid from backstitch.announcements'),
+        ),
+      );
+      return rows.flat().map(({ gid }) => gid);
+    },
     async close() {
       await Promise.all(opened.map(({ pool }) => pool.end()));
       for (const { database } of opened) await database.drop();

@@ -109,7 +109,7 @@ const paths: Readonly<Record<string, Path>> = {
   },
   'forward-resolved': {
     fault: 'notifications.orderPlaced.action:refuse',
-    then: atTheDesk('notify', 'resolve'),
+    then: atTheDesk('notify', 'resolve', { result: null }),
   },
   'pivot-retried': {
     fault: 'shipping.dispatch.action:fail=1000',
@@ -149,6 +149,7 @@ const paths: Readonly<Record<string, Path>> = {
   'settled-and-completed': { fault: 'orders.complete.action:hang=1', then: ended('orders.complete.action') },
   'lean-placed': { call: { lane: 'lean' } },
   'lean-stock-short': { order: { units: 100_000 }, call: { lane: 'lean' } },
+  'lean-step-slow': { fault: 'inventory.reserve.action:hang=1', call: { lane: 'lean' } },
   'lean-step-unknown': { fault: 'inventory.reserve.action:die-after-commit=10', call: { lane: 'lean' } },
 };
 

@@ -10,13 +10,21 @@ export class Program {
   readonly ended: Promise<number | NodeJS.Signals>;
   #waiting: (() => void)[] = [];
 
-  /** @param file relative to the repository, such as `src/worker.ts` */
-  constructor(file: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
+  /**
+   * @param file relative to the repository, such as `src/worker.ts`
+   * @param ipc whether messages can be sent to it
+   */
+  constructor(
+    file: string,
+    args: readonly string[] = [],
+    env: NodeJS.ProcessEnv = {},
+    { ipc = false }: { readonly ipc?: boolean } = {},
+  ) {
     const root = fileURLToPath(new URL('../..', import.meta.url));
     this.child = spawn(process.execPath, ['--import', 'tsx', file, ...args], {
       cwd: root,
       env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])],
     });
     const note = () => {
       for (const look of this.#waiting) look();

@@ -2,7 +2,7 @@ import { releaseSchema, reserveSchema } from '../../contracts/services.js';
 import { Rejection, transactional, type Guard, type Sql } from '../../kit/database/index.js';
 import { safeInteger } from '../integers.js';
 import { validInput } from '../input.js';
-import { RELEASE, RESERVATION_STATUS, RESERVE } from './sql.js';
+import { RELEASE, RESERVATION_STATUS, RESERVE, RESERVE_AT_ONCE } from './sql.js';
 
 /** The stock, and what orders reserve of it: plain functions of an `sql`, which know nothing of transactions. */
 function createStock(sql: Sql) {
@@ -39,7 +39,13 @@ function createStock(sql: Sql) {
 /** The inventory service: the stock as a participant, under the guard. */
 export function createInventory({ guard }: { guard: Guard }) {
   return transactional(guard, createStock, {
-    reserve: { compensation: (stock, [orderId, sku]) => stock.release(orderId, sku) },
+    reserve: {
+      compensation: (stock, [orderId, sku]) => stock.release(orderId, sku),
+      atOnce: ([orderId, sku, units]) => {
+        validInput(reserveSchema, { orderId, sku, units });
+        return { statement: RESERVE_AT_ONCE, values: [orderId, sku, units] };
+      },
+    },
     // By itself when a parcel came back, long after its order was placed.
     release: {},
   }).participant;

@@ -14,9 +14,7 @@ select $1, 'delivered', $2::bigint - coalesce(sum(amount), 0)
 from stock_entries where sku = $1 and kind = 'delivered'
 having coalesce(sum(amount), 0) < $2::bigint`;
 
-/** Reserves units. No row: no such sku. `order_id` null: too few available, or reserved already. */
-export const RESERVE = `
-with article as materialized (
+const RESERVING = `article as materialized (
   select sku, available from stock where sku = $2 for no key update
 ), reserved as (
   insert into reservations (order_id, sku, units)
@@ -26,8 +24,15 @@ with article as materialized (
 ), entered as (
   insert into stock_entries (sku, kind, amount, order_id)
   select sku, 'reserved', -units, order_id from reserved
-)
+)`;
+
+/** Reserves units. No row: no such sku. `order_id` null: too few available, or reserved already. */
+export const RESERVE = `
+with ${RESERVING}
 select article.available, reserved.order_id from article left join reserved on true`;
+
+/** Reserves units, and says no more of why it could not than no row. */
+export const RESERVE_AT_ONCE = { with: RESERVING, text: 'select order_id as "orderId" from reserved' };
 
 /** Releases what an order reserved. No row: there is nothing reserved. */
 export const RELEASE = `

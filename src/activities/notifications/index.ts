@@ -17,7 +17,12 @@ export function createNotifications({ guard }: { guard: Guard }) {
   const telling = (kind: Kind) =>
     ({
       action: (operation, input) =>
-        guard.apply(operation, input, (sql) => tell(sql, kind, validInput(tellSchema, input))),
+        guard.apply(
+          operation,
+          input,
+          async (sql) => tell(sql, kind, validInput(tellSchema, input)),
+          () => ({ statement: NOTIFY, values: valuesOf(kind, validInput(tellSchema, input)) }),
+        ),
     }) satisfies Forward<Tell, Told>;
 
   /** Tells the customer that the order is on its way. */
@@ -38,8 +43,13 @@ export function createNotifications({ guard }: { guard: Guard }) {
 
 export type Notifications = ReturnType<typeof createNotifications>;
 
-async function tell(sql: Sql, kind: Kind, { orderId, customerId }: Tell): Promise<Told> {
-  const [row] = await sql(NOTIFY, [orderId, kind, customerId]);
-  if (!row) throw new Rejection('AlreadyNotified', `customer ${customerId} was told of order ${orderId} before`);
-  return { orderId };
+function valuesOf(kind: Kind, { orderId, customerId }: Tell): readonly string[] {
+  return [orderId, kind, customerId];
+}
+
+async function tell(sql: Sql, kind: Kind, told: Tell): Promise<Told> {
+  const [row] = await sql<Told>(NOTIFY.text, valuesOf(kind, told));
+  if (!row)
+    throw new Rejection('AlreadyNotified', `customer ${told.customerId} was told of order ${told.orderId} before`);
+  return row;
 }

@@ -17,6 +17,7 @@ import {
   CANCEL_ORDER,
   COMPLETE_ORDER,
   CREATE_ORDER,
+  CREATE_ORDER_AT_ONCE,
   LOSE_ORDER,
   MARK_RECALLED,
   ORDER_STATE,
@@ -35,15 +36,24 @@ interface CreatedOrder {
 export function createOrders({ guard }: { guard: Guard }) {
   /** Creates the order and takes its points. Rejections: `UnknownCustomer`, `DuplicateOrder`, `InvalidInput`. */
   const create = {
-    action: (operation, input) =>
-      guard.apply(operation, input, async (sql) => {
-        const { orderId, customerId, sku, units, amount } = validInput(createOrderSchema, input);
-        const values = [orderId, customerId, sku, units, amount, pointsFor(amount)];
-        const [row] = await sql<{ points_spent: number | null }>(CREATE_ORDER, values);
+    action: (operation, input) => {
+      const valuesOf = ({ orderId, customerId, sku, units, amount }: CreateOrder) => [
+        ...[orderId, customerId, sku, units, amount],
+        pointsFor(amount),
+      ];
+      const work = async (sql: Sql) => {
+        const order = validInput(createOrderSchema, input);
+        const { orderId, customerId } = order;
+        const [row] = await sql<{ points_spent: number | null }>(CREATE_ORDER, valuesOf(order));
         if (!row) throw new Rejection('UnknownCustomer', `the shop has no customer ${customerId} (order ${orderId})`);
         if (row.points_spent === null) throw new Rejection('DuplicateOrder', `order ${orderId} exists`);
         return { orderId, pointsSpent: row.points_spent };
-      }),
+      };
+      return guard.apply(operation, input, work, () => ({
+        statement: CREATE_ORDER_AT_ONCE,
+        values: valuesOf(validInput(createOrderSchema, input)),
+      }));
+    },
     /** Cancels the order and gives its points back. */
     compensation: (operation, input) =>
       guard.undo(operation, input, async (sql) => {
@@ -57,13 +67,18 @@ export function createOrders({ guard }: { guard: Guard }) {
   /** Completes a created order. Rejections: `OrderNotCreated` (it is anything else), `InvalidInput`. */
   const complete = {
     action: (operation, input) =>
-      guard.apply(operation, input, async (sql) => {
-        const { orderId } = validInput(completeOrderSchema, input);
-        const [row] = await sql(COMPLETE_ORDER, [orderId]);
-        if (row) return { orderId };
-        const status = await statusOf(sql, orderId);
-        throw new Rejection('OrderNotCreated', `order ${orderId} cannot be completed: it is ${status}`);
-      }),
+      guard.apply(
+        operation,
+        input,
+        async (sql) => {
+          const { orderId } = validInput(completeOrderSchema, input);
+          const [row] = await sql<{ orderId: string }>(COMPLETE_ORDER.text, [orderId]);
+          if (row) return row;
+          const status = await statusOf(sql, orderId);
+          throw new Rejection('OrderNotCreated', `order ${orderId} cannot be completed: it is ${status}`);
+        },
+        () => ({ statement: COMPLETE_ORDER, values: [validInput(completeOrderSchema, input).orderId] }),
+      ),
   } satisfies Forward<CompleteOrder, { orderId: string }>;
 
   /**

@@ -14,9 +14,7 @@ with opened as (
 insert into point_entries (customer_id, kind, amount)
 select customer_id, 'opening', $2::bigint from opened`;
 
-/** Creates an order and takes the points it spends. No row: no such customer. `points_spent` null: the order exists. */
-export const CREATE_ORDER = `
-with customer as materialized (
+const CREATING = `customer as materialized (
   select customer_id, points from customers where customer_id = $2 for no key update
 ), created as (
   insert into orders (order_id, customer_id, sku, units, amount, points_spent)
@@ -26,8 +24,18 @@ with customer as materialized (
 ), spent as (
   insert into point_entries (customer_id, kind, amount, order_id)
   select customer_id, 'spent', -points_spent, order_id from created where points_spent > 0
-)
+)`;
+
+/** Creates an order and takes the points it spends. No row: no such customer. `points_spent` null: the order exists. */
+export const CREATE_ORDER = `
+with ${CREATING}
 select created.points_spent from customer left join created on true`;
+
+/** Creates an order, and says no more of why it could not than no row. */
+export const CREATE_ORDER_AT_ONCE = {
+  with: CREATING,
+  text: 'select order_id as "orderId", points_spent as "pointsSpent" from created',
+};
 
 /** Cancels an order that is created, and gives its points back. No row: it is not created. */
 export const CANCEL_ORDER = `
@@ -44,10 +52,12 @@ with customer as materialized (
 select points_spent from cancelled`;
 
 /** Completes an order that is created. No row: it is not. */
-export const COMPLETE_ORDER = `
+export const COMPLETE_ORDER = {
+  text: `
 update orders set status = 'placed', ended_at = now()
 where order_id = $1 and status = 'created'
-returning order_id`;
+returning order_id as "orderId"`,
+};
 
 /** Marks a placed order as recalled, once. No row: it is not placed, or was recalled before. */
 export const MARK_RECALLED = `

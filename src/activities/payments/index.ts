@@ -4,7 +4,7 @@ import { Rejection, type Guard, type Sql } from '../../kit/database/index.js';
 import type { Forward, Undoable } from '../../kit/workflow/participant.js';
 import { safeInteger } from '../integers.js';
 import { validInput } from '../input.js';
-import { CHARGE, PAYMENT_STATUS, REFUND } from './sql.js';
+import { CHARGE, CHARGE_AT_ONCE, PAYMENT_STATUS, REFUND } from './sql.js';
 
 /** What charging a wallet answers. */
 interface Charged {
@@ -16,20 +16,28 @@ export function createPayments({ guard }: { guard: Guard }) {
   /** Takes the amount. Rejections: `InsufficientFunds`, `UnknownCustomer`, `AlreadyPaid`, `InvalidInput`. */
   const charge = {
     action: (operation, input) =>
-      guard.apply(operation, input, async (sql) => {
-        const { orderId, customerId, amount } = validInput(chargeSchema, input);
-        type Row = { balance: string; payment_id: string | null };
-        const [row] = await sql<Row>(CHARGE, [orderId, customerId, amount]);
-        if (!row) throw new Rejection('UnknownCustomer', `customer ${customerId} has no wallet (order ${orderId})`);
-        if (row.payment_id !== null) return { paymentId: row.payment_id };
-        const [payment] = await sql(PAYMENT_STATUS, [orderId]);
-        if (payment) throw new Rejection('AlreadyPaid', `order ${orderId} was paid before`);
-        const balance = formatCents(safeInteger(row.balance, 'the balance'));
-        throw new Rejection(
-          'InsufficientFunds',
-          `customer ${customerId} has ${balance}, order ${orderId} costs ${formatCents(amount)}`,
-        );
-      }),
+      guard.apply(
+        operation,
+        input,
+        async (sql) => {
+          const { orderId, customerId, amount } = validInput(chargeSchema, input);
+          type Row = { balance: string; payment_id: string | null };
+          const [row] = await sql<Row>(CHARGE, [orderId, customerId, amount]);
+          if (!row) throw new Rejection('UnknownCustomer', `customer ${customerId} has no wallet (order ${orderId})`);
+          if (row.payment_id !== null) return { paymentId: row.payment_id };
+          const [payment] = await sql(PAYMENT_STATUS, [orderId]);
+          if (payment) throw new Rejection('AlreadyPaid', `order ${orderId} was paid before`);
+          const balance = formatCents(safeInteger(row.balance, 'the balance'));
+          throw new Rejection(
+            'InsufficientFunds',
+            `customer ${customerId} has ${balance}, order ${orderId} costs ${formatCents(amount)}`,
+          );
+        },
+        () => {
+          const { orderId, customerId, amount } = validInput(chargeSchema, input);
+          return { statement: CHARGE_AT_ONCE, values: [orderId, customerId, amount] };
+        },
+      ),
     /** Gives the amount back. */
     compensation: (operation, input) => guard.undo(operation, input, (sql) => giveBack(sql, input)),
   } satisfies Undoable<Charge, Charged>;

@@ -14,9 +14,7 @@ with opened as (
 insert into wallet_entries (customer_id, kind, amount)
 select customer_id, 'deposit', $2::bigint from opened`;
 
-/** Charges a wallet. No row: no such wallet. `payment_id` null: too little in it, or the order is paid already. */
-export const CHARGE = `
-with wallet as materialized (
+const CHARGING = `wallet as materialized (
   select customer_id, balance from wallets where customer_id = $2 for no key update
 ), paid as (
   insert into payments (order_id, customer_id, amount)
@@ -26,8 +24,15 @@ with wallet as materialized (
 ), entered as (
   insert into wallet_entries (customer_id, kind, amount, order_id)
   select customer_id, 'capture', -amount, order_id from paid
-)
+)`;
+
+/** Charges a wallet. No row: no such wallet. `payment_id` null: too little in it, or the order is paid already. */
+export const CHARGE = `
+with ${CHARGING}
 select wallet.balance, paid.payment_id from wallet left join paid on true`;
+
+/** Charges a wallet, and says no more of why it could not than no row. */
+export const CHARGE_AT_ONCE = { with: CHARGING, text: 'select payment_id as "paymentId" from paid' };
 
 /** Refunds a captured payment. No row: there is none. */
 export const REFUND = `

@@ -29,13 +29,18 @@ interface TakenBack {
 export function createShipping({ guard }: { guard: Guard }) {
   /** Sends the parcel. It has no undo: it is a pivot. Rejections: `AlreadyDispatched`, `InvalidInput`. */
   const dispatch = {
-    action: (operation, input) =>
-      guard.apply(operation, input, async (sql) => {
+    action: (operation, input) => {
+      const atOnce = () => {
         const { orderId, customerId, sku, units } = validInput(dispatchSchema, input);
-        const [row] = await sql<{ shipment_id: string }>(DISPATCH, [orderId, customerId, sku, units]);
-        if (!row) throw new Rejection('AlreadyDispatched', `order ${orderId} was dispatched before`);
-        return { shipmentId: row.shipment_id };
-      }),
+        return { statement: DISPATCH, values: [orderId, customerId, sku, units] };
+      };
+      const work = async (sql: Sql) => {
+        const [row] = await sql<Dispatched>(DISPATCH.text, atOnce().values);
+        if (!row) throw new Rejection('AlreadyDispatched', `order ${input.orderId} was dispatched before`);
+        return row;
+      };
+      return guard.apply(operation, input, work, atOnce);
+    },
   } satisfies Forward<Dispatch, Dispatched>;
 
   /** Asks the carrier for the parcel, once. Rejections: `NotDispatched`, `AlreadyRecalled`, `InvalidInput`. */

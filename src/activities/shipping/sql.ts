@@ -1,10 +1,12 @@
 /** The statements of the shipping database. */
 
 /** Dispatches an order. No row: it was dispatched before. */
-export const DISPATCH = `
-insert into shipments (order_id, customer_id, sku, units) values ($1, $2, $3, $4)
+export const DISPATCH = {
+  text: `
+insert into shipments (order_id, customer_id, sku, units) values ($1, $2, $3, $4::integer)
 on conflict (order_id) do nothing
-returning shipment_id`;
+returning shipment_id as "shipmentId"`,
+};
 
 /** Asks the carrier for a parcel. No row: no parcel of that order has left. `recalled` false: it was asked before. */
 export const RECALL = `

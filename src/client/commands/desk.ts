@@ -18,6 +18,7 @@ import type { Cli } from '../cli.js';
 import { EXIT, exitOf, NotReady, type ExitCode } from '../exit.js';
 import { duration, integer } from '../options.js';
 import { requireWorker, type Session } from '../session.js';
+import { shown } from '../show.js';
 import { describeBulk, describeCases, describeDesk, isHidden } from '../words.js';
 
 const about: Readonly<Record<DeskAction, string>> = {
@@ -53,8 +54,9 @@ export function addDeskCommands(cli: Cli): void {
     .argument('<gid>', "the transaction's id, such as order-cdnow-00001")
     .action(
       cli.does(async (gid) => {
-        const { client, output } = await cli.open();
-        const transaction = await showTransaction(client, gid);
+        const session = await cli.open();
+        const { output } = session;
+        const transaction = await shown(session, gid);
         output.result(transaction, () => describeCases(transaction));
         if (isHidden(transaction)) return EXIT.pending;
         return transaction.desk.length > 0 ? EXIT.stuck : EXIT.done;

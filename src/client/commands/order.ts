@@ -1,13 +1,7 @@
 import { Option } from '@commander-js/extra-typings';
 import { orderGid, type PlacedOrder, type PlaceOrder, type PlaceOrderInput } from '../../contracts/place-order.js';
 import { placeOrderTransaction } from '../../contracts/transactions.js';
-import {
-  InvalidInput,
-  showTransaction,
-  transactionClient,
-  type CallOptions,
-  type Transaction,
-} from '../../kit/client/index.js';
+import { InvalidInput, transactionClient, type CallOptions, type Transaction } from '../../kit/client/index.js';
 import { callPatiently } from '../call.js';
 import type { Cli } from '../cli.js';
 import { EXIT, exitOfState, type ExitCode } from '../exit.js';
@@ -16,6 +10,7 @@ import { readOrders } from '../orders-file.js';
 import { placeOrders, type PlacingReport } from '../place-orders.js';
 import { recallsOf } from '../recall.js';
 import { requireWorker, type Session } from '../session.js';
+import { shown } from '../show.js';
 import { abortOnSignal } from '../../signals.js';
 import { describeOrder, describePlacing } from '../words.js';
 import { addRecallCommands } from './recall.js';
@@ -77,8 +72,9 @@ Examples:
     .argument('<id>', 'the id of the order')
     .action(
       cli.does(async (id) => {
-        const { client, output } = await cli.open();
-        const transaction = await showTransaction(client, orderGid(id));
+        const session = await cli.open();
+        const { client, output } = session;
+        const transaction = await shown(session, orderGid(id));
         const recalls = await recallsOf(client, id);
         output.result({ orderId: id, ...transaction, recalls }, () => describeOrder(id, transaction, recalls));
         return exitOfState(transaction.state);

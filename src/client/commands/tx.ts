@@ -6,7 +6,7 @@ import {
   listTransactions,
   schemes,
   operate,
-  showTransaction,
+  promote,
   type ListedTransaction,
   type OperatorAction,
   type OperatorOrder,
@@ -17,7 +17,12 @@ import type { Cli } from '../cli.js';
 import { EXIT, exitOfState } from '../exit.js';
 import { duration, integer, time } from '../options.js';
 import { requireWorker } from '../session.js';
+import { shown } from '../show.js';
 import { describeList, describeTransaction } from '../words.js';
+
+const GID = "the transaction's id, such as order-cdnow-00001";
+const actor = () => new Option('--actor <name>', 'who does it; it is kept').makeOptionMandatory();
+const reason = () => new Option('--reason <text>', 'why; it is kept').makeOptionMandatory();
 
 /** `tx list`, `tx show`, and what an operator may do to a transaction that runs. */
 export function addTransactionCommands(cli: Cli): void {
@@ -48,11 +53,12 @@ export function addTransactionCommands(cli: Cli): void {
 
   tx.command('show')
     .description('show a transaction: branches, attempts, errors, times; the exit code tells of its state')
-    .argument('<gid>', "the transaction's id, such as order-cdnow-00001")
+    .argument('<gid>', GID)
     .action(
       cli.does(async (gid) => {
-        const { client, settings, output } = await cli.open();
-        const transaction = await showTransaction(client, gid);
+        const session = await cli.open();
+        const { settings, output } = session;
+        const transaction = await shown(session, gid);
         const ui = linkTo(settings, transaction);
         output.result({ ...transaction, ui }, () => describeTransaction(transaction, ui));
         return exitOfState(transaction.state);
@@ -63,15 +69,33 @@ export function addTransactionCommands(cli: Cli): void {
   addOrder(cli, tx, 'pause', 'begin nothing more in a transaction, neither steps nor undo, until it is resumed');
   addOrder(cli, tx, 'resume', 'let a paused transaction go on');
   addOrder(cli, tx, 'deadline', 'move the deadline of a transaction that is not past its pivot');
+
+  tx.command('promote')
+    .description('give a transaction that a process drives (lane direct) to a workflow, which goes on with it')
+    .argument('<gid>', GID)
+    .addOption(actor())
+    .addOption(reason())
+    .addHelpText(
+      'after',
+      `
+The process that drives it learns of it at its next decision, and follows. To cancel it, to pause it or to move its
+deadline, promote it first.
+
+Exit codes: 0 promoted; 1 it has ended, or a workflow has it already; 2 there is none with this id, or no worker to ask.`,
+    )
+    .action(
+      cli.does(async (gid, order) => {
+        const session = await cli.open();
+        await requireWorker(session);
+        const promoted = await promote(session.client, session.settings, { gid, ...order });
+        session.output.result(promoted, () => `${gid}: promoted by ${order.actor}: a workflow goes on with it`);
+        return EXIT.done;
+      }),
+    );
 }
 
 function addOrder(cli: Cli, tx: ReturnType<Cli['root']['command']>, action: OperatorAction, what: string): void {
-  const command = tx
-    .command(action)
-    .description(what)
-    .argument('<gid>', "the transaction's id, such as order-cdnow-00001")
-    .addOption(new Option('--actor <name>', 'who does it; it is kept').makeOptionMandatory())
-    .addOption(new Option('--reason <text>', 'why; it is kept').makeOptionMandatory());
+  const command = tx.command(action).description(what).argument('<gid>', GID).addOption(actor()).addOption(reason());
   if (action === 'deadline') {
     command
       .addOption(new Option('--at <time>', 'the new deadline').argParser(time).conflicts('in'))
@@ -96,5 +120,14 @@ function addOrder(cli: Cli, tx: ReturnType<Cli['root']['command']>, action: Oper
 /** The Web UI's page of the transaction, if it is known where the Web UI is. */
 export function linkTo({ ui, namespace }: TemporalSettings, { gid, driver }: ShownTransaction): string | undefined {
   if (ui === undefined) return undefined;
-  return new URL(`namespaces/${namespace}/workflows/${encodeURIComponent(gid)}/${driver.runId}/history`, `${ui}/`).href;
+  const pageOf = (workflow: string, more = '') =>
+    new URL(`namespaces/${namespace}/workflows/${encodeURIComponent(workflow)}${more}`, `${ui}/`).href;
+  switch (driver.kind) {
+    case 'workflow':
+      return pageOf(gid, `/${driver.runId}/history`);
+    case 'group':
+      return pageOf(driver.owner.slice('group:'.length));
+    case 'process':
+      return undefined;
+  }
 }

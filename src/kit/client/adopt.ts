@@ -1,8 +1,10 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { initialAttributes } from '../workflow/attributes.js';
-import { transactionFailure } from '../workflow/failure.js';
-import type { Adopt, StartOrder } from '../workflow/fate.js';
+import { GID_CONFLICT, type Adopt, type StartOrder } from '../workflow/fate.js';
+
+/** How runs end that were refused before they did anything: their gid is free. */
+const REFUSED = [GID_CONFLICT, 'InvalidOptions'];
 
 /** What a workflow is started with, and how it is found. */
 export function startOptions(gid: string, start: StartOrder, adopt?: Adopt) {
@@ -27,33 +29,29 @@ export function startOptions(gid: string, start: StartOrder, adopt?: Adopt) {
  * @throws what the server says: whether it was started is not known, and starting it again is safe
  */
 export async function startAdopting(client: Client, gid: string, start: StartOrder, adopt: Adopt): Promise<boolean> {
-  try {
-    await client.workflow.start(start.transaction, startOptions(gid, start, adopt));
-    return true;
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-  }
-  if (!(await wasConflict(client, gid, start))) return false;
-  try {
-    // At most one run of a gid is alive.
-    const again = { ...startOptions(gid, start, adopt), workflowIdReusePolicy: 'ALLOW_DUPLICATE' } as const;
-    await client.workflow.start(start.transaction, { ...again, workflowIdConflictPolicy: 'FAIL' });
-    return true;
-  } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
-    throw error;
-  }
+  const options = startOptions(gid, start, adopt);
+  const tryToStart = async (workflowIdReusePolicy: 'REJECT_DUPLICATE' | 'ALLOW_DUPLICATE') => {
+    try {
+      await client.workflow.start(start.transaction, { ...options, workflowIdReusePolicy });
+      return true;
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+      throw error;
+    }
+  };
+  if (await tryToStart('REJECT_DUPLICATE')) return true;
+  return (await wasRefused(client, gid)) && tryToStart('ALLOW_DUPLICATE');
 }
 
-/** Whether the workflow that has the gid has ended with nothing done, as its input was another than the transaction's. */
-async function wasConflict(client: Client, gid: string, { inputHash }: StartOrder): Promise<boolean> {
-  const handle = client.workflow.getHandle(gid);
-  const { status, memo, runId } = await handle.describe();
-  if (status.name !== 'FAILED' || memo?.inputHash === inputHash) return false;
-  const failure: unknown = await client.workflow
-    .getHandle(gid, runId)
-    .result()
-    .catch((error: unknown) => error);
-  const cause = failure instanceof WorkflowFailedError ? failure.cause : undefined;
-  return cause instanceof ApplicationFailure && cause.type === transactionFailure.conflict;
+/** Whether the newest run of a gid was refused: it has done nothing, and decided nothing. */
+async function wasRefused(client: Client, gid: string): Promise<boolean> {
+  const { status, runId } = await client.workflow.getHandle(gid).describe();
+  if (status.name !== 'FAILED') return false;
+  try {
+    await client.workflow.getHandle(gid, runId).result();
+    return false;
+  } catch (error) {
+    const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
+    return cause instanceof ApplicationFailure && REFUSED.includes(cause.type ?? '');
+  }
 }

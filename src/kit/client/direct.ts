@@ -94,8 +94,16 @@ async function followWorkflow(
   const { gid, start } = order;
   const { taskQueue } = start;
   try {
-    const isNew = await ask(client, () => startAdopting(client, gid, start, { home }));
-    if (!isNew) await refuseOther(client, gid, start);
+    while (!(await ask(client, () => startAdopting(client, gid, start, { home })))) {
+      try {
+        await refuseOther(client, gid, start);
+        break;
+      } catch (error) {
+        // A workflow with another input is about to hear that the gid is this one's.
+        if (!(error instanceof GidConflict) || !announced || Date.now() > until) throw error;
+        await sleep(LOOK_MS.longest);
+      }
+    }
   } catch (error) {
     if (!(error instanceof ServerUnavailable) || !announced) throw error;
     // A relay starts it as soon as the server is there.
@@ -113,12 +121,17 @@ async function follow(
 ): Promise<Standing | undefined> {
   const groupUntil = Date.now() + GROUP_MS;
   for (let pause: number = LOOK_MS.first; ; pause = Math.min(pause * 2, LOOK_MS.longest)) {
-    const standing = await lane.look(home, gid);
-    const { announced, fate, driver } = standing;
-    if ((fate !== undefined && isEnd(fate)) || announced?.owner === WORKFLOW_OWNER) return standing;
-    const inGroup = driver !== undefined && isGroupDriver(driver) && fate !== undefined;
-    if (inGroup && Date.now() > groupUntil) return standing;
-    if (announced === undefined && !inGroup) return driver === undefined ? undefined : standing;
+    const standing = await lane.look(home, gid).catch((error: unknown) => {
+      if (error instanceof TypeError) throw error; // This process is not set up for it.
+      return undefined; // The database may be there again at the next look.
+    });
+    const { announced, fate, driver } = standing ?? {};
+    if (standing !== undefined) {
+      if ((fate !== undefined && isEnd(fate)) || announced?.owner === WORKFLOW_OWNER) return standing;
+      const inGroup = fate !== undefined && driver !== undefined && isGroupDriver(driver);
+      if (inGroup && Date.now() > groupUntil) return standing;
+      if (announced === undefined && !inGroup) return driver === undefined ? undefined : standing;
+    }
     if (Date.now() + pause > until) {
       const state = (announced ?? fate)?.state === 'undoing' ? 'compensating' : 'running';
       throw new TransactionPending({ gid, state, taskQueue: start.taskQueue });

@@ -103,7 +103,7 @@ export class GidConflict extends Error {
 /** No worker serves the task queue. */
 export class NoWorker extends Error {
   constructor(taskQueue: string, namespace: string) {
-    super(`no worker serves task queue '${taskQueue}' of namespace '${namespace}' any more`);
+    super(`no worker serves task queue '${taskQueue}' of namespace '${namespace}'`);
     this.name = 'NoWorker';
   }
 }
@@ -119,6 +119,17 @@ export class TransactionNotFound extends Error {
         : `no transaction ${gid} runs in namespace '${namespace}': it has ended, or never was`,
     );
     this.name = 'TransactionNotFound';
+    this.gid = gid;
+  }
+}
+
+/** What the participants' databases hold of a transaction cannot be read now. The message has a line for each that is silent. */
+export class JournalUnreadable extends Error {
+  readonly gid: string;
+
+  constructor(gid: string, unread: readonly string[]) {
+    super(`nothing can be said of ${gid}: ${unread.join('; ')}`);
+    this.name = 'JournalUnreadable';
     this.gid = gid;
   }
 }

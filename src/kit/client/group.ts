@@ -6,7 +6,7 @@ import type { SagaOptions } from '../workflow/saga/definition.js';
 import { wrongSagaOption } from '../workflow/saga/options.js';
 import { GidConflict } from './errors.js';
 import { outcomeOf } from './outcome.js';
-import { ask, explained, TimeIsOver, waitUntil } from './server.js';
+import { ask, explained } from './server.js';
 
 /** How calls in the lane `grouped` are gathered into groups. */
 export interface GroupOptions {
@@ -53,8 +53,6 @@ interface Group {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** How long a group's end is waited for at a time, in milliseconds. */
-const WAIT_MS = 60_000;
 const LONGEST_SIZE = 200;
 
 /**
@@ -165,7 +163,8 @@ export class Groups {
         }),
       );
       for (const { onStarted } of entries) onStarted();
-      const result = await this.#result(handle);
+      // As long as it takes: who waits for a member may end that wait.
+      const result = (await handle.result()) as GroupResult;
       entries.forEach(({ onOutcome, onError, member }, index) => {
         const outcome = result.members[index];
         if (outcome === undefined) onError(new Error(`the group ${workflowId} has no outcome of ${member.gid}`));
@@ -173,18 +172,7 @@ export class Groups {
       });
     } catch (error) {
       for (const { onError, member } of entries) {
-        onError(error instanceof WorkflowFailedError ? outcomeOf(member.gid, error) : error);
-      }
-    }
-  }
-
-  async #result(handle: { result(): Promise<unknown> }): Promise<GroupResult> {
-    const { client } = this.#at;
-    for (;;) {
-      try {
-        return (await waitUntil(client, Date.now() + WAIT_MS, () => handle.result())) as GroupResult;
-      } catch (error) {
-        if (!(error instanceof TimeIsOver)) throw explained(client, error);
+        onError(error instanceof WorkflowFailedError ? outcomeOf(member.gid, error) : explained(client, error));
       }
     }
   }

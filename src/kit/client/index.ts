@@ -6,6 +6,7 @@ export { countDesk, listDesk, type DeskFilter, type StuckTransaction } from './d
 export { testAlarm } from './alarms.js';
 export {
   GidConflict,
+  JournalUnreadable,
   NoWorker,
   OrderRefused,
   ServerNotPrepared,
@@ -22,6 +23,8 @@ export { deskActions, type DeskAction, type DeskCase, type DeskNote, type DeskOr
 export { type OperatorAction, type OperatorNote, type OperatorOrder } from '../workflow/operate.js';
 export { readLog, runJob, scanNow } from './jobs.js';
 export type { GroupOptions } from './group.js';
+export { promote, type JournalPlace, type PromotedTransaction } from './journal.js';
+export type { PromoteOrder } from '../workflow/journal.js';
 export { describeIssue, InvalidInput, parserOf, type InputIssue, type StandardSchema } from './input.js';
 export {
   foundStates,
@@ -53,4 +56,4 @@ export type { TestedAlarm } from '../workflow/alarms.js';
 export type { LogEntry, LogPage } from '../workflow/log.js';
 export type { ScanOrder, ScanReport } from '../workflow/scan.js';
 export { showTransaction } from './show/show.js';
-export type { ShownBranch, ShownCall, ShownTransaction } from './show/shown.js';
+export type { ShownBranch, ShownCall, ShownDriver, ShownTransaction } from './show/shown.js';

@@ -16,7 +16,7 @@ const TASK_FAILURES = 3;
 /**
  * Runs a workflow and waits for it, at most ten minutes; what has not ended then is ended.
  *
- * @throws NoWorker when no worker serves any more; Error when it failed, or when the workers cannot run it;
+ * @throws NoWorker when no worker serves; Error when it failed, or when the workers cannot run it;
  * ServerUnavailable
  */
 export async function runJob<Result>(

@@ -3,6 +3,7 @@ import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure
 import { TX_STATE } from '../workflow/attributes.js';
 import type { TransactionState } from '../workflow/branch.js';
 import { transactionFailure, type TransactionReport } from '../workflow/failure.js';
+import { GID_CONFLICT } from '../workflow/fate.js';
 import {
   GidConflict,
   TransactionCompensated,
@@ -73,6 +74,7 @@ async function pending(client: Client, { gid, runId, taskQueue }: StartedRun): P
 export function outcomeOf(gid: string, error: WorkflowFailedError): Error {
   const { cause } = error;
   if (cause instanceof ApplicationFailure) {
+    if (cause.type === GID_CONFLICT) return new GidConflict(gid, 'with other content');
     const report = cause.details?.[0] as TransactionReport | undefined;
     if (cause.type === transactionFailure.compensated && report) {
       return new TransactionCompensated(cause.message, report, cause.cause);
@@ -80,9 +82,6 @@ export function outcomeOf(gid: string, error: WorkflowFailedError): Error {
     if (cause.type === transactionFailure.failed && report) {
       return new TransactionFailed(cause.message, report, cause.cause);
     }
-  }
-  if (cause instanceof ApplicationFailure && cause.type === transactionFailure.conflict) {
-    return new GidConflict(gid, 'with other content');
   }
   if (cause instanceof TerminatedFailure) return new TransactionTerminated(gid, 'terminated', cause.message);
   if (cause instanceof TimeoutFailure) return new TransactionTerminated(gid, 'timed-out', cause.message);

@@ -1,21 +1,23 @@
 /**
  * `backstitch/database`: makes operations happen at most once, in the participant's own database, with any client.
  */
-export { pgDatabase, type PgClient, type PgOptions, type PgPool } from './adapters/pg.js';
+export { pgDatabase, type PgOptions } from './adapters/pg.js';
+export type { PgClient, PgPool } from './adapters/pg-pool.js';
 export { NotCommitted } from './adapters/not-committed.js';
 export { postgresJsDatabase, type PostgresJs, type PostgresJsOptions } from './adapters/postgres-js.js';
 export { announcementsOf, type Announcements, type TakenOver } from './announcement/announcements.js';
 export {
   createGuard,
-  guardConfirm,
   guardPhase1,
-  guardUndo,
   recordRejection,
   type Guard,
   type Guarded,
   type GuardOptions,
+  type PhaseOptions,
   type Probe,
 } from './guard/guard.js';
+export { guardConfirm, guardUndo } from './guard/phase2.js';
+export type { AtOnce, Statement } from './guard/at-once.js';
 export { guardSettle, settledResult, type Settled } from './guard/settle.js';
 export { UnstorableResult } from './guard/json.js';
 export { createOutbound, type Outbound } from './guard/outbound.js';
@@ -37,7 +39,7 @@ export {
   Undecidable,
   Undone,
 } from './rejection.js';
-export type { Database, Sql } from './sql.js';
+export type { Database, Sql, TransactionSql } from './sql.js';
 export { rejectionOf } from './sqlstate.js';
 export { CallRefused, UndoFailed, type Begun, type BeginOptions, type MethodCall } from './transactional/begun.js';
 export {

@@ -13,16 +13,32 @@ export type Sql = <Row extends object = Record<string, unknown>>(
   values?: readonly unknown[],
 ) => Promise<Row[]>;
 
+/** Runs a statement in a transaction that is open. */
+export interface TransactionSql extends Sql {
+  /**
+   * Runs the transaction's last statement and commits, in one round trip, and resolves to its rows once that is
+   * committed. No statement can follow.
+   *
+   * As the first statement it stands by itself: if it throws, nothing has happened, and the transaction can go on with
+   * others. After others nothing is committed if it throws.
+   *
+   * Optional: a client that cannot do it leaves it out, and whoever would call it calls the `Sql` itself.
+   */
+  readonly commitWith?: Sql;
+}
+
 /** A database as the kit sees it. Adapters: `pgDatabase`, `postgresJsDatabase`. */
 export interface Database {
   /** Runs one statement in a transaction of its own. */
   readonly run: Sql;
   /**
    * Runs `work` in one SQL transaction at READ COMMITTED: committed when it resolves, rolled back when it throws.
-   * The `sql` that `work` gets is valid only until it settles.
+   *
+   * The `sql` that `work` gets is valid only until it settles. A statement whose promise nobody awaits is part of the
+   * transaction nevertheless: it is sent before the commit, and if it fails nothing is committed.
    *
    * @param timeoutMs how long it may take with its connection, in milliseconds; a client that can gives the connection
    * up then, as the server, whose own limit is shorter, must be out of reach
    */
-  transaction<T>(work: (sql: Sql) => Promise<T>, timeoutMs?: number): Promise<T>;
+  transaction<T>(work: (sql: TransactionSql) => Promise<T>, timeoutMs?: number): Promise<T>;
 }

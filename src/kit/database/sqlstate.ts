@@ -38,6 +38,17 @@ export function rejectionOf(thrown: unknown): Rejection | undefined {
   return new Rejection('ConstraintViolated', typeof where === 'string' ? `${named} of table ${where}` : named);
 }
 
+/**
+ * The constraint (class 23) that an error says was violated, as `schema.name`; undefined for any other error. One without a
+ * name, as `not null`, has an empty one.
+ */
+export function constraintOf(thrown: unknown): string | undefined {
+  const error = databaseError(thrown);
+  if (!error?.code.startsWith('23')) return undefined;
+  const { constraint, constraint_name, schema, schema_name } = error as Partial<Record<string, string>>;
+  return `${schema ?? schema_name ?? ''}.${constraint ?? constraint_name ?? ''}`;
+}
+
 /** Data exception, constraint, more than the program's limits; a statement that was ended, as it took too long. */
 const DATA_REFUSED = /^(22|23|54|57014)/;
 

@@ -63,6 +63,7 @@ export class DirectDriver implements SagaDriver {
   readonly #options: DirectDriverOptions;
   readonly #began = performance.now();
   readonly #over = new AbortController();
+  #waiting = false;
   /** The call before. */
   #last: Promise<unknown> = Promise.resolve();
   /** Ends the run with nothing decided. */
@@ -83,9 +84,9 @@ export class DirectDriver implements SagaDriver {
     return this.home === undefined ? undefined : this.#options.announcementsOf(this.home);
   }
 
-  /** Nothing that is still under way is waited for any more. */
+  /** Tells a call that is still under way that nobody waits for it any more. */
   stop(): void {
-    this.#over.abort();
+    if (this.#waiting) this.#over.abort();
   }
 
   now(): number {
@@ -108,6 +109,7 @@ export class DirectDriver implements SagaDriver {
     // What is left is for the call, and for the decision after it.
     const leftMs = takeOverMs / 2 - (performance.now() - this.#began);
     if (leftMs <= 0) throw new HandOver(`${full} was not begun: the transaction takes too long`);
+    if (branch.settle) throw new HandOver(`${full} is only to be looked at: a workflow does that`);
     if (options.long === true) throw new HandOver(`${full} may take long`);
     const work = functionOf(full);
     if (work === undefined) throw new HandOver(`this process has no ${full}`);
@@ -138,11 +140,15 @@ export class DirectDriver implements SagaDriver {
     };
     if (announces) this.home = participant;
     let result: unknown;
+    this.#waiting = true;
     try {
       result = await within(timeoutMs, full, work(operation, ...args.map(asJson)));
     } catch (error) {
+      // What gave no answer in time may still be at it.
+      this.#waiting = error instanceof HandOver;
       throw this.#failed(error, operation, name);
     }
+    this.#waiting = false;
     if (announces && !announced.written) {
       throw new HandOver(`${full} has not announced the transaction: it does not use the guard of a database`);
     }

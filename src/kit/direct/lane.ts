@@ -4,7 +4,7 @@ import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { DirectLane, DirectOrder, Driven } from '../client/direct.js';
 import { announcementsOf, type Announcements } from '../database/announcement/announcements.js';
 import type { Database } from '../database/sql.js';
-import { MetDriver } from '../workflow/failure.js';
+import { MetDriver, TransactionStopped } from '../workflow/failure.js';
 import type { Announced, Fate, StartOrder } from '../workflow/fate.js';
 import { wrongSagaOption } from '../workflow/saga/options.js';
 import { describeReport } from '../workflow/saga/report.js';
@@ -119,6 +119,9 @@ async function conclude(
   if (outcome.committed) {
     const result = asStored(outcome.result, start);
     return end(driver, 'running', { ...from, state: 'committed', result });
+  }
+  if (!driver.announced && outcome.cause instanceof TransactionStopped) {
+    throw new HandOver(`nothing is stored that says so to another caller: ${outcome.cause.message}`);
   }
   if (report?.state !== 'compensated') {
     throw new HandOver(`it can neither be completed nor undone: ${report?.cause.message ?? ''}`);

@@ -29,7 +29,7 @@ export interface CaseOptions {
   readonly pairs?: number;
   /** The same seed samples the same pairs. Default: 1 */
   readonly seed?: number;
-  /** The kinds of faults. Default: all. */
+  /** The kinds of faults. Default: all that every lane has. */
   readonly kinds?: readonly FaultKind[];
   /** Whether a step's guard has the probe, so that a refusal can be stored. Default: all have. */
   readonly probed?: (step: string) => boolean;

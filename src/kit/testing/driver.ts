@@ -3,10 +3,12 @@ import { type Client, WorkflowFailedError, WorkflowNotFoundError } from '@tempor
 import { ApplicationFailure, TerminatedFailure } from '@temporalio/common';
 import { operate, OrderRefused, TransactionNotFound } from '../client/index.js';
 import { settle } from '../worker/settle.js';
-import { initialAttributes, transactionFailure, type SagaCall } from '../workflow/index.js';
+import { initialAttributes, transactionFailure, type SagaOptions } from '../workflow/index.js';
 import type { Outside } from './flight.js';
+import type { MatrixLaneName } from './lanes.js';
+import { TASK_TIMEOUT_MS, type DriveTimes, type Terms } from './protocol.js';
 import type { MatrixResult } from './result.js';
-import { MATRIX_MEMO, type MatrixMemo } from './workflow/shorten.js';
+import { MATRIX_MEMO } from './workflow/shorten.js';
 
 /** How a deadline is moved: so many milliseconds from now, and heard of so many later. */
 const DEADLINE_MS = 150;
@@ -21,8 +23,32 @@ export interface Ended {
   readonly message?: string;
 }
 
-/** Starts the transactions of a matrix, ends them in every way that is not their own, and waits for them. */
-export class Driver implements Omit<Outside, 'kill'> {
+/** A transaction of a matrix. */
+export interface MatrixOrder {
+  readonly gid: string;
+  readonly input: unknown;
+  readonly call: Omit<SagaOptions, 'lane'> & { readonly lane?: MatrixLaneName };
+  /** How its workflow is started, now or later. */
+  readonly terms: Terms;
+  /** The task queue of the process that is asked for it first, where callers' processes drive. */
+  readonly asked: string;
+  /** For a caller's process that drives it. */
+  readonly times: DriveTimes;
+}
+
+/** Has the transactions of a matrix driven, ends them in every way that is not their own, and waits for them. */
+export interface TransactionDriver extends Omit<Outside, 'kill'> {
+  start(order: MatrixOrder): Promise<void>;
+  /** Waits until it has ended by itself. */
+  ended(gid: string): Promise<Ended>;
+  /** Ends what did not end by itself. */
+  abandon(gid: string): Promise<void>;
+  /** What does not agree with how it ended, when nothing of it is under way any more: a line each. */
+  disagreements(gid: string, ended: Ended): Promise<string[]>;
+}
+
+/** For lanes in which a transaction is a workflow from its beginning. */
+export class WorkflowStarter implements TransactionDriver {
   readonly #client: Client;
   readonly #workflow: string;
   /** Settling runs that are being started. */
@@ -33,19 +59,18 @@ export class Driver implements Omit<Outside, 'kill'> {
     this.#workflow = workflow;
   }
 
-  async start(gid: string, taskQueue: string, memo: MatrixMemo, input: unknown, call: SagaCall): Promise<void> {
+  async start({ gid, input, call, terms: { taskQueue, memo } }: MatrixOrder): Promise<void> {
     await this.#client.workflow.start(this.#workflow, {
       workflowId: gid,
       taskQueue,
       args: [input, call],
       memo: { [MATRIX_MEMO]: memo },
       typedSearchAttributes: initialAttributes('saga'),
-      // A task that a killed worker had begun is another's soon.
-      workflowTaskTimeout: '3 seconds',
+      workflowTaskTimeout: TASK_TIMEOUT_MS,
     });
   }
 
-  /** Waits until it has ended by itself, in its settling run if it was terminated. */
+  /** In its settling run, if it was terminated. */
   async ended(gid: string): Promise<Ended> {
     for (;;) {
       try {
@@ -54,17 +79,23 @@ export class Driver implements Omit<Outside, 'kill'> {
       } catch (error) {
         if (!(error instanceof WorkflowFailedError)) throw error;
         const { cause } = error;
-        if (cause instanceof TerminatedFailure && this.#settling.has(gid)) {
-          await this.#settling.get(gid);
-          continue;
-        }
+        if (cause instanceof TerminatedFailure && (await this.settled(gid))) continue;
         const undone = cause instanceof ApplicationFailure && cause.type === transactionFailure.compensated;
         return { state: undone ? 'compensated' : 'failed', message: cause?.message ?? error.message };
       }
     }
   }
 
-  /** Ends what did not end by itself. */
+  /** Waits until its settling run was started. @returns whether one is */
+  async settled(gid: string): Promise<boolean> {
+    await this.#settling.get(gid);
+    return this.#settling.has(gid);
+  }
+
+  disagreements(): Promise<string[]> {
+    return Promise.resolve([]); // Its workflow's outcome is all that there is.
+  }
+
   async abandon(gid: string): Promise<void> {
     await this.#unlessEnded(this.#client.workflow.getHandle(gid).terminate('the crash matrix gives it up'));
   }
@@ -85,8 +116,9 @@ export class Driver implements Omit<Outside, 'kill'> {
   }
 
   async terminate(gid: string): Promise<void> {
-    const handle = this.#client.workflow.getHandle(gid);
-    const { runId } = await handle.describe();
+    await this.settled(gid);
+    const { runId } = await this.#client.workflow.getHandle(gid).describe();
+    const handle = this.#client.workflow.getHandle(gid, runId);
     let ended: () => void = () => undefined;
     const terminated = new Promise<void>((resolve) => (ended = resolve));
     this.#settling.set(gid, this.#settle(gid, runId, terminated));

@@ -32,7 +32,19 @@ export const faultKinds = [
   ...(['killed-before', 'killed-after', 'terminated-before', 'terminated-after'] as const),
 ] as const;
 
-export type FaultKind = (typeof faultKinds)[number];
+/**
+ * Those of transactions that a caller's process drives: another driver comes, at this point of the first attempt.
+ * - `taken-over-before`, `-after`: the process stands still at this point, a relay takes the transaction over, and the
+ *   process goes on when the workflow has ended.
+ * - `raced-before`, `-after`: a relay takes it over, and the process goes on at once: both drive.
+ * - `rival-before`, `-after`: another caller asks for the same transaction, in the durable lane, and both go on.
+ */
+export const callerFaultKinds = [
+  ...(['taken-over-before', 'taken-over-after', 'raced-before', 'raced-after'] as const),
+  ...(['rival-before', 'rival-after'] as const),
+] as const;
+
+export type FaultKind = (typeof faultKinds)[number] | (typeof callerFaultKinds)[number];
 
 /** What is asked of a branch: a row of the table. */
 export type MatrixOperation = 'action' | 'compensation' | 'amends' | 'pivot' | 'forward';
@@ -63,7 +75,15 @@ export function kills({ kind }: MatrixFault): boolean {
   return kind === 'killed-before' || kind === 'killed-after';
 }
 
-/** Whether a deadline is given at the start, and waited for: past the pivot and in the undo none can be set. */
-export function waitsForDeadline({ kind, operation }: MatrixFault): boolean {
-  return (kind === 'deadline-before' || kind === 'deadline-after') && operation !== 'action';
+/**
+ * Whether a deadline is given at the start, and waited for: past the pivot, in the undo, and where no workflow drives
+ * none can be set.
+ */
+export function waitsForDeadline({ kind, operation }: MatrixFault, inCaller: boolean): boolean {
+  return (kind === 'deadline-before' || kind === 'deadline-after') && (inCaller || operation !== 'action');
+}
+
+/** Whether an attempt stands still for long, and its driver must not give it up meanwhile. */
+export function standsStill({ kind }: MatrixFault): boolean {
+  return kind.startsWith('deadline-') || kind.startsWith('taken-over-');
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MatrixCase } from './cases.js';
-import { isUndo, lasts, waitsForDeadline, type MatrixFault } from './faults.js';
+import { isUndo, lasts, waitsForDeadline, type FaultKind, type MatrixFault } from './faults.js';
+import type { MatrixLane } from './lanes.js';
 import type { Answer, Reached } from './protocol.js';
 import type { MatrixProcess } from './workers.js';
 
@@ -13,6 +14,18 @@ export interface Outside {
   terminate(gid: string): Promise<void>;
   /** Resolves when that worker was killed. */
   kill(gid: string, by: MatrixProcess): Promise<void>;
+  /** Where a caller's process drives: those who come beside it. */
+  readonly rivals?: Rivals;
+}
+
+/** Other drivers of a transaction that a caller's process drives. */
+export interface Rivals {
+  /** A relay takes it over. */
+  takeOver(gid: string): Promise<void>;
+  /** Another caller asks for it as a workflow. */
+  ask(gid: string): Promise<void>;
+  /** Resolves when its workflow has ended. */
+  workflowEnded(gid: string): Promise<unknown>;
 }
 
 /** A fault of a transaction that runs. */
@@ -21,11 +34,21 @@ interface Armed {
   readonly probed: boolean;
   /** How often it struck. */
   struck: number;
+  /** Whether it struck first where the lane's own driver had the transaction. */
+  own: boolean;
   lifted: boolean;
 }
 
+/** What a flight is of. */
+export interface FlightOptions {
+  readonly case: MatrixCase;
+  readonly lane: MatrixLane;
+  readonly probed: (step: string) => boolean;
+  readonly outside: Outside;
+}
+
 /** Given at the start of a transaction that waits for its deadline: passed, and heard of. */
-const PASSED_MS = 200;
+const PASSED_MS = 500;
 
 /**
  * A transaction of the matrix while it runs: what befalls each attempt of its operations.
@@ -34,8 +57,8 @@ const PASSED_MS = 200;
  */
 export class Flight {
   readonly gid: string;
-  readonly case: MatrixCase;
   readonly #faults: readonly Armed[];
+  readonly #lane: MatrixLane;
   readonly #outside: Outside;
   /** Attempts under way, with the worker that makes them. */
   readonly #attempts = new Map<string, MatrixProcess>();
@@ -48,14 +71,15 @@ export class Flight {
   /** Milliseconds since 1970: when the deadline that was given at the start passes. */
   deadlineAt: number | undefined;
 
-  constructor(gid: string, matrixCase: MatrixCase, probed: (step: string) => boolean, outside: Outside) {
+  constructor(gid: string, { case: { faults, triggers }, lane, probed, outside }: FlightOptions) {
     this.gid = gid;
-    this.case = matrixCase;
+    this.#lane = lane;
     this.#outside = outside;
-    this.#faults = [...matrixCase.faults, ...matrixCase.triggers].map((fault) => ({
+    this.#faults = [...faults, ...triggers].map((fault) => ({
       fault,
       probed: probed(fault.step),
       struck: 0,
+      own: false,
       lifted: false,
     }));
     this.#ended = new Promise((resolve) => (this.end = resolve));
@@ -64,6 +88,15 @@ export class Flight {
   /** The faults of its case that never struck. */
   get missed(): MatrixFault[] {
     return this.#faults.filter(({ struck }) => struck === 0).map(({ fault }) => fault);
+  }
+
+  /**
+   * The faults of its case that struck only when the lane's own driver did not have the transaction any more. None where
+   * another fault sees to that.
+   */
+  get strayed(): MatrixFault[] {
+    if (this.#faults.some(({ fault }) => fault.trigger && fault.kind === 'unheard')) return [];
+    return this.#faults.filter(({ struck, own }) => struck > 0 && !own).map(({ fault }) => fault);
   }
 
   /** The faults that keep an operation of a branch from being done. */
@@ -122,7 +155,9 @@ export class Flight {
     if (point === 'after') this.#releaseRivals(branch, undo);
     for (const armed of this.#faults) {
       if (!concerns(armed.fault, branch, undo)) continue;
+      const { struck } = armed;
       const answer = await this.#strike(armed, reached, by);
+      if (struck === 0 && armed.struck > 0) armed.own = this.#lane.isOwn(reached.driver);
       // It is never done, or was: nothing of it is to be waited for.
       if (answer === 'hang') this.#leave(key);
       if (answer !== 'go') return answer;
@@ -130,7 +165,8 @@ export class Flight {
     return 'go';
   }
 
-  async #strike(armed: Armed, { point, settle }: Reached, by: MatrixProcess): Promise<Answer> {
+  async #strike(armed: Armed, reached: Reached, by: MatrixProcess): Promise<Answer> {
+    const { point, settle } = reached;
     const { fault, probed } = armed;
     const { kind } = fault;
     const once = (at: typeof point) => point === at && armed.struck++ === 0;
@@ -168,7 +204,8 @@ export class Flight {
         return 'go';
       case 'killed-before':
       case 'killed-after':
-        if (point !== pointOf(kind) || armed.lifted) return 'go';
+        // Another driver than the lane's own is where nobody is killed.
+        if (point !== pointOf(kind) || armed.lifted || !this.#lane.isOwn(reached.driver)) return 'go';
         // A further attempt that comes before the kill is struck too.
         armed.struck++;
         await this.#outside.kill(this.gid, by);
@@ -182,11 +219,32 @@ export class Flight {
       case 'terminated-after':
         if (once('after')) await this.#outside.terminate(this.gid);
         return 'go';
+      case 'taken-over-before':
+      case 'taken-over-after':
+      case 'raced-before':
+      case 'raced-after':
+      case 'rival-before':
+      case 'rival-after':
+        if (point === pointOf(kind) && this.#lane.isOwn(reached.driver) && armed.struck++ === 0) {
+          await this.#meetRival(kind);
+        }
+        return 'go';
     }
   }
 
+  async #meetRival(kind: FaultKind): Promise<void> {
+    const { rivals } = this.#outside;
+    if (rivals === undefined) return;
+    if (kind.startsWith('rival-')) {
+      await rivals.ask(this.gid);
+      return;
+    }
+    await rivals.takeOver(this.gid);
+    if (kind.startsWith('taken-over-')) await rivals.workflowEnded(this.gid);
+  }
+
   async #passDeadline(armed: Armed): Promise<void> {
-    if (!waitsForDeadline(armed.fault)) {
+    if (!waitsForDeadline(armed.fault, this.#lane.inCaller)) {
       if (armed.struck++ === 0) await this.#outside.deadline(this.gid);
       return;
     }

@@ -1,12 +1,16 @@
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ClientInterceptors } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
 import { bundleWorkflowCode, type WorkerOptions } from '@temporalio/worker';
-import { Rejection, type Probe } from '../database/index.js';
+import type { Probe } from '../database/index.js';
 import type { ParticipantImplementation } from '../worker/index.js';
 import type { Operation } from '../workflow/branch.js';
-import type { Point } from './faults.js';
-import { MATRIX_VARIABLE, type Answer, type FromWorker, type MatrixWorker, type ToWorker } from './protocol.js';
+import type { MatrixCallers } from './callers.js';
+import { MatrixLink } from './link.js';
+import { MATRIX_VARIABLE, TASK_TIMEOUT_MS, type MatrixWorker } from './protocol.js';
+import { MATRIX_MEMO } from './workflow/shorten.js';
 
 /** What a worker takes part in a matrix by. In a process that no matrix has started all of it does nothing. */
 export interface MatrixFaults {
@@ -21,6 +25,10 @@ export interface MatrixFaults {
    * workflows are bundled once for all its workers.
    */
   workerOptions(options: WorkerOptions): Promise<WorkerOptions>;
+  /** For the client of {@link asks}: workflows that it starts run as the matrix's do. */
+  readonly clientInterceptors: ClientInterceptors;
+  /** For lanes in which callers' processes drive: lets the matrix ask for transactions in this process. */
+  asks(callers: MatrixCallers): void;
 }
 
 /**
@@ -37,7 +45,7 @@ export interface MatrixFaults {
 export function matrixFaults(): MatrixFaults {
   const given = process.env[MATRIX_VARIABLE];
   if (given === undefined || process.send === undefined) return inert;
-  const matrix = new Matrix();
+  const matrix = new MatrixLink();
   const settings = JSON.parse(given) as MatrixWorker;
   return {
     probe: async (point, operation) => {
@@ -59,6 +67,29 @@ export function matrixFaults(): MatrixFaults {
         stickyQueueScheduleToStartTimeout: '1 second',
       };
     },
+    clientInterceptors: {
+      workflow: [
+        {
+          async startWithDetails(input, next) {
+            const terms = await matrix.terms(input.options.workflowId);
+            if (terms === undefined) return next(input);
+            const { taskQueue, memo } = terms;
+            return next({
+              ...input,
+              options: {
+                ...input.options,
+                taskQueue,
+                memo: { ...input.options.memo, [MATRIX_MEMO]: memo },
+                workflowTaskTimeout: msToTs(TASK_TIMEOUT_MS),
+              },
+            });
+          },
+        },
+      ],
+    },
+    asks(callers) {
+      matrix.callers = callers;
+    },
   };
 }
 
@@ -66,116 +97,9 @@ const inert: MatrixFaults = {
   probe: () => Promise.resolve(),
   participants: (participants) => participants,
   workerOptions: (options) => Promise.resolve(options),
+  clientInterceptors: {},
+  asks: () => undefined,
 };
-
-/** An error that a fault throws in place of a broken connection or a lost reply: it says nothing of the outcome. */
-class InjectedFault extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'InjectedFault';
-  }
-}
-
-/** The matrix as its worker sees it. */
-class Matrix {
-  readonly #waiting = new Map<number, (answer: Answer) => void>();
-  readonly #serve: Promise<void>;
-  #last = 0;
-
-  constructor() {
-    let serve: () => void = () => undefined;
-    this.#serve = new Promise((resolve) => (serve = resolve));
-    process.on('message', (message: ToWorker) => {
-      if (message.type === 'serve') {
-        serve();
-        return;
-      }
-      this.#waiting.get(message.id)?.(message.answer);
-      this.#waiting.delete(message.id);
-    });
-    // A worker does not outlive its matrix.
-    process.once('disconnect', () => process.exit(1));
-  }
-
-  /** Says that this worker could serve, and waits until it shall: a spare waits for the end of another one. */
-  async ready(): Promise<void> {
-    send({ type: 'ready' });
-    await this.#serve;
-  }
-
-  /** One attempt of a participant's function. */
-  attempt(operation: Operation, perform: (operation: Operation) => Promise<unknown>): Promise<unknown> {
-    const flight = ++this.#last;
-    const state = { held: true };
-    const work = async (): Promise<unknown> => {
-      try {
-        const answer = await this.pass('before', operation, flight);
-        state.held = false;
-        // What is on its way to a participant hears nothing of a caller that has given up.
-        const { signal } = answer === 'late' ? new AbortController() : operation;
-        const result = await perform({ ...operation, signal });
-        state.held = true;
-        await this.pass('after', operation, flight);
-        return result;
-      } finally {
-        send({ type: 'left', flight });
-      }
-    };
-    return untilGivenUp(work(), operation, state);
-  }
-
-  /** Lets the matrix decide what becomes of an operation at a point. @throws what the fault throws */
-  async pass(point: Point, operation: Operation, flight?: number): Promise<Answer> {
-    const { gid, branch, op, settle, attempt } = operation;
-    const where = `${operation.function} of ${gid}, attempt ${attempt}`;
-    const id = ++this.#last;
-    const answer = await new Promise<Answer>((resolve) => {
-      this.#waiting.set(id, resolve);
-      send({ type: 'reached', id, reached: { point, gid, branch, op, settle, attempt, flight } });
-    });
-    switch (answer) {
-      case 'fail':
-        throw new InjectedFault(`a fault was set: ${where} fails (${point})`);
-      case 'refuse':
-        throw new Rejection('Refused', `a fault was set: ${where} is refused`);
-      case 'hang':
-        return new Promise(() => undefined);
-      default:
-        return answer;
-    }
-  }
-}
-
-/**
- * Settles as the work does, or rejects when its caller has given up: its time is over (and a little more, so that it is
- * the server that tells), or it is cancelled while the matrix holds it. The work goes on all the same.
- */
-function untilGivenUp(
-  work: Promise<unknown>,
-  { timeoutMs, signal }: Operation,
-  state: { readonly held: boolean },
-): Promise<unknown> {
-  work.catch(() => undefined);
-  return new Promise((resolve, reject) => {
-    const giveUp = () => {
-      reject(new InjectedFault('a fault was set: no answer came'));
-    };
-    const onAbort = () => {
-      if (state.held) giveUp();
-    };
-    const timer = setTimeout(giveUp, timeoutMs + 100);
-    signal.addEventListener('abort', onAbort);
-    void work.then(resolve, reject).finally(() => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-    });
-  });
-}
-
-function send(message: FromWorker): void {
-  // A matrix that is gone ends this process by itself.
-  process.send?.(message, () => undefined);
-}
 
 type Perform = (operation: Operation, ...args: unknown[]) => Promise<unknown>;
 

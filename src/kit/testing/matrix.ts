@@ -3,60 +3,20 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from '@temporalio/client';
-import type { SagaOptions } from '../workflow/index.js';
-import { matrixCases, type MatrixCase, type MatrixSteps } from './cases.js';
+import { CallerDriver } from './caller-driver.js';
+import { matrixCases, type MatrixCase } from './cases.js';
 import { DeskClerk } from './desk-clerk.js';
-import { Driver, type Ended } from './driver.js';
-import { faultKinds, isUndo, kills, lasts, waitsForDeadline, type FaultKind, type MatrixFault } from './faults.js';
+import { WorkflowStarter, type Ended, type MatrixOrder, type TransactionDriver } from './driver.js';
+import { isUndo, kills, lasts, standsStill, waitsForDeadline, type MatrixFault } from './faults.js';
 import { Flight } from './flight.js';
 import { Gathering } from './gathering.js';
 import { recordHistories } from './histories.js';
-import type { Reached } from './protocol.js';
+import { matrixLanes, type MatrixLane } from './lanes.js';
+import type { MatrixOptions } from './options.js';
+import type { Reached, Terms } from './protocol.js';
 import { judge, rowName, type MatrixReport, type MatrixResult } from './result.js';
 import { matrixTable } from './table.js';
-import { startWorker, Workers, type MatrixProcess, type WorkerProgram } from './workers.js';
-
-/** What a matrix needs to know of a saga. */
-export interface MatrixOptions {
-  /** Any client of the namespace that the workers use. */
-  readonly client: Client;
-  /** The program of a worker that takes part: see `matrixFaults`. */
-  readonly worker: WorkerProgram;
-  /** The name of the workflow. */
-  readonly workflow: string;
-  /** The saga's steps in their order, with what they are. */
-  readonly steps: MatrixSteps;
-  /** Makes an input for a fresh gid, such that the saga commits if nothing goes wrong. */
-  readonly input: (gid: string) => unknown;
-  /**
-   * Reads from the databases what is left of a transaction: for each step how often its work was done, less how often it
-   * was undone. Everything else than 0 and 1 is wrong.
-   */
-  readonly effects: (gid: string) => Promise<Readonly<Record<string, number>>>;
-  /** The saga's options for each call, such as `{ lane: 'lean' }`. */
-  readonly call?: Pick<SagaOptions, 'lane' | 'undo'>;
-  /** How many pairs of faults are sampled. Default: 0 */
-  readonly pairs?: number;
-  /** The same seed samples the same pairs. Default: 1 */
-  readonly seed?: number;
-  /** The kinds of faults. Default: all. */
-  readonly kinds?: readonly FaultKind[];
-  /** Runs only the cases that it says `true` to, such as `({ name }) => name === 'pay compensation: hangs'`. */
-  readonly only?: (matrixCase: MatrixCase) => boolean;
-  /** Transactions that are under way at a time. Default: 20 */
-  readonly concurrency?: number;
-  /** How long an attempt may take, in milliseconds; every time-out of a step is cut to it. Default: 2,000 */
-  readonly attemptMs?: number;
-  /** How long what cannot be done is tried before it goes to the desk, in milliseconds. Default: 6,000 */
-  readonly windowMs?: number;
-  /** How long a transaction may take, in milliseconds, until it counts as one that never ends. Default: 90,000 */
-  readonly limitMs?: number;
-  /** A folder for the history of each run, for replay tests. Default: none is kept. */
-  readonly histories?: string;
-  /** Told of each result. */
-  readonly onResult?: (result: MatrixResult, done: number, of: number) => void;
-}
+import { startWorker, Workers, type MatrixProcess } from './workers.js';
 
 /** Cases with a killed worker that are under way at a time, besides the others. */
 const KILLED_AT_A_TIME = 16;
@@ -64,8 +24,14 @@ const KILLED_AT_A_TIME = 16;
 const SILENT_MS = 1_500;
 /** How long late attempts may take when all is over, in milliseconds. */
 const LATE_MS = 20_000;
-/** The deadline of a case in which it is to pass after the pivot or in the undo. */
+/** The deadline of a case in which it is to pass after the pivot or in the undo, or where no workflow has it. */
 const DEADLINE_MS = 5_000;
+/** How long a call in a caller's process may take that stands still for another driver or the deadline. */
+const STILL_MS = 10_000;
+/** A call waits so long, besides, where a process is killed. */
+const KILL_MS = 1_500;
+/** Until what is driven in a caller's process is taken over so many calls may take their whole time. */
+const CALLS = 3;
 /**
  * How often a case is run whose fault never struck, or that brought to the desk what had no fault, each time with twice
  * the times: on a slow machine an attempt may time out by itself, and the transaction takes another way.
@@ -94,7 +60,8 @@ class Matrix {
   readonly #options: MatrixOptions;
   readonly #tag = randomBytes(3).toString('hex');
   readonly #flights = new Map<string, Flight>();
-  readonly #driver: Driver;
+  readonly #lane: MatrixLane;
+  readonly #driver: TransactionDriver;
   readonly #clerk: DeskClerk;
   readonly #workers: Workers;
   readonly #gathering: Gathering;
@@ -105,12 +72,14 @@ class Matrix {
   readonly #probed = new Set<string>();
   /** The steps that were seen, in order. */
   readonly #seen = new Set<string>();
+  /** How the workflow of each transaction is started. */
+  readonly #terms = new Map<string, Terms>();
   #count = 0;
 
   constructor(options: MatrixOptions, bundle: string) {
-    const { client, workflow, worker } = options;
+    const { client, workflow, worker, call } = options;
     this.#options = options;
-    this.#driver = new Driver(client, workflow);
+    this.#lane = matrixLanes[call?.lane ?? 'durable'];
     this.#clerk = new DeskClerk(client, workflow, this.#flights);
     const steady = `matrix-${workflow}-${this.#tag}`;
     this.#queues = { steady, killed: `${steady}-killed` };
@@ -120,10 +89,13 @@ class Matrix {
     const start = (taskQueue: string) => startWorker(worker, { taskQueue, bundle }, this);
     this.#workers = new Workers(start, this.#queues, fail);
     this.#gathering = new Gathering((by) => this.#workers.kill(by));
+    this.#driver = this.#lane.inCaller
+      ? new CallerDriver(client, workflow, this.#workers, steady)
+      : new WorkflowStarter(client, workflow);
   }
 
   async run(): Promise<MatrixReport> {
-    const { steps, pairs, seed = 1, kinds = faultKinds, only = () => true, concurrency = 20 } = this.#options;
+    const { steps, pairs, seed = 1, kinds = this.#lane.kinds, only = () => true, concurrency = 20 } = this.#options;
     const began = Date.now();
     const mayKill = kinds.some((kind) => kind.startsWith('killed-'));
     await Promise.race([this.#workers.open(mayKill), this.#broken]);
@@ -172,6 +144,10 @@ class Matrix {
     return this.#flights.get(gid)?.reached(reached, by) ?? Promise.resolve('go' as const);
   }
 
+  terms(gid: string): Terms | undefined {
+    return this.#terms.get(gid);
+  }
+
   left(flight: number, by: MatrixProcess): void {
     for (const each of this.#flights.values()) each.left(flight, by);
   }
@@ -199,47 +175,52 @@ class Matrix {
   async #runCase(matrixCase: MatrixCase): Promise<MatrixResult> {
     for (let run = 1; ; run++) {
       const result = await this.#runOnce(matrixCase, 2 ** (run - 1));
-      const { missed, reasons, gid } = result;
+      const { missed, strayed, reasons, gid } = result;
       const slow = [...this.#clerk.of(gid).hasty];
       // One fault of a pair may let the transaction take a way on which the other never strikes.
-      if (matrixCase.faults.length === 1 && missed.length > 0) slow.push(`it never struck: ${missed.join(', ')}`);
+      if (matrixCase.faults.length === 1) {
+        slow.push(...missed.map((fault) => `it never struck: ${fault}`));
+        slow.push(...strayed.map((fault) => `it struck only when another driver had the transaction: ${fault}`));
+      }
       if (slow.length === 0 || reasons.length > 0) return result;
       if (run === RUNS) return { ...result, verdict: 'wrong', reasons: slow };
     }
   }
 
   async #runOnce(matrixCase: MatrixCase, longer = 1): Promise<MatrixResult> {
-    const { workflow, input, attemptMs = 2_000, windowMs = 6_000, limitMs = 90_000, histories, client } = this.#options;
+    const { workflow, limitMs = 90_000, histories, client } = this.#options;
+    const all = [...matrixCase.faults, ...matrixCase.triggers];
+    const queue = all.some(kills) ? this.#queues.killed : this.#queues.steady;
+    if (this.#lane.inCaller) await this.#workers.at(queue).ready;
     const began = Date.now();
     const gid = `${workflow}-${this.#tag}-${++this.#count}`;
-    const all = [...matrixCase.faults, ...matrixCase.triggers];
-    const flight = new Flight(gid, matrixCase, (step) => this.#probed.has(step), {
-      cancel: (id) => this.#driver.cancel(id),
-      deadline: (id) => this.#driver.deadline(id),
-      terminate: (id) => this.#driver.terminate(id),
-      kill: (id, by) => this.#gathering.arrive(id, by),
+    const flight = new Flight(gid, {
+      case: matrixCase,
+      lane: this.#lane,
+      probed: (step) => this.#probed.has(step),
+      outside: {
+        cancel: (id) => this.#driver.cancel(id),
+        deadline: (id) => this.#driver.deadline(id),
+        terminate: (id) => this.#driver.terminate(id),
+        kill: (id, by) => this.#gathering.arrive(id, by),
+        rivals: this.#driver.rivals,
+      },
     });
     this.#flights.set(gid, flight);
-    const waits = all.some(waitsForDeadline);
-    const deadline = DEADLINE_MS * longer;
-    if (waits) flight.deadlineAt = began + deadline;
-    const killed = all.some(kills);
-    if (killed) this.#gathering.expect(gid);
-    const queue = killed ? this.#queues.killed : this.#queues.steady;
-    // What waits for others at its point must not time out meanwhile, nor what waits for another worker.
-    const patience = longer * (killed ? 2 : 1);
-    const memo = { attemptMs: attemptMs * patience, silentMs: SILENT_MS * longer };
+    const order = this.#orderOf(gid, queue, all, longer);
+    this.#terms.set(gid, order.terms);
+    const { deadline } = order.call;
+    if (deadline !== undefined) flight.deadlineAt = began + deadline;
+    if (all.some(kills)) this.#gathering.expect(gid);
     let ended: Ended | undefined;
     let effects: Readonly<Record<string, number>> = {};
     const reasons: string[] = [];
     try {
-      await this.#driver.start(gid, queue, memo, input(gid), {
-        ...this.#callOf(all, windowMs * patience),
-        ...(waits && { deadline }),
-      });
+      await this.#driver.start(order);
       ended = await Promise.race([this.#driver.ended(gid), sleep(limitMs, undefined, { ref: false })]);
       if (ended === undefined) await this.#driver.abandon(gid);
       if (!(await flight.over(LATE_MS))) reasons.push('an attempt of it has not ended');
+      if (ended !== undefined) reasons.push(...(await this.#driver.disagreements(gid, ended)));
       effects = await this.#options.effects(gid);
       if (histories !== undefined) await recordHistories(client, gid, matrixCase, histories);
     } catch (error) {
@@ -253,21 +234,45 @@ class Matrix {
     const state = ended?.state ?? 'open';
     const message = ended === undefined ? `it has not ended within ${limitMs} ms` : ended.message;
     reasons.push(...wrong, ...judge(this.#options.steps, { state, message, effects }));
-    const missed = flight.missed.map((fault) => `${rowName(fault)}: ${fault.kind}`);
     return {
-      ...{ case: matrixCase, gid, state, effects, reasons, desk: cases, missed, ms: Date.now() - began },
+      ...{ case: matrixCase, gid, state, effects, reasons, desk: cases, ms: Date.now() - began },
+      ...{ missed: flight.missed.map(faultName), strayed: flight.strayed.map(faultName) },
       verdict: reasons.length > 0 ? 'wrong' : cases.length > 0 ? 'desk' : 'ok',
     };
   }
 
-  /** The options of a call: what cannot be done for long goes to the desk soon. */
-  #callOf(faults: readonly MatrixFault[], windowMs: number) {
-    const { call } = this.#options;
+  /** How a transaction is asked for, with the times that its faults need. */
+  #orderOf(gid: string, queue: string, faults: readonly MatrixFault[], longer: number) {
+    const { input, call, attemptMs = 2_000, windowMs = 6_000 } = this.#options;
+    const killed = faults.some(kills);
+    // What waits for others at its point must not time out meanwhile, nor what waits for another worker.
+    const patience = longer * (killed ? 2 : 1);
     const lasting = faults.filter(lasts);
+    const window = windowMs * patience;
+    const callMs = faults.some(standsStill) ? STILL_MS : attemptMs + (killed ? KILL_MS : 0);
     return {
-      ...{ ...call, retries: 2 },
-      ...(lasting.some(({ operation }) => isUndo(operation)) && { compensationWindow: windowMs }),
-      ...(lasting.some(({ operation }) => !isUndo(operation)) && { forwardWindow: windowMs }),
-    };
+      gid,
+      input: input(gid),
+      call: {
+        ...{ ...call, retries: 2 },
+        // What cannot be done for long goes to the desk soon.
+        ...(lasting.some(({ operation }) => isUndo(operation)) && { compensationWindow: window }),
+        ...(lasting.some(({ operation }) => !isUndo(operation)) && { forwardWindow: window }),
+        deadline: faults.some((fault) => waitsForDeadline(fault, this.#lane.inCaller))
+          ? DEADLINE_MS * longer
+          : undefined,
+      },
+      asked: queue,
+      terms: {
+        // What a caller's process has begun that is killed goes on elsewhere.
+        taskQueue: this.#lane.inCaller ? this.#queues.steady : queue,
+        memo: { attemptMs: attemptMs * patience, silentMs: SILENT_MS * longer },
+      },
+      times: { callMs: callMs * longer, takeOverMs: callMs * longer * CALLS },
+    } satisfies MatrixOrder;
   }
+}
+
+function faultName(fault: MatrixFault): string {
+  return `${rowName(fault)}: ${fault.kind}`;
 }

@@ -1,5 +1,8 @@
+import type { CallOptions } from '../client/index.js';
 import type { Op } from '../workflow/branch.js';
+import type { Standing } from '../workflow/fate.js';
 import type { Point } from './faults.js';
+import type { MatrixMemo } from './workflow/shorten.js';
 
 /**
  * What a matrix and the worker processes that it starts tell each other. All faults are decided in the matrix, so that
@@ -8,6 +11,9 @@ import type { Point } from './faults.js';
 
 /** The environment variable by which a worker knows that it is a matrix's; its value is a {@link MatrixWorker}. */
 export const MATRIX_VARIABLE = 'BACKSTITCH_MATRIX';
+
+/** A workflow task that a killed worker had begun is another's soon: after so long, in milliseconds. */
+export const TASK_TIMEOUT_MS = 3_000;
 
 /** What a worker of a matrix is told at its start. */
 export interface MatrixWorker {
@@ -25,6 +31,8 @@ export interface Reached {
   /** It is looked at what became of it. */
   readonly settle?: true;
   readonly attempt: number;
+  /** Who drives the transaction by it, as the guard's row names it. */
+  readonly driver: string;
   /** Names the attempt; absent within the guard, which does not know it. */
   readonly flight?: number;
 }
@@ -36,12 +44,61 @@ export interface Reached {
  */
 export type Answer = 'go' | 'late' | 'fail' | 'refuse' | 'hang';
 
-/** From a worker. */
+/** How long a transaction that is driven in a caller's process may take, in milliseconds. */
+export interface DriveTimes {
+  /** One call. */
+  readonly callMs: number;
+  /** All of it, until another may take it over. */
+  readonly takeOverMs: number;
+}
+
+/** A transaction that a worker process is asked for, as a caller. */
+export interface Asked {
+  readonly gid: string;
+  readonly workflow: string;
+  readonly input: unknown;
+  readonly options: CallOptions;
+  readonly times: DriveTimes;
+}
+
+/** What a caller was told. `pending`, `unreachable`: it has to ask again; `terminated`: once that is settled. */
+export type Told =
+  | { readonly state: 'committed'; readonly result?: unknown }
+  | { readonly state: 'compensated' | 'failed' | 'terminated' | 'pending' | 'unreachable'; readonly message: string };
+
+/** How a transaction stands in one participant's database. */
+export interface Stood extends Standing {
+  readonly participant: string;
+}
+
+/** What a worker process is asked to do. */
+export type Request =
+  /** To have the transaction done, as a caller that waits for the outcome. Replies {@link Told}. */
+  | { readonly what: 'ask'; readonly asked: Asked }
+  /** To start it as a workflow, and not to wait. */
+  | { readonly what: 'start'; readonly asked: Asked }
+  /** To take it over as a relay does, whoever drives it. Replies whether it was announced. */
+  | { readonly what: 'take-over'; readonly gid: string }
+  /** To look how it stands in each database. Replies {@link Stood}s. */
+  | { readonly what: 'look'; readonly gid: string };
+
+/** How a workflow of the matrix is started that a worker process starts. */
+export interface Terms {
+  readonly taskQueue: string;
+  readonly memo: MatrixMemo;
+}
+
+/** From a worker. `starting`: it starts the workflow of a gid. */
 export type FromWorker =
   | { readonly type: 'ready' }
   | { readonly type: 'reached'; readonly id: number; readonly reached: Reached }
-  | { readonly type: 'left'; readonly flight: number };
+  | { readonly type: 'left'; readonly flight: number }
+  | { readonly type: 'starting'; readonly id: number; readonly gid: string }
+  | { readonly type: 'reply'; readonly id: number; readonly reply?: unknown; readonly error?: string };
 
 /** To a worker. `serve`: one that is ready begins to serve its task queue. */
 export type ToWorker =
-  { readonly type: 'serve' } | { readonly type: 'answer'; readonly id: number; readonly answer: Answer };
+  | { readonly type: 'serve' }
+  | { readonly type: 'answer'; readonly id: number; readonly answer: Answer }
+  | { readonly type: 'terms'; readonly id: number; readonly terms?: Terms }
+  | { readonly type: 'request'; readonly id: number; readonly request: Request };

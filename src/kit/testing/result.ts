@@ -27,6 +27,8 @@ export interface MatrixResult {
   readonly desk: readonly MatrixDeskCase[];
   /** Faults that never struck, as the other one of a pair had let the transaction take another way. */
   readonly missed: readonly string[];
+  /** Faults that struck only when another driver than the lane's own had the transaction. */
+  readonly strayed: readonly string[];
   readonly ms: number;
 }
 

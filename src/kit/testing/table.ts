@@ -21,6 +21,12 @@ const headings: Readonly<Record<FaultKind, readonly [string, string]>> = {
   'killed-after': ['killed', 'after'],
   'terminated-before': ['ended', 'before'],
   'terminated-after': ['ended', 'after'],
+  'taken-over-before': ['taken', 'before'],
+  'taken-over-after': ['taken', 'after'],
+  'raced-before': ['raced', 'before'],
+  'raced-after': ['raced', 'after'],
+  'rival-before': ['rival', 'before'],
+  'rival-after': ['rival', 'after'],
 };
 
 const words = { ok: 'ok', desk: 'desk', wrong: 'WRONG' } as const;

@@ -6,6 +6,8 @@ import {
   type FromWorker,
   type MatrixWorker,
   type Reached,
+  type Request,
+  type Terms,
   type ToWorker,
 } from './protocol.js';
 
@@ -31,16 +33,23 @@ export interface MatrixProcess {
   serve(): void;
   /** SIGKILL. @returns when it is gone */
   kill(): Promise<void>;
+  /** Asks it to do something. @throws {@link ProcessGone} if it ends before, else what it says went wrong */
+  request(request: Request): Promise<unknown>;
   /** Until it could serve its task queue. @throws with its last lines, if it ends before */
   readonly ready: Promise<void>;
   /** How it ended, and what it printed last. */
   readonly ended: Promise<string>;
 }
 
+/** A worker process was gone before it had replied. */
+export class ProcessGone extends Error {}
+
 /** Whom a worker tells. */
 export interface WorkerListener {
   /** Decides what becomes of an operation. Never settles for a worker that is killed. */
   reached(reached: Reached, by: MatrixProcess): Promise<Answer>;
+  /** Says how a workflow is started that a worker starts. */
+  terms(gid: string): Terms | undefined;
   /** An attempt is over. */
   left(flight: number, by: MatrixProcess): void;
   /** The process is gone: so are its attempts. */
@@ -91,19 +100,28 @@ export function startWorker(program: WorkerProgram, settings: MatrixWorker, list
     });
   });
   ready.catch(() => undefined);
+  const replies = new Replies();
   const worker: MatrixProcess = {
     ready,
     ended,
     serve() {
-      child.send({ type: 'serve' } satisfies ToWorker, () => undefined);
+      tell(child, { type: 'serve' });
     },
     async kill() {
       child.kill('SIGKILL');
       await ended;
     },
+    request: (request) =>
+      replies.expect((id) => {
+        tell(child, { type: 'request', id, request });
+      }),
   };
   listen(child, worker, listener);
-  void ended.then(() => {
+  child.on('message', (message: FromWorker) => {
+    if (message.type === 'reply') replies.take(message);
+  });
+  void ended.then((how) => {
+    replies.end(how);
     listener.gone(worker);
   });
   return worker;
@@ -111,14 +129,58 @@ export function startWorker(program: WorkerProgram, settings: MatrixWorker, list
 
 function listen(child: ChildProcess, worker: MatrixProcess, listener: WorkerListener): void {
   child.on('message', (message: FromWorker) => {
-    if (message.type === 'left') listener.left(message.flight, worker);
-    if (message.type !== 'reached') return;
-    const { id, reached } = message;
-    void listener.reached(reached, worker).then((answer) => {
-      // It may have been killed meanwhile.
-      if (child.connected) child.send({ type: 'answer', id, answer } satisfies ToWorker, () => undefined);
-    });
+    switch (message.type) {
+      case 'left':
+        listener.left(message.flight, worker);
+        break;
+      case 'starting': {
+        const { id, gid } = message;
+        tell(child, { type: 'terms', id, terms: listener.terms(gid) });
+        break;
+      }
+      case 'reached': {
+        const { id, reached } = message;
+        void listener.reached(reached, worker).then((answer) => {
+          tell(child, { type: 'answer', id, answer });
+        });
+        break;
+      }
+    }
   });
+}
+
+/** It may have been killed meanwhile. */
+function tell(child: ChildProcess, message: ToWorker): void {
+  if (child.connected) child.send(message, () => undefined);
+}
+
+/** What a process was asked and has not replied to. */
+class Replies {
+  readonly #waiting = new Map<number, { resolve: (reply: unknown) => void; reject: (error: Error) => void }>();
+  #last = 0;
+  #ended: string | undefined;
+
+  expect(send: (id: number) => void): Promise<unknown> {
+    if (this.#ended !== undefined) return Promise.reject(new ProcessGone(this.#ended));
+    const id = ++this.#last;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      send(id);
+    });
+  }
+
+  take({ id, reply, error }: FromWorker & { readonly type: 'reply' }): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (error === undefined) waiting?.resolve(reply);
+    else waiting?.reject(new Error(error));
+  }
+
+  end(how: string): void {
+    this.#ended = how;
+    for (const { reject } of this.#waiting.values()) reject(new ProcessGone(how));
+    this.#waiting.clear();
+  }
 }
 
 /**
@@ -131,6 +193,8 @@ export class Workers {
   readonly #failed: (error: Error) => void;
   readonly #alive = new Set<MatrixProcess>();
   readonly #doomed = new Set<MatrixProcess>();
+  /** The one of each queue that serves, or will next. */
+  readonly #serving = new Map<string, MatrixProcess>();
   #spare: MatrixProcess | undefined;
   #closed = false;
   /** How many were killed. */
@@ -150,13 +214,22 @@ export class Workers {
   /** Starts them. The first one makes what all of them use. */
   async open(killable: boolean): Promise<void> {
     const steady = this.#add(this.#queues.steady);
+    this.#serving.set(this.#queues.steady, steady);
     await steady.ready;
     steady.serve();
     if (!killable) return;
     const first = this.#add(this.#queues.killed);
     this.#spare = this.#add(this.#queues.killed);
+    this.#serving.set(this.#queues.killed, first);
     await first.ready;
     first.serve();
+  }
+
+  /** The process that serves a task queue. */
+  at(taskQueue: string): MatrixProcess {
+    const worker = this.#serving.get(taskQueue);
+    if (worker === undefined) throw new RangeError(`no worker serves ${taskQueue}`);
+    return worker;
   }
 
   /** Kills a worker, and lets the spare take its place. */
@@ -167,6 +240,7 @@ export class Workers {
     const gone = worker.kill();
     // It may not be ready yet: what it is told is kept for it.
     this.#spare?.serve();
+    if (this.#spare !== undefined) this.#serving.set(this.#queues.killed, this.#spare);
     this.#spare = this.#add(this.#queues.killed);
     await gone;
   }

@@ -44,7 +44,7 @@ async function perform(
     driver: `workflow:${info.workflowExecution?.runId ?? ''}`,
     who,
     attempt: info.attempt,
-    timeoutMs: info.startToCloseTimeoutMs,
+    timeoutMs: timeLeft(info),
     signal: Context.current().cancellationSignal,
   };
   const stop = heartbeatWhileRunning(info.isLocal ? undefined : info.heartbeatTimeoutMs);
@@ -55,6 +55,18 @@ async function perform(
   } finally {
     stop();
   }
+}
+
+/** How long an attempt may take, in milliseconds. All attempts of a local activity share one time. */
+function timeLeft({
+  isLocal,
+  startToCloseTimeoutMs,
+  scheduledTimestampMs,
+  scheduleToCloseTimeoutMs,
+}: ActivityInfo): number {
+  if (!isLocal || !scheduleToCloseTimeoutMs) return startToCloseTimeoutMs;
+  const left = scheduledTimestampMs + scheduleToCloseTimeoutMs - Date.now();
+  return Math.min(startToCloseTimeoutMs, Math.max(left, 1));
 }
 
 /**

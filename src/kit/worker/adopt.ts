@@ -9,11 +9,15 @@ import {
   type AdoptOrder,
   type CloseOrder,
 } from '../workflow/fate.js';
+import { journalActivities } from './journal.js';
 
 /** The databases of participants, by the participants' names: those whose steps may begin a transaction. */
 export type ParticipantDatabases = Readonly<Record<string, Database>>;
 
-/** The activities by which a workflow takes over a transaction that was driven outside Temporal. */
+/**
+ * The activities for transactions that are driven outside Temporal: by which a workflow takes one over, and by which callers
+ * see them, as they know no database.
+ */
 export function adoptActivities(databases: ParticipantDatabases) {
   const at = (home: string): Announcements => {
     const database = databases[home];
@@ -29,5 +33,6 @@ export function adoptActivities(databases: ParticipantDatabases) {
       // Nothing to write is there when it was done before.
       await at(home).end(gid, WORKFLOW_OWNER, undefined, fate);
     },
+    ...journalActivities(databases),
   };
 }

@@ -1,6 +1,8 @@
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { startAdopting } from '../client/adopt.js';
+import { ServerUnavailable } from '../client/errors.js';
+import { explained } from '../client/server.js';
 import { announcementsOf, type Announcements, type TakenOver } from '../database/announcement/announcements.js';
 import type { TransactionReport } from '../workflow/failure.js';
 import { WORKFLOW_OWNER, type Fate } from '../workflow/fate.js';
@@ -67,15 +69,28 @@ export function startRelay({
   };
 }
 
-/** Takes over all that is due in one database. @returns how many transactions that were */
-async function relay(client: Client, home: string, announcements: Announcements): Promise<number> {
-  let count = 0;
-  for (;;) {
-    const taken = await announcements.takeOver(BATCH);
-    count += taken.length;
-    for (const each of taken) await goOn(client, home, announcements, each);
-    if (taken.length < BATCH) return count;
-  }
+/**
+ * Takes over all that is due in one database.
+ *
+ * @throws the first error, when everything else was taken over: one transaction that cannot go on does not hold up the others.
+ * At once, if the server cannot be reached
+ */
+async function relay(client: Client, home: string, announcements: Announcements): Promise<void> {
+  let failed: Error | undefined;
+  let taken: TakenOver[];
+  do {
+    taken = await announcements.takeOver(BATCH);
+    for (const each of taken) {
+      try {
+        await goOn(client, home, announcements, each);
+      } catch (error) {
+        const why = explained(client, error);
+        if (why instanceof ServerUnavailable) throw why;
+        failed ??= new Error(`${each.gid}: ${why instanceof Error ? why.message : String(why)}`);
+      }
+    }
+  } while (taken.length === BATCH);
+  if (failed !== undefined) throw failed;
 }
 
 /**
@@ -91,7 +106,10 @@ export async function goOn(
 ): Promise<boolean> {
   if (start !== undefined && (await startAdopting(client, gid, start, { home }))) return true;
   const fate = await fateOfRun(client, gid);
-  if (fate !== undefined) await announcements.end(gid, WORKFLOW_OWNER, undefined, fate);
+  const promoted = start?.promoted;
+  if (fate !== undefined) {
+    await announcements.end(gid, WORKFLOW_OWNER, undefined, promoted === undefined ? fate : { ...fate, promoted });
+  }
   return false;
 }
 

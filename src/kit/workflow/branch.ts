@@ -43,6 +43,8 @@ export interface Branch {
    * what was not is barred.
    */
   readonly settle?: true;
+  /** This run has taken over what a caller's process had begun in the participant's database, if one had. */
+  readonly adopted?: true;
   /** With an undo: a person changed its input, which is therefore not compared with the one that the action had. */
   readonly corrected?: true;
 }

@@ -9,7 +9,7 @@ import {
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 import { OVERDUE, type DecidedDetail } from './failure.js';
-import { retryProfiles, type RetryProfile } from './retry.js';
+import { localProfiles, retryProfiles, type RetryProfile } from './retry.js';
 import type { Lane } from './saga/definition.js';
 import type { Call, Judgement } from './saga/driver.js';
 
@@ -20,41 +20,108 @@ import type { Call, Judgement } from './saga/driver.js';
 const WAIT = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
 
 /**
- * Calls an operation as an activity, or as a local activity in the lean lane.
+ * Calls an operation as an ordinary activity.
  *
  * @param limitMs milliseconds in which the call, its retries included, has to be done
+ * @param figures default: those of the call's profile
  */
-export function callActivity(call: Call, lane: Lane, limitMs?: number): Promise<unknown> {
-  const { branch, operation, profile, summary, options } = call;
-  const local = lane === 'lean' && profile !== 'compensation' && profile !== 'settle' && options.long !== true;
-  const figures: RetryProfile = local
-    ? retryProfiles[profile === 'action' ? 'local' : 'localForward']
-    : retryProfiles[profile];
+export function callActivity(
+  call: Call,
+  limitMs?: number,
+  figures: RetryProfile = retryProfiles[call.profile],
+): Promise<unknown> {
+  const { profile, summary, options } = call;
   const retries = profile === 'action' ? options.retries : undefined;
   const attemptMs = options.timeout === undefined ? figures.startToCloseMs : msToNumber(options.timeout);
-  // Of two timeouts that end at once Temporal may report the one after which it retries.
-  const limited = limitMs !== undefined && limitMs <= attemptMs;
-  const startToCloseTimeout = limited ? undefined : attemptMs;
-  const scheduleToCloseTimeout = limitMs;
-  // Tells a call that no worker has begun from one that was begun and did not end.
-  const scheduleToStartTimeout = limitMs === undefined ? undefined : Math.max(Math.floor(limitMs * 0.9), 1);
-  const retry = retries === undefined ? figures.retry : { ...figures.retry, maximumAttempts: retries + 1 };
+  return send(
+    call,
+    proxyActivities({
+      // Of two timeouts that end at once Temporal may report the one after which it retries.
+      startToCloseTimeout: limitMs !== undefined && limitMs <= attemptMs ? undefined : attemptMs,
+      scheduleToCloseTimeout: limitMs,
+      // Tells a call that no worker has begun from one that was begun and did not end.
+      scheduleToStartTimeout: limitMs === undefined ? undefined : Math.max(Math.floor(limitMs * 0.9), 1),
+      heartbeatTimeout: figures.heartbeatMs,
+      cancellationType: WAIT,
+      retry: retries === undefined ? figures.retry : { ...figures.retry, maximumAttempts: retries + 1 },
+      summary,
+    }),
+  );
+}
+
+/** A call that the lean lane tries as a local activity first. */
+export type LocalCall = Call & { readonly profile: keyof typeof localProfiles };
+
+/** Whether a call is tried as a local activity first. */
+export function isTriedLocally(call: Call, lane: Lane): call is LocalCall {
+  return lane === 'lean' && call.options.long !== true && call.profile in localProfiles;
+}
+
+/** How long a local activity has for all its attempts, in milliseconds: no longer than one attempt may take at all. */
+export function localMs({ profile, options }: LocalCall): number {
+  const { withinMs } = localProfiles[profile];
+  return options.timeout === undefined ? withinMs : Math.min(withinMs, msToNumber(options.timeout));
+}
+
+/** Calls an operation as a local activity, which ends within {@link localMs}, and within `limitMs`. */
+export function callLocally(call: LocalCall, limitMs = Infinity): Promise<unknown> {
+  const { profile, summary } = call;
+  const { retry } = localProfiles[profile];
+  return send(
+    call,
+    proxyLocalActivities({
+      // A timeout of one attempt would be followed by the next.
+      scheduleToCloseTimeout: Math.min(localMs(call), limitMs),
+      cancellationType: WAIT,
+      retry: { ...retry, maximumAttempts: localAttempts(call) },
+      summary,
+    }),
+  );
+}
+
+/** A later error may be for lack of time: the guard waits for a lock for 40 % of what an attempt has. */
+const QUICK = 1 / 3;
+
+/**
+ * How a step goes on that a local activity has not brought to an end: as an ordinary activity, with the attempts that
+ * are left. What was cut short, as a local activity has less time than the step, does not count as one.
+ *
+ * @param tookMs how long the local activity took
+ * @returns undefined when the failure is final
+ */
+export function callMoved(call: LocalCall, error: unknown, tookMs: number): Promise<unknown> | undefined {
+  if (judge(error).knowledge === 'rejected' || isFinal(error)) return undefined;
+  const { timeout, retries = retryProfiles.action.retry.maximumAttempts - 1 } = call.options;
+  const overdue = isOverdue(error);
+  const hadLess = localMs(call) < (timeout === undefined ? retryProfiles.action.startToCloseMs : msToNumber(timeout));
+  const cutShort = hadLess && (overdue || tookMs >= localMs(call) * QUICK);
+  const made = cutShort ? 0 : overdue ? 1 : localAttempts(call);
+  if (made > retries) return undefined;
+  const rest: Call = { ...call, options: { ...call.options, retries: retries - made } };
+  return callActivity(rest, undefined, overdue || cutShort ? retryProfiles.action : retryProfiles.moved);
+}
+
+function localAttempts({ profile, options }: LocalCall): number {
+  const { maximumAttempts } = localProfiles[profile].retry;
+  return profile === 'action' && options.retries !== undefined
+    ? Math.min(maximumAttempts, options.retries + 1)
+    : maximumAttempts;
+}
+
+function send({ branch, operation, args }: Call, proxy: Record<string, Asked>): Promise<unknown> {
   const name = `${operation}.${branch.op}`;
-  const cancellationType = WAIT;
-  const proxy = local
-    ? proxyLocalActivities({ startToCloseTimeout, scheduleToCloseTimeout, cancellationType, retry, summary })
-    : proxyActivities({
-        startToCloseTimeout,
-        scheduleToCloseTimeout,
-        scheduleToStartTimeout,
-        heartbeatTimeout: figures.heartbeatMs,
-        cancellationType,
-        retry,
-        summary,
-      });
   const activity = proxy[name];
   if (activity === undefined) throw new TypeError(`activity ${name} cannot be called`);
-  return activity(branch, ...call.args);
+  return activity(branch, ...args);
+}
+
+type Asked = (...args: unknown[]) => Promise<unknown>;
+
+/** Whether a call was cancelled, or failed so that asking again changes nothing. */
+function isFinal(error: unknown): boolean {
+  const cause = error instanceof TemporalFailure ? causeOf(error) : undefined;
+  if (cause instanceof ApplicationFailure) return cause.nonRetryable === true && cause.type !== OVERDUE;
+  return cause instanceof CancelledFailure;
 }
 
 /** Whether a call failed because the time for all its attempts is over. */

@@ -81,12 +81,10 @@ export class MetDriver extends Error {
  * The types of the one failure that a transaction ends with.
  * - `TransactionCompensated`: it was undone; no effect is left.
  * - `TransactionFailed`: something was not undone, or not completed after the pivot; the report names each branch.
- * - `GidConflict`: another transaction has the gid, with other content; nothing was done.
  */
 export const transactionFailure = {
   compensated: 'TransactionCompensated',
   failed: 'TransactionFailed',
-  conflict: 'GidConflict',
 } as const;
 
 /** What a transaction that did not commit says of itself: the detail of its failure. */

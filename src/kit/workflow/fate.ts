@@ -19,6 +19,16 @@ export interface StartOrder {
   readonly inputHash: string;
   readonly summary?: string;
   readonly details?: string;
+  /** Set when a person gave it to a workflow. */
+  readonly promoted?: Promotion;
+}
+
+/** Who has given a transaction to a workflow by hand, and why. */
+export interface Promotion {
+  readonly actor: string;
+  readonly reason: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
 }
 
 /** The final decision of a transaction, kept with the guard row of its first step: duplicates look for it there. */
@@ -27,6 +37,7 @@ export type Fate = FateOf & {
   readonly inputHash: string;
   /** How it was driven at its end. */
   readonly lane: string;
+  readonly promoted?: Promotion;
 };
 
 type FateOf =
@@ -49,6 +60,8 @@ export function isEnd(fate: Fate | Opened): fate is Fate {
   return fate.state !== 'running' && fate.state !== 'undoing';
 }
 
+const GROUP_DRIVER = 'group:';
+
 /** The driver that a member of a group is named by: no other has this name, and every attempt of this one has it. */
 export function groupDriver(groupId: string, member: number): string {
   return `${GROUP_DRIVER}${groupId}#${member}`;
@@ -58,8 +71,6 @@ export function groupDriver(groupId: string, member: number): string {
 export function isGroupDriver(driver: string): boolean {
   return driver.startsWith(GROUP_DRIVER);
 }
-
-const GROUP_DRIVER = 'group:';
 
 /** What an announcement, beside the guard row of the first step that was applied, says. */
 export interface Announced {
@@ -83,12 +94,21 @@ export const WORKFLOW_OWNER = 'workflow';
 export interface Adopt {
   /** The participant in whose database it is. */
   readonly home: string;
+  /** Other participants in whose databases it has taken over before: a step that was refused may have others after it. */
+  readonly before?: readonly string[];
+  /** Known once the announcement was read. */
+  readonly promoted?: Promotion;
+}
+
+/** All participants in whose databases a workflow has taken the transaction over. */
+export function homesOf({ home, before = [] }: Adopt): string[] {
+  return [...new Set([...before, home])];
 }
 
 /** What a workflow finds when it takes a transaction over. */
 export type Adopted =
   | { readonly fate: Fate }
-  /** Another transaction has the gid, with other content: nothing was taken over. */
+  /** Another input is under way under this gid: nothing was taken over. */
   | { readonly fate?: undefined; readonly conflict: true }
   | {
       readonly fate?: undefined;
@@ -96,6 +116,7 @@ export type Adopted =
       readonly state: Announced['state'];
       /** When it was announced, in milliseconds since 1970. */
       readonly beganAt: number;
+      readonly promoted?: Promotion;
     };
 
 /** The activities by which a workflow takes a transaction over, and tells how it ended. */
@@ -103,12 +124,17 @@ export const ADOPT_ACTIVITY = 'backstitch.adopt';
 export const CLOSE_ACTIVITY = 'backstitch.close';
 
 /** What those activities are asked. */
-export interface AdoptOrder extends Adopt {
+export interface AdoptOrder {
   readonly gid: string;
-  /** Whoever takes over must have the input of whoever began. */
+  readonly home: string;
+  /** Of the workflow's own input; absent: it is not known. */
   readonly inputHash?: string;
 }
-export interface CloseOrder extends Adopt {
+export interface CloseOrder {
   readonly gid: string;
+  readonly home: string;
   readonly fate: Fate;
 }
+
+/** The type of the failure of a workflow whose gid has another input: it did nothing, and has decided nothing. */
+export const GID_CONFLICT = 'GidConflict';

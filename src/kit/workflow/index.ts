@@ -31,6 +31,17 @@ export {
   type TransactionReport,
 } from './failure.js';
 export {
+  promoteTransaction,
+  readJournal,
+  type Journal,
+  type JournalActivities,
+  type JournalAnnouncement,
+  type JournalFate,
+  type JournalRow,
+  type Promoted,
+  type PromoteOrder,
+} from './journal.js';
+export {
   collectLog,
   showLog,
   type GuardsCollected,

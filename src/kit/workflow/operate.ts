@@ -25,8 +25,9 @@ export interface OperatorOrder {
   readonly reason: string;
 }
 
-/** What an operator did. */
-export interface OperatorNote extends OperatorOrder {
+/** What an operator did; `promote`: gave a transaction to a workflow that a process had driven. */
+export interface OperatorNote extends Omit<OperatorOrder, 'action'> {
+  readonly action: OperatorAction | 'promote';
   /** Milliseconds since 1970. */
   readonly at: number;
 }

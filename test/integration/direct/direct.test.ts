@@ -1,17 +1,6 @@
 import assert from 'node:assert/strict';
 import { GidConflict, TransactionCompensated, TransactionPending } from '../../../src/kit/client/index.js';
-import { DirectWorld } from './world.js';
-
-/** A promise, and what ends it. */
-function deferred<T>() {
-  let resolve: (value: T) => void = () => undefined;
-  let reject: (error: Error) => void = () => undefined;
-  const promise = new Promise<T>((onValue, onError) => {
-    resolve = onValue;
-    reject = onError;
-  });
-  return { promise, resolve, reject };
-}
+import { deferred, DirectWorld } from './world.js';
 
 describe('the direct lane', function () {
   this.timeout(120_000);
@@ -108,7 +97,7 @@ describe('the direct lane', function () {
         const dead = deferred<never>();
         const reached = deferred<undefined>();
         const { placeOrder } = world.caller({
-          takeOverMs: 300,
+          takeOverMs: 3_000,
           callMs: 100_000,
           probe: (at, operation) => {
             if (at !== point || operation.function !== name) return Promise.resolve();
@@ -145,22 +134,12 @@ describe('the direct lane', function () {
   });
 
   it('is taken over by a workflow that another caller starts meanwhile', async () => {
-    const go = deferred<undefined>();
-    const reached = deferred<undefined>();
-    const slow = world.caller({
-      callMs: 60_000,
-      takeOverMs: 120_000,
-      probe: async (at, { function: name }) => {
-        if (at !== 'before' || name !== 'inventory.reserve.action') return;
-        reached.resolve(undefined);
-        await go.promise;
-      },
-    });
+    const slow = world.held('inventory.reserve.action');
     const order = world.order();
     const first = slow.placeOrder(order, direct);
-    await reached.promise;
+    await slow.reached;
     const placed = await world.caller().placeOrder(order, { lane: 'durable' });
-    go.resolve(undefined);
+    slow.go();
     assert.deepEqual(await first, placed);
     assert.deepEqual(slow.handedOver, []);
   });

@@ -13,6 +13,17 @@ import { createShopWorker, type ShopWorker } from '../../../src/worker.js';
 import { placeOrder } from '../../../src/workflows/place-order.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../../support/servers.js';
 
+/** A promise, and what ends it. */
+export function deferred<T>() {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise<T>((onValue, onError) => {
+    resolve = onValue;
+    reject = onError;
+  });
+  return { promise, resolve, reject };
+}
+
 /** One process that drives: its own faults, its own lane. */
 export interface Caller {
   readonly placeOrder: Transaction<PlaceOrderInput, PlacedOrder>;
@@ -105,6 +116,29 @@ export class DirectWorld {
       placeOrder: transactionClient(this.client, { taskQueue, direct, groups }).of(placeOrderTransaction),
       faults,
       handedOver,
+    };
+  }
+
+  /** A caller whose transactions stop before this function is called, until they are let go on. */
+  held(name: string, options: Partial<DirectLaneOptions> = {}) {
+    const go = deferred<undefined>();
+    const reached = deferred<undefined>();
+    const caller = this.caller({
+      callMs: 60_000,
+      takeOverMs: 120_000,
+      ...options,
+      probe: async (at, operation) => {
+        if (at !== 'before' || operation.function !== name) return;
+        reached.resolve(undefined);
+        await go.promise;
+      },
+    });
+    return {
+      ...caller,
+      reached: reached.promise,
+      go: () => {
+        go.resolve(undefined);
+      },
     };
   }
 

@@ -168,5 +168,32 @@ describe('finding transactions', () => {
         await other.close();
       }
     });
+
+    it('in the lean lane has a slow step as the two activities that it was, and those after it where they belong', async () => {
+      const other = await openTripWorld();
+      const id = newId();
+      try {
+        const reached = other.script.hold(id, 'hotel.book.action');
+        const call = ended(other.bookTrip({ id, noCar: true }, { lane: 'lean' }));
+        await reached;
+        for (let calls = 0; calls < 2;) {
+          const { branches } = await showTransaction(other.client, `trip-${id}`);
+          calls = branches[0]?.calls.length ?? 0;
+        }
+        other.script.release(id, 'hotel.book.action');
+        await call;
+        await other.stopWorker();
+        const { branches } = await showTransaction(other.client, `trip-${id}`);
+        assert.deepEqual(
+          branches.map(({ branch, seq, state, calls }) => [branch, seq, state, ...calls.map((each) => each.state)]),
+          [
+            ['hotel', 1, 'succeeded', 'unknown', 'succeeded', 'succeeded'],
+            ['car.rent', 2, 'rejected', 'rejected'],
+          ],
+        );
+      } finally {
+        await other.close();
+      }
+    });
   });
 });

@@ -57,7 +57,15 @@ describe('drivers of one transaction, under every order of statements', function
     assert.equal(fate?.state, told[0], seen);
   }
 
-  const kinds = ['group', 'refused group', 'direct', 'refused direct', 'workflow', 'refused workflow'] as const;
+  const kinds = [
+    'group',
+    'refused group',
+    'direct',
+    'refused direct',
+    'workflow',
+    'refused workflow',
+    'stopped workflow',
+  ] as const;
 
   it('two at a time, one of which may die at any statement', async () => {
     const schedules = fc.array(fc.nat({ max: 59 }), { minLength: 60, maxLength: 60 });
@@ -69,7 +77,7 @@ describe('drivers of one transaction, under every order of statements', function
             const choose = (step: number, runnable: number) => (picks[step % picks.length] ?? 0) % runnable;
             await check(await stage.play([one, other], { choose, crash }, playDriver));
           }),
-          { numRuns: Math.ceil(RUNS / 4) },
+          { numRuns: Math.ceil(RUNS / 8) },
         );
       }
     }
@@ -92,7 +100,7 @@ describe('drivers of one transaction, under every order of statements', function
           await check(await stage.play(actors, { choose, crash }, playDriver));
         },
       ),
-      { numRuns: RUNS },
+      { numRuns: RUNS / 2 },
     );
   });
 });

@@ -254,12 +254,14 @@ describe('a saga in the lean lane whose first task was lost, with all that it ha
         const { body, scripts } = bodyOf(plan);
         const { undo, retries, decisions, stopAt, timer } = plan;
         const lost = new World(scripts);
+        lost.isAlone = false;
         const first = new SagaRun<void, string>(lost, { undo, retries, lane: 'lean' });
         begin(first, body);
         await lost.settle(life);
         // With an undo, a person or its end the task would have been on record.
         fc.pre(first.state === 'running' && lost.asked.every(({ op }) => op === 'action'));
         const world = lost.successor(stopAt === undefined ? undefined : lost.now() + stopAt, pace);
+        world.isAlone = false;
         const run = new SagaRun<void, string>(world, { undo, retries, lane: 'lean' });
         if (stopAt !== undefined) {
           world.at(stopAt + timer, () => {

@@ -42,6 +42,8 @@ export class CallLog {
   /** By the id of the activity: calls are numbered in the order in which they were scheduled. */
   readonly #byActivity = new Map<string, CallRecord>();
   readonly #bySchedule = new Map<string, CallRecord>();
+  /** The numbers of the activities that are not the first call of a branch. */
+  readonly #others: number[] = [];
 
   constructor(converter: LoadedDataConverter) {
     this.#converter = converter;
@@ -94,7 +96,9 @@ export class CallLog {
   async #scheduled(event: HistoryEvent, at: string): Promise<void> {
     const { activityId, activityType, input } = event.activityTaskScheduledEventAttributes ?? {};
     const [branch, asked] = await this.#decode(input?.payloads);
-    if (!isBranch(branch) || activityId == null) return;
+    if (activityId == null) return;
+    if (!isBranch(branch) || this.calls.some(({ seq }) => seq === branch.seq)) this.#others.push(Number(activityId));
+    if (!isBranch(branch)) return;
     const call: CallRecord = {
       id: activityId,
       input: asked,
@@ -119,10 +123,11 @@ export class CallLog {
     const { attempt, activity_id, activity_type, backoff, original_schedule_time } = data as LocalActivity;
     const error = await this.#error(failure);
     const waiting = backoff != null;
+    const number = Number(activity_id);
     this.#byActivity.set(activity_id, {
       id: activity_id,
-      // The first operations of a transaction are its first calls, so the number of the call is that of the branch.
-      seq: Number(activity_id),
+      // Calls are numbered, and so are branches: it is the first call of its branch.
+      seq: number - this.#others.filter((other) => other < number).length,
       summary: await this.#summary(event),
       op: activity_type.slice(activity_type.lastIndexOf('.') + 1) as Op,
       function: activity_type,

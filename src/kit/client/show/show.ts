@@ -8,11 +8,13 @@ import { TX_SCHEME } from '../../workflow/attributes.js';
 import type { Op, Scheme } from '../../workflow/branch.js';
 import type { FailureNote, TransactionReport } from '../../workflow/failure.js';
 import { TRANSACTION_QUERY, type BranchView, type TransactionView } from '../../workflow/view.js';
-import { TransactionNotFound } from '../errors.js';
+import { JournalUnreadable, TransactionNotFound } from '../errors.js';
+import { readJournal, type JournalPlace } from '../journal.js';
 import { foundState } from '../list.js';
 import { ask } from '../server.js';
 import { CallLog, type CallRecord } from './calls.js';
 import { historyOf, type HistoryEvent } from './history.js';
+import { shownJournal } from './journal.js';
 import type { ShownBranch, ShownCall, ShownTransaction } from './shown.js';
 
 /** How long a worker may take to answer, in milliseconds. */
@@ -21,18 +23,52 @@ const WORKER_ANSWER_MS = 2_000;
 /**
  * Shows one transaction: its branches, and every operation that was asked of them, with attempts, errors and times.
  *
- * It is read from the history, and completed by what a worker says if one answers within 2 s.
+ * It is read from the history, and completed by what a worker says if one answers within 2 s. One that never was a
+ * workflow is read by a worker from the participants' databases.
  *
- * @throws TransactionNotFound, ServerUnavailable
+ * @param where where such a worker is; absent: only what the Temporal server has is shown
+ * @throws TransactionNotFound, ServerUnavailable; of what the server does not have NoWorker, JournalUnreadable, and as
+ * `runJob`
  */
-export async function showTransaction(client: Client, gid: string): Promise<ShownTransaction> {
-  const { namespace, loadedDataConverter } = client.options;
+export async function showTransaction(client: Client, gid: string, where?: JournalPlace): Promise<ShownTransaction> {
+  const run = await showRun(client, gid);
+  const { namespace } = client.options;
+  if (where === undefined) {
+    if (run === undefined) throw new TransactionNotFound(gid, namespace);
+    return run;
+  }
+  if (run !== undefined && !wasDrivenBefore(run)) return run;
+  try {
+    const journal = await readJournal(client, where, gid);
+    const shown = shownJournal(journal);
+    // What was found may not be all: the databases that could not be read may say otherwise.
+    if (run === undefined && journal.fate === undefined && journal.unread.length > 0) {
+      throw new JournalUnreadable(gid, journal.unread);
+    }
+    if (shown !== undefined) return shown;
+  } catch (error) {
+    if (run === undefined) throw error;
+  }
+  if (run === undefined) throw new TransactionNotFound(gid, namespace);
+  return run;
+}
+
+/** Whether a run may have found its transaction at its end: nothing of it was done by this run then. */
+function wasDrivenBefore({ endedAt, branches }: ShownTransaction): boolean {
+  if (endedAt === undefined) return false;
+  return branches.every(({ calls }) => calls.some(({ failure }) => failure?.type === 'Decided'));
+}
+
+/** What the server has of a transaction; nothing, if it knows no workflow of it. */
+async function showRun(client: Client, gid: string): Promise<ShownTransaction | undefined> {
+  const { loadedDataConverter } = client.options;
   const handle = client.workflow.getHandle(gid);
   const known = await ask(client, () => handle.describe()).catch((error: unknown) => {
-    throw error instanceof WorkflowNotFoundError ? new TransactionNotFound(gid, namespace) : error;
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
   });
-  const scheme = known.typedSearchAttributes.get(TX_SCHEME) as Scheme | undefined;
-  if (scheme === undefined) throw new TransactionNotFound(gid, namespace);
+  const scheme = known?.typedSearchAttributes.get(TX_SCHEME) as Scheme | undefined;
+  if (known === undefined || scheme === undefined) return undefined;
 
   const log = new CallLog(loadedDataConverter);
   let last: HistoryEvent | undefined;
@@ -124,7 +160,8 @@ function branchesOf(calls: readonly CallRecord[], views: readonly BranchView[]):
     .map((seq) => {
       const own = calls.filter((call) => call.seq === seq);
       const view = views.find((branch) => branch.seq === seq);
-      const first = own.find((call) => !secondOps.has(call.op));
+      // A local activity may have been followed by an ordinary one.
+      const first = own.findLast((call) => !secondOps.has(call.op));
       const second = own.find((call) => secondOps.has(call.op));
       const named = (first ?? second)?.function ?? '';
       const operation = view?.operation ?? named.slice(0, named.lastIndexOf('.'));

@@ -18,13 +18,7 @@ export interface ShownTransaction {
   readonly summary?: string;
   /** How it is driven. */
   readonly lane: string;
-  readonly driver: {
-    readonly kind: 'workflow';
-    readonly runId: string;
-    readonly taskQueue: string;
-    readonly historyEvents: number;
-    readonly historyBytes: number;
-  };
+  readonly driver: ShownDriver;
   readonly startedAt: string;
   readonly endedAt?: string;
   /** When it is undone if it is not past its pivot. Known only while a worker answers. */
@@ -50,6 +44,31 @@ export interface ShownTransaction {
    */
   readonly workerAnswered: boolean;
 }
+
+/** Who drives a transaction, or drove it. */
+export type ShownDriver =
+  | {
+      readonly kind: 'workflow';
+      readonly runId: string;
+      readonly taskQueue: string;
+      readonly historyEvents: number;
+      readonly historyBytes: number;
+    }
+  | {
+      /** `process`: a caller's; `group`: a workflow with many such transactions. */
+      readonly kind: 'process' | 'group';
+      /**
+       * `direct:<call>`, `group:<workflow id>`; `workflow`: it was given to a workflow that the server does not have, as
+       * it is about to start, or was long ago.
+       */
+      readonly owner: string;
+      /** The process. */
+      readonly who?: string;
+      /** The participant in whose database it is announced, or its end is kept. */
+      readonly home?: string;
+      /** When a worker takes it over, unless it has ended by then. */
+      readonly takeOverAt?: string;
+    };
 
 /** One participant's part in a transaction. */
 export interface ShownBranch {

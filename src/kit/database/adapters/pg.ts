@@ -1,21 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Database, Sql } from '../sql.js';
-import { sqlStateOf } from '../sqlstate.js';
-import { NotCommitted } from './not-committed.js';
-
-/** What the adapter needs of a `pg.Pool`; structural, so that the kit does not depend on pg. */
-export interface PgPool {
-  connect(): Promise<PgClient>;
-  on(event: 'error', listener: (error: Error) => void): unknown;
-}
-
-/** What the adapter needs of a client from the pool. */
-export interface PgClient {
-  query(query: { name?: string; text: string; values?: unknown[] }): Promise<{ command: string; rows: object[] }>;
-  on(event: 'error', listener: (error: Error) => void): unknown;
-  off(event: 'error', listener: (error: Error) => void): unknown;
-  release(destroy?: Error | boolean): void;
-}
+import type { Database } from '../sql.js';
+import { flightsOf } from './pg-flight.js';
+import type { PgClient, PgPool } from './pg-pool.js';
+import { PgTransaction, type PgWay } from './pg-transaction.js';
 
 /** Options of {@link pgDatabase}. */
 export interface PgOptions {
@@ -31,9 +18,6 @@ export interface PgOptions {
    */
   readonly timeoutMs?: number;
 }
-
-/** A statement that this connection prepared is gone or no longer fits its table: only a new connection prepares again. */
-const UNPREPARED = ['26000', '0A000'];
 
 /** Statement names kept; texts are constants, so more than this means that somebody builds them. */
 const MAX_NAMES = 500;
@@ -54,12 +38,12 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
     }
     return name;
   };
-  const sqlOf =
-    (client: PgClient): Sql =>
-    async <Row extends object>(text: string, values?: readonly unknown[]) => {
-      const query = values ? { name: prepare ? nameOf(text) : undefined, text, values: [...values] } : { text };
-      return (await client.query(query)).rows as Row[];
-    };
+  const queryOf: PgWay['queryOf'] = (text, values) => ({
+    name: prepare ? nameOf(text) : undefined,
+    text,
+    values: [...values],
+  });
+  const way: PgWay = { queryOf, prepare, fly: flightsOf(pool) };
 
   const withClient = async <T>(
     timeoutMs: number,
@@ -93,7 +77,7 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
     run: <Row extends object>(text: string, values?: readonly unknown[]) =>
       withClient(longest, async (client, onLost) => {
         try {
-          return await sqlOf(client)<Row>(text, values);
+          return (await client.query(values ? queryOf(text, values) : { text })).rows as Row[];
         } catch (error) {
           // Nothing has shown that the connection is well.
           onLost();
@@ -102,25 +86,15 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
       }),
     transaction: (work, timeoutMs = longest) =>
       withClient(timeoutMs, async (client, onLost) => {
-        // A connection that fails to begin, to commit or to roll back is in doubt, and not used again.
-        const send = (text: string) =>
-          client.query({ text }).catch((error: unknown) => {
-            onLost();
-            throw error;
-          });
-        await send('begin isolation level read committed');
+        const transaction = new PgTransaction(client, way, onLost);
         let result;
         try {
-          result = await work(sqlOf(client));
+          result = await work(transaction.sql);
         } catch (error) {
-          if (UNPREPARED.includes(sqlStateOf(error) ?? '')) onLost();
-          // The first error is the one to report.
-          await send('rollback').catch(() => undefined);
+          await transaction.rollback(error);
           throw error;
         }
-        // The commit of a transaction that failed answers ROLLBACK, without an error.
-        const { command } = await send('commit');
-        if (command !== 'COMMIT') throw new NotCommitted(command);
+        await transaction.commit();
         return result;
       }),
   };

@@ -1,5 +1,5 @@
-import type { Adopted, Announced, Fate, Opened, Standing, StartOrder } from '../../workflow/fate.js';
-import { fromJson, toJson } from '../guard/json.js';
+import type { Adopted, Announced, Fate, Opened, Promotion, Standing, StartOrder } from '../../workflow/fate.js';
+import { fromJson, toJson, toLog } from '../guard/json.js';
 import type { Database, Sql } from '../sql.js';
 import * as statements from './statements.js';
 
@@ -20,12 +20,22 @@ export interface Announcements {
   undo(gid: string, owner: string): Promise<boolean>;
   /** Gives the transaction to a workflow, which the caller then starts: `false` if somebody else drives it. */
   handOver(gid: string, owner: string): Promise<boolean>;
-  /** A workflow takes the transaction for itself, whoever drove it, if it has the same input. */
+  /**
+   * A workflow takes the transaction for itself, whoever drove it.
+   *
+   * @param inputHash of the workflow's own input: nothing is taken over that was begun with another
+   */
   adopt(gid: string, inputHash?: string): Promise<Adopted>;
   /** Takes over transactions whose drivers are silent: each is then to be started as a workflow. */
   takeOver(limit: number): Promise<TakenOver[]>;
-  /** Takes over one, however its driver is: nothing, if it is not announced here. */
-  promote(gid: string): Promise<TakenOver | undefined>;
+  /**
+   * Takes over one by hand, however its driver is, and keeps who did it. Nothing, if it is not announced here; the owner
+   * alone, if a workflow has it already.
+   */
+  promote(
+    gid: string,
+    promotion: Promotion,
+  ): Promise<{ readonly owner: string; readonly taken?: TakenOver } | undefined>;
   /** How a transaction stands here. */
   look(gid: string): Promise<Standing>;
 }
@@ -64,10 +74,7 @@ export function announcementsOf(db: Database): Announcements {
     async takeOver(limit) {
       return (await db.run<Parameters<typeof taken>[0]>(statements.takeOver, [limit, LOOK_AGAIN_MS])).map(taken);
     },
-    async promote(gid) {
-      const [row] = await db.run<Parameters<typeof taken>[0]>(statements.promote, [gid, LOOK_AGAIN_MS]);
-      return row && taken(row);
-    },
+    promote: (gid, promotion) => promote(db, gid, promotion),
     async look(gid) {
       type Row = { owner: string | null; state: Announced['state'] | null; driver: string | null; fate: string | null };
       const [row] = await db.run<Row>(statements.look, [gid]);
@@ -82,7 +89,7 @@ export function announcementsOf(db: Database): Announcements {
   };
 }
 
-/** What was found has another input than whoever takes over: nothing of that commits. */
+/** Another input is under way: what was written to take it over goes. */
 class OtherInput extends Error {}
 
 async function adopt(db: Database, gid: string, inputHash: string | undefined): Promise<Adopted> {
@@ -95,7 +102,7 @@ async function adopt(db: Database, gid: string, inputHash: string | undefined): 
 }
 
 async function adoptWithin(sql: Sql, gid: string, inputHash: string | undefined): Promise<Adopted> {
-  type Row = { state: Announced['state']; beganAt: number; inputHash: string | null };
+  type Row = { state: Announced['state']; beganAt: number; inputHash: string | null; promoted?: string | null };
   const limits = [String(ADOPT_MS), String(ADOPT_MS / 2)];
   const [announced] = await sql<Row>(statements.adopt, [gid, LOOK_AGAIN_MS, ...limits]);
   if (announced === undefined) throw new Error(`${gid} could not be taken over: no row came back`);
@@ -106,14 +113,32 @@ async function adoptWithin(sql: Sql, gid: string, inputHash: string | undefined)
     await sql(statements.withdraw, [gid]);
     return { fate: fromJson(ended.fate) as Fate };
   }
-  for (const row of [announced, grouped]) {
-    if (row?.inputHash != null && inputHash !== undefined && row.inputHash !== inputHash) throw new OtherInput();
+  for (const found of [announced.inputHash, grouped?.inputHash ?? null]) {
+    if (found !== null && inputHash !== undefined && found !== inputHash) throw new OtherInput();
   }
-  const state = grouped?.state === 'undoing' ? 'undoing' : announced.state;
-  return { state, beganAt: Math.min(announced.beganAt, grouped?.beganAt ?? Infinity) };
+  const { promoted = null } = announced;
+  return {
+    state: grouped?.state === 'undoing' ? 'undoing' : announced.state,
+    beganAt: Math.min(announced.beganAt, grouped?.beganAt ?? Infinity),
+    ...(promoted !== null && { promoted: JSON.parse(promoted) as Promotion }),
+  };
 }
 
-/** Whether the driver of a guard row is a caller's process. */
-export function isDirect(driver: string): boolean {
-  return driver.startsWith('direct:');
+async function promote(db: Database, gid: string, promotion: Promotion) {
+  return db.transaction(async (sql) => {
+    const [row] = await sql<{ owner: string; start: string | null }>(statements.announced, [gid]);
+    if (row === undefined) return undefined;
+    const { owner } = row;
+    const start = row.start === null ? undefined : (JSON.parse(row.start) as StartOrder);
+    if (start === undefined) return { owner };
+    const { actor, reason, at } = start.promoted ?? {};
+    if (owner === 'workflow') {
+      // The same order again: whether it was started is not known.
+      const same = actor === promotion.actor && reason === promotion.reason && at === promotion.at;
+      return { owner, ...(same && { taken: { gid, start, ownerBefore: owner } }) };
+    }
+    const promoted: StartOrder = { ...start, promoted: promotion };
+    await sql(statements.promote, [gid, LOOK_AGAIN_MS, toLog(promoted)]);
+    return { owner, taken: { gid, start: promoted, ownerBefore: owner } };
+  }, ADOPT_MS);
 }

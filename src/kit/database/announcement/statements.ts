@@ -6,14 +6,22 @@ import { columns, limits, row } from '../guard/statements.js';
  */
 
 /**
+ * What announces a transaction, within a statement that has `limits`, by the places of its values: those of the guard's row;
+ * 13 the start, 14 milliseconds to the take-over.
+ */
+export const announcing = (at: (place: number) => string) => `
+  insert into backstitch.announcements (gid, branch, start, owner, take_over_at)
+  select ${at(1)}, ${at(2)}, ${at(13)}::text::json, ${at(6)},
+    clock_timestamp() + make_interval(secs => ${at(14)}::float8 / 1000)
+  from limits`;
+
+/**
  * The first step of a transaction: announces it and claims its guard row. No row comes back unless both were new: a rival in
- * flight is waited for on either key. `$1` to `$12` are the guard's; `$13` the start, `$14` milliseconds to the take-over.
+ * flight is waited for on either key. `$1` to `$12` are the guard's; `$13` and `$14` as above.
  */
 export const announce = `
 with ${limits},
-announced as (
-  insert into backstitch.announcements (gid, branch, start, owner, take_over_at)
-  select $1, $2, $13::text::json, $6, clock_timestamp() + make_interval(secs => $14::float8 / 1000) from limits
+announced as (${announcing((place) => `$${place}`)}
   on conflict (gid) do nothing
   returning 1
 )
@@ -64,7 +72,8 @@ with limits as materialized (
 insert into backstitch.announcements as a (gid, owner, take_over_at)
 select $1, 'workflow', clock_timestamp() + make_interval(secs => $2::float8 / 1000) from limits
 on conflict (gid) do update set owner = 'workflow', take_over_at = excluded.take_over_at
-returning a.state, (extract(epoch from a.began_at) * 1000)::float8 as "beganAt", a.start->>'inputHash' as "inputHash"`;
+returning a.state, a.start->>'inputHash' as "inputHash", (extract(epoch from a.began_at) * 1000)::float8 as "beganAt",
+  (a.start->'promoted')::text as promoted`;
 
 /**
  * The same where a group drives it: from here on the group decides nothing. A first step in flight is not waited for: the
@@ -73,8 +82,8 @@ returning a.state, (extract(epoch from a.began_at) * 1000)::float8 as "beganAt",
 export const adoptFromGroup = `
 update backstitch.guard set driver = 'workflow'
 where gid = $1 and phase = 1 and fate->>'state' in ('running', 'undoing')
-returning fate->>'state' as state, (extract(epoch from began_at) * 1000)::float8 as "beganAt",
-  fate->>'inputHash' as "inputHash"`;
+returning fate->>'state' as state, fate->>'inputHash' as "inputHash",
+  (extract(epoch from began_at) * 1000)::float8 as "beganAt"`;
 
 /** The fate of a transaction, if this database has it. */
 export const fateOf = `
@@ -99,12 +108,15 @@ from (
 where a.gid = due.gid and a.owner = due.owner
 returning a.gid, a.start::text as start, due.owner as "ownerBefore"`;
 
-/** Takes over one transaction by hand. `$1` gid, `$2` milliseconds. */
+/** The announcement of a transaction, locked. */
+export const announced = `
+select owner, start::text as start from backstitch.announcements where gid = $1 for update`;
+
+/** Takes over one transaction by hand, once it is locked. `$1` gid, `$2` milliseconds, `$3` the start, with who did it. */
 export const promote = `
 update backstitch.announcements
-set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $2::float8 / 1000)
-where gid = $1
-returning gid, start::text as start, owner as "ownerBefore"`;
+set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $2::float8 / 1000), start = $3::text::json
+where gid = $1`;
 
 /** How a transaction stands in this database: its announcement, and its first step's driver and fate. */
 export const look = `
@@ -115,5 +127,23 @@ left join lateral (
   select driver, fate from backstitch.guard where gid = $1 and phase = 1 order by fate_at nulls last, fate is null, seq limit 1
 ) g on true`;
 
-/** Whether `$2` still drives the transaction `$1`. */
-export const announcedBy = `select 1 as announced from backstitch.announcements where gid = $1 and owner = $2`;
+/**
+ * All that this database holds of a transaction, in one snapshot, without inputs and the steps' results. `$1` gid, `$2`
+ * milliseconds it may take.
+ */
+export const journalOf = `
+with limits as materialized (select set_config('statement_timeout', $2::text, true))
+select (
+    select coalesce(json_agg(r order by seq, branch, phase), '[]')::text from (
+      select branch, phase, seq, op, outcome, function, failure, driver, who, attempt, began_at as "beganAt",
+        ended_at as "endedAt", fate, fate_at as "fateAt"
+      from backstitch.guard where gid = $1
+    ) r
+  ) as rows, (
+    select row_to_json(a)::text from (
+      select owner, state, began_at as "beganAt", take_over_at as "takeOverAt",
+        start::jsonb - '{input,overrides,details}'::text[] as start
+      from backstitch.announcements where gid = $1
+    ) a
+  ) as announced
+from limits`;

@@ -1,11 +1,13 @@
 import type { Operation } from '../../workflow/branch.js';
-import { InputMismatch, RowGone, StoredRejection, type Rejection } from '../rejection.js';
-import type { Database, Sql } from '../sql.js';
+import { StoredRejection, type Rejection } from '../rejection.js';
+import type { Database, Sql, TransactionSql } from '../sql.js';
 import { rejectionOf } from '../sqlstate.js';
-import { fromJson, toJson, toLog } from './json.js';
+import { applyAtOnce, type AtOnce } from './at-once.js';
+import { fromJson, hashInput, toLog } from './json.js';
 import { limitsOf, stopwatch } from './limits.js';
 import { claim, claimAnnounced, elsewhere, meet } from './meet.js';
-import { firstOf, readRows, rowOf, storedRejection, suspended, UNDOS, vanished, type StoredRow } from './rows.js';
+import { finish, firstOf, outbound, readRows, rowOf, storedRejection } from './rows.js';
+import { guardConfirm, guardUndo } from './phase2.js';
 import { guardSettle, settledResult } from './settle.js';
 import * as statements from './statements.js';
 
@@ -30,6 +32,8 @@ export interface Guard {
    * Phase 1: does the work once; with `operation.settle` never: what was done is answered, what was not is barred.
    *
    * @param work runs inside the SQL transaction; throws {@link Rejection} for a definite no
+   * @param atOnce the same work as one statement, if there is one, with the same result where it can be done: tried first,
+   * as it takes one round trip with the guard's row. Where that does not succeed, nothing has happened, and `work` says why
    * @returns the result of the work, or the stored one if it was done before
    * @throws {@link Rejection} the stored one if it was refused before
    * @throws {@link Suspended} if its undo came first
@@ -38,7 +42,12 @@ export interface Guard {
    * @throws {@link DrivenElsewhere}, {@link Decided} if the transaction has another driver, or has come to its end
    * @throws any other error: the outcome is unknown
    */
-  apply<Result>(operation: Operation, input: unknown, work: (sql: Sql) => Promise<Result>): Promise<Result>;
+  apply<Result>(
+    operation: Operation,
+    input: unknown,
+    work: (sql: Sql) => Promise<Result>,
+    atOnce?: () => AtOnce,
+  ): Promise<Result>;
 
   /**
    * Phase 2: undoes what phase 1 did, or bars it from ever happening. With `operation.corrected` it may have another
@@ -49,6 +58,8 @@ export interface Guard {
    * @throws {@link Suspended} if phase 1 was confirmed
    * @throws {@link InputMismatch} if phase 1 was applied with another input: nothing is undone
    * @throws {@link RowGone} if the action had succeeded and its row is not there: nothing is undone
+   * @throws {@link DrivenElsewhere}, {@link Decided} if the action was another driver's, who still has the transaction or has
+   * ended it: nothing is undone
    * @throws any other error, a {@link Rejection} too: nothing is undone yet, try again
    */
   undo<Applied, Result>(
@@ -72,7 +83,7 @@ export interface Guard {
 /**
  * A named point in an operation's life, for faults in tests and demos.
  * `before` BEGIN; `working`: the guard row is written, the work not begun; `worked`: before COMMIT; `committed`: before
- * the reply.
+ * the reply. Of work in one statement nothing can come between: `working` and `worked` are before it.
  */
 export type Probe = (point: 'before' | 'working' | 'worked' | 'committed', operation: Operation) => Promise<void>;
 
@@ -83,34 +94,33 @@ export interface GuardOptions {
   readonly mask?: readonly string[];
 }
 
+/** Options of an operation in the caller's own SQL transaction. */
+export interface PhaseOptions extends Pick<GuardOptions, 'mask'> {
+  /** Runs the guard's last statement: `sql.commitWith`, if nothing of the caller's follows. Default: the `sql` itself. */
+  readonly last?: Sql;
+}
+
 /** An operation's outcome in the database. */
 export interface Guarded<Result> {
   readonly outcome: 'applied' | 'duplicate' | 'empty';
   readonly result: Result;
 }
 
-/** What phase 2 finds of phase 1, and whether it claimed its own key. */
-interface Phase2Row {
-  readonly outcome: StoredRow['outcome'];
-  readonly result: string | null;
-  readonly claimed: boolean;
-  /** An undo only: phase 1 was applied with another input. */
-  readonly foreignInput?: boolean;
-}
-
 /** Makes the guard of one database. */
 export function createGuard(db: Database, options: GuardOptions = {}): Guard {
-  const { probe = () => Promise.resolve() } = options;
+  const { mask, probe = () => Promise.resolve() } = options;
+  // Nothing follows the guard's last statement, so it goes with the commit.
+  const optionsFor = ({ commitWith: last }: TransactionSql): PhaseOptions => ({ mask, last });
   const inTransaction = async <Result>(
     operation: Operation,
-    body: (sql: Sql, operation: Operation) => Promise<Guarded<Result>>,
+    body: (sql: TransactionSql, operation: Operation, options: PhaseOptions) => Promise<Guarded<Result>>,
     left = stopwatch(operation),
   ): Promise<Result> => {
     await probe('before', operation);
     const { result } = await db.transaction((sql) => {
       // It may have waited long for its connection.
       operation.signal.throwIfAborted();
-      return body(sql, left());
+      return body(sql, left(), optionsFor(sql));
     }, operation.timeoutMs);
     await probe('committed', operation);
     return result;
@@ -125,32 +135,45 @@ export function createGuard(db: Database, options: GuardOptions = {}): Guard {
     };
 
   return {
-    async apply(operation, input, work) {
+    async apply<Result>(
+      operation: Operation,
+      input: unknown,
+      work: (sql: Sql) => Promise<Result>,
+      atOnce?: () => AtOnce,
+    ): Promise<Result> {
       const left = stopwatch(operation);
       if (operation.settle) {
         await probe('before', operation);
         const settled = await db.transaction((sql) => {
           operation.signal.throwIfAborted();
-          return guardSettle(sql, left(), input, options);
+          return guardSettle<Result>(sql, left(), input, optionsFor(sql));
         }, operation.timeoutMs);
         await probe('committed', operation);
-        return settledResult(operation, settled) as never;
+        return settledResult(operation, settled);
       }
       try {
-        const body = (sql: Sql, timed: Operation) => guardPhase1(sql, timed, input, probed(operation, work), options);
+        const guarded = probed(operation, work);
+        const body = async (sql: TransactionSql, timed: Operation, how: PhaseOptions): Promise<Guarded<Result>> => {
+          if (atOnce === undefined || how.last === undefined) return guardPhase1(sql, timed, input, guarded, how);
+          const done = await applyAtOnce<Result>(how.last, { operation, left, input, atOnce, mask, probe });
+          if (typeof done !== 'string') return done;
+          // Who announces a transaction has it only if the key was free.
+          if (done === 'taken' && !operation.announcement) return readPhase1(how.last, operation, hashInput(input));
+          return guardPhase1(sql, left(), input, guarded, how);
+        };
         return await inTransaction(operation, body, left);
       } catch (error) {
         if (error instanceof StoredRejection) throw error;
         const rejection = rejectionOf(error);
         if (rejection === undefined) throw error;
         const { result } = await recordRejection(db.run, left(), input, rejection, options);
-        return result as never;
+        return result as Result;
       }
     },
     undo: (operation, input, work) =>
-      inTransaction(operation, (sql, timed) => guardUndo(sql, timed, input, probed(operation, work), options)),
+      inTransaction(operation, (sql, timed, how) => guardUndo(sql, timed, input, probed(operation, work), how)),
     confirm: (operation, input, work) =>
-      inTransaction(operation, (sql, timed) => guardConfirm(sql, timed, input, probed(operation, work), options)),
+      inTransaction(operation, (sql, timed, how) => guardConfirm(sql, timed, input, probed(operation, work), how)),
   };
 }
 
@@ -163,18 +186,19 @@ export async function guardPhase1<Result>(
   operation: Operation,
   input: unknown,
   work: (sql: Sql) => Promise<Result>,
-  options: Pick<GuardOptions, 'mask'> = {},
+  options: PhaseOptions = {},
 ): Promise<Guarded<Result>> {
+  const { last = sql } = options;
   if (operation.settle)
     throw new TypeError('an operation that is settled is asked of guardSettle: its bar must commit');
   const row = rowOf(operation, input, options.mask);
   if (operation.announcement) await claimAnnounced(sql, operation, row);
   else {
     const claimed = await claim(sql, operation, row);
-    if (!claimed) return readPhase1<Result>(sql, operation, row[3]);
+    if (!claimed) return readPhase1<Result>(last, operation, row[3]);
   }
   const result = await work(sql);
-  return { outcome: 'applied', result: await finish(sql, operation, 1, result) };
+  return { outcome: 'applied', result: await finish(last, operation, 1, result) };
 }
 
 /**
@@ -209,84 +233,11 @@ export async function recordRejection(
   return readPhase1(run, operation, row[3]);
 }
 
-/** An undo within the caller's own SQL transaction, which the caller must roll back when this throws. */
-export async function guardUndo<Applied, Result>(
-  sql: Sql,
-  operation: Operation,
-  input: unknown,
-  work: (sql: Sql, applied: Applied) => Promise<Result>,
-  options: Pick<GuardOptions, 'mask'> = {},
-): Promise<Guarded<Result | undefined>> {
-  return guardPhase2(statements.bar, sql, operation, input, work, options);
-}
-
-/** A confirm within the caller's own SQL transaction, which the caller must roll back when this throws. */
-export async function guardConfirm<Applied, Result>(
-  sql: Sql,
-  operation: Operation,
-  input: unknown,
-  work: (sql: Sql, applied: Applied) => Promise<Result>,
-  options: Pick<GuardOptions, 'mask'> = {},
-): Promise<Guarded<Result>> {
-  const guarded = await guardPhase2(statements.follow, sql, operation, input, work, options);
-  return guarded as Guarded<Result>;
-}
-
-async function guardPhase2<Applied, Result>(
-  statement: string,
-  sql: Sql,
-  operation: Operation,
-  input: unknown,
-  work: (sql: Sql, applied: Applied) => Promise<Result>,
-  options: Pick<GuardOptions, 'mask'>,
-): Promise<Guarded<Result | undefined>> {
-  const row = rowOf(operation, input, options.mask);
-  const values = [...row, ...limitsOf(operation)];
-  const undo = statement === statements.bar;
-  const [first] = await sql<Phase2Row>(statement, undo ? [...values, operation.corrected === true] : values);
-  if (first?.foreignInput === true) throw new InputMismatch(operation);
-  if (first?.outcome === 'intent') throw outbound(operation);
-  if (first?.claimed !== true) return readPhase2<Result>(sql, operation, row[3]);
-  if (first.outcome !== 'applied') {
-    if (operation.succeeded) throw new RowGone(operation);
-    return { outcome: 'empty', result: undefined };
-  }
-  const result = await work(sql, fromJson(first.result) as Applied);
-  return { outcome: 'applied', result: await finish(sql, operation, 2, result) };
-}
-
 async function readPhase1<Result>(sql: Sql, operation: Operation, inputHash: string): Promise<Guarded<Result>> {
   const rows = await readRows(sql, operation);
-  await meet(sql, operation, rows.first);
+  meet(operation, rows.first);
   const first = firstOf(rows, operation, inputHash);
   if (first.outcome === 'rejected') throw storedRejection(first);
   if (first.outcome === 'intent') throw outbound(operation);
   return { outcome: 'duplicate', result: fromJson(first.result) as Result };
-}
-
-async function readPhase2<Result>(sql: Sql, operation: Operation, inputHash: string): Promise<Guarded<Result>> {
-  const { first, second } = await readRows(sql, operation);
-  if (second === undefined) {
-    // A confirm claims nothing where phase 1 is not applied. An undo always does, unless a row is there: it was.
-    throw UNDOS.includes(operation.op) ? vanished(operation) : suspended(operation, first?.op ?? 'action');
-  }
-  if (second.op !== operation.op) throw suspended(operation, second.op);
-  if (second.outcome === 'intent') throw outbound(operation);
-  // An undo that is done is done, whatever a person would have it undo with.
-  if (second.inputHash !== inputHash && !operation.corrected) throw new InputMismatch(operation);
-  return { outcome: 'duplicate', result: fromJson(second.result) as Result };
-}
-
-/** Stores the result, and returns it as a later caller would read it. */
-async function finish<Result>(sql: Sql, { gid, branch }: Operation, phase: 1 | 2, result: Result): Promise<Result> {
-  const json = toJson(result);
-  await sql(statements.finish, [gid, branch, phase, json]);
-  return fromJson(json) as Result;
-}
-
-/** Nothing may be decided from a row that waits for an answer of the other side. */
-function outbound({ gid, branch, op }: Operation): Error {
-  return new Error(
-    `${op} of branch '${branch}' in ${gid} was begun outside SQL: ask it of createOutbound's apply and undo, as it was begun`,
-  );
 }

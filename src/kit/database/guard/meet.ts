@@ -1,13 +1,12 @@
-import type { Operation } from '../../workflow/branch.js';
+import type { Announcement, Opening, Operation } from '../../workflow/branch.js';
 import { isEnd, isGroupDriver, type Fate, type Opened } from '../../workflow/fate.js';
-import { isDirect } from '../announcement/announcements.js';
-import { announce, announcedBy } from '../announcement/statements.js';
+import { announce } from '../announcement/statements.js';
 import { Decided, DrivenElsewhere, InputMismatch } from '../rejection.js';
 import type { Sql } from '../sql.js';
 import { fromJson, toLog } from './json.js';
 import { limitsOf } from './limits.js';
-import { claim as claimRow, open } from './statements.js';
 import { firstOf, readRows, storedRejection, type rowOf, type StoredRow } from './rows.js';
+import * as statements from './statements.js';
 
 /**
  * Where drivers of one transaction meet: on the row of its first step. One is the driver; the others hear that they are not.
@@ -22,22 +21,32 @@ import { firstOf, readRows, storedRejection, type rowOf, type StoredRow } from '
 export async function claimAnnounced(sql: Sql, operation: Operation, row: ReturnType<typeof rowOf>): Promise<void> {
   const { announcement } = operation;
   if (announcement === undefined) throw new TypeError('it has no announcement');
-  const { start, takeOverMs } = announcement;
-  const claimed = await sql(announce, [...row, ...limitsOf(operation), toLog(start), takeOverMs]);
+  const claimed = await sql(announce, [...row, ...limitsOf(operation), ...announcedOf(announcement)]);
   if (claimed.length === 0) throw await elsewhere(sql, operation, row[3]);
   announcement.written();
+}
+
+/** The values of an announcement. */
+export function announcedOf({ start, takeOverMs }: Announcement): [string, number] {
+  return [toLog(start), takeOverMs];
+}
+
+/** What stands in the place of the fate of a transaction that a group has opened. */
+export function openedOf({ transaction, inputHash }: Opening): string {
+  const opened: Opened = { state: 'running', transaction, inputHash, lane: 'grouped' };
+  return toLog(opened);
 }
 
 /** Claims the row of a step; that of a group's first one says that the group has the transaction. */
 export async function claim(sql: Sql, operation: Operation, row: ReturnType<typeof rowOf>): Promise<boolean> {
   const { opening } = operation;
   const values = [...row, ...limitsOf(operation)];
-  if (opening === undefined) return (await sql(claimRow, values)).length > 0;
-  const { transaction, inputHash, written } = opening;
-  const opened: Opened = { state: 'running', transaction, inputHash, lane: 'grouped' };
-  const claimed = await sql(open, [...values, toLog(opened)]);
+  const claimed =
+    opening === undefined
+      ? await sql(statements.claim, values)
+      : await sql(statements.open, [...values, openedOf(opening)]);
   if (claimed.length === 0) return false;
-  written();
+  opening?.written();
   return true;
 }
 
@@ -58,10 +67,11 @@ export async function elsewhere(sql: Sql, operation: Operation, inputHash: strin
  * A driver found the row of a branch.
  *
  * @throws {@link Decided} if the transaction has come to its end
- * @throws {@link DrivenElsewhere} if a caller's process or a group has written it and still has the transaction
- * @throws {@link InputMismatch} to a group, if another has the transaction with another input
+ * @throws {@link DrivenElsewhere} if the transaction is announced or a group has opened it, and this driver has not taken it
+ * over
+ * @throws {@link InputMismatch} to a group, if another one has the transaction with another input
  */
-export async function meet(sql: Sql, operation: Operation, first: StoredRow | undefined): Promise<void> {
+export function meet(operation: Operation, first: StoredRow | undefined): void {
   if (first === undefined) return;
   const fate = fromJson(first.fate) as Fate | Opened | undefined;
   if (isGroupDriver(operation.driver)) {
@@ -70,10 +80,9 @@ export async function meet(sql: Sql, operation: Operation, first: StoredRow | un
   }
   if (first.driver === operation.driver) return;
   if (fate !== undefined && isEnd(fate)) throw new Decided(operation, fate);
-  if (fate !== undefined && isGroupDriver(first.driver)) throw new DrivenElsewhere(operation, first.driver);
-  if (!isDirect(first.driver)) return;
-  const announced = await sql(announcedBy, [operation.gid, first.driver]);
-  if (announced.length > 0) throw new DrivenElsewhere(operation, first.driver);
+  // Whoever owns it by now: another workflow may have been meant to have it, and this one does not know of that.
+  const isDriven = first.announced || fate !== undefined;
+  if (isDriven && operation.adopted !== true) throw new DrivenElsewhere(operation, first.driver);
 }
 
 /** A group goes on only where nobody else has been: on its own rows, and past what was refused to whomever. */

@@ -39,6 +39,7 @@ select undoable and foreign_input as "foreignInput", not undoable and exists (se
 export const readIntents = `
 select phase, op, outcome, result::text as result, failure::text as failure, input_hash as "inputHash",
   driver, fate::text as fate,
+  exists (select from backstitch.announcements a where a.gid = $1) as announced,
        input::text as input, round, sending_until::text as "sendingUntil", first_sent_at::text as "firstSentAt",
        (extract(epoch from clock_timestamp() - first_sent_at) * 1000)::float8 as "sentForMs",
        (extract(epoch from clock_timestamp() - sending_until) * 1000)::float8 as "quietForMs"

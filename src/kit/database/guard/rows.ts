@@ -1,8 +1,8 @@
 import type { Op, Operation } from '../../workflow/branch.js';
 import { InputMismatch, StoredRejection, Suspended } from '../rejection.js';
 import type { Sql } from '../sql.js';
-import { fromJson, hashInput, maskInput, toLog } from './json.js';
-import { read } from './statements.js';
+import { fromJson, hashInput, maskInput, toJson, toLog } from './json.js';
+import { finish as finishing, read } from './statements.js';
 
 /**
  * The guard's rows, and what a first operation is answered by them.
@@ -22,6 +22,8 @@ export interface StoredRow {
   readonly inputHash: string;
   readonly driver: string;
   readonly fate: string | null;
+  /** Whether its transaction is announced in this database. */
+  readonly announced: boolean;
 }
 
 /** Both rows of a branch, as far as they are there. */
@@ -76,4 +78,23 @@ export function suspended({ gid, branch, op }: Operation, by: Op): Suspended {
 
 export function vanished({ gid, branch }: Operation): Error {
   return new Error(`the guard row of branch '${branch}' in ${gid} was removed while it was read: try again`);
+}
+
+/** Stores the result, and returns it as a later caller would read it. */
+export async function finish<Result>(
+  sql: Sql,
+  { gid, branch }: Operation,
+  phase: 1 | 2,
+  result: Result,
+): Promise<Result> {
+  const json = toJson(result);
+  await sql(finishing, [gid, branch, phase, json]);
+  return fromJson(json) as Result;
+}
+
+/** Nothing may be decided from a row that waits for an answer of the other side. */
+export function outbound({ gid, branch, op }: Operation): Error {
+  return new Error(
+    `${op} of branch '${branch}' in ${gid} was begun outside SQL: ask it of createOutbound's apply and undo, as it was begun`,
+  );
 }

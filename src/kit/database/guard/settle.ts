@@ -1,6 +1,7 @@
 import type { Op, Operation } from '../../workflow/branch.js';
 import { Barred, InputMismatch, Undone, type Rejection } from '../rejection.js';
 import type { Sql } from '../sql.js';
+import type { PhaseOptions } from './guard.js';
 import { fromJson } from './json.js';
 import { limitsOf } from './limits.js';
 import { meet } from './meet.js';
@@ -30,13 +31,13 @@ export async function guardSettle<Result>(
   sql: Sql,
   operation: Operation,
   input: unknown,
-  { mask }: { readonly mask?: readonly string[] } = {},
+  { mask, last = sql }: PhaseOptions = {},
 ): Promise<Settled<Result>> {
   const row = rowOf(operation, input, mask);
   const [found] = await sql<Pick<StoredRow, 'outcome'>>(settle, [...row, ...limitsOf(operation)]);
   if (found?.outcome === 'barred') return { outcome: 'barred' };
-  const rows = await readRows(sql, operation);
-  await meet(sql, operation, rows.first);
+  const rows = await readRows(last, operation);
+  meet(operation, rows.first);
   const settled = settledOf<Result>(rows, operation, row[3]);
   if (settled) return settled;
   throw new Error(`branch '${operation.branch}' in ${operation.gid} was begun outside SQL: settle it as it was begun`);

@@ -59,7 +59,7 @@ first as (
   insert into backstitch.guard as g (${columns}, ended_at)
   select $1, $2, 1, $3, 'barred', ${row}, clock_timestamp() from limits
   on conflict (gid, branch, phase) do update set gid = g.gid
-  returning g.outcome, g.result, g.outcome = 'applied' and g.input_hash <> $4 and not $13::boolean as foreign_input
+  returning g.outcome, g.result, g.driver, g.outcome = 'applied' and g.input_hash <> $4 and not $13::boolean as foreign_input
 ), second as (
   insert into backstitch.guard (${columns}, ended_at)
   select $1, $2, 2, $3, case first.outcome when 'applied' then 'applied' else 'empty' end, ${row}, clock_timestamp()
@@ -67,7 +67,7 @@ first as (
   on conflict (gid, branch, phase) do nothing
   returning 1
 )
-select first.outcome, first.result::text as result, exists (select from second) as claimed,
+select first.outcome, first.result::text as result, first.driver, exists (select from second) as claimed,
        first.foreign_input as "foreignInput" from first`;
 
 /** A confirm or commit: locks phase 1 and reads it; claims phase 2 if phase 1 was applied. No row: phase 1 never came. */
@@ -87,7 +87,8 @@ select first.outcome, first.result::text as result, exists (select from second) 
 /** Both phases of a branch, in a statement (and so a snapshot) of its own. */
 export const read = `
 select phase, op, outcome, result::text as result, failure::text as failure, input_hash as "inputHash",
-  driver, fate::text as fate
+  driver, fate::text as fate,
+  exists (select from backstitch.announcements a where a.gid = $1) as announced
 from backstitch.guard where gid = $1 and branch = $2`;
 
 /** Stores what the work resulted in, before the commit. */

@@ -143,7 +143,13 @@ class Calls {
   async call(method: MethodWork, given: readonly unknown[]): Promise<unknown> {
     const call = this.#begin(method, given);
     const operation = this.#operation(call, 'action', this.#stop.signal);
-    const applied = this.#guard.apply(operation, call.args, (sql) => method.work(sql, argsOf(call)));
+    const { atOnce } = method;
+    const applied = this.#guard.apply(
+      operation,
+      call.args,
+      (sql) => method.work(sql, argsOf(call)),
+      atOnce && (() => atOnce(argsOf(call))),
+    );
     const settled = applied.then(
       () => {
         call.status = 'succeeded';

@@ -1,4 +1,5 @@
 import type { Amendable, Forward, Undoable } from '../../workflow/participant.js';
+import type { AtOnce } from '../guard/at-once.js';
 import type { Guard } from '../guard/guard.js';
 import { Rejection } from '../rejection.js';
 import type { Sql } from '../sql.js';
@@ -58,9 +59,20 @@ type UndoOf<Service, Name extends keyof Service> = (
 
 /** How one method is undone: by a compensation, by amends, or (it only goes forward) not at all. */
 type MethodPlan<Service, Name extends keyof Service> =
-  | { readonly compensation: UndoOf<Service, Name>; readonly amends?: undefined }
-  | { readonly amends: UndoOf<Service, Name>; readonly compensation?: undefined }
-  | { readonly compensation?: undefined; readonly amends?: undefined };
+  | {
+      readonly compensation: UndoOf<Service, Name>;
+      readonly amends?: undefined;
+      readonly atOnce?: AtOnceOf<Service, Name>;
+    }
+  | {
+      readonly amends: UndoOf<Service, Name>;
+      readonly compensation?: undefined;
+      readonly atOnce?: AtOnceOf<Service, Name>;
+    }
+  | { readonly compensation?: undefined; readonly amends?: undefined; readonly atOnce?: AtOnceOf<Service, Name> };
+
+/** The method as one statement, if it can be one: see {@link Guard.apply}. */
+type AtOnceOf<Service, Name extends keyof Service> = (args: ArgsOf<Service, Name>) => AtOnce;
 
 /** The methods that take part, each with how it is undone. */
 export type Plan<Service> = { readonly [Name in MethodName<Service>]?: MethodPlan<Service, Name> };
@@ -130,6 +142,7 @@ export function transactional<Service extends object, const Given extends Plan<S
 interface AnyPlan<Service> {
   readonly compensation?: AnyUndo<Service>;
   readonly amends?: AnyUndo<Service>;
+  readonly atOnce?: MethodWork['atOnce'];
 }
 type AnyUndo<Service> = (service: Service, args: readonly unknown[], result: unknown) => Promise<unknown>;
 type AnyMethod = (...args: readonly unknown[]) => Promise<unknown>;
@@ -137,11 +150,12 @@ type AnyMethod = (...args: readonly unknown[]) => Promise<unknown>;
 function methodOf<Service extends object>(
   factory: (sql: Sql) => Service,
   name: string,
-  { compensation, amends }: AnyPlan<Service>,
+  { compensation, amends, atOnce }: AnyPlan<Service>,
 ): MethodWork {
   const undo = compensation ?? amends;
   return {
     name,
+    atOnce,
     // Called on its service: it may use `this`.
     work: async (sql, args) => (factory(sql) as Record<string, AnyMethod>)[name]?.(...args),
     undo: undo && {
@@ -151,9 +165,14 @@ function methodOf<Service extends object>(
   };
 }
 
-function operationOf(guard: Guard, { name, work, undo }: MethodWork) {
+function operationOf(guard: Guard, { name, work, atOnce, undo }: MethodWork) {
   const action: Forward<unknown, unknown>['action'] = (operation, input) =>
-    guard.apply(operation, input, async (sql) => work(sql, listOf(name, input)));
+    guard.apply(
+      operation,
+      input,
+      async (sql) => work(sql, listOf(name, input)),
+      atOnce && (() => atOnce(listOf(name, input))),
+    );
   if (undo === undefined) return { action };
   const undoing: Undoable<unknown, unknown>['compensation'] = (operation, input) =>
     guard.undo(operation, input, async (sql, result) => undo.work(sql, listOf(name, input), result));

@@ -5,6 +5,8 @@ import { transactionFailure, type TransactionReport } from '../failure.js';
 import {
   ADOPT_ACTIVITY,
   CLOSE_ACTIVITY,
+  GID_CONFLICT,
+  homesOf,
   type Adopt,
   type Adopted,
   type AdoptOrder,
@@ -40,13 +42,16 @@ export type Taken =
   { readonly fate: Fate; readonly beganAt?: undefined } | { readonly options: SagaCall; readonly beganAt: number };
 
 /** Takes a transaction over: from here on nobody else decides about it. Waits for as long as that takes. */
-export async function takeOver(options: SagaCall, adopt: Adopt): Promise<Taken> {
+export async function takeOver(options: SagaCall, { home }: Adopt): Promise<Taken> {
   const { workflowId: gid } = workflowInfo();
-  const inputHash = inputHashOf();
-  const found = await CancellationScope.nonCancellable(() => adopting[ADOPT_ACTIVITY]({ gid, inputHash, ...adopt }));
+  const found = await CancellationScope.nonCancellable(() =>
+    adopting[ADOPT_ACTIVITY]({ gid, home, inputHash: inputHashOf() }),
+  );
   if (found.fate !== undefined) return { fate: found.fate };
-  if (found.conflict) return endAsConflict();
-  const { state, beganAt } = found;
+  if (found.conflict === true) throw conflict();
+  const { state, beganAt, promoted = options.adopt?.promoted } = found;
+  const before = options.adopt === undefined || options.adopt.home === home ? [] : homesOf(options.adopt);
+  const adopt: Adopt = { home, ...(before.length > 0 && { before }), ...(promoted && { promoted }) };
   if (state === 'running') return { options: { ...options, adopt }, beganAt };
   // What its driver had decided stays so: nothing is done any more, and all is looked at.
   const { settle } = options;
@@ -61,10 +66,10 @@ type Ended =
   | { readonly report: TransactionReport | undefined; readonly failure: ApplicationFailure | undefined };
 
 /** Writes how the transaction ended. What cannot be written now a relay writes later: the caller need not wait for it. */
-export async function tellEnd({ home }: Adopt, ended: Ended): Promise<void> {
+export async function tellEnd(adopt: Adopt, ended: Ended): Promise<void> {
   const { workflowId: gid, workflowType: transaction } = workflowInfo();
-  const inputHash = inputHashOf() ?? '';
-  const from = { transaction, inputHash, lane: 'workflow' };
+  const { promoted } = adopt;
+  const from = { transaction, inputHash: inputHashOf() ?? '', lane: 'workflow', ...(promoted && { promoted }) };
   const fate: Fate | undefined =
     'result' in ended
       ? { ...from, state: 'committed', result: ended.result }
@@ -76,32 +81,31 @@ export async function tellEnd({ home }: Adopt, ended: Ended): Promise<void> {
         };
   if (fate === undefined) return;
   try {
-    await CancellationScope.nonCancellable(() => closing[CLOSE_ACTIVITY]({ gid, home, fate }));
+    await CancellationScope.nonCancellable(() =>
+      Promise.all(homesOf(adopt).map((home) => closing[CLOSE_ACTIVITY]({ gid, home, fate }))),
+    );
   } catch (error) {
     if (!(error instanceof ActivityFailure)) throw error;
   }
 }
 
-/** What tells this workflow's input from another one, if the kit's client has started it. */
-function inputHashOf(): string | undefined {
-  const { inputHash } = workflowInfo().memo ?? {};
-  return typeof inputHash === 'string' ? inputHash : undefined;
+/** Ends the workflow as one that is none of its gid's. */
+function conflict(): ApplicationFailure {
+  upsertSearchAttributes([{ key: TX_STATE, value: null }]);
+  const message = `${workflowInfo().workflowId} was begun with another input: nothing was done`;
+  return ApplicationFailure.nonRetryable(message, GID_CONFLICT);
 }
 
-/** Ends the workflow with nothing done: another transaction has its gid. */
-function endAsConflict(): never {
-  upsertSearchAttributes([
-    { key: TX_SCHEME, value: 'saga' },
-    { key: TX_STATE, value: 'compensated' },
-  ]);
-  const message = 'another transaction has this gid, with other content: nothing was done';
-  throw ApplicationFailure.nonRetryable(message, transactionFailure.conflict);
+/** Of the workflow's input, as its starter has written it. */
+function inputHashOf(): string | undefined {
+  const { memo } = workflowInfo();
+  return typeof memo?.inputHash === 'string' ? memo.inputHash : undefined;
 }
 
 /** Ends the workflow as the transaction has ended before. */
 export function endBy<Result>(fate: Fate): Result {
   const inputHash = inputHashOf();
-  if (inputHash !== undefined && fate.inputHash !== inputHash) return endAsConflict();
+  if (inputHash !== undefined && fate.inputHash !== '' && fate.inputHash !== inputHash) throw conflict();
   upsertSearchAttributes([
     { key: TX_SCHEME, value: 'saga' },
     { key: TX_STATE, value: fate.state },

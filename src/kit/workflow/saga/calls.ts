@@ -1,6 +1,8 @@
 import type { Branch, Op } from '../branch.js';
 import type { SagaCall, StepOptions } from './definition.js';
 import type { CallProfile, SagaDriver } from './driver.js';
+import { homesOf } from '../fate.js';
+import { participantOf } from '../participant.js';
 import { recall } from './kept.js';
 import { inputOf, type BranchRecord } from './ledger.js';
 
@@ -8,12 +10,15 @@ import { inputOf, type BranchRecord } from './ledger.js';
 export class BranchCalls {
   readonly #driver: SagaDriver;
   readonly #retries: number | undefined;
+  /** The participants in whose databases this run has taken the transaction over. */
+  readonly #adopted: readonly string[];
   readonly #settling: () => boolean;
 
   /** @param settling whether steps are only looked at */
-  constructor(driver: SagaDriver, { retries }: SagaCall, settling: () => boolean) {
+  constructor(driver: SagaDriver, { retries, adopt }: SagaCall, settling: () => boolean) {
     this.#driver = driver;
     this.#retries = retries;
+    this.#adopted = adopt === undefined ? [] : homesOf(adopt);
     this.#settling = settling;
   }
 
@@ -65,7 +70,7 @@ export class BranchCalls {
   }
 
   #branch(record: BranchRecord, op: Op, profile: CallProfile): Branch {
-    const { step, seq, state, corrected, renewals } = record;
+    const { step, seq, state, operation, corrected, renewals } = record;
     const branch: Branch = {
       gid: this.#driver.gid,
       // A definite no stays what it is: a branch that is begun anew after it has a name of its own.
@@ -73,6 +78,7 @@ export class BranchCalls {
       op,
       scheme: 'saga',
       seq,
+      ...(this.#adopted.includes(participantOf(operation)) && { adopted: true }),
     };
     if (profile === 'settle') return { ...branch, settle: true };
     if (op === 'action') return branch;

@@ -12,8 +12,9 @@ import type { Amendable, Forward, OperationRef, Undoable } from '../participant.
 /**
  * How a saga's steps are carried.
  * - `durable`: each step is an activity; the default.
- * - `lean`: short steps are local activities: fewer writes and lower latency; cancellation and deadlines wait for the
- *   step in progress. Undo is always an ordinary activity.
+ * - `lean`: steps are local activities: fewer writes and lower latency; one that takes longer than 3 s, or keeps failing,
+ *   goes on as an activity by itself. A cancellation waits for the local activity in progress. Undo is always an
+ *   ordinary activity.
  */
 export type Lane = 'durable' | 'lean';
 
@@ -71,7 +72,7 @@ export interface StepOptions {
   readonly timeout?: Duration;
   /** Retries after the first attempt, for a step before the pivot. Default: the saga's. */
   readonly retries?: number;
-  /** In the `lean` lane: this step may take seconds, so it is carried as an ordinary activity. */
+  /** In the `lean` lane: this step takes seconds, so it is not tried as a local activity first. */
   readonly long?: boolean;
   /** Before the pivot: the step cannot be undone, and declares what is done instead: its operation has an `amends`. */
   readonly amends?: boolean;

@@ -1,11 +1,12 @@
 import type { TransactionState } from '../branch.js';
 import { Desk, type DeskCase } from '../desk.js';
-import { GrammarError, StepFailed, TransactionStopped, type TransactionReport } from '../failure.js';
+import { GrammarError, MetDriver, StepFailed, TransactionStopped, type TransactionReport } from '../failure.js';
+import { participantOf } from '../participant.js';
 import { BranchCalls } from './calls.js';
 import type { SagaBody, SagaCall, StepOptions, Tx } from './definition.js';
 import type { Judgement, SagaDriver } from './driver.js';
 import { Earlier } from './earlier.js';
-import { Ledger, type StepKind } from './ledger.js';
+import { Ledger, type BranchRecord, type StepKind } from './ledger.js';
 import { never } from './promises.js';
 import { reportOf } from './report.js';
 import { Steps } from './steps.js';
@@ -89,10 +90,7 @@ export class SagaRun<Input, Result> {
         desk: this.desk,
         earlier,
         settling,
-        judge: (error) => this.#judge(error),
-        breakOff: (why) => {
-          this.breakOff(why);
-        },
+        judge: (record, error) => this.#judge(record, error),
         refusal: () => this.#refusal(),
       },
       this.#calls,
@@ -233,7 +231,7 @@ export class SagaRun<Input, Result> {
       ledger: this.ledger,
       now: () => this.#driver.now(),
       call: (record, args) => this.#calls.undo(record, args),
-      judge: (error) => this.#judge(error),
+      judge: (record, error) => this.#judge(record, error),
       closed: this.#driver.windowPassed(),
       revocable: isRevocable(cause) && !this.ledger.isOver,
       earlier: this.#earlier,
@@ -252,9 +250,13 @@ export class SagaRun<Input, Result> {
    * that it had done; the caller's process, before a workflow took over) this run does not know of all steps that were
    * applied, or still may be. A definite no lies on the way of both, if one step follows the other; after anything else they
    * are looked for.
+   *
+   * A run that is stopped before it has asked for a step does not know either whether another driver has the transaction: it
+   * would have met it there, or barred it.
    */
   #mustLook(cause: unknown): boolean {
-    if (this.#driver.isAlone || this.#settling || this.ledger.pivoted) return false;
+    if (this.#settling || this.ledger.pivoted) return false;
+    if (this.#driver.isAlone) return this.ledger.branches.length === 0 && cause instanceof TransactionStopped;
     return this.ledger.overlapped || !(cause instanceof StepFailed && cause.knowledge === 'rejected');
   }
 
@@ -281,14 +283,19 @@ export class SagaRun<Input, Result> {
     if (opened !== undefined) this.#driver.stuck(opened);
   }
 
-  /** Judges a failed call; what the driver will not judge breaks the run there and then: the body never goes on. */
-  #judge(error: unknown): Judgement | undefined {
+  /**
+   * Judges a failed call; what the driver will not judge breaks the run there and then, and so does another driver that was met:
+   * the body never goes on.
+   */
+  #judge({ operation }: BranchRecord, error: unknown): Judgement | undefined {
     try {
-      return this.#driver.judge(error);
+      const judgement = this.#driver.judge(error);
+      if (judgement.met === undefined) return judgement;
+      this.#break(new MetDriver(participantOf(operation), judgement.met.fate));
     } catch (defect) {
       this.#break(defect);
-      return undefined;
     }
+    return undefined;
   }
 
   #describe(cause: unknown, state: TransactionState): TransactionReport {

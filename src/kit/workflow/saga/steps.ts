@@ -1,6 +1,5 @@
 import { leftBy, type Desk, type DeskAction, type DeskDecision } from '../desk.js';
-import { GrammarError, MetDriver, StepFailed, TransactionStopped } from '../failure.js';
-import { participantOf } from '../participant.js';
+import { GrammarError, StepFailed, TransactionStopped } from '../failure.js';
 import type { SagaCall, StepOptions } from './definition.js';
 import type { BranchCalls } from './calls.js';
 import type { Judgement, SagaDriver } from './driver.js';
@@ -23,10 +22,8 @@ export interface StepsOf {
   readonly earlier: Earlier;
   /** Whether steps are only looked at. */
   readonly settling: () => boolean;
-  /** Undefined for a defect, on which nothing may be decided. */
-  readonly judge: (error: unknown) => Judgement | undefined;
-  /** Ends the run with nothing decided. */
-  readonly breakOff: (why: Error) => void;
+  /** Undefined where nothing may be decided: for a defect, and where another driver has the transaction. */
+  readonly judge: (record: BranchRecord, error: unknown) => Judgement | undefined;
   /** Why no step may begin at all, if so. */
   readonly refusal: () => Error | undefined;
 }
@@ -237,11 +234,7 @@ export class Steps {
 
   /** Undefined where nothing may be decided. That a branch was done with another input proves that it was done, if there has been another input. */
   #judge(record: BranchRecord, error: unknown): Judgement | undefined {
-    const judgement = this.#of.judge(error);
-    if (judgement?.met !== undefined) {
-      this.#of.breakOff(new MetDriver(participantOf(record.operation), judgement.met.fate));
-      return undefined;
-    }
+    const judgement = this.#of.judge(record, error);
     if (judgement?.mismatch !== true) return judgement;
     return this.#calls.isLookedAt(record) || record.corrected !== undefined
       ? { ...judgement, knowledge: 'unknown' }

@@ -15,8 +15,8 @@ export interface UndoOf {
   readonly now: () => number;
   /** Asks a branch to undo, for one window. */
   readonly call: (record: BranchRecord, args: unknown[]) => Promise<unknown>;
-  /** Undefined for a defect, on which nothing may be decided. */
-  readonly judge: (error: unknown) => Judgement | undefined;
+  /** Undefined where nothing may be decided: for a defect, and where another driver has the transaction. */
+  readonly judge: (record: BranchRecord, error: unknown) => Judgement | undefined;
   /** What persons decided in earlier runs. */
   readonly earlier: Earlier;
   /** Why no program may undo any more, if so: everything waits for a person then. */
@@ -114,7 +114,7 @@ async function attempt(record: BranchRecord, run: UndoOf): Promise<FailureNote |
     await asked;
     return undefined;
   } catch (error) {
-    const judgement = run.judge(error);
+    const judgement = run.judge(record, error);
     if (judgement === undefined) return never();
     return { type: judgement.type, message: judgement.message };
   }

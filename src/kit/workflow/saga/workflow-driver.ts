@@ -11,7 +11,17 @@ import type { AlarmKind } from '../alarms.js';
 import { raiseAlarm } from '../alarms-workflow.js';
 import { TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../attributes.js';
 import type { TransactionState } from '../branch.js';
-import { callActivity, isOverdue, judge, wasNeverTried } from '../calls.js';
+import {
+  callActivity,
+  callLocally,
+  callMoved,
+  isOverdue,
+  isTriedLocally,
+  judge,
+  localMs,
+  wasNeverTried,
+  type LocalCall,
+} from '../calls.js';
 import type { DeskCase } from '../desk.js';
 import type { FailureNote, TransactionReport } from '../failure.js';
 import { wrongOrder, type OperatorNote, type OperatorOrder } from '../operate.js';
@@ -49,6 +59,7 @@ export class WorkflowDriver implements SagaDriver {
   constructor(options: SagaCall, startedAt = workflowInfo().startTime.getTime()) {
     const { lane = 'durable', deadline, settle } = options;
     this.#options = options;
+    this.#notePromotion();
     this.lane = lane;
     this.startedAt = startedAt;
     // What settles has its time behind it.
@@ -66,7 +77,13 @@ export class WorkflowDriver implements SagaDriver {
   /** Goes on with other options, as the run that begins now takes over from another driver. */
   restart(options: SagaCall): void {
     this.#options = options;
+    this.#notePromotion();
     if (options.settle !== undefined) this.#deadlineAt = undefined;
+  }
+
+  #notePromotion(): void {
+    const { promoted } = this.#options.adopt ?? {};
+    if (promoted !== undefined) this.operations.push({ action: 'promote', ...promoted });
   }
 
   get deadlineAt(): number | undefined {
@@ -157,26 +174,34 @@ export class WorkflowDriver implements SagaDriver {
       case 'settle':
         return CancellationScope.nonCancellable(() => this.#insist(call));
       case 'compensation':
-        return patiently(call, this.lane, this.#compensationWindow());
-      case 'action': {
-        // A local activity hears nothing of a timer while it runs: it ends with the deadline by itself.
-        if (this.lane !== 'lean' || this.#deadlineAt === undefined) return callActivity(call, this.lane);
-        return callActivity(call, this.lane, Math.max(this.#deadlineAt - this.now(), 1)).catch((error: unknown) => {
-          if (isOverdue(error)) this.#run?.stop('DeadlineExceeded');
-          throw error;
-        });
-      }
+        return patiently(call, this.#compensationWindow());
+      case 'action':
+        return isTriedLocally(call, this.lane) ? this.#tryLocally(call) : callActivity(call);
     }
   }
 
-  /** A local activity keeps the workflow task open while it is tried again: after a few attempts it becomes another. */
+  /** A local activity hears nothing of a timer while it runs: it is short, and ends with the deadline by itself. */
+  #tryLocally(call: LocalCall): Promise<unknown> {
+    const startedAt = this.now();
+    const leftMs = this.#deadlineAt === undefined ? Infinity : Math.max(this.#deadlineAt - startedAt, 1);
+    return callLocally(call, leftMs).catch((error: unknown) => {
+      if (isOverdue(error) && leftMs <= localMs(call)) {
+        this.#run?.stop('DeadlineExceeded');
+        throw error;
+      }
+      const moved = callMoved(call, error, this.now() - startedAt);
+      if (moved === undefined) throw error;
+      return moved;
+    });
+  }
+
   #insist(call: Call): Promise<unknown> {
     const { forwardWindow } = this.#options;
     const window = forwardWindow === undefined ? FORWARD_WINDOW_MS : msToNumber(forwardWindow);
-    if (this.lane === 'durable' || call.profile === 'settle') return patiently(call, 'durable', window);
-    return callActivity(call, this.lane).catch((error: unknown) => {
+    if (!isTriedLocally(call, this.lane)) return patiently(call, window);
+    return callLocally(call).catch((error: unknown) => {
       if (judge(error).knowledge === 'rejected') throw error;
-      return patiently(call, 'durable', window);
+      return patiently(call, window);
     });
   }
 
@@ -279,9 +304,9 @@ export class WorkflowDriver implements SagaDriver {
 }
 
 /** Makes a call for a whole window; one in which no worker was there does not count. */
-function patiently(call: Call, lane: Lane, windowMs: number): Promise<unknown> {
-  return callActivity(call, lane, windowMs).catch((error: unknown) => {
-    if (wasNeverTried(error)) return patiently(call, lane, windowMs);
+function patiently(call: Call, windowMs: number): Promise<unknown> {
+  return callActivity(call, windowMs).catch((error: unknown) => {
+    if (wasNeverTried(error)) return patiently(call, windowMs);
     throw error;
   });
 }

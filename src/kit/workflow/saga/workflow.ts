@@ -97,7 +97,7 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
       outcome = await run.execute(body, input);
     } catch (met) {
       if (!(met instanceof MetDriver)) throw met;
-      // Nothing was done yet but to come to the first step: it begins again, as the only driver.
+      // It has come to somebody else's first step, and done nothing that counts: it begins again, as the only driver.
       if (met.fate !== undefined) return endBy<Result>(met.fate);
       taken = await takeOver(options, { home: met.home });
       if ('fate' in taken) return endBy<Result>(taken.fate);

@@ -1,11 +1,13 @@
 import {
   announcementsOf,
+  Barred,
   createGuard,
   Decided,
   DrivenElsewhere,
   InputMismatch,
   Rejection,
   Suspended,
+  Undone,
   type Database,
   type Operation,
   type Sql,
@@ -20,7 +22,8 @@ import type { Part, Play } from './interleave.js';
  * left it to its workflow.
  */
 
-export type DriverKind = 'group' | 'refused group' | 'direct' | 'refused direct' | 'workflow' | 'refused workflow';
+export type DriverKind =
+  'group' | 'refused group' | 'direct' | 'refused direct' | 'workflow' | 'refused workflow' | 'stopped workflow';
 
 /** How a driver leaves its transaction. */
 export type DriverAnswer = 'committed' | 'compensated' | 'left';
@@ -37,6 +40,8 @@ class Driver {
   readonly #refuses: boolean;
   readonly #name: string;
   readonly #guard: ReturnType<typeof createGuard>;
+  /** Whether this run has taken the transaction over. */
+  #adopted = false;
   /** The steps that are known to be applied. */
   #applied: Step[] = [];
 
@@ -49,7 +54,8 @@ class Driver {
     this.#guard = createGuard(db, { probe: (point) => (point === 'committed' ? gate() : Promise.resolve()) });
   }
 
-  begin(): void {
+  begin(adopted: boolean): void {
+    this.#adopted = adopted;
     this.#applied = [];
   }
 
@@ -67,7 +73,8 @@ class Driver {
     try {
       await this.apply(step, { settle: true });
     } catch (error) {
-      if (error instanceof DrivenElsewhere || error instanceof Decided) throw error;
+      if (error instanceof Undone) this.#applied.push(step);
+      else if (!(error instanceof Barred || error instanceof Rejection)) throw error;
     }
   }
 
@@ -85,7 +92,7 @@ class Driver {
     return {
       ...{ gid: this.gid, branch, op, scheme: 'saga', seq: branch === 'a' ? 1 : 2, function: `${branch}.${op}` },
       ...{ driver: this.#name, who: this.#name, attempt: 1, timeoutMs: 60_000 },
-      ...{ signal: new AbortController().signal, ...more },
+      ...{ signal: new AbortController().signal, ...(this.#adopted && { adopted: true }), ...more },
     };
   }
 }
@@ -123,7 +130,12 @@ async function driveGroup(part: Part, refuses: boolean): Promise<DriverAnswer> {
     if (error instanceof Decided) return error.fate.state as DriverAnswer;
     // Suspended: its own undo came first, which is another's.
     if (!(error instanceof Rejection) || !(await groups.undo(home))) return 'left';
-    await driver.undo();
+    try {
+      await driver.undo();
+    } catch (undoing) {
+      if (undoing instanceof DrivenElsewhere || undoing instanceof Decided) return 'left';
+      throw undoing;
+    }
     return end('undoing', 'compensated');
   }
   return end('running', 'committed');
@@ -148,19 +160,27 @@ async function driveDirect(part: Part, refuses: boolean): Promise<DriverAnswer> 
   return end('running', 'committed');
 }
 
-/** @param adopts whether it was started to take over; else it takes over when it meets another driver */
-async function driveWorkflow(part: Part, refuses: boolean, adopts: boolean): Promise<DriverAnswer> {
+interface WorkflowRun {
+  readonly refuses?: boolean;
+  /** It was started to take over; else it takes over when it meets another driver. */
+  readonly adopts?: boolean;
+  /** It is stopped before it asks for a step: it looks at all, and undoes. */
+  readonly stopped?: boolean;
+}
+
+async function driveWorkflow(part: Part, run: WorkflowRun): Promise<DriverAnswer> {
+  const { refuses = false, adopts = false, stopped = false } = run;
   // One workflow has a gid, and every run of it the same name here.
   const driver = new Driver(part, 'workflow:it', refuses);
   const announcements = announcementsOf(part.db);
   for (let takesOver = adopts; ;) {
-    driver.begin();
-    let undoing = false;
+    driver.begin(takesOver);
+    let undoing = stopped;
     if (takesOver) {
       const found = await announcements.adopt(part.gid);
       if (found.fate !== undefined) return found.fate.state as DriverAnswer;
       if (found.conflict) throw new Error('nobody has another input here');
-      undoing = found.state === 'undoing';
+      undoing ||= found.state === 'undoing';
     }
     let state: 'committed' | 'compensated' = 'compensated';
     try {
@@ -191,10 +211,10 @@ export const playDriver: Play<DriverKind> = (kind, part) => {
   const refuses = kind.startsWith('refused');
   if (kind.endsWith('group')) return driveGroup(part, refuses);
   if (kind.endsWith('direct')) return driveDirect(part, refuses);
-  return driveWorkflow(part, refuses, false);
+  return driveWorkflow(part, { refuses, stopped: kind === 'stopped workflow' });
 };
 
 /** The workflow that what was left goes on as; or that runs again, as its worker has died. */
 export function takeOver(gid: string, db: Database): Promise<DriverAnswer> {
-  return driveWorkflow({ gid, name: 'last', db, gate: () => Promise.resolve() }, false, true);
+  return driveWorkflow({ gid, name: 'last', db, gate: () => Promise.resolve() }, { adopts: true });
 }

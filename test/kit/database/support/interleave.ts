@@ -17,7 +17,7 @@ import {
  * for a lock in the database), or done.
  */
 
-export type ActorKind = 'action' | 'refused action' | 'undo' | 'settle';
+export type ActorKind = 'action' | 'refused action' | 'action at once' | 'refused action at once' | 'undo' | 'settle';
 
 /** Where an actor plays its part. */
 export interface Part {
@@ -46,11 +46,13 @@ class Actor<Kind extends string> {
   readonly name: string;
   readonly kind: Kind;
   readonly client: pg.Client;
+  readonly flights: boolean;
   answer: Answer | undefined;
   #gate: { open: () => void; fail: (error: Error) => void } | undefined;
   #crashed = false;
 
-  constructor(name: string, kind: Kind, client: pg.Client) {
+  constructor(name: string, kind: Kind, client: pg.Client, flights: boolean) {
+    this.flights = flights;
     this.name = name;
     this.kind = kind;
     this.client = client;
@@ -90,26 +92,56 @@ class Actor<Kind extends string> {
     gate?.fail(new Error('crashed'));
   }
 
+  /** Each statement by itself, BEGIN and COMMIT too. */
+  readonly #stepwise =
+    (run: Sql): Database['transaction'] =>
+    async (work) => {
+      await run('begin');
+      let result;
+      try {
+        result = await work(run);
+      } catch (error) {
+        await run('rollback');
+        throw error;
+      }
+      await run('commit');
+      return result;
+    };
+
+  /** As `pgDatabase` does: BEGIN with the first statement, COMMIT with the last, and one alone without either. */
+  readonly #inFlights: Database['transaction'] = async (work) => {
+    let state: 'idle' | 'open' | 'ended' = 'idle';
+    const run = async (text: string, values: readonly unknown[] | undefined, last: boolean) => {
+      await this.gate();
+      if (state === 'idle' && !last) {
+        state = 'open';
+        await this.client.query('begin');
+      }
+      const { rows } = await this.client.query<object>(text, values && [...values]);
+      if (last && state === 'open') await this.client.query('commit');
+      if (last) state = 'ended';
+      return rows;
+    };
+    const sql: Sql = (text, values) => run(text, values, false) as never;
+    const commitWith: Sql = (text, values) => run(text, values, true) as never;
+    const ends = (text: string) => (state === 'open' ? run(text, undefined, false) : undefined);
+    let result;
+    try {
+      result = await work(Object.assign(sql, { commitWith }));
+    } catch (error) {
+      await ends('rollback');
+      throw error;
+    }
+    await ends('commit');
+    return result;
+  };
+
   start(gid: string, play: Play<Kind>): void {
     const run: Sql = async <Row extends object>(text: string, values?: readonly unknown[]) => {
       await this.gate();
       return (await this.client.query<Row>(text, values && [...values])).rows;
     };
-    const db: Database = {
-      run,
-      transaction: async (work) => {
-        await run('begin');
-        let result;
-        try {
-          result = await work(run);
-        } catch (error) {
-          await run('rollback');
-          throw error;
-        }
-        await run('commit');
-        return result;
-      },
-    };
+    const db: Database = { run, transaction: this.flights ? this.#inFlights : this.#stepwise(run) };
     play(this.kind, { gid, name: this.name, db, gate: () => this.gate() }).then(
       (value) => {
         this.answer = { kind: 'returned', value };
@@ -134,12 +166,25 @@ const playGuard: Play<ActorKind> = (kind, { gid, name, db, gate }) => {
     });
   }
   const action = operation(gid, 'action', name);
-  return guard.apply(kind === 'settle' ? { ...action, settle: true } : action, {}, async (sql) => {
-    if (kind === 'refused action') throw new Rejection('Refused', `refused by ${name}`);
+  const refused = kind.startsWith('refused');
+  const work = async (sql: Sql) => {
+    if (refused) throw new Rejection('Refused', `refused by ${name}`);
     await sql('insert into ledger (gid, amount) values ($1, 1)', [gid]);
     return { doneBy: name };
-  });
+  };
+  const atOnce = () => ({ statement: refused ? REFUSED_AT_ONCE : AT_ONCE, values: [gid, name] });
+  return guard.apply(
+    kind === 'settle' ? { ...action, settle: true } : action,
+    {},
+    work,
+    kind.endsWith('at once') ? atOnce : undefined,
+  );
 };
+
+const added = 'added as (insert into ledger (gid, amount) values ($1, 1) returning amount)';
+const AT_ONCE = { with: added, text: 'select $2::text as "doneBy" from added' };
+/** It gives no row, and yet it has an effect, if nobody takes it back. */
+const REFUSED_AT_ONCE = { with: added, text: 'select $2::text as "doneBy" from added where amount > 1' };
 
 /** An error as an answer. */
 export function answerOf(error: unknown): Answer {
@@ -177,20 +222,23 @@ export interface Schedule {
 /** A database with a ledger, and connections that are used again for each run. */
 export class Stage {
   readonly #url: string;
+  readonly #flights: boolean;
   readonly #idle: pg.Client[] = [];
   readonly monitor: pg.Client;
   #runs = 0;
 
-  private constructor(url: string, monitor: pg.Client) {
+  private constructor(url: string, monitor: pg.Client, flights: boolean) {
+    this.#flights = flights;
     this.#url = url;
     this.monitor = monitor;
   }
 
-  static async open(url: string): Promise<Stage> {
+  /** @param options.flights the actors' transactions are those of `pgDatabase`; else each statement goes by itself */
+  static async open(url: string, { flights = false } = {}): Promise<Stage> {
     const monitor = new pg.Client({ connectionString: url });
     await monitor.connect();
     await monitor.query('create table ledger (gid text not null, amount int not null)');
-    return new Stage(url, monitor);
+    return new Stage(url, monitor, flights);
   }
 
   async close(): Promise<void> {
@@ -210,7 +258,10 @@ export class Stage {
   ): Promise<Outcome<Kind>> {
     const gid = `run-${++this.#runs}`;
     const actors = await Promise.all(
-      kinds.map(async (kind, index) => new Actor(`actor ${index}`, kind, this.#idle.pop() ?? (await this.#connect()))),
+      kinds.map(
+        async (kind, index) =>
+          new Actor(`actor ${index}`, kind, this.#idle.pop() ?? (await this.#connect()), this.#flights),
+      ),
     );
     for (const actor of actors) actor.start(gid, play);
     const choices: number[] = [];

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import pg from 'pg';
 import {
   guardMigrations,
@@ -33,30 +34,36 @@ export const add =
     return result;
   };
 
-/** Counts what goes to the server, BEGIN and COMMIT included. */
-export function counted(pool: pg.Pool): { db: Database; take: () => number } {
-  let statements = 0;
-  const wrapped = {
-    on: pool.on.bind(pool),
-    async connect() {
-      const client = await pool.connect();
-      return {
-        query: (query: { text: string; values?: unknown[] }) => {
-          statements += 1;
-          return client.query(query);
-        },
-        on: client.on.bind(client),
-        off: client.off.bind(client),
-        release: client.release.bind(client),
-      };
-    },
+/**
+ * Counts a pool's round trips: how often the server said that it is ready for more. One for each connection's start is
+ * among them.
+ *
+ * @returns takes what was counted so far
+ */
+export function roundTrips(pool: pg.Pool): () => number {
+  let count = 0;
+  const onReady = () => {
+    count += 1;
   };
-  const take = () => {
-    const taken = statements;
-    statements = 0;
+  pool.on('acquire', (client) => {
+    const { connection } = client as unknown as { connection: EventEmitter };
+    if (!connection.listeners('readyForQuery').includes(onReady)) connection.on('readyForQuery', onReady);
+  });
+  return () => {
+    const taken = count;
+    count = 0;
     return taken;
   };
-  return { db: pgDatabase(wrapped), take };
+}
+
+/** A database on one connection that has BEGIN and COMMIT prepared, and its round trips. */
+export async function counted(url: string): Promise<{ db: Database; take: () => number; close: () => Promise<void> }> {
+  const pool = new pg.Pool({ connectionString: url, max: 1 });
+  const db = pgDatabase(pool);
+  const take = roundTrips(pool);
+  await db.transaction((sql) => sql('select 1', []));
+  take();
+  return { db, take, close: () => pool.end() };
 }
 
 /** A database with a guard, and a ledger for effects: opened before the tests of a suite, and dropped after them. */

@@ -39,6 +39,16 @@ export const finish: Behaviour = async ({ branch, timeoutMs, signal }) => {
 };
 export const succeed: Behaviour = ({ branch }) => `did ${branch}`;
 
+/** Ends in its time only where it has more of it than a local activity has. */
+export const slow: Behaviour = (operation) => (operation.timeoutMs <= 3_000 ? hang(operation) : succeed(operation));
+
+/** One after the other, whatever number the attempt has: it begins anew where a local step goes on as another. */
+export function inTurn(...behaviours: readonly [...Behaviour[], Behaviour]): Behaviour {
+  const rest = [...behaviours];
+  const [last] = behaviours.slice(-1) as [Behaviour];
+  return (operation) => (rest.shift() ?? last)(operation);
+}
+
 /** Fails until it is mended; then it succeeds, or does what else is given. */
 export function broken(then: Behaviour = succeed): { mend: () => void; behaviour: Behaviour } {
   let whole = false;

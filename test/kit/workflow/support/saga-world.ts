@@ -80,7 +80,7 @@ export class SagaWorld {
   /** Starts a worker, on a queue of its own if one is given, with more activities. @returns what stops it */
   async startWorker(
     taskQueue = this.taskQueue,
-    extra: Record<string, () => unknown> = {},
+    extra: Record<string, (...args: never[]) => unknown> = {},
     options: Pick<WorkerOptions, 'enableNonLocalActivities' | 'workflowBundle'> = {},
   ): Promise<() => Promise<void>> {
     const worker = await Worker.create({

@@ -1,4 +1,5 @@
 import { participant, saga, StepFailed, type Tx } from '../../../../src/kit/workflow/index.js';
+import type { Counter } from '../support/counter.js';
 import type { Letters } from '../support/letters.js';
 
 /** Small sagas, each the least that shows one rule. Every step's input is its own name. */
@@ -133,6 +134,18 @@ export const longStep = saga({ lane: 'lean' }, async (tx) => [
   await a(tx),
   await tx.run('b', letters.b, 'b', { long: true }),
 ]);
+
+/** Short steps, but for `b`: its timeout is above what a local activity has; that of `c` is below. */
+export const leanSteps = saga({ lane: 'lean' }, async (tx) => [
+  await a(tx),
+  await tx.run('b', letters.b, 'b', { timeout: '1 minute' }),
+  await tx.run('c', letters.c, 'c', { timeout: '0.3 seconds', retries: 1 }),
+]);
+
+/** One step, whose participant has a database. */
+export const counts = saga({ lane: 'lean' }, async (tx) =>
+  tx.run('count', participant<Counter>('counter').count, { by: 1 }),
+);
 
 /** A participant that the worker may not have. */
 export const unregistered = saga({ lane: 'lean' }, async (tx) => [

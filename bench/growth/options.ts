@@ -1,0 +1,62 @@
+import { Command, Option } from '@commander-js/extra-typings';
+import { count, namesFrom, serverKinds, type ServerKind } from '../options.js';
+import { laneNames, type LaneName } from './lanes.js';
+import { axisNames, type AxisName } from './plan.js';
+
+/** What the benchmark of growth can be told. */
+export interface GrowthOptions {
+  axes: AxisName[];
+  lanes: LaneName[];
+  /** Sagas of the durable lane at the usual point; all other counts follow from it. */
+  sagas: number;
+  rounds: number;
+  pause: number;
+  poolSize: number;
+  server: ServerKind;
+  json: boolean;
+  /** The folder for the charts; absent: none are drawn. */
+  svg?: string;
+}
+
+/** Enough to see that everything works; the figures say nothing. */
+const quickly = { sagas: 10, rounds: 1, pause: 0 };
+
+/** Reads the arguments; a wrong one ends the program with one line and exit code 2. */
+export function parseGrowthOptions(argv: readonly string[]): GrowthOptions {
+  const { quick, ...options } = growthCommand().parse(argv, { from: 'user' }).opts();
+  return quick ? { ...options, ...quickly } : options;
+}
+
+/** The command, for its help and for tests. */
+export function growthCommand() {
+  return new Command('bench:growth')
+    .description(
+      'Measures what a saga costs as work grows: more steps, more clients, more of them undone, one at a time; the books ' +
+        'are proved after each. About 15 minutes.',
+    )
+    .option('--axes <names>', `what grows, with commas: ${axisNames.join(',')}`, namesFrom(axisNames), [...axisNames])
+    .option('--lanes <names>', `lanes to run, with commas: ${laneNames.join(',')}`, namesFrom(laneNames), [
+      ...laneNames,
+    ])
+    .option(
+      '--sagas <n>',
+      'sagas of the durable lane with 3 steps and 50 clients; faster lanes run more, longer sagas fewer',
+      count(10, 100_000),
+      500,
+    )
+    .option('--rounds <n>', 'rounds; figures are medians over them', count(1, 100), 1)
+    .option('--pause <seconds>', 'pause after a lane with an engine, whose timers are still to fire', count(0, 600), 3)
+    .option('--pool-size <n>', 'connections of each database; more clients wait for one', count(1, 25), 20)
+    .addOption(
+      new Option('--server <kind>', "Temporal's development server (on SQLite), or its production server on PostgreSQL")
+        .choices(serverKinds)
+        .default('development' as const),
+    )
+    .option('--quick', 'a few sagas each: to see that it works', false)
+    .option('--json', 'print one JSON object instead of tables', false)
+    .option('--svg <folder>', 'write a chart an axis there: performance-steps.svg and so on')
+    .allowExcessArguments(false)
+    .exitOverride((error) => {
+      process.exit(error.exitCode === 0 ? 0 : 2);
+    });
+}

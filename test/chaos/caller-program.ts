@@ -1,0 +1,55 @@
+/** A process that places orders for customers: asks for them in every lane, and drives those of the direct lane itself. */
+import { Client, Connection } from '@temporalio/client';
+import pg from 'pg';
+import { createShop, serviceNames, type ServiceName } from '../../src/activities/index.js';
+import { temporalSettings, workerSettings } from '../../src/config.js';
+import { placeOrderTransaction } from '../../src/contracts/transactions.js';
+import {
+  ServerUnavailable,
+  TransactionCompensated,
+  TransactionPending,
+  transactionClient,
+} from '../../src/kit/client/index.js';
+import { pgDatabase, type Database } from '../../src/kit/database/index.js';
+import { directLane } from '../../src/kit/direct/index.js';
+import { placeOrder as placeOrderSaga } from '../../src/workflows/place-order.js';
+import { READY, type AskedOrder, type Reply, type Told } from './caller-protocol.js';
+
+/** A frozen process is silent for longer than that: others take over what it has begun, and it wakes up. */
+const TIMES = { callMs: 1_500, takeOverMs: 4_000 };
+
+const { databaseUrls, poolSize } = workerSettings(serviceNames);
+const databases = Object.fromEntries(
+  serviceNames.map((service) => {
+    const pool = new pg.Pool({
+      connectionString: databaseUrls[service],
+      max: poolSize,
+      connectionTimeoutMillis: 5_000,
+    });
+    return [service, pgDatabase(pool)];
+  }),
+) as Record<ServiceName, Database>;
+const { participants } = createShop({ databases });
+const { connection, namespace, taskQueue } = temporalSettings();
+const client = new Client({ connection: await Connection.connect(connection), namespace });
+const direct = directLane({ sagas: { placeOrder: placeOrderSaga }, participants, databases, ...TIMES });
+const placeOrder = transactionClient(client, { taskQueue, direct }).of(placeOrderTransaction);
+
+async function place({ order, options }: AskedOrder): Promise<Told> {
+  try {
+    return { told: 'placed', result: await placeOrder(order, { ...options, wait: '30 seconds' }) };
+  } catch (error) {
+    if (error instanceof TransactionCompensated) return { told: 'undone', reason: error.report.cause.type };
+    if (error instanceof ServerUnavailable) return { told: 'again', reason: error.message };
+    if (error instanceof TransactionPending) {
+      return { told: error.state === 'stuck' ? 'stuck' : 'again', reason: error.message };
+    }
+    return { told: 'error', reason: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+  }
+}
+
+process.on('message', (asked: AskedOrder) => {
+  void place(asked).then((told) => process.send?.({ id: asked.id, ...told } satisfies Reply, () => undefined));
+});
+process.once('disconnect', () => process.exit(1));
+console.error(`caller: ${READY}`);
