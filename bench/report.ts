@@ -15,6 +15,7 @@ export const systemNames = [
   'hand-written',
   'durable',
   'lean',
+  'grouped',
 ] as const;
 export type SystemName = (typeof systemNames)[number];
 
@@ -69,6 +70,7 @@ export interface BenchReport {
 const ratioPairs = [
   ['durable', 'hand-written'],
   ['lean', 'hand-written'],
+  ['grouped', 'hand-written'],
   ['direct', 'floor+dedup'],
   ['floor+guard', 'floor+dedup'],
   ['floor+dedup', 'floor'],

@@ -19,6 +19,7 @@ import { wantedFaults } from './faults.js';
 import {
   adoptActivities,
   alarmActivities,
+  groupActivities,
   logActivities,
   participantActivities,
   scanActivities,
@@ -91,6 +92,7 @@ export async function createShopWorker(
     const shop = createShop({ databases, probe: faults.probe, heartbeat });
     const activities = participantActivities(shop.participants, { who: identity });
     for (const fault of wantedFaults(settings.faults, Object.keys(activities))) faults.set(fault);
+    const groups = groupActivities({ participants: shop.participants, databases, who: identity });
     const alarms = alarmActivities({ sink: settings.alarms && webhookSink(settings.alarms) });
     connection = await NativeConnection.connect(temporal.connection).catch((error: unknown) => {
       throw new ConfigError(
@@ -110,6 +112,7 @@ export async function createShopWorker(
         ...activities,
         ...shop.plain,
         ...adoptActivities(databases),
+        ...groups,
         ...scanActivities(),
         ...alarms,
         ...log,

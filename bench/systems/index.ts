@@ -10,6 +10,7 @@ import { directSystem } from './direct.js';
 import { orderSaga } from './order.js';
 import { inProcessSystem, type Services } from './in-process.js';
 import type { System } from './system.js';
+import { groupedSystem } from './grouped.js';
 import { handWrittenSystem, kitSystem } from './with-engine.js';
 
 /**
@@ -39,5 +40,6 @@ export function createSystems(
     'hand-written': handWrittenSystem(engine, servicesWith(dedupRow)),
     durable: kitSystem(engine, saga, 'durable', operations && { databases, operations }),
     lean: kitSystem(engine, saga, 'lean'),
+    grouped: groupedSystem(engine, saga),
   };
 }

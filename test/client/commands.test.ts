@@ -121,7 +121,7 @@ describe('the command line', function () {
       ],
       ['missing fields', ['--order', '{"orderId":"a","units":1,"amount":1}'], [/^customerId: missing: /]],
       ['unknown fields', ['--order', '{"orderId":"a","customerId":"c","units":1,"amount":1,"colour":1}'], [/colour/]],
-      ['an unknown lane', ['--order', '{}', '--lane', 'fast'], [/Allowed choices are durable, lean/]],
+      ['an unknown lane', ['--order', '{}', '--lane', 'fast'], [/Allowed choices are durable, lean, grouped/]],
       ['a wrong deadline', ['--order', '{}', '--deadline', 'soon'], [/give a duration such as '90s'/]],
       ['too much concurrency', ['--file', 'x', '--concurrency', '201'], [/give a whole number from 1 to 200/]],
       ['no such file', ['--file', 'no.csv'], [/^no\.csv: there is no such file/]],

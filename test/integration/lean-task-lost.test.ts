@@ -10,68 +10,74 @@ import { Program } from '../support/program.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
 
 /**
- * In the lean lane the first workflow task does all steps, pivot included, before the server hears of any. If its answer
- * is lost, another task runs the body again, and must not decide as if nothing had happened.
+ * In the lanes lean and grouped the first workflow task does all steps, pivot included, before the server hears of any. If
+ * its answer is lost, another task runs the body again, and must not decide as if nothing had happened.
  */
-describe('the lean lane, when the answer of its first task is lost', function () {
-  this.timeout(120_000);
-  const databases = new Map<string, TestDatabase>();
-  const workers: Program[] = [];
-  let proxy: Proxy | undefined;
-  let connection: Connection | undefined;
+for (const lane of ['lean', 'grouped'] as const)
+  describe(`the lane ${lane}, when the answer of its first task is lost`, function () {
+    this.timeout(120_000);
+    const databases = new Map<string, TestDatabase>();
+    const workers: Program[] = [];
+    let proxy: Proxy | undefined;
+    let connection: Connection | undefined;
 
-  after(async () => {
-    for (const worker of workers) worker.kill('SIGTERM');
-    await Promise.all(workers.map((worker) => worker.ended));
-    await connection?.close();
-    await proxy?.close();
-    for (const database of databases.values()) await database.drop();
+    after(async () => {
+      for (const worker of workers) worker.kill('SIGTERM');
+      await Promise.all(workers.map((worker) => worker.ended));
+      await connection?.close();
+      await proxy?.close();
+      for (const database of databases.values()) await database.drop();
+    });
+
+    it('and its deadline has passed when another worker has it: the customer is told what is so', async () => {
+      const address = await temporalAddress();
+      const taskQueue = `${lane}-lost-${process.pid}`;
+      const env: NodeJS.ProcessEnv = { BACKSTITCH_TASK_QUEUE: taskQueue };
+      for (const service of serviceNames) {
+        const database = await testDatabase(service);
+        databases.set(service, database);
+        env[`DATABASE_URL_${service.toUpperCase()}`] = database.url;
+      }
+      const start = async (TEMPORAL_ADDRESS: string): Promise<Program> => {
+        const worker = new Program('src/worker.ts', [], { ...env, TEMPORAL_ADDRESS });
+        workers.push(worker);
+        await worker.printed(/serving task queue/);
+        return worker;
+      };
+      connection = await Connection.connect({ address });
+      const client = new Client({ connection });
+      const where = { address, namespace: 'default', connection: { address }, taskQueue, ui: undefined };
+      const placeOrder = transactionClient(client, { taskQueue }).of(placeOrderTransaction);
+      const order = (orderId: string) => ({
+        orderId: `${orderId}-${taskQueue}`,
+        customerId: '1',
+        units: 1,
+        amount: 100,
+      });
+
+      proxy = await Proxy.start(Number(address.split(':')[1]));
+      const first = await start(`127.0.0.1:${proxy.port}`);
+      await openShop(client, where, { customers: ['1'], walletCents: 1_000, points: 0, sku: 'cd', units: 10 });
+      await placeOrder(order('before'), { lane });
+
+      // The worker's polls are with the server already: a task reaches it, what it answers does not arrive.
+      proxy.hold('requests');
+      const told = placeOrder(order('lost'), { lane, deadline: 3_000 }).then(
+        () => 'placed',
+        (error: unknown) => (error instanceof TransactionCompensated ? 'undone' : String(error)),
+      );
+      const status = () => statusOf(databases.get('orders')?.url ?? '', order('lost').orderId);
+      for (const until = Date.now() + 20_000; (await status()) !== 'placed' && Date.now() < until;);
+      assert.equal(await status(), 'placed', 'all its steps were done');
+      first.kill('SIGKILL');
+      await start(address);
+
+      const answer = await told;
+      const books = await proveBooks(client, where);
+      assert.deepEqual(books.differences, []);
+      assert.equal((await status()) === 'placed' ? 'placed' : 'undone', answer, 'the customer was told what is so');
+    });
   });
-
-  it('and its deadline has passed when another worker has it: the customer is told what is so', async () => {
-    const address = await temporalAddress();
-    const taskQueue = `lean-lost-${process.pid}`;
-    const env: NodeJS.ProcessEnv = { BACKSTITCH_TASK_QUEUE: taskQueue };
-    for (const service of serviceNames) {
-      const database = await testDatabase(service);
-      databases.set(service, database);
-      env[`DATABASE_URL_${service.toUpperCase()}`] = database.url;
-    }
-    const start = async (TEMPORAL_ADDRESS: string): Promise<Program> => {
-      const worker = new Program('src/worker.ts', [], { ...env, TEMPORAL_ADDRESS });
-      workers.push(worker);
-      await worker.printed(/serving task queue/);
-      return worker;
-    };
-    connection = await Connection.connect({ address });
-    const client = new Client({ connection });
-    const where = { address, namespace: 'default', connection: { address }, taskQueue, ui: undefined };
-    const placeOrder = transactionClient(client, { taskQueue }).of(placeOrderTransaction);
-    const order = (orderId: string) => ({ orderId: `${orderId}-${taskQueue}`, customerId: '1', units: 1, amount: 100 });
-
-    proxy = await Proxy.start(Number(address.split(':')[1]));
-    const first = await start(`127.0.0.1:${proxy.port}`);
-    await openShop(client, where, { customers: ['1'], walletCents: 1_000, points: 0, sku: 'cd', units: 10 });
-    await placeOrder(order('before'), { lane: 'lean' });
-
-    // The worker's polls are with the server already: a task reaches it, what it answers does not arrive.
-    proxy.hold('requests');
-    const told = placeOrder(order('lost'), { lane: 'lean', deadline: 3_000 }).then(
-      () => 'placed',
-      (error: unknown) => (error instanceof TransactionCompensated ? 'undone' : String(error)),
-    );
-    const status = () => statusOf(databases.get('orders')?.url ?? '', order('lost').orderId);
-    for (const until = Date.now() + 20_000; (await status()) !== 'placed' && Date.now() < until;);
-    assert.equal(await status(), 'placed', 'all its steps were done');
-    first.kill('SIGKILL');
-    await start(address);
-
-    const answer = await told;
-    const books = await proveBooks(client, where);
-    assert.deepEqual(books.differences, []);
-    assert.equal((await status()) === 'placed' ? 'placed' : 'undone', answer, 'the customer was told what is so');
-  });
-});
 
 async function statusOf(url: string, orderId: string): Promise<string | undefined> {
   const client = new pg.Client({ connectionString: url });

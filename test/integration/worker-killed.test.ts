@@ -24,7 +24,7 @@ describe('a worker that is killed', function () {
     for (const database of databases) await database.drop();
   });
 
-  for (const lane of ['durable', 'lean'] as const) {
+  for (const lane of ['durable', 'lean', 'grouped'] as const) {
     it(`in the middle of ${ORDERS} orders loses none and does none twice: another one ends them (${lane})`, async () => {
       const address = await temporalAddress();
       const taskQueue = `killed-${lane}-${process.pid}`;

@@ -36,8 +36,8 @@ export function addOrderCommands(cli: Cli): void {
     .addOption(
       new Option(
         '--lane <lane>',
-        "who drives it: a workflow, with activities (durable) or local activities (lean); or 'direct': this process, which needs the services' databases, DATABASE_URL",
-      ).choices(['durable', 'lean', 'direct'] as const),
+        "who drives it: a workflow, with activities (durable) or local activities (lean), or with others of the file (grouped); or 'direct': this process, which needs the services' databases, DATABASE_URL",
+      ).choices(['durable', 'lean', 'grouped', 'direct'] as const),
     )
     .addOption(
       new Option('--undo <how>', "'background': once it is decided that it is undone, do not wait for the undo")
@@ -46,7 +46,11 @@ export function addOrderCommands(cli: Cli): void {
     )
     .option('--deadline <duration>', 'undo what is not shipped by then', duration)
     .option('--wait <duration>', 'how long to wait for an order; it goes on by itself', duration, '2 minutes' as const)
-    .option('--concurrency <n>', 'orders of a file under way at a time, 1 to 200', integer(1, 200), 20)
+    .option(
+      '--concurrency <n>',
+      'orders of a file under way at a time, 1 to 200; default 20, in the lane grouped 100',
+      integer(1, 200),
+    )
     .addHelpText(
       'after',
       `
@@ -58,6 +62,7 @@ is ended, a worker takes over.
 Examples:
   $ backstitch order place --order '{"orderId":"1","customerId":"7","units":2,"amount":2933}'
   $ backstitch order place --file examples/orders.csv --concurrency 50
+  $ backstitch order place --file examples/orders.csv --lane grouped
   $ DATABASE_URL=postgres://user:password@host:5432 backstitch order place --file examples/orders.csv --lane direct`,
     );
   place.action(
@@ -66,7 +71,8 @@ Examples:
       // What is given is checked before anyone is asked for anything.
       if (file !== undefined) {
         const orders = await readOrders(file, all);
-        return placing(cli, call.lane, (place) => placeFile(place, orders, call, concurrency));
+        const atATime = concurrency ?? (call.lane === 'grouped' ? 100 : 20);
+        return placing(cli, call.lane, (place) => placeFile(place, orders, call, atATime));
       }
       if (json === undefined) return place.error('error: give --file FILE or --order JSON');
       const given = parseOrder(json, all);

@@ -1,15 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
-import { WORKFLOW_OWNER, type Fate, type Standing, type StartOrder } from '../workflow/fate.js';
+import { isEnd, isGroupDriver, WORKFLOW_OWNER, type Fate, type Standing, type StartOrder } from '../workflow/fate.js';
 import type { SagaOptions } from '../workflow/saga/definition.js';
 import { startAdopting } from './adopt.js';
-import {
-  GidConflict,
-  ServerUnavailable,
-  TransactionCompensated,
-  TransactionFailed,
-  TransactionPending,
-} from './errors.js';
+import { GidConflict, ServerUnavailable, TransactionPending } from './errors.js';
+import { outcomeOfFate, refuseConflict } from './fate.js';
 import { awaitOutcome } from './outcome.js';
 import { ask } from './server.js';
 
@@ -44,6 +39,9 @@ export type Driven =
 /** Between two looks at a transaction that another process drives, in milliseconds: from the first to the longest. */
 const LOOK_MS = { first: 10, longest: 500 } as const;
 
+/** What a group has not ended by then a workflow takes over from it, in milliseconds. */
+const GROUP_MS = 5_000;
+
 /** One transaction in the direct lane, as its caller sees it. */
 export interface DirectCall {
   readonly client: Client;
@@ -65,7 +63,7 @@ export async function callDirect(call: DirectCall): Promise<unknown> {
     const driven = await lane.drive(order);
     switch (driven.how) {
       case 'ended':
-        return outcomeOf(gid, driven.fate);
+        return outcomeOfFate(gid, driven.fate);
       case 'not-begun':
         return asWorkflow();
       case 'handed-over':
@@ -73,11 +71,11 @@ export async function callDirect(call: DirectCall): Promise<unknown> {
       case 'elsewhere': {
         const standing = driven.fate === undefined ? await follow(lane, order, driven.home, until) : driven;
         if (standing === undefined) continue; // Whoever had it has rolled back.
-        if (standing.fate !== undefined) {
-          refuseConflict(gid, start, standing.fate);
-          return outcomeOf(gid, standing.fate);
-        }
-        if ('driver' in standing && standing.announced === undefined) {
+        const { fate } = standing;
+        if (fate !== undefined) {
+          refuseConflict(gid, start, fate);
+          if (isEnd(fate)) return outcomeOfFate(gid, fate);
+        } else if ('driver' in standing && standing.announced === undefined) {
           // It was a workflow from its beginning.
           await refuseOther(client, gid, start);
           return awaitOutcome(client, { gid, taskQueue: start.taskQueue }, until);
@@ -114,46 +112,32 @@ async function followWorkflow(
   return awaitOutcome(client, { gid, taskQueue }, until);
 }
 
-/** Waits while another process drives the transaction. @returns nothing, if there is none */
+/** Waits while another process, or a group, drives the transaction. @returns nothing, if there is none */
 async function follow(
   lane: DirectLane,
   { gid, start }: DirectOrder,
   home: string,
   until: number,
 ): Promise<Standing | undefined> {
+  const groupUntil = Date.now() + GROUP_MS;
   for (let pause: number = LOOK_MS.first; ; pause = Math.min(pause * 2, LOOK_MS.longest)) {
     const standing = await lane.look(home, gid).catch((error: unknown) => {
       if (error instanceof TypeError) throw error; // This process is not set up for it.
       return undefined; // The database may be there again at the next look.
     });
+    const { announced, fate, driver } = standing ?? {};
     if (standing !== undefined) {
-      const { announced, fate, driver } = standing;
-      if (fate !== undefined || announced?.owner === WORKFLOW_OWNER) return standing;
-      if (announced === undefined) return driver === undefined ? undefined : standing;
+      if ((fate !== undefined && isEnd(fate)) || announced?.owner === WORKFLOW_OWNER) return standing;
+      const inGroup = fate !== undefined && driver !== undefined && isGroupDriver(driver);
+      if (inGroup && Date.now() > groupUntil) return standing;
+      if (announced === undefined && !inGroup) return driver === undefined ? undefined : standing;
     }
     if (Date.now() + pause > until) {
-      const state = standing?.announced?.state === 'undoing' ? 'compensating' : 'running';
+      const state = (announced ?? fate)?.state === 'undoing' ? 'compensating' : 'running';
       throw new TransactionPending({ gid, state, taskQueue: start.taskQueue });
     }
     await sleep(pause);
   }
-}
-
-/** @throws what the caller of a transaction hears that did not commit */
-function outcomeOf(gid: string, fate: Fate): unknown {
-  switch (fate.state) {
-    case 'committed':
-      return fate.result;
-    case 'compensated':
-      throw new TransactionCompensated(fate.message, { ...fate.report, gid });
-    case 'failed':
-      throw new TransactionFailed(fate.message, { ...fate.report, gid });
-  }
-}
-
-function refuseConflict(gid: string, { transaction, inputHash }: StartOrder, fate: Fate): void {
-  if (fate.transaction !== transaction) throw new GidConflict(gid, `as a run of '${fate.transaction}'`);
-  if (fate.inputHash !== inputHash) throw new GidConflict(gid, 'with other content');
 }
 
 /** @throws {@link GidConflict} if the gid's workflow is another transaction's */

@@ -22,6 +22,7 @@ export { decide, operate } from './operate.js';
 export { deskActions, type DeskAction, type DeskCase, type DeskNote, type DeskOrder } from '../workflow/desk.js';
 export { type OperatorAction, type OperatorNote, type OperatorOrder } from '../workflow/operate.js';
 export { readLog, runJob, scanNow } from './jobs.js';
+export type { GroupOptions } from './group.js';
 export { promote, type JournalPlace, type PromotedTransaction } from './journal.js';
 export type { PromoteOrder } from '../workflow/journal.js';
 export { describeIssue, InvalidInput, parserOf, type InputIssue, type StandardSchema } from './input.js';

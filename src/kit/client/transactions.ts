@@ -10,12 +10,15 @@ import type { Scheme } from '../workflow/branch.js';
 import type { StartOrder } from '../workflow/fate.js';
 import type { Lane, SagaOptions } from '../workflow/saga/definition.js';
 import { DECISION_UPDATE, type Decision } from '../workflow/view.js';
-import { startOptions } from './adopt.js';
+import { startAdopting, startOptions } from './adopt.js';
 import { callDirect, type DirectLane } from './direct.js';
 import { GidConflict, TransactionPending } from './errors.js';
+import { outcomeOfFate } from './fate.js';
+import { Groups, type GroupOptions } from './group.js';
 import { hashOf } from './input.js';
 import { awaitDecision, awaitOutcome, type StartedRun } from './outcome.js';
 import { ask } from './server.js';
+import { orPending } from './within.js';
 
 declare const result: unique symbol;
 
@@ -46,8 +49,11 @@ export interface StartOptions extends Pick<
   SagaOptions,
   'deadline' | 'retries' | 'compensationWindow' | 'forwardWindow'
 > {
-  /** Who drives it. `direct`: this process, which needs {@link TransactionClientOptions.direct}. */
-  readonly lane?: Lane | 'direct';
+  /**
+   * Who drives it. `direct`: this process, which needs {@link TransactionClientOptions.direct}. `grouped`: a workflow that
+   * it shares with other calls of these options.
+   */
+  readonly lane?: Lane | 'direct' | 'grouped';
 }
 
 /** Options of a call that waits for the outcome. */
@@ -63,9 +69,9 @@ export interface CallOptions extends StartOptions, WaitOptions {
 /** A transaction that runs, or ran. */
 export interface StartedTransaction<Result> {
   readonly gid: string;
-  /** Absent in the direct lane, where no workflow drives it. */
+  /** Absent in the lanes `direct` and `grouped`, where no workflow of its own drives it. */
   readonly runId?: string;
-  /** Whether it had been started before, with the same input: this is that one. Not known in the direct lane. */
+  /** Whether it had been started before, with the same input: this is that one. Not known in those lanes. */
   readonly duplicate: boolean;
   /** Waits for its outcome; the same errors as the call. */
   result(options?: WaitOptions): Promise<Result>;
@@ -96,9 +102,16 @@ export interface TransactionClientOptions {
   readonly eagerStart?: boolean;
   /** What drives transactions in this process, for the lane `direct`. */
   readonly direct?: DirectLane;
+  /** How calls in the lane `grouped` are gathered. */
+  readonly groups?: GroupOptions;
 }
 
 const DEFAULT_WAIT: Duration = '1 hour';
+
+/** When a wait that begins now is over, in milliseconds since 1970. */
+function untilOf({ wait = DEFAULT_WAIT }: WaitOptions = {}): number {
+  return Date.now() + msToNumber(wait);
+}
 
 /**
  * Makes contracts into typed functions that run transactions through a Temporal client.
@@ -111,15 +124,18 @@ const DEFAULT_WAIT: Duration = '1 hour';
  * ```
  */
 export function transactionClient(client: Client, options: TransactionClientOptions) {
+  const { taskQueue, eagerStart } = options;
+  const groups = new Groups({ client, taskQueue, eagerStart }, options.groups);
   return {
     of: <Given, Input, Result>(contract: TransactionContract<Given, Input, Result>): Transaction<Given, Result> =>
-      transactionOf(client, options, contract),
+      transactionOf(client, options, groups, contract),
   };
 }
 
 function transactionOf<Given, Input, Result>(
   client: Client,
   { taskQueue, eagerStart, direct }: TransactionClientOptions,
+  groups: Groups,
   contract: TransactionContract<Given, Input, Result>,
 ): Transaction<Given, Result> {
   const orderOf = (input: Input, options: StartOptions): StartOrder => ({
@@ -164,12 +180,46 @@ function transactionOf<Given, Input, Result>(
     });
   };
 
+  /** Joins the next group. What it gives waits for the outcome. */
+  const joinGroup = (given: Given, { undo, ...options }: CallOptions) => {
+    const input = contract.parse(given);
+    const gid = contract.gid(input);
+    const start = orderOf(input, options);
+    const { inputHash, summary, details } = start;
+    const joined = groups.join(contract.workflow, overridesOf(options), { gid, input, inputHash, summary, details });
+    const result = async (until: number): Promise<Result> => {
+      const outcome = await orPending(client, { gid, taskQueue }, joined.outcome, until);
+      switch (outcome.how) {
+        case 'ended':
+          return outcomeOfFate(gid, outcome.fate) as Result;
+        case 'conflict':
+          throw new GidConflict(gid, 'with other content');
+        case 'left': {
+          const { home } = outcome;
+          // Its workflow was started; unless what has its id is of a rival that ended with nothing done.
+          if (home !== undefined) await ask(client, () => startAdopting(client, gid, start, { home }));
+          return call(given, { ...options, lane: undefined, undo, wait: Math.max(until - Date.now(), 1) });
+        }
+      }
+    };
+    return { gid, started: joined.started, result };
+  };
+
   const start = async (given: Given, options: StartOptions = {}): Promise<StartedTransaction<Result>> => {
+    if (options.lane === 'grouped') {
+      const { gid, started, result } = joinGroup(given, options);
+      await orPending(client, { gid, taskQueue }, started, untilOf());
+      return { gid, duplicate: false, result: (waiting) => result(untilOf(waiting)) };
+    }
     if (options.lane === 'direct') {
-      const ended = inProcess(given, options, Date.now() + msToNumber(DEFAULT_WAIT));
+      const ended = inProcess(given, options, untilOf());
       ended.catch(() => undefined); // Whoever asks for the result hears of it.
       const gid = contract.gid(contract.parse(given));
-      return { gid, duplicate: false, result: (waiting) => within(ended, gid, taskQueue, waiting) };
+      return {
+        gid,
+        duplicate: false,
+        result: (waiting) => orPending(client, { gid, taskQueue }, ended, untilOf(waiting)),
+      };
     }
     const prepared = prepare(given, options);
     const gid = prepared.workflowId;
@@ -177,8 +227,7 @@ function transactionOf<Given, Input, Result>(
       gid,
       runId,
       duplicate,
-      result: ({ wait = DEFAULT_WAIT } = {}) =>
-        awaitOutcome<Result>(client, { gid, runId, taskQueue }, Date.now() + msToNumber(wait)),
+      result: (waiting) => awaitOutcome<Result>(client, { gid, runId, taskQueue }, untilOf(waiting)),
     });
     try {
       const handle = await ask(client, () =>
@@ -226,12 +275,10 @@ function transactionOf<Given, Input, Result>(
     }
   };
 
-  const call = async (
-    given: Given,
-    { undo = 'wait', wait = DEFAULT_WAIT, ...options }: CallOptions = {},
-  ): Promise<Result> => {
-    const until = Date.now() + msToNumber(wait);
+  const call = async (given: Given, { undo = 'wait', wait, ...options }: CallOptions = {}): Promise<Result> => {
+    const until = untilOf({ wait });
     if (options.lane === 'direct') return inProcess(given, { undo, ...options }, until);
+    if (options.lane === 'grouped') return joinGroup(given, { undo, ...options }).result(until);
     if (undo === 'wait') {
       const { gid, runId } = await start(given, options);
       return awaitOutcome<Result>(client, { gid, runId, taskQueue }, until);
@@ -245,26 +292,6 @@ function transactionOf<Given, Input, Result>(
   return Object.assign(call, { start });
 }
 
-/** Waits for what this process drives, for no longer than a caller wants to. */
-async function within<Result>(
-  ended: Promise<Result>,
-  gid: string,
-  taskQueue: string,
-  { wait = DEFAULT_WAIT }: WaitOptions = {},
-): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new TransactionPending({ gid, state: 'running', taskQueue }));
-    }, msToNumber(wait));
-  });
-  try {
-    return await Promise.race([ended, over]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** What the workflow gets as its second argument; nothing when there is nothing to override. */
 function overridesOf({
   lane,
@@ -273,7 +300,13 @@ function overridesOf({
   compensationWindow,
   forwardWindow,
 }: StartOptions): SagaOptions | undefined {
-  const options = { lane: lane === 'direct' ? undefined : lane, deadline, retries, compensationWindow, forwardWindow };
+  const options = {
+    lane: lane === 'direct' || lane === 'grouped' ? undefined : lane,
+    deadline,
+    retries,
+    compensationWindow,
+    forwardWindow,
+  };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return given.length === 0 ? undefined : Object.fromEntries(given);
 }

@@ -2,6 +2,7 @@
 export { participantActivities, type ParticipantActivitiesOptions } from './activities.js';
 export type { ParticipantImplementation } from '../direct/participants.js';
 export { adoptActivities, type ParticipantDatabases } from './adopt.js';
+export { groupActivities, type GroupActivitiesOptions } from './group.js';
 export { startRelay, type Relay, type RelayOptions } from './relay.js';
 export { scanActivities } from './scan.js';
 export { logActivities, type LogOptions } from './log/activities.js';

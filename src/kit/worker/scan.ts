@@ -1,8 +1,10 @@
 import { Context } from '@temporalio/activity';
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../workflow/attributes.js';
+import { GROUP_STATE } from '../workflow/group.js';
 import type { ScanReport, ScanSince } from '../workflow/scan.js';
 import { settle } from './settle.js';
+import { settleGroup } from './settle-group.js';
 
 /** Transactions that are settled at a time. */
 const CONCURRENCY = 10;
@@ -54,6 +56,10 @@ async function scan(client: Client, order: ScanSince, watch: Watch): Promise<Sca
   const settleOne = async (info: WorkflowExecutionInfo): Promise<void> => {
     found++;
     try {
+      if (info.typedSearchAttributes.get(TX_STATE) === GROUP_STATE) {
+        for (const gid of await settleGroup(client, info)) if (settled.size < NAMED) settled.add(gid);
+        return;
+      }
       const done = await settle(client, info);
       if (settled.size === NAMED) return;
       if (done || (lostSince !== undefined && (await wasSettled(client, info, lostSince))))
@@ -96,7 +102,7 @@ async function wasSettled(client: Client, ended: WorkflowExecutionInfo, since: n
 
 /** Runs that were ended by anything but their own code. */
 function endedQuery({ since, transactions = [] }: ScanSince): string {
-  const open = ['running', 'compensating', 'stuck'].map((state) => `'${state}'`).join(', ');
+  const open = ['running', 'compensating', 'stuck', GROUP_STATE].map((state) => `'${state}'`).join(', ');
   const names = transactions.map((name) => `'${name.replaceAll("'", "''")}'`).join(', ');
   const ours = [
     `${TX_STATE.name} IN (${open})`,

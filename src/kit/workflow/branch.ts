@@ -1,4 +1,4 @@
-import type { StartOrder } from './fate.js';
+import type { Opened, StartOrder } from './fate.js';
 
 /**
  * The words that every scheme shares: what a branch is, what may be asked of it, and what is known of the answer.
@@ -58,6 +58,12 @@ export interface Announcement {
   readonly written: () => void;
 }
 
+/** What the guard writes with the row of a step that is a group's first one of its transaction. */
+export interface Opening extends Pick<Opened, 'transaction' | 'inputHash'> {
+  /** Told when the row says so, written now or by an attempt before. */
+  readonly written: () => void;
+}
+
 /** A branch's operation together with the call that carries it: what a participant's function gets. */
 export interface Operation extends Branch {
   /** The full name of the function, such as `payments.charge.action`. */
@@ -77,4 +83,6 @@ export interface Operation extends Branch {
    * transaction.
    */
   readonly announcement?: Announcement;
+  /** With the first step of a transaction that a group drives: nobody else decides about it as long as its row says so. */
+  readonly opening?: Opening;
 }

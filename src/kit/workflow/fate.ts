@@ -44,6 +44,34 @@ type FateOf =
   | { readonly state: 'committed'; readonly result?: unknown }
   | { readonly state: 'compensated' | 'failed'; readonly report: TransactionReport; readonly message: string };
 
+/**
+ * What stands in the place of the fate while a group drives the transaction, or a workflow that took it over from a group. It
+ * is the row's driver who decides: whoever is not the driver any more changes nothing.
+ */
+export interface Opened {
+  readonly state: Announced['state'];
+  readonly transaction: string;
+  readonly inputHash: string;
+  readonly lane: 'grouped';
+}
+
+/** Whether what stands there is the end. */
+export function isEnd(fate: Fate | Opened): fate is Fate {
+  return fate.state !== 'running' && fate.state !== 'undoing';
+}
+
+const GROUP_DRIVER = 'group:';
+
+/** The driver that a member of a group is named by: no other has this name, and every attempt of this one has it. */
+export function groupDriver(groupId: string, member: number): string {
+  return `${GROUP_DRIVER}${groupId}#${member}`;
+}
+
+/** Whether the driver of a guard row is a member of a group. */
+export function isGroupDriver(driver: string): boolean {
+  return driver.startsWith(GROUP_DRIVER);
+}
+
 /** What an announcement, beside the guard row of the first step that was applied, says. */
 export interface Announced {
   /** `direct:<call>`, or {@link WORKFLOW_OWNER}. */
@@ -56,7 +84,7 @@ export interface Standing {
   readonly announced?: Announced;
   /** Who drove its first step that is there, such as `workflow:<run>`. */
   readonly driver?: string;
-  readonly fate?: Fate;
+  readonly fate?: Fate | Opened;
 }
 
 /** The owner of an announcement once a workflow drives the transaction, or is about to. */

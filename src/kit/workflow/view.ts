@@ -89,6 +89,6 @@ export function describeView(view: TransactionView): string {
 }
 
 /** Keeps a text within its cell. */
-function cell(text: string): string {
+export function cell(text: string): string {
   return /[|\n]/.test(text) ? text.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ') : text;
 }

@@ -6,7 +6,7 @@ import { createShop, serviceNames, type ServiceName } from '../../../src/activit
 import type { PlacedOrder, PlaceOrderInput } from '../../../src/contracts/place-order.js';
 import type { Books } from '../../../src/contracts/shop.js';
 import { placeOrderTransaction } from '../../../src/contracts/transactions.js';
-import { transactionClient, type Transaction } from '../../../src/kit/client/index.js';
+import { transactionClient, type GroupOptions, type Transaction } from '../../../src/kit/client/index.js';
 import { pgDatabase, type Database, type Probe } from '../../../src/kit/database/index.js';
 import { directLane, type DirectLaneOptions } from '../../../src/kit/direct/index.js';
 import { createShopWorker, type ShopWorker } from '../../../src/worker.js';
@@ -98,10 +98,10 @@ export class DirectWorld {
     this.#worker = undefined;
   }
 
-  caller(options: Partial<DirectLaneOptions> & { probe?: Probe } = {}): Caller {
+  caller(options: Partial<DirectLaneOptions> & { probe?: Probe; groups?: GroupOptions } = {}): Caller {
     const faults = createFaults();
     const handedOver: string[] = [];
-    const { probe, ...lane } = options;
+    const { probe, groups, ...lane } = options;
     const { participants } = createShop({
       databases: this.databases,
       probe: async (point, operation) => {
@@ -118,7 +118,7 @@ export class DirectWorld {
     });
     const { taskQueue } = this;
     return {
-      placeOrder: transactionClient(this.client, { taskQueue, direct }).of(placeOrderTransaction),
+      placeOrder: transactionClient(this.client, { taskQueue, direct, groups }).of(placeOrderTransaction),
       faults,
       handedOver,
     };
@@ -168,6 +168,17 @@ export class DirectWorld {
       [`order-${orderId}`],
     );
     return row?.state ?? undefined;
+  }
+
+  /** The groups that were ever started, by how they are now: `RUNNING`, `COMPLETED`, … */
+  async groups(status?: string): Promise<string[]> {
+    const found: string[] = [];
+    const query = `TaskQueue = '${this.taskQueue}' AND TxState = 'group'`;
+    for await (const info of this.client.workflow.list({ query })) {
+      const handle = this.client.workflow.getHandle(info.workflowId);
+      if (status === undefined || (await handle.describe()).status.name === status) found.push(info.workflowId);
+    }
+    return found;
   }
 
   /** Whether a workflow was ever started for the order. */

@@ -1,6 +1,6 @@
-import type { Adopted, Announced, Fate, Promotion, Standing, StartOrder } from '../../workflow/fate.js';
+import type { Adopted, Announced, Fate, Opened, Promotion, Standing, StartOrder } from '../../workflow/fate.js';
 import { fromJson, toJson, toLog } from '../guard/json.js';
-import type { Database } from '../sql.js';
+import type { Database, Sql } from '../sql.js';
 import * as statements from './statements.js';
 
 /**
@@ -23,7 +23,7 @@ export interface Announcements {
   /**
    * A workflow takes the transaction for itself, whoever drove it.
    *
-   * @param inputHash of the workflow's own input: nothing is taken over that was announced with another
+   * @param inputHash of the workflow's own input: nothing is taken over that was begun with another
    */
   adopt(gid: string, inputHash?: string): Promise<Adopted>;
   /** Takes over transactions whose drivers are silent: each is then to be started as a workflow. */
@@ -83,39 +83,45 @@ export function announcementsOf(db: Database): Announcements {
       return {
         ...(owner !== null && state !== null && { announced: { owner, state } }),
         ...(driver !== null && { driver }),
-        ...(fate !== null && { fate: fromJson(fate) as Fate }),
+        ...(fate !== null && { fate: fromJson(fate) as Fate | Opened }),
       };
     },
   };
 }
 
-/** It cannot be taken over: what was written for that goes. */
-class NotAdopted extends Error {
-  readonly found: Adopted;
-  constructor(found: Adopted) {
-    super();
-    this.found = found;
-  }
-}
+/** Another input is under way: what was written to take it over goes. */
+class OtherInput extends Error {}
 
 async function adopt(db: Database, gid: string, inputHash: string | undefined): Promise<Adopted> {
   try {
-    return await db.transaction(async (sql) => {
-      type Row = { state: Announced['state']; beganAt: number; inputHash: string | null; promoted: string | null };
-      const [row] = await sql<Row>(statements.adopt, [gid, LOOK_AGAIN_MS, String(ADOPT_MS), String(ADOPT_MS / 2)]);
-      if (row === undefined) throw new Error(`${gid} could not be taken over: no row came back`);
-      // In a statement of its own: the end that the first one may have waited for is seen by it.
-      const [ended] = await sql<{ fate: string }>(statements.fateOf, [gid]);
-      if (ended !== undefined) throw new NotAdopted({ fate: fromJson(ended.fate) as Fate });
-      const { state, beganAt, promoted } = row;
-      const isOther = row.inputHash !== null && inputHash !== undefined && row.inputHash !== inputHash;
-      if (isOther) throw new NotAdopted({ conflict: true });
-      return { state, beganAt, ...(promoted !== null && { promoted: JSON.parse(promoted) as Promotion }) };
-    }, ADOPT_MS);
+    return await db.transaction((sql) => adoptWithin(sql, gid, inputHash), ADOPT_MS);
   } catch (error) {
-    if (error instanceof NotAdopted) return error.found;
+    if (error instanceof OtherInput) return { conflict: true };
     throw error;
   }
+}
+
+async function adoptWithin(sql: Sql, gid: string, inputHash: string | undefined): Promise<Adopted> {
+  type Row = { state: Announced['state']; beganAt: number; inputHash: string | null; promoted?: string | null };
+  const limits = [String(ADOPT_MS), String(ADOPT_MS / 2)];
+  const [announced] = await sql<Row>(statements.adopt, [gid, LOOK_AGAIN_MS, ...limits]);
+  if (announced === undefined) throw new Error(`${gid} could not be taken over: no row came back`);
+  const [grouped] = await sql<Row>(statements.adoptFromGroup, [gid]);
+  // In a statement of its own: the end that those before may have waited for is seen by it.
+  const [ended] = await sql<{ fate: string }>(statements.fateOf, [gid]);
+  if (ended !== undefined) {
+    await sql(statements.withdraw, [gid]);
+    return { fate: fromJson(ended.fate) as Fate };
+  }
+  for (const found of [announced.inputHash, grouped?.inputHash ?? null]) {
+    if (found !== null && inputHash !== undefined && found !== inputHash) throw new OtherInput();
+  }
+  const { promoted = null } = announced;
+  return {
+    state: grouped?.state === 'undoing' ? 'undoing' : announced.state,
+    beganAt: Math.min(announced.beganAt, grouped?.beganAt ?? Infinity),
+    ...(promoted !== null && { promoted: JSON.parse(promoted) as Promotion }),
+  };
 }
 
 async function promote(db: Database, gid: string, promotion: Promotion) {

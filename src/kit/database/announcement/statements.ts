@@ -44,7 +44,7 @@ with gone as (
   set fate = $4::text::jsonb, fate_at = clock_timestamp(), written = pg_current_xact_id()
   from gone
   where g.gid = $1 and g.phase = 1 and g.branch = coalesce(gone.branch, (
-    select branch from backstitch.guard where gid = $1 and phase = 1 order by seq limit 1))
+    select branch from backstitch.guard where gid = $1 and phase = 1 order by fate is null, seq limit 1))
 )
 select 1 from gone`;
 
@@ -75,9 +75,23 @@ on conflict (gid) do update set owner = 'workflow', take_over_at = excluded.take
 returning a.state, a.start->>'inputHash' as "inputHash", (extract(epoch from a.began_at) * 1000)::float8 as "beganAt",
   (a.start->'promoted')::text as promoted`;
 
+/**
+ * The same where a group drives it: from here on the group decides nothing. A first step in flight is not waited for: the
+ * workflow meets it at that step. `$1` gid.
+ */
+export const adoptFromGroup = `
+update backstitch.guard set driver = 'workflow'
+where gid = $1 and phase = 1 and fate->>'state' in ('running', 'undoing')
+returning fate->>'state' as state, fate->>'inputHash' as "inputHash",
+  (extract(epoch from began_at) * 1000)::float8 as "beganAt"`;
+
 /** The fate of a transaction, if this database has it. */
 export const fateOf = `
-select fate::text as fate from backstitch.guard where gid = $1 and phase = 1 and fate is not null limit 1`;
+select fate::text as fate from backstitch.guard
+where gid = $1 and phase = 1 and fate is not null and fate->>'state' not in ('running', 'undoing') limit 1`;
+
+/** Takes an announcement away that is of no use, as the transaction had ended before it. `$1` gid. */
+export const withdraw = `delete from backstitch.announcements where gid = $1`;
 
 /**
  * Takes over what is due: `$1` transactions at most, each for `$2` milliseconds. Several relays never take the same, and
@@ -110,7 +124,7 @@ select a.owner, a.state, g.driver, g.fate::text as fate
 from (select 1) one
 left join backstitch.announcements a on a.gid = $1
 left join lateral (
-  select driver, fate from backstitch.guard where gid = $1 and phase = 1 order by fate_at nulls last, seq limit 1
+  select driver, fate from backstitch.guard where gid = $1 and phase = 1 order by fate_at nulls last, fate is null, seq limit 1
 ) g on true`;
 
 /** How long the next statement of the SQL transaction may take. `$1` milliseconds. */

@@ -6,7 +6,7 @@ import { constraintOf } from '../sqlstate.js';
 import type { Probe } from './guard.js';
 import { fromJson } from './json.js';
 import { limitsOf } from './limits.js';
-import { announcedOf } from './meet.js';
+import { announcedOf, openedOf } from './meet.js';
 import { rowOf } from './rows.js';
 import { columns, limitsAt } from './statements.js';
 
@@ -49,8 +49,11 @@ export interface Attempt {
   readonly probe: Probe;
 }
 
-/** The whole texts, without an announcement and with one. */
-const texts = new WeakMap<Statement, readonly [string, string]>();
+/** What the row of a step is, besides: nothing; with an announcement; the first one of a transaction in a group. */
+type Kind = 'plain' | 'announced' | 'opened';
+
+/** The whole texts. */
+const texts = new WeakMap<Statement, Partial<Record<Kind, string>>>();
 
 /**
  * Does the work if nothing stands against it.
@@ -67,17 +70,19 @@ export async function applyAtOnce<Result>(
   await probe('worked', operation);
   try {
     const { statement, values } = atOnce();
-    const { announcement } = operation;
+    const { announcement, opening } = operation;
+    const kind = announcement ? 'announced' : opening ? 'opened' : 'plain';
     const guards = [
       ...rowOf(operation, input, mask),
       ...limitsOf(left()),
-      ...(announcement ? announcedOf(announcement) : []),
+      ...(announcement ? announcedOf(announcement) : opening ? [openedOf(opening)] : []),
     ];
-    const text = textsOf(statement, values.length)[announcement ? 1 : 0];
+    const text = textFor(statement, values.length, kind);
     const [row] = await commitWith<{ result: string }>(text, [...values, ...guards]);
     if (row === undefined)
       throw new Error('the guard table took no row: it must have no rule or trigger that drops one');
     announcement?.written();
+    opening?.written();
     return { outcome: 'applied', result: fromJson(row.result) as Result };
   } catch (error) {
     if (error instanceof Rejection) return 'refused';
@@ -87,18 +92,19 @@ export async function applyAtOnce<Result>(
   }
 }
 
-function textsOf(statement: Statement, values: number): readonly [string, string] {
-  let whole = texts.get(statement);
-  if (whole === undefined)
-    texts.set(statement, (whole = [textOf(statement, values, false), textOf(statement, values, true)]));
-  return whole;
+function textFor(statement: Statement, values: number, kind: Kind): string {
+  let known = texts.get(statement);
+  if (known === undefined) texts.set(statement, (known = {}));
+  return (known[kind] ??= textOf(statement, values, kind));
 }
 
 /**
  * The announcement, if there is one, comes first, as in every statement that takes both keys; the guard's row comes last.
  * Without a row of the work there is no outcome, and without an outcome no row of the guard.
  */
-function textOf({ with: parts, text }: Statement, values: number, announces: boolean): string {
+function textOf({ with: parts, text }: Statement, values: number, kind: Kind): string {
+  const announces = kind === 'announced';
+  const [opened, fate] = kind === 'opened' ? [', fate', `, $${values + 13}::text::jsonb`] : ['', ''];
   const at = (place: number) => `$${values + place}`;
   const queries = [
     limitsAt(values + 11, values + 12),
@@ -108,10 +114,10 @@ function textOf({ with: parts, text }: Statement, values: number, announces: boo
   ];
   return `
 with ${queries.join(',\n')}
-insert into backstitch.guard (${columns}, result, ended_at)
+insert into backstitch.guard (${columns}, result, ended_at${opened})
 select ${at(1)}, ${at(2)}, 1, ${at(3)}, case when done.result is not null then 'applied' end,
   ${at(4)}, ${at(5)}::text::jsonb, ${at(6)}, ${at(7)}::int, ${at(8)}, ${at(9)}, ${at(10)}::int,
-  done.result, clock_timestamp()
+  done.result, clock_timestamp()${fate}
 from ${announces ? 'announced' : 'limits'} left join (select to_jsonb(work) as result from work) done on true
 returning result::text as result`;
 }

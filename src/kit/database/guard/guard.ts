@@ -5,7 +5,7 @@ import { rejectionOf } from '../sqlstate.js';
 import { applyAtOnce, type AtOnce } from './at-once.js';
 import { fromJson, hashInput, toLog } from './json.js';
 import { limitsOf, stopwatch } from './limits.js';
-import { claimAnnounced, elsewhere, meet } from './meet.js';
+import { claim, claimAnnounced, elsewhere, meet } from './meet.js';
 import { finish, firstOf, outbound, readRows, rowOf, storedRejection } from './rows.js';
 import { guardConfirm, guardUndo } from './phase2.js';
 import { guardSettle, settledResult } from './settle.js';
@@ -194,8 +194,8 @@ export async function guardPhase1<Result>(
   const row = rowOf(operation, input, options.mask);
   if (operation.announcement) await claimAnnounced(sql, operation, row);
   else {
-    const claimed = await sql(statements.claim, [...row, ...limitsOf(operation)]);
-    if (claimed.length === 0) return readPhase1<Result>(last, operation, row[3]);
+    const claimed = await claim(sql, operation, row);
+    if (!claimed) return readPhase1<Result>(last, operation, row[3]);
   }
   const result = await work(sql);
   return { outcome: 'applied', result: await finish(last, operation, 1, result) };

@@ -1,11 +1,12 @@
-import type { Announcement, Operation } from '../../workflow/branch.js';
-import type { Fate } from '../../workflow/fate.js';
+import type { Announcement, Opening, Operation } from '../../workflow/branch.js';
+import { isEnd, isGroupDriver, type Fate, type Opened } from '../../workflow/fate.js';
 import { announce } from '../announcement/statements.js';
-import { Decided, DrivenElsewhere } from '../rejection.js';
+import { Decided, DrivenElsewhere, InputMismatch } from '../rejection.js';
 import type { Sql } from '../sql.js';
 import { fromJson, toLog } from './json.js';
 import { limitsOf } from './limits.js';
 import { firstOf, readRows, storedRejection, type rowOf, type StoredRow } from './rows.js';
+import * as statements from './statements.js';
 
 /**
  * Where drivers of one transaction meet: on the row of its first step. One is the driver; the others hear that they are not.
@@ -30,6 +31,25 @@ export function announcedOf({ start, takeOverMs }: Announcement): [string, numbe
   return [toLog(start), takeOverMs];
 }
 
+/** What stands in the place of the fate of a transaction that a group has opened. */
+export function openedOf({ transaction, inputHash }: Opening): string {
+  const opened: Opened = { state: 'running', transaction, inputHash, lane: 'grouped' };
+  return toLog(opened);
+}
+
+/** Claims the row of a step; that of a group's first one says that the group has the transaction. */
+export async function claim(sql: Sql, operation: Operation, row: ReturnType<typeof rowOf>): Promise<boolean> {
+  const { opening } = operation;
+  const values = [...row, ...limitsOf(operation)];
+  const claimed =
+    opening === undefined
+      ? await sql(statements.claim, values)
+      : await sql(statements.open, [...values, openedOf(opening)]);
+  if (claimed.length === 0) return false;
+  opening?.written();
+  return true;
+}
+
 /** What the caller's process hears of a first step that it could not claim: the rejection that is stored, or that it is not the driver. */
 export async function elsewhere(sql: Sql, operation: Operation, inputHash: string): Promise<Error> {
   const rows = await readRows(sql, operation);
@@ -47,11 +67,35 @@ export async function elsewhere(sql: Sql, operation: Operation, inputHash: strin
  * A driver found the row of a branch.
  *
  * @throws {@link Decided} if the transaction has come to its end
- * @throws {@link DrivenElsewhere} if the transaction is announced, and this driver has not taken it over
+ * @throws {@link DrivenElsewhere} if the transaction is announced or a group has opened it, and this driver has not taken it
+ * over
+ * @throws {@link InputMismatch} to a group, if another one has the transaction with another input
  */
 export function meet(operation: Operation, first: StoredRow | undefined): void {
-  if (first === undefined || first.driver === operation.driver) return;
-  if (first.fate !== null) throw new Decided(operation, fromJson(first.fate) as Fate);
+  if (first === undefined) return;
+  const fate = fromJson(first.fate) as Fate | Opened | undefined;
+  if (isGroupDriver(operation.driver)) {
+    meetAsGroup(operation, first, fate);
+    return;
+  }
+  if (first.driver === operation.driver) return;
+  if (fate !== undefined && isEnd(fate)) throw new Decided(operation, fate);
   // Whoever owns it by now: another workflow may have been meant to have it, and this one does not know of that.
-  if (first.announced && operation.adopted !== true) throw new DrivenElsewhere(operation, first.driver);
+  const isDriven = first.announced || fate !== undefined;
+  if (isDriven && operation.adopted !== true) throw new DrivenElsewhere(operation, first.driver);
+}
+
+/** A group goes on only where nobody else has been: on its own rows, and past what was refused to whomever. */
+function meetAsGroup(operation: Operation, first: StoredRow, fate: Fate | Opened | undefined): void {
+  const { opening, driver } = operation;
+  if (fate !== undefined && isEnd(fate)) throw new Decided(operation, fate);
+  if (first.driver === driver) {
+    if (fate !== undefined) opening?.written();
+    return;
+  }
+  if (first.outcome === 'rejected') return;
+  if (fate !== undefined && opening !== undefined && fate.inputHash !== opening.inputHash) {
+    throw new InputMismatch(operation);
+  }
+  throw new DrivenElsewhere(operation, first.driver);
 }

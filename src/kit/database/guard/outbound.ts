@@ -63,9 +63,9 @@ export interface Outbound {
 export function createOutbound(db: Database, options: OutboundOptions = {}): Outbound {
   const { probe = () => Promise.resolve() } = options;
   const run = async (operation: Operation, input: unknown, action: AnyRequest, undo?: AnyRequest): Promise<unknown> => {
-    if (operation.announcement !== undefined) {
+    if (operation.announcement !== undefined || operation.opening !== undefined) {
       throw new TypeError(
-        `${operation.function} cannot announce a transaction: one that this process drives begins with an SQL step`,
+        `${operation.function} cannot announce a transaction: one that a process or a group drives begins with an SQL step`,
       );
     }
     const left = stopwatch(operation);

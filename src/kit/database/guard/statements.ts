@@ -29,6 +29,14 @@ select $1, $2, 1, $3, 'applied', ${row} from limits
 on conflict (gid, branch, phase) do nothing
 returning 1 as claimed`;
 
+/** The same for the first step of a transaction that a group drives. `$13`: what stands in the place of its fate. */
+export const open = `
+with ${limits}
+insert into backstitch.guard (${columns}, fate)
+select $1, $2, 1, $3, 'applied', ${row}, $13::text::jsonb from limits
+on conflict (gid, branch, phase) do nothing
+returning 1 as claimed`;
+
 /**
  * Settle: bars phase 1 or, if it is there, locks it, so that it waits for an action and for an undo in flight. What it
  * then returns is the newest version.

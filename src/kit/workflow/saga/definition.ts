@@ -1,6 +1,7 @@
 import type { Duration } from '@temporalio/common';
 import type { DeskDecision } from '../desk.js';
 import type { Adopt } from '../fate.js';
+import type { GroupOrder } from '../group.js';
 import type { Amendable, Forward, OperationRef, Undoable } from '../participant.js';
 
 /**
@@ -47,6 +48,8 @@ export interface SagaCall extends SagaOptions {
   readonly settle?: Settle;
   /** Set by what starts a workflow for a transaction that was driven outside Temporal: it takes that over. */
   readonly adopt?: Adopt;
+  /** Set by what starts a group: this run is no transaction, but drives all these. */
+  readonly group?: GroupOrder;
 }
 
 /** Why a transaction has to be settled. */

@@ -17,6 +17,7 @@ import type { SagaBody, SagaCall, SagaOptions } from './definition.js';
 import { wrongSagaOption } from './options.js';
 import { endBy, takeOver, tellEnd, type Taken } from './adopt.js';
 import { describeReport } from './report.js';
+import { driveGroup } from './group/drive.js';
 import { SagaRun, type SagaOutcome } from './run.js';
 import { viewOf } from './view.js';
 import { WorkflowDriver } from './workflow-driver.js';
@@ -47,8 +48,12 @@ export interface SagaWorkflow<Input, Result> {
  * ```
  */
 export function saga<Input, Result>(options: SagaOptions, body: SagaBody<Input, Result>): SagaWorkflow<Input, Result> {
-  const workflow = (input: Input, overrides: SagaCall = {}): Promise<Result> =>
-    drive({ ...options, ...overrides }, body, input);
+  const workflow = (input: Input, overrides: SagaCall = {}): Promise<Result> => {
+    const { group } = overrides;
+    if (group === undefined) return drive({ ...options, ...overrides }, body, input);
+    // Only who starts a group asks for what it gives.
+    return driveGroup({ options, body: body as SagaBody<unknown, unknown> }, { ...overrides, group }) as Promise<never>;
+  };
   return Object.assign(workflow, { definition: { options, body } });
 }
 

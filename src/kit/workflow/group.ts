@@ -1,0 +1,103 @@
+import type { Branch } from './branch.js';
+import type { DecidedDetail, FailureNote } from './failure.js';
+import type { Fate } from './fate.js';
+
+/**
+ * Groups: many small transactions of one kind that share a workflow, and succeed or fail each on its own. What the callers
+ * of a group, its workflow and its activity agree on. Pure.
+ */
+
+/** What the search attribute `TxState` says of a group's workflow, which is no transaction itself. */
+export const GROUP_STATE = 'group';
+
+/** A transaction in a group. */
+export interface GroupMember {
+  readonly gid: string;
+  readonly input: unknown;
+  /** Tells an input from another one under the same gid. */
+  readonly inputHash: string;
+  readonly summary?: string;
+  readonly details?: string;
+}
+
+/** What the workflow of a group gets with its options. */
+export interface GroupOrder {
+  readonly members: readonly GroupMember[];
+}
+
+/**
+ * What became of a member.
+ * - with a fate: it has ended so, in this group or before.
+ * - `left`: a workflow of its own, under its gid, has it. `home`: where that finds it, if it had begun.
+ * - `conflict`: another transaction has its gid, with other content; nothing was done.
+ */
+export type MemberOutcome =
+  | { readonly how: 'ended'; readonly fate: Fate }
+  | { readonly how: 'left'; readonly home?: string; readonly why: string }
+  | { readonly how: 'conflict' };
+
+/** What a group's workflow answers: an outcome a member, in the order in which they were given. */
+export interface GroupResult {
+  readonly members: readonly MemberOutcome[];
+}
+
+/**
+ * The activity that carries what the members of a group ask for at one time. All of it is done side by side; what has no
+ * answer in time is not waited for.
+ */
+export const TURN_ACTIVITY = 'backstitch.turn';
+
+/** What members ask for at one time. */
+export interface Turn {
+  readonly transaction: string;
+  readonly asks: readonly TurnAsk[];
+}
+
+/** What a member asks for: a call of an operation, the decision to undo, or its end. */
+export type TurnAsk = { readonly driver: string } & (
+  | ({ readonly kind: 'call' } & TurnCall)
+  | ({ readonly kind: 'undo' } & TurnHome)
+  | ({ readonly kind: 'end' } & TurnHome & { readonly from: 'running' | 'undoing'; readonly fate: Fate })
+);
+
+export interface TurnCall {
+  readonly branch: Branch;
+  /** The full name of the function, such as `payments.charge.action`. */
+  readonly function: string;
+  readonly args: readonly unknown[];
+  /** With a first step: the transaction's input. */
+  readonly opens?: { readonly inputHash: string };
+  /** How long it may take with its retries, in milliseconds. */
+  readonly limitMs: number;
+  /** The first attempt counts. */
+  readonly attempts: number;
+}
+
+/** Where the first step of a transaction has its row. */
+export interface TurnHome {
+  readonly gid: string;
+  readonly home: string;
+  readonly branch: string;
+}
+
+/** What is known of what was asked; the answers to a turn are in the order of what was asked. */
+export type TurnAnswer =
+  /** Of a call: it was done. `opened`: its row says that the group has the transaction. */
+  | { readonly how: 'done'; readonly result?: unknown; readonly opened?: true }
+  /** Of a call: the guard decided it. */
+  | ({ readonly how: 'decided'; readonly detail: DecidedDetail } & FailureNote)
+  /** Of a decision: whether it was this driver's to take. */
+  | { readonly how: 'won' | 'lost' }
+  | ({ readonly how: 'unknown' } & FailureNote);
+
+/** What came of a turn. */
+export interface TurnResult {
+  readonly answers: readonly TurnAnswer[];
+  /** What the answers take as JSON. */
+  readonly bytes: number;
+}
+
+/** How long a call may take in a group with its retries, in milliseconds: the others wait for it. */
+export const GROUP_CALL_MS = 2_000;
+/** Attempts of a call in a group. */
+export const GROUP_ATTEMPTS = 3;

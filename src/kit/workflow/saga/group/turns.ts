@@ -1,0 +1,97 @@
+import { TemporalFailure } from '@temporalio/common';
+import { proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
+import {
+  GROUP_CALL_MS,
+  TURN_ACTIVITY,
+  type Turn,
+  type TurnAnswer,
+  type TurnAsk,
+  type TurnResult,
+} from '../../group.js';
+
+/** How long a turn may take beyond the calls in it, in milliseconds. */
+const MORE_MS = 3_000;
+/** Turns of the queue of promises without a further ask, after which all members have asked that were about to. */
+const QUIET = 20;
+
+interface Asked {
+  readonly ask: TurnAsk;
+  readonly resolve: (answer: TurnAnswer) => void;
+  readonly reject: (defect: unknown) => void;
+}
+
+/**
+ * Gathers what the members of a group ask for at one time, and has it done by one local activity. A task of the worker, an
+ * entry of the history and a slot are needed a turn, and not a call: that is what makes a group cheap.
+ */
+export class Turns {
+  #asked: Asked[] = [];
+  #quiet = 0;
+  #bytes = 0;
+  readonly #onTurn: () => void;
+
+  /** @param onTurn told before each turn */
+  constructor(onTurn: () => void) {
+    this.#onTurn = onTurn;
+  }
+
+  /** What all answers so far take in the history, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Asks for something with the next turn. Rejects only for a defect, on which nothing may be decided. */
+  ask(ask: TurnAsk): Promise<TurnAnswer> {
+    this.#quiet = 0;
+    if (this.#asked.length === 0) void this.#gather();
+    return new Promise((resolve, reject) => {
+      this.#asked.push({ ask, resolve, reject });
+    });
+  }
+
+  async #gather(): Promise<void> {
+    do await Promise.resolve();
+    while (++this.#quiet < QUIET);
+    const asked = this.#asked;
+    this.#asked = [];
+    this.#onTurn();
+    try {
+      const { answers, bytes } = await send(asked.map(({ ask }) => ask));
+      this.#bytes += bytes;
+      asked.forEach(({ resolve }, index) => {
+        resolve(answers[index] ?? UNANSWERED);
+      });
+    } catch (error) {
+      for (const { resolve, reject } of asked) {
+        if (error instanceof TemporalFailure)
+          resolve({ how: 'unknown', type: error.name, message: String(error.cause ?? error) });
+        else reject(error);
+      }
+    }
+  }
+}
+
+const UNANSWERED: TurnAnswer = { how: 'unknown', type: 'NoAnswer', message: 'the worker gave no answer to it' };
+
+function send(asks: readonly TurnAsk[]): Promise<TurnResult> {
+  const local = proxyLocalActivities<{ [TURN_ACTIVITY](turn: Turn): Promise<TurnResult> }>({
+    startToCloseTimeout: GROUP_CALL_MS + MORE_MS,
+    // What it has not brought to an end goes on elsewhere.
+    retry: { maximumAttempts: 1 },
+    summary: summaryOf(asks),
+  });
+  return local[TURN_ACTIVITY]({ transaction: workflowInfo().workflowType, asks });
+}
+
+/** What a turn does, for the Web UI: `20 payments.charge.action, 3 decide to undo`. */
+function summaryOf(asks: readonly TurnAsk[]): string {
+  const counts = new Map<string, number>();
+  for (const ask of asks) {
+    const what = ask.kind === 'call' ? ask.function : ask.kind === 'undo' ? 'decide to undo' : 'end';
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  }
+  return [...counts]
+    .map(([what, count]) => `${count} ${what}`)
+    .join(', ')
+    .slice(0, 200);
+}
