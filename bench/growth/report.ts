@@ -62,7 +62,7 @@ export function growthReport(cells: readonly Cell[], wanted: readonly AxisName[]
     const lanes = laneNames
       .map((lane) => [lane, here.filter((each) => each.lane === lane).map(({ figures }) => figures)] as const)
       .filter(([, rounds]) => rounds.length > 0)
-      .map(([lane, rounds]) => [lane, medians(rounds)]);
+      .map(([lane, rounds]): [LaneName, CellFigures] => [lane, medians(rounds)]);
     return { ...point, lanes: Object.fromEntries(lanes) };
   };
   return { server, axes: Object.fromEntries(wanted.map((axis) => [axis, pointsOf(axis).map(at)])) };

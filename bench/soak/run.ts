@@ -1,4 +1,3 @@
-import type { PlaceOrder } from '../../src/contracts/place-order.js';
 import { differences, readAccounts, type BenchDatabases } from '../books.js';
 import { runLoad } from '../load.js';
 import { percentile } from '../statistics.js';
@@ -11,7 +10,7 @@ const TENTHS = 10;
 
 /** What a soak runs, and how much of it. */
 export interface SoakOptions {
-  readonly running: Pick<RunningSystem<PlaceOrder>, 'place'>;
+  readonly running: Pick<RunningSystem, 'place'>;
   readonly databases: BenchDatabases;
   readonly sagas: number;
   readonly clients: number;
