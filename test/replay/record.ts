@@ -166,6 +166,7 @@ async function main(): Promise<void> {
   });
   const { temporal, databaseUrl } = servers;
   const faults = Object.entries(paths).flatMap(([name, { fault }]) => (fault ? [`${fault}@order-${name}`] : []));
+  faults.push('payments.charge.action:die-after-commit=3@order-grouped-unknown');
   const shop = await createShopWorker(temporal, {
     databaseUrls: Object.fromEntries(serviceNames.map((service) => [service, databaseUrl(service)])),
     poolSize: 5,
@@ -185,6 +186,7 @@ async function main(): Promise<void> {
       sku: 'cd',
       units: 1_000,
     });
+    await recordGroup(client, taskQueue, (order) => placeOrder(order, { lane: 'grouped' }));
     // Before the orders, which raise alarms of their own.
     await write('alarms', await raiseAlarms(client, taskQueue));
     await Promise.all(
@@ -205,6 +207,31 @@ async function main(): Promise<void> {
     await shop.stop();
     await running;
     await servers.stop();
+  }
+}
+
+/** A group with a member a path. */
+async function recordGroup(
+  client: Client,
+  taskQueue: string,
+  placeOrder: (order: PlaceOrderInput) => Promise<unknown>,
+): Promise<void> {
+  const members: PlaceOrderInput[] = [
+    { orderId: 'grouped-placed', customerId: 'c1', units: 1, amount: 2_933 },
+    { orderId: 'grouped-announced', customerId: 'c1', units: 1, amount: 2_933, announce: true },
+    { orderId: 'grouped-payment-refused', customerId: 'c1', units: 1, amount: 2_000_000 },
+    { orderId: 'grouped-stock-short', customerId: 'c1', units: 100_000, amount: 2_933 },
+    { orderId: 'grouped-first-step-rejected', customerId: 'nobody', units: 1, amount: 2_933 },
+    { orderId: 'grouped-unknown', customerId: 'c1', units: 1, amount: 2_933 },
+  ];
+  await Promise.allSettled(members.map(placeOrder));
+  for (;;) {
+    const query = `TaskQueue = '${taskQueue}' AND TxState = 'group'`;
+    for await (const { workflowId } of client.workflow.list({ query })) {
+      await write('grouped', client.workflow.getHandle(workflowId));
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 

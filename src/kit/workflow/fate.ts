@@ -67,7 +67,7 @@ export function groupDriver(groupId: string, member: number): string {
   return `${GROUP_DRIVER}${groupId}#${member}`;
 }
 
-/** Whether the driver of a guard row is a member of a group. */
+/** Whether the driver of a guard row is a member of a group; databases read the name too. */
 export function isGroupDriver(driver: string): boolean {
   return driver.startsWith(GROUP_DRIVER);
 }

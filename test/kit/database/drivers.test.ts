@@ -65,6 +65,7 @@ describe('drivers of one transaction, under every order of statements', function
     'workflow',
     'refused workflow',
     'stopped workflow',
+    'cut workflow',
   ] as const;
 
   it('two at a time, one of which may die at any statement', async () => {

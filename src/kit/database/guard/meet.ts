@@ -1,5 +1,5 @@
 import type { Announcement, Opening, Operation } from '../../workflow/branch.js';
-import { isEnd, isGroupDriver, type Fate, type Opened } from '../../workflow/fate.js';
+import type { Fate, Opened } from '../../workflow/fate.js';
 import { announce } from '../announcement/statements.js';
 import { Decided, DrivenElsewhere, InputMismatch } from '../rejection.js';
 import type { Sql } from '../sql.js';
@@ -74,7 +74,7 @@ export async function elsewhere(sql: Sql, operation: Operation, inputHash: strin
 export function meet(operation: Operation, first: StoredRow | undefined): void {
   if (first === undefined) return;
   const fate = fromJson(first.fate) as Fate | Opened | undefined;
-  if (isGroupDriver(operation.driver)) {
+  if (operation.driver.startsWith('group:')) {
     meetAsGroup(operation, first, fate);
     return;
   }
@@ -83,6 +83,10 @@ export function meet(operation: Operation, first: StoredRow | undefined): void {
   // Whoever owns it by now: another workflow may have been meant to have it, and this one does not know of that.
   const isDriven = first.announced || fate !== undefined;
   if (isDriven && operation.adopted !== true) throw new DrivenElsewhere(operation, first.driver);
+}
+
+function isEnd(fate: Fate | Opened): fate is Fate {
+  return fate.state !== 'running' && fate.state !== 'undoing';
 }
 
 /** A group goes on only where nobody else has been: on its own rows, and past what was refused to whomever. */

@@ -23,7 +23,14 @@ import type { Part, Play } from './interleave.js';
  */
 
 export type DriverKind =
-  'group' | 'refused group' | 'direct' | 'refused direct' | 'workflow' | 'refused workflow' | 'stopped workflow';
+  | 'group'
+  | 'refused group'
+  | 'direct'
+  | 'refused direct'
+  | 'workflow'
+  | 'refused workflow'
+  | 'stopped workflow'
+  | 'cut workflow';
 
 /** How a driver leaves its transaction. */
 export type DriverAnswer = 'committed' | 'compensated' | 'left';
@@ -166,10 +173,12 @@ interface WorkflowRun {
   readonly adopts?: boolean;
   /** It is stopped before it asks for a step: it looks at all, and undoes. */
   readonly stopped?: boolean;
+  /** It is stopped after its first step: it undoes that if it is alone, else it looks at all. */
+  readonly cut?: boolean;
 }
 
 async function driveWorkflow(part: Part, run: WorkflowRun): Promise<DriverAnswer> {
-  const { refuses = false, adopts = false, stopped = false } = run;
+  const { refuses = false, adopts = false, stopped = false, cut = false } = run;
   // One workflow has a gid, and every run of it the same name here.
   const driver = new Driver(part, 'workflow:it', refuses);
   const announcements = announcementsOf(part.db);
@@ -189,8 +198,10 @@ async function driveWorkflow(part: Part, run: WorkflowRun): Promise<DriverAnswer
         await driver.settle('b');
       } else {
         await driver.apply('a');
-        await driver.apply('b');
-        state = 'committed';
+        if (!cut) {
+          await driver.apply('b');
+          state = 'committed';
+        } else if (takesOver) await driver.settle('b');
       }
     } catch (error) {
       if (error instanceof Decided) return error.fate.state as DriverAnswer;
@@ -211,7 +222,7 @@ export const playDriver: Play<DriverKind> = (kind, part) => {
   const refuses = kind.startsWith('refused');
   if (kind.endsWith('group')) return driveGroup(part, refuses);
   if (kind.endsWith('direct')) return driveDirect(part, refuses);
-  return driveWorkflow(part, { refuses, stopped: kind === 'stopped workflow' });
+  return driveWorkflow(part, { refuses, stopped: kind === 'stopped workflow', cut: kind === 'cut workflow' });
 };
 
 /** The workflow that what was left goes on as; or that runs again, as its worker has died. */
