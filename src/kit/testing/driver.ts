@@ -37,7 +37,7 @@ export interface MatrixOrder {
 }
 
 /** Has the transactions of a matrix driven, ends them in every way that is not their own, and waits for them. */
-export interface TransactionDriver extends Omit<Outside, 'kill'> {
+export interface TransactionDriver extends Omit<Outside, 'kill' | 'mayKill'> {
   start(order: MatrixOrder): Promise<void>;
   /** Waits until it has ended by itself. */
   ended(gid: string): Promise<Ended>;

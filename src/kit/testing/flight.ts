@@ -12,6 +12,8 @@ export interface Outside {
   deadline(gid: string): Promise<void>;
   /** Ends its run, and begins to settle it. */
   terminate(gid: string): Promise<void>;
+  /** Whether that worker is one that is killed. */
+  mayKill(by: MatrixProcess): boolean;
   /** Resolves when that worker was killed. */
   kill(gid: string, by: MatrixProcess): Promise<void>;
   /** Where a caller's process drives: those who come beside it. */
@@ -204,8 +206,7 @@ export class Flight {
         return 'go';
       case 'killed-before':
       case 'killed-after':
-        // Another driver than the lane's own is where nobody is killed.
-        if (point !== pointOf(kind) || armed.lifted || !this.#lane.isOwn(reached.driver)) return 'go';
+        if (point !== pointOf(kind) || armed.lifted || !this.#outside.mayKill(by)) return 'go';
         // A further attempt that comes before the kill is struck too.
         armed.struck++;
         await this.#outside.kill(this.gid, by);

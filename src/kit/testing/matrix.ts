@@ -202,6 +202,7 @@ class Matrix {
         cancel: (id) => this.#driver.cancel(id),
         deadline: (id) => this.#driver.deadline(id),
         terminate: (id) => this.#driver.terminate(id),
+        mayKill: (by) => by !== this.#workers.at(this.#queues.steady),
         kill: (id, by) => this.#gathering.arrive(id, by),
         rivals: this.#driver.rivals,
       },
