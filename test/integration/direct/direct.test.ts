@@ -97,8 +97,9 @@ describe('the direct lane', function () {
         const dead = deferred<never>();
         const reached = deferred<undefined>();
         const { placeOrder } = world.caller({
-          takeOverMs: 3_000,
-          callMs: 100_000,
+          takeOverMs: 240_000,
+          // Until then the server holds what the dead process has open.
+          callMs: 5_000,
           probe: (at, operation) => {
             if (at !== point || operation.function !== name) return Promise.resolve();
             reached.resolve(undefined);
@@ -110,6 +111,7 @@ describe('the direct lane', function () {
         lost.catch(() => undefined);
         await reached.promise;
         dead.promise.catch(() => undefined);
+        await world.makeDue(order.orderId);
         // Where nothing was committed nothing has to go on; the same call again must then do it all.
         const { orderId } = await world.caller().placeOrder(order, direct);
         assert.equal(orderId, order.orderId, `${name} ${point}`);

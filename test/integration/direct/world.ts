@@ -161,6 +161,12 @@ export class DirectWorld {
     return rows.map(({ gid }) => gid);
   }
 
+  /** Lets the time pass after which a worker takes an order over, if it is announced. */
+  async makeDue(orderId: string): Promise<void> {
+    const text = 'update backstitch.announcements set take_over_at = clock_timestamp() where gid = $1';
+    await this.databases.orders.run(text, [`order-${orderId}`]);
+  }
+
   /** What the first step's row says of the end. */
   async fate(orderId: string): Promise<string | undefined> {
     const [row] = await this.databases.orders.run<{ state: string | null }>(

@@ -94,12 +94,14 @@ where gid = $1 and phase = 1 and fate is not null and fate->>'state' not in ('ru
 export const withdraw = `delete from backstitch.announcements where gid = $1`;
 
 /**
- * Takes over what is due: `$1` transactions at most, each for `$2` milliseconds. Several relays never take the same, and
- * never one that changed hands meanwhile.
+ * Takes over what is due: `$1` transactions at most, each for `$2` milliseconds, or longer the longer a workflow has had it,
+ * as that may wait for a person. Several relays never take the same, and never one that changed hands meanwhile.
  */
 export const takeOver = `
 update backstitch.announcements a
-set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $2::float8 / 1000)
+set owner = 'workflow', take_over_at = clock_timestamp() + greatest(
+  make_interval(secs => $2::float8 / 1000),
+  case when due.owner = 'workflow' then least((clock_timestamp() - a.began_at) / 4, interval '10 minutes') end)
 from (
   select gid, owner from backstitch.announcements
   where take_over_at <= clock_timestamp()
