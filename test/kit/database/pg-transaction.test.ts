@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { NotCommitted, pgDatabase, type Database, type PgPool } from '../../../src/kit/database/index.js';
 import { testDatabase, type TestDatabase } from '../../support/servers.js';
@@ -184,23 +185,23 @@ for (const [title, open] of [
     });
 
     it('hears of a connection that is lost with a statement on its way, and of nothing else', async () => {
+      /** Ends the connection that sleeps, once it does. */
+      const wake = async () => {
+        const text = `select pg_terminate_backend(pid) from pg_stat_activity
+          where pid <> pg_backend_pid() and datname = current_database() and state = 'active' and query like '%pg_sleep%'`;
+        while ((await other.query(text)).rowCount === 0) await sleep(20);
+      };
       for (const last of [false, true]) {
         await assert.rejects(
           db.transaction(async (sql) => {
-            const [row] = await sql<{ pid: number }>('select pg_backend_pid() as pid', []);
-            const slow = (last ? (sql.commitWith ?? sql) : sql)('select pg_sleep(60)', []);
-            await Promise.all([slow, other.query('select pg_terminate_backend($1)', [row?.pid])]);
+            await sql('select 1', []);
+            await Promise.all([(last ? (sql.commitWith ?? sql) : sql)('select pg_sleep(60)', []), wake()]);
           }),
           { code: '57P01' },
         );
       }
       await assert.rejects(
-        db.transaction(async (sql) => {
-          const first = sql('select pg_sleep(60), $1::int', [1]);
-          const all = `select pg_terminate_backend(pid) from pg_stat_activity
-            where pid <> pg_backend_pid() and datname = current_database()`;
-          await Promise.all([first, other.query(all)]);
-        }),
+        db.transaction((sql) => Promise.all([sql('select pg_sleep(60), $1::int', [1]), wake()])),
         { code: '57P01' },
       );
       assert.deepEqual(await numbers(), []);
