@@ -26,7 +26,7 @@ describe('types', function () {
 
   for (const [name, least] of [
     ['start', 4],
-    ['testing', 4],
+    ['testing', 5],
   ] as const) {
     it(`fit every file of docs/${name}.md`, () => {
       const page = readFileSync(join(root, `docs/${name}.md`), 'utf8');
@@ -41,7 +41,7 @@ describe('types', function () {
           writeFileSync(path, `// ${code}`);
           return path;
         });
-        const rooms = ['workflow', 'database', 'worker', 'client', 'testing'];
+        const rooms = ['workflow', 'database', 'worker', 'client', 'direct', 'testing'];
         const paths = Object.fromEntries(
           rooms.map((room) => [`backstitch/${room}`, [join(root, `src/kit/${room}/index.ts`)]]),
         );

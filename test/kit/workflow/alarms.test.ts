@@ -124,7 +124,7 @@ describe('alarms of transactions', function () {
     assert.deepEqual(
       world
         .told()
-        .map(({ reason, of, count, gids }) => `${reason} ${of} ${count} ${gids.join()}`)
+        .map(({ reason, of, count, gids }) => `${reason} ${of} ${count} ${gids.toSorted().join()}`)
         .sort(),
       ['given-up orphan 1 order-3', 'given-up stuck 2 order-1,order-2'],
     );
