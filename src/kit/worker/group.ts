@@ -73,9 +73,13 @@ async function call(ask: Ask<'call'>, { work, transaction, who, signal }: Callin
   for (let attempt = 1; ; attempt++) {
     const timeoutMs = until - performance.now();
     const over = new AbortController();
+    const stop = () => {
+      over.abort(signal.reason);
+    };
+    signal.addEventListener('abort', stop);
     const operation: Operation = {
       ...{ ...branch, function: name, driver, who, attempt, timeoutMs },
-      signal: AbortSignal.any([signal, over.signal]),
+      signal: over.signal,
       ...(opens && {
         opening: {
           transaction,
@@ -90,14 +94,16 @@ async function call(ask: Ask<'call'>, { work, transaction, who, signal }: Callin
       const result = await within(timeoutMs, work(operation, ...args));
       return { how: 'done', result, ...(row.opened && { opened: true }) };
     } catch (error) {
+      // What gave no answer in time may still be at it.
+      stop();
       const message = error instanceof Error ? error.message : String(error);
       const decision = error instanceof Error ? decidedBy(error, branch.op) : undefined;
-      if (decision !== undefined) return { how: 'decided', ...decision, message };
+      if (decision !== undefined) return { how: 'decided', ...decision, message, ...(row.opened && { opened: true }) };
       const isLast = attempt >= attempts || until - performance.now() < LEAST_MS + BACKOFF_MS * attempt;
       if (isLast || signal.aborted)
         return { how: 'unknown', type: error instanceof Error ? error.name : 'Error', message };
     } finally {
-      over.abort();
+      signal.removeEventListener('abort', stop);
     }
     await sleep(BACKOFF_MS * attempt);
   }

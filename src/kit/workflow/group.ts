@@ -84,8 +84,8 @@ export interface TurnHome {
 export type TurnAnswer =
   /** Of a call: it was done. `opened`: its row says that the group has the transaction. */
   | { readonly how: 'done'; readonly result?: unknown; readonly opened?: true }
-  /** Of a call: the guard decided it. */
-  | ({ readonly how: 'decided'; readonly detail: DecidedDetail } & FailureNote)
+  /** Of a call: the guard decided it. `opened`: as above. */
+  | ({ readonly how: 'decided'; readonly detail: DecidedDetail; readonly opened?: true } & FailureNote)
   /** Of a decision: whether it was this driver's to take. */
   | { readonly how: 'won' | 'lost' }
   | ({ readonly how: 'unknown' } & FailureNote);

@@ -30,7 +30,7 @@ export interface GroupDriverOptions {
   readonly inputHash: string;
   /** The member's name in the guards' rows. */
   readonly driver: string;
-  readonly turns: Turns;
+  readonly turns: Pick<Turns, 'ask' | 'bytes'>;
   readonly deadlineAt: number | undefined;
   readonly overdue: string;
 }
@@ -96,10 +96,10 @@ export class GroupDriver implements SagaDriver {
     const name = `${operation}.${branch.op}`;
     const opens = this.#opened === undefined && branch.op === 'action';
     const { driver, turns, inputHash } = this.#options;
-    if (opens) this.home = participantOf(operation);
     if (profile === 'settle') return this.leave(`what became of ${name} has to be looked at`);
     if (options.long === true) return this.leave(`${name} may take long`);
     if (turns.bytes > HISTORY_BYTES) return this.leave(`the history of its group is too long for ${name}`);
+    if (opens) this.home = participantOf(operation);
     const timeoutMs = options.timeout === undefined ? GROUP_CALL_MS : msToNumber(options.timeout);
     const retries = profile === 'action' ? (options.retries ?? Infinity) : Infinity;
     const asked = turns.ask({
@@ -120,10 +120,12 @@ export class GroupDriver implements SagaDriver {
         if (opens) this.#opened = branch.branch;
         return answer.result;
       case 'decided': {
-        const { type, message, detail } = answer;
+        const { type, message, detail, opened } = answer;
         if (detail.backstitch === 'rejected') throw new Refused({ knowledge: 'rejected', type, message });
         if (detail.backstitch === 'decided') return this.#end(new MetDriver(participantOf(operation), detail.fate));
-        if (detail.backstitch === 'mismatch' && opens) return this.#end(new Conflict(message));
+        // With its own row it is the body that has come with another input: what was done is not another's.
+        const isOther = detail.backstitch === 'mismatch' && opens && opened !== true;
+        if (isOther) return this.#end(new Conflict(message));
         return this.leave(`${type}: ${message}`);
       }
       case 'unknown':

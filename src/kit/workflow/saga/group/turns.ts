@@ -23,9 +23,13 @@ interface Asked {
 /**
  * Gathers what the members of a group ask for at one time, and has it done by one local activity. A task of the worker, an
  * entry of the history and a slot are needed a turn, and not a call: that is what makes a group cheap.
+ *
+ * Invariant: one turn is under way at a time. A replay may learn of several local activities at once that had ended one
+ * after the other, and would gather otherwise what follows them.
  */
 export class Turns {
   #asked: Asked[] = [];
+  #isUnderWay = false;
   #quiet = 0;
   #bytes = 0;
   readonly #onTurn: () => void;
@@ -43,18 +47,30 @@ export class Turns {
   /** Asks for something with the next turn. Rejects only for a defect, on which nothing may be decided. */
   ask(ask: TurnAsk): Promise<TurnAnswer> {
     this.#quiet = 0;
-    if (this.#asked.length === 0) void this.#gather();
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<TurnAnswer>((resolve, reject) => {
       this.#asked.push({ ask, resolve, reject });
     });
+    if (!this.#isUnderWay) void this.#takeTurns();
+    return answer;
   }
 
-  async #gather(): Promise<void> {
-    do await Promise.resolve();
-    while (++this.#quiet < QUIET);
-    const asked = this.#asked;
-    this.#asked = [];
-    this.#onTurn();
+  /** Takes turns until nobody asks for more. */
+  async #takeTurns(): Promise<void> {
+    this.#isUnderWay = true;
+    for (;;) {
+      do await Promise.resolve();
+      while (++this.#quiet < QUIET);
+      const asked = this.#asked;
+      if (asked.length === 0) break;
+      this.#asked = [];
+      this.#onTurn();
+      await this.#take(asked);
+      this.#quiet = 0;
+    }
+    this.#isUnderWay = false;
+  }
+
+  async #take(asked: readonly Asked[]): Promise<void> {
     try {
       const { answers, bytes } = await send(asked.map(({ ask }) => ask));
       this.#bytes += bytes;
@@ -63,9 +79,8 @@ export class Turns {
       });
     } catch (error) {
       for (const { resolve, reject } of asked) {
-        if (error instanceof TemporalFailure)
-          resolve({ how: 'unknown', type: error.name, message: String(error.cause ?? error) });
-        else reject(error);
+        if (!(error instanceof TemporalFailure)) reject(error);
+        else resolve({ how: 'unknown', type: error.name, message: String(error.cause ?? error) });
       }
     }
   }

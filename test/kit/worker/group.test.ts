@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { createGuard, Rejection, type Guard, type Operation } from '../../../src/kit/database/index.js';
+import { groupActivities } from '../../../src/kit/worker/index.js';
+import { groupDriver, type Fate } from '../../../src/kit/workflow/fate.js';
+import type { Turn, TurnAnswer, TurnAsk, TurnCall } from '../../../src/kit/workflow/group.js';
+import { add, newGid, Stage } from '../database/support/stage.js';
+
+describe('a turn of a group', () => {
+  const stage = new Stage();
+  let guard: Guard;
+  before(() => {
+    guard = createGuard(stage.db);
+  });
+
+  type Work = (operation: Operation, input: unknown) => Promise<unknown>;
+  /** Carries a turn as a worker does. */
+  const carry = async (asks: TurnAsk[], work: Work = (o, input) => guard.apply(o, input, add(o.gid, 1))) => {
+    const participants = { shop: { pay: { action: work }, plain: { action: () => Promise.resolve('done') } } };
+    const activities = groupActivities({ participants, databases: { shop: stage.db }, who: 'test' });
+    const turn: Turn = { transaction: 'order', asks };
+    const run = activities['backstitch.turn'];
+    const { answers, bytes }: Awaited<ReturnType<typeof run>> = await new MockActivityEnvironment().run(run, turn);
+    assert.equal(answers.length, asks.length);
+    assert.ok(bytes > 0);
+    return answers;
+  };
+  const driver = groupDriver('group-1', 0);
+  const call = (gid: string, more: Partial<TurnCall> = {}): TurnAsk => ({
+    ...{ kind: 'call', driver, function: 'shop.pay.action', args: [{}], opens: { inputHash: 'hash' } },
+    ...{ branch: { gid, branch: 'pay', op: 'action', scheme: 'saga', seq: 1 }, limitMs: 2_000, attempts: 3, ...more },
+  });
+  const home = (gid: string) => ({ gid, home: 'shop', branch: 'pay', driver });
+  const committed: Fate = { state: 'committed', transaction: 'order', inputHash: 'hash', lane: 'grouped', result: 1 };
+  const end = (gid: string, from: 'running' | 'undoing' = 'running', fate = committed): TurnAsk => ({
+    ...{ kind: 'end', from, fate, ...home(gid) },
+  });
+  const hows = (answers: readonly TurnAnswer[]) => answers.map(({ how }) => how);
+
+  it('opens a transaction with its first step, and ends many in one statement, each once', async () => {
+    const gids = [newGid(), newGid(), newGid()];
+    const begun = await carry(gids.map((gid) => call(gid)));
+    for (const answer of begun) assert.deepEqual(answer, { how: 'done', result: { done: 1 }, opened: true });
+    const [first = '', second = '', third = ''] = gids;
+    assert.deepEqual((await stage.row(first, 1))?.fate, {
+      ...{ state: 'running', transaction: 'order', inputHash: 'hash', lane: 'grouped' },
+    });
+    const undo: TurnAsk = { kind: 'undo', ...home(third) };
+    assert.deepEqual(hows(await carry([undo])), ['won']);
+    assert.deepEqual(hows(await carry([end(first), end(second), end(third), undo])), ['won', 'won', 'lost', 'won']);
+    assert.deepEqual((await stage.row(second, 1))?.fate, committed);
+    assert.deepEqual(hows(await carry([end(first), { kind: 'undo', ...home(first) }])), ['lost', 'lost']);
+  });
+
+  it('says again that a step has opened the transaction, when its attempt before did', async () => {
+    const gid = newGid();
+    await carry([call(gid)]);
+    assert.deepEqual(await carry([call(gid)]), [{ how: 'done', result: { done: 1 }, opened: true }]);
+    assert.equal(await stage.net(gid), 1);
+  });
+
+  it('does nothing for another member that has the same transaction, and refuses another input', async () => {
+    const gid = newGid();
+    await carry([call(gid)]);
+    const rival = { ...call(gid), driver: groupDriver('group-1', 1) };
+    const [elsewhere, conflict] = await carry([
+      rival,
+      { ...rival, ...call(gid, { opens: { inputHash: 'other' } }), driver: rival.driver },
+    ]);
+    assert.ok(elsewhere?.how === 'decided' && elsewhere.detail.backstitch === 'elsewhere');
+    assert.ok(conflict?.how === 'decided' && conflict.detail.backstitch === 'mismatch');
+    // Its own step with another input is no other transaction.
+    const [own] = await carry([call(gid, { args: [{ other: true }] })]);
+    assert.ok(own?.how === 'decided' && own.detail.backstitch === 'mismatch' && own.opened === true);
+    await carry([end(gid)]);
+    const [decided] = await carry([rival]);
+    assert.ok(decided?.how === 'decided' && decided.detail.backstitch === 'decided');
+    assert.equal(await stage.net(gid), 1);
+  });
+
+  it('stores a rejection, and opens nothing by it', async () => {
+    const gid = newGid();
+    const refused: Work = (operation, input) =>
+      guard.apply(operation, input, () => Promise.reject(new Rejection('NoMoney', 'no')));
+    for (let times = 0; times < 2; times++) {
+      const [answer] = await carry([call(gid)], refused);
+      assert.deepEqual(answer, { how: 'decided', type: 'NoMoney', message: 'no', detail: { backstitch: 'rejected' } });
+    }
+    assert.equal((await stage.row(gid, 1))?.fate, null);
+  });
+
+  it('tries again what fails, within its attempts', async () => {
+    const seen: number[] = [];
+    const failing =
+      (times: number): Work =>
+      ({ attempt }) => {
+        seen.push(attempt);
+        return attempt <= times ? Promise.reject(new Error('lost')) : Promise.resolve('done');
+      };
+    assert.deepEqual(await carry([call(newGid())], failing(2)), [{ how: 'done', result: 'done' }]);
+    assert.deepEqual(await carry([call(newGid(), { attempts: 1 })], failing(1)), [
+      { how: 'unknown', type: 'Error', message: 'lost' },
+    ]);
+    assert.deepEqual(seen, [1, 2, 3, 1]);
+  });
+
+  it('does not wait for what has no answer in time, and tells it so', async () => {
+    const aborted: boolean[] = [];
+    const slow: Work = ({ signal }) =>
+      new Promise(() => {
+        signal.addEventListener('abort', () => aborted.push(true));
+      });
+    const plain = call(newGid(), { function: 'shop.plain.action' });
+    const answers = await carry([call(newGid(), { limitMs: 100 }), plain], slow);
+    assert.deepEqual(hows(answers), ['unknown', 'done']);
+    assert.deepEqual(aborted, [true]);
+    // No guard has opened anything.
+    assert.deepEqual(answers[1], { how: 'done', result: 'done' });
+  });
+
+  it('keeps the others from nothing by a function or a database that is not there, or a result that cannot be stored', async () => {
+    const [gid, odd] = [newGid(), newGid()];
+    await carry([call(gid), call(odd)]);
+    const nowhere = { ...end(newGid()), home: 'nowhere' } as TurnAsk;
+    const unstorable = end(odd, 'running', { ...committed, result: 'a zero \u0000 character' });
+    const answers = await carry([call(newGid(), { function: 'shop.none.action' }), nowhere, unstorable, end(gid)]);
+    assert.deepEqual(hows(answers), ['unknown', 'unknown', 'lost', 'won']);
+  });
+
+  it('leaves out answers that a history cannot carry', async () => {
+    const long: Work = () => Promise.resolve('x'.repeat(300_000));
+    const answers = await carry(
+      [call(newGid()), call(newGid()), call(newGid(), { function: 'shop.plain.action' })],
+      long,
+    );
+    assert.deepEqual(hows(answers), ['done', 'unknown', 'done']);
+  });
+});
