@@ -98,7 +98,11 @@ async function call(ask: Ask<'call'>, { work, transaction, who, signal }: Callin
       stop();
       const message = error instanceof Error ? error.message : String(error);
       const decision = error instanceof Error ? decidedBy(error, branch.op) : undefined;
-      if (decision !== undefined) return { how: 'decided', ...decision, message, ...(row.opened && { opened: true }) };
+      if (decision !== undefined) {
+        // A row that was written before the work refused went with it.
+        const opened = row.opened && decision.detail.backstitch !== 'rejected';
+        return { how: 'decided', ...decision, message, ...(opened && { opened: true }) };
+      }
       const isLast = attempt >= attempts || until - performance.now() < LEAST_MS + BACKOFF_MS * attempt;
       if (isLast || signal.aborted)
         return { how: 'unknown', type: error instanceof Error ? error.name : 'Error', message };
