@@ -21,19 +21,21 @@ import type { SagaCall } from './definition.js';
  * duplicates look for it.
  */
 
-/** How long the end is tried to be written, in milliseconds: what is left to do then a relay does. */
-const CLOSE_MS = 60_000;
+/** How long the end is tried to be written, in milliseconds, while callers wait: what is left to do then a relay does. */
+const CLOSE_MS = 10_000;
+/** A caller waits, and one statement costs little: the longest wait between attempts, in milliseconds. */
+const retry = { ...retryProfiles.forward.retry, maximumInterval: 5_000 };
 
 const adopting = proxyActivities<{ [ADOPT_ACTIVITY](order: AdoptOrder): Promise<Adopted> }>({
   startToCloseTimeout: retryProfiles.forward.startToCloseMs,
   // Until it has the transaction nothing else can be done, nor may be.
-  retry: retryProfiles.forward.retry,
+  retry,
   summary: 'take the transaction over',
 });
 const closing = proxyActivities<{ [CLOSE_ACTIVITY](order: CloseOrder): Promise<void> }>({
   startToCloseTimeout: retryProfiles.forward.startToCloseMs,
   scheduleToCloseTimeout: CLOSE_MS,
-  retry: retryProfiles.forward.retry,
+  retry,
   summary: 'write how it ended',
 });
 
