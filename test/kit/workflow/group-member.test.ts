@@ -25,7 +25,12 @@ function createSteps(guard: Guard) {
     },
     compensation: (operation: Operation): Promise<unknown> => guard.undo(operation, {}, add(operation.gid, -1)),
   };
-  return { one: step, two: step, three: step, plain: { action: () => Promise.resolve('done'), compensation: () => Promise.resolve() } };
+  return {
+    one: step,
+    two: step,
+    three: step,
+    plain: { action: () => Promise.resolve('done'), compensation: () => Promise.resolve() },
+  };
 }
 const steps = participant<ReturnType<typeof createSteps>>('steps');
 
@@ -33,7 +38,10 @@ describe('a member of a group', () => {
   const stage = new Stage();
 
   /** Runs a body as a group does, each ask a turn of its own. */
-  const run = async (body: SagaBody<undefined, unknown>, { gid = newGid(), deadlineAt = undefined as number | undefined, bytes = 0 } = {}) => {
+  const run = async (
+    body: SagaBody<undefined, unknown>,
+    { gid = newGid(), deadlineAt = undefined as number | undefined, bytes = 0 } = {},
+  ) => {
     const participants = { steps: createSteps(createGuard(stage.db)) };
     const activities = groupActivities({ participants, databases: { steps: stage.db }, who: 'test' });
     const asks: string[] = [];
@@ -41,6 +49,7 @@ describe('a member of a group', () => {
       bytes,
       ask: async (ask: TurnAsk) => {
         asks.push(ask.kind === 'call' ? `${ask.branch.branch} ${ask.branch.op}` : ask.kind);
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- it uses no `this`
         const carry = activities['backstitch.turn'];
         const carried: Awaited<ReturnType<typeof carry>> = await new MockActivityEnvironment().run(carry, {
           ...{ transaction: 'test', asks: [ask] },
@@ -50,7 +59,14 @@ describe('a member of a group', () => {
         return answer;
       },
     };
-    const driver = new GroupDriver({ gid, inputHash: 'hash', driver: groupDriver(gid, 0), turns, deadlineAt, overdue: 'late' });
+    const driver = new GroupDriver({
+      gid,
+      inputHash: 'hash',
+      driver: groupDriver(gid, 0),
+      turns,
+      deadlineAt,
+      overdue: 'late',
+    });
     const saga = new SagaRun<undefined, unknown>(driver, {});
     driver.breakOff = (why) => {
       saga.breakOff(why);
@@ -61,7 +77,12 @@ describe('a member of a group', () => {
       how = outcome.committed ? 'committed' : (saga.report?.state ?? '');
     } catch (why) {
       if (!(why instanceof Leaving || why instanceof Conflict || why instanceof MetDriver)) throw why;
-      how = why instanceof Leaving ? `left: ${why.message}` : why instanceof Conflict ? 'conflict' : `met: ${why.fate?.state ?? ''}`;
+      how =
+        why instanceof Leaving
+          ? `left: ${why.message}`
+          : why instanceof Conflict
+            ? 'conflict'
+            : `met: ${why.fate?.state ?? ''}`;
     }
     return { gid, how, asks, opened: driver.opened?.branch, home: driver.home, net: await stage.net(gid) };
   };
