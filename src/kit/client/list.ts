@@ -72,9 +72,12 @@ export async function* listTransactions(client: Client, options: ListOptions): A
     if (!told.has(line)) options.onMissing?.(line);
     told.add(line);
   };
-  const sources = [listRuns(client, options)];
-  for (const of of ['running', 'ended'] as const) sources.push(journalLines(client, of, { ...options, onMissing }));
-  const heads = await Promise.all(sources.map((source) => source.next()));
+  const runs = listRuns(client, options);
+  // A server that cannot be asked is told once, by this: the other lines come through it too.
+  const firstRun = await runs.next();
+  const journals = (['running', 'ended'] as const).map((of) => journalLines(client, of, { ...options, onMissing }));
+  const sources = [runs, ...journals];
+  const heads = [firstRun, ...(await Promise.all(journals.map((journal) => journal.next())))];
   // What a process drove when it was read may be met again: it has ended since, or a workflow has it.
   const inProgress = new Set<string>();
   for (let count = 0; count < options.limit;) {

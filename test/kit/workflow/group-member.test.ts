@@ -49,7 +49,7 @@ describe('a member of a group', () => {
       bytes,
       ask: async (ask: TurnAsk) => {
         asks.push(ask.kind === 'call' ? `${ask.branch.branch} ${ask.branch.op}` : ask.kind);
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- it uses no `this`
+        // eslint-disable-next-line @typescript-eslint/unbound-method -- it uses no `this`
         const carry = activities['backstitch.turn'];
         const carried: Awaited<ReturnType<typeof carry>> = await new MockActivityEnvironment().run(carry, {
           ...{ transaction: 'test', asks: [ask] },
@@ -145,12 +145,15 @@ describe('a member of a group', () => {
     assert.match(stuck.how, /^left: a person has to decide/);
   });
 
-  it('leaves where it would have to look at what another attempt has done', async () => {
+  it('is undone when its body throws', async () => {
     const thrown = await run(async (tx) => {
       await tx.run('a', steps.one, {});
       throw new Error('the body is wrong');
     });
-    assert.match(thrown.how, /^left: what became of steps.one.action/);
+    assert.deepEqual([thrown.how, thrown.net], ['compensated', 0]);
+  });
+
+  it('leaves where it would have to look at what another attempt has done', async () => {
     const overlapped = await run(async (tx) => {
       await tx.run('a', steps.one, {});
       await tx.parallel(
