@@ -10,6 +10,5 @@ export interface PgPool {
 export interface PgClient {
   query(query: { name?: string; text: string; values?: unknown[] }): Promise<{ command: string; rows: object[] }>;
   on(event: 'error', listener: (error: Error) => void): unknown;
-  off(event: 'error', listener: (error: Error) => void): unknown;
   release(destroy?: Error | boolean): void;
 }
