@@ -32,7 +32,7 @@ interface GroupSaga {
 
 /**
  * Runs many transactions side by side in this workflow, each for itself. One that meets trouble leaves: it is started as a
- * workflow of its own, which takes it over, and the group does nothing more for it.
+ * workflow of its own, which takes it over, and the group asks for nothing more for it.
  *
  * Invariant: a member's transaction ends in the group only by a change of its first step's row that names the member as
  * its driver. So it has one end, whoever else drives it too: another group, a workflow, a caller's process.
