@@ -100,6 +100,20 @@ export class GidConflict extends Error {
   }
 }
 
+/**
+ * Nothing was started: the call still waited in its own process for a group. Another caller of the same gid that waits there
+ * may have it started; calling again is safe.
+ */
+export class NotStarted extends Error {
+  readonly gid: string;
+
+  constructor(gid: string, why: string) {
+    super(`${gid} was not started: ${why}; nothing was done, and calling again is safe`);
+    this.name = 'NotStarted';
+    this.gid = gid;
+  }
+}
+
 /** No worker serves the task queue. */
 export class NoWorker extends Error {
   constructor(taskQueue: string, namespace: string) {

@@ -7,6 +7,7 @@ export { testAlarm } from './alarms.js';
 export {
   GidConflict,
   JournalUnreadable,
+  NotStarted,
   NoWorker,
   OrderRefused,
   ServerNotPrepared,

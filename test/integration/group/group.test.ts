@@ -98,6 +98,16 @@ describe('the grouped lane', function () {
     assert.equal(await world.hasWorkflow(order.orderId), false);
   });
 
+  it('reads once what a caller gave: what changes of it later is not asked for', async () => {
+    const order = world.order();
+    const { orderId } = order;
+    inject('payments.charge.action:fail', orderId, 3);
+    const placing = world.caller().placeOrder(order, grouped);
+    order.units = 2;
+    assert.equal((await placing).orderId, orderId);
+    assert.equal(await world.hasWorkflow(orderId), true);
+  });
+
   it('gives an undo that fails to a workflow, which undoes and never acts again', async () => {
     const order = world.order('poor');
     inject('orders.create.compensation:fail', order.orderId, 3);

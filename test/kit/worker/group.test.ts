@@ -128,6 +128,14 @@ describe('a turn of a group', () => {
     assert.deepEqual(hows(answers), ['unknown', 'unknown', 'lost', 'won']);
   });
 
+  it('keeps the others from nothing by an answer that JSON does not carry', async () => {
+    const gid = newGid();
+    const big = () => Promise.resolve({ big: 1n });
+    const odd = await carry([call(newGid()), call(gid, { function: 'shop.plain.action' })], big);
+    assert.deepEqual(hows(odd), ['unknown', 'done']);
+    assert.ok(odd[0]?.how === 'unknown' && odd[0].type === 'NotJson', JSON.stringify(odd[0]));
+  });
+
   it('leaves out answers that a history cannot carry', async () => {
     const long: Work = () => Promise.resolve('x'.repeat(300_000));
     const answers = await carry(
