@@ -46,9 +46,12 @@ export class TransactionPending extends Error {
     taskQueue: string;
     noWorker?: boolean;
     report?: TransactionReport;
+    /** What is the matter with asking, or with going on. */
+    cause?: unknown;
   }) {
-    const { gid, state, taskQueue, noWorker = false, report } = pending;
-    super(pendingMessage(gid, state, noWorker ? taskQueue : undefined, report));
+    const { gid, state, taskQueue, noWorker = false, report, cause } = pending;
+    const why = cause instanceof Error ? ` (${cause.message})` : '';
+    super(`${pendingMessage(gid, state, noWorker ? taskQueue : undefined, report)}${why}`, { cause });
     this.name = 'TransactionPending';
     this.gid = gid;
     this.state = state;
@@ -101,7 +104,7 @@ export class GidConflict extends Error {
 }
 
 /**
- * Nothing was started: the call still waited in its own process for a group. Another caller of the same gid that waits there
+ * Nothing was started: the call still waited in its own process for a group, or for its turn. Another caller of the same gid that waits there
  * may have it started; calling again is safe.
  */
 export class NotStarted extends Error {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { NotBegun } from '../not-begun.js';
 import type { Database } from '../sql.js';
 import { flightsOf } from './pg-flight.js';
 import type { PgClient, PgPool } from './pg-pool.js';
@@ -49,7 +50,14 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
   const lost = new WeakSet<PgClient>();
   const known = new WeakSet<PgClient>();
   const connect = async (): Promise<PgClient> => {
-    const client = await pool.connect();
+    let client: PgClient;
+    try {
+      client = await pool.connect();
+    } catch (error) {
+      // What has a code was refused. What has none had no connection in time: the pool is busy, or the server is silent.
+      if (error instanceof Error && !('code' in error)) throw new NotBegun(`no connection: ${error.message}`, error);
+      throw error;
+    }
     if (!known.has(client)) {
       known.add(client);
       // The server may end a connection while nothing runs on it (a transaction that took too long): that is an event.
@@ -79,8 +87,8 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
   };
 
   return {
-    run: <Row extends object>(text: string, values?: readonly unknown[]) =>
-      withClient(longest, (client) =>
+    run: <Row extends object>(text: string, values?: readonly unknown[], timeoutMs = longest) =>
+      withClient(timeoutMs, (client) =>
         client.query(values ? queryOf(text, values) : { text }).then(
           ({ rows }) => rows as Row[],
           (error: unknown) => {

@@ -1,6 +1,7 @@
 import type { Announcement, Opening, Operation } from '../../workflow/branch.js';
 import type { Fate, Opened } from '../../workflow/fate.js';
 import { announce } from '../announcement/statements.js';
+import { TooLarge } from '../not-begun.js';
 import { Decided, DrivenElsewhere, InputMismatch } from '../rejection.js';
 import type { Sql } from '../sql.js';
 import { fromJson, toLog } from './json.js';
@@ -21,14 +22,23 @@ import * as statements from './statements.js';
 export async function claimAnnounced(sql: Sql, operation: Operation, row: ReturnType<typeof rowOf>): Promise<void> {
   const { announcement } = operation;
   if (announcement === undefined) throw new TypeError('it has no announcement');
-  const claimed = await sql(announce, [...row, ...limitsOf(operation), ...announcedOf(announcement)]);
+  const values = [...row, ...limitsOf(operation), ...announcedOf(announcement)];
+  announcement.sending?.();
+  const claimed = await sql(announce, values);
   if (claimed.length === 0) throw await elsewhere(sql, operation, row[3]);
   announcement.written();
 }
 
-/** The values of an announcement. */
+/** What starts a workflow takes so much as JSON at most, in bytes; the server's limit for each of its parts is 2 MB. */
+const START_BYTES = 1_500_000;
+
+/** The values of an announcement. @throws {@link TooLarge} if no workflow could be started with it */
 export function announcedOf({ start, takeOverMs }: Announcement): [string, number] {
-  return [toLog(start), takeOverMs];
+  const text = toLog(start);
+  if (text.length > START_BYTES / 3 && Buffer.byteLength(text) > START_BYTES) {
+    throw new TooLarge(`what starts its workflow has more than ${START_BYTES} bytes`);
+  }
+  return [text, takeOverMs];
 }
 
 /** What stands in the place of the fate of a transaction that a group has opened. */
