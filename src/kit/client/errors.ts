@@ -50,7 +50,7 @@ export class TransactionPending extends Error {
     cause?: unknown;
   }) {
     const { gid, state, taskQueue, noWorker = false, report, cause } = pending;
-    const why = cause instanceof Error ? ` (${cause.message})` : '';
+    const why = cause === undefined ? '' : ` (${reasonOf(cause)})`;
     super(`${pendingMessage(gid, state, noWorker ? taskQueue : undefined, report)}${why}`, { cause });
     this.name = 'TransactionPending';
     this.gid = gid;
@@ -58,6 +58,14 @@ export class TransactionPending extends Error {
     this.noWorker = noWorker;
     this.report = report;
   }
+}
+
+/** What an error says, with what the server has said of it. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { message, cause } = error;
+  const isTold = cause instanceof Error && 'details' in cause && typeof cause.details === 'string';
+  return isTold ? `${message}: ${cause.details as string}` : message;
 }
 
 function pendingMessage(
