@@ -174,7 +174,9 @@ function transactionOf<Given, Input, Result>(
       const onUndoing = () => {
         if (undo === 'background') reject(new TransactionPending({ gid, state: 'compensating', taskQueue }));
       };
-      const order = { gid, start: orderOf(input, options), overrides: overridesOf(options), onUndoing };
+      // What is changed in it from here on is not the transaction's.
+      const start = { ...orderOf(input, options), input: asJson(input) };
+      const order = { gid, start, overrides: overridesOf(options), onUndoing };
       const asWorkflow = () => call(given, { ...options, lane: undefined, undo, wait: until - Date.now() });
       callDirect({ client, lane: direct, order, until, asWorkflow }).then(resolve as (result: unknown) => void, reject);
     });
@@ -309,4 +311,9 @@ function overridesOf({
   };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return given.length === 0 ? undefined : Object.fromEntries(given);
+}
+
+/** A value as a workflow would get it. */
+function asJson(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }

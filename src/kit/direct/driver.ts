@@ -4,7 +4,6 @@ import type { Announcements } from '../database/announcement/announcements.js';
 import type { Operation } from '../workflow/branch.js';
 import type { Complete } from '../workflow/complete.js';
 import { MetDriver } from '../workflow/failure.js';
-import type { StartOrder } from '../workflow/fate.js';
 import { participantOf } from '../workflow/participant.js';
 import type { Call, Judgement, SagaDriver } from '../workflow/saga/driver.js';
 import type { ParticipantFunction } from './participants.js';
@@ -32,7 +31,8 @@ export interface DirectDriverOptions {
   /** Its name in the announcement and in the guards' rows: `direct:<call>`. */
   readonly owner: string;
   readonly who: string;
-  readonly start: StartOrder;
+  /** What a workflow would be started with: a `StartOrder` as JSON text. */
+  readonly start: string;
   readonly deadlineMs: number | undefined;
   readonly overdue: string;
   /** After so many milliseconds a worker takes the transaction over. */

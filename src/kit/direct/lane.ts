@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { DirectLane, DirectOrder, Driven } from '../client/direct.js';
 import { announcementsOf, type Announcements } from '../database/announcement/announcements.js';
+import { isStorable } from '../database/guard/json.js';
 import type { Database } from '../database/sql.js';
 import { MetDriver, TransactionStopped } from '../workflow/failure.js';
 import type { Announced, Fate, StartOrder } from '../workflow/fate.js';
@@ -75,8 +76,16 @@ export function directLane(options: DirectLaneOptions): DirectLane {
       const wrong = wrongSagaOption(call);
       if (wrong !== undefined) throw new TypeError(wrong);
       const { deadline } = call;
+      // A workflow that takes over has exactly the input that is announced: the body cannot reach it, and has one like it.
+      const text = JSON.stringify(start);
+      if (!isStorable(text)) {
+        const why = new HandOver('its input or its summary holds a zero character or half of a surrogate pair');
+        onHandOver?.(gid, why);
+        return { how: 'not-begun', why };
+      }
+      const { input } = JSON.parse(text) as StartOrder;
       const driver = new DirectDriver({
-        ...{ gid, start, who, takeOverMs, callMs, owner: `direct:${randomUUID()}` },
+        ...{ gid, start: text, who, takeOverMs, callMs, owner: `direct:${randomUUID()}` },
         deadlineMs: deadline === undefined ? undefined : msToNumber(deadline),
         overdue: `not past its pivot within ${typeof deadline === 'number' ? `${deadline} ms` : (deadline ?? '')}`,
         functionOf: (name) => functions.get(name),
@@ -88,7 +97,7 @@ export function directLane(options: DirectLaneOptions): DirectLane {
         run.breakOff(why);
       };
       try {
-        const outcome = await run.execute(definition.body, start.input);
+        const outcome = await run.execute(definition.body, input);
         return await conclude(driver, run, outcome, order);
       } catch (error) {
         if (error instanceof MetDriver) return { how: 'elsewhere', home: error.home, fate: error.fate };

@@ -28,7 +28,7 @@ export async function claimAnnounced(sql: Sql, operation: Operation, row: Return
 
 /** The values of an announcement. */
 export function announcedOf({ start, takeOverMs }: Announcement): [string, number] {
-  return [toLog(start), takeOverMs];
+  return [start, takeOverMs];
 }
 
 /** What stands in the place of the fate of a transaction that a group has opened. */
