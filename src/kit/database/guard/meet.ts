@@ -1,5 +1,5 @@
 import type { Announcement, Opening, Operation } from '../../workflow/branch.js';
-import type { Fate, Opened } from '../../workflow/fate.js';
+import { isEnd, isGroupDriver, type Fate, type Opened } from '../../workflow/fate.js';
 import { announce } from '../announcement/statements.js';
 import { Decided, DrivenElsewhere, InputMismatch } from '../rejection.js';
 import type { Sql } from '../sql.js';
@@ -68,13 +68,13 @@ export async function elsewhere(sql: Sql, operation: Operation, inputHash: strin
  *
  * @throws {@link Decided} if the transaction has come to its end
  * @throws {@link DrivenElsewhere} if the transaction is announced or a group has opened it, and this driver has not taken it
- * over
+ * over, or not since
  * @throws {@link InputMismatch} to a group, if another one has the transaction with another input
  */
 export function meet(operation: Operation, first: StoredRow | undefined): void {
   if (first === undefined) return;
   const fate = fromJson(first.fate) as Fate | Opened | undefined;
-  if (operation.driver.startsWith('group:')) {
+  if (isGroupDriver(operation.driver)) {
     meetAsGroup(operation, first, fate);
     return;
   }
@@ -82,11 +82,9 @@ export function meet(operation: Operation, first: StoredRow | undefined): void {
   if (fate !== undefined && isEnd(fate)) throw new Decided(operation, fate);
   // Whoever owns it by now: another workflow may have been meant to have it, and this one does not know of that.
   const isDriven = first.announced || fate !== undefined;
-  if (isDriven && operation.adopted !== true) throw new DrivenElsewhere(operation, first.driver);
-}
-
-function isEnd(fate: Fate | Opened): fate is Fate {
-  return fate.state !== 'running' && fate.state !== 'undoing';
+  // A group may have opened it after this workflow had taken over what was there: it has to take over again.
+  const isGroups = fate !== undefined && isGroupDriver(first.driver);
+  if (isDriven && (operation.adopted !== true || isGroups)) throw new DrivenElsewhere(operation, first.driver);
 }
 
 /** A group goes on only where nobody else has been: on its own rows, and past what was refused to whomever. */
