@@ -133,7 +133,8 @@ export interface AdoptOrder {
 export interface CloseOrder {
   readonly gid: string;
   readonly home: string;
-  readonly fate: Fate;
+  /** Absent: another transaction has the gid; nothing of this one is left, and nothing was decided. */
+  readonly fate?: Fate;
 }
 
 /** The type of the failure of a workflow whose gid has another input: it did nothing, and has decided nothing. */
