@@ -85,6 +85,7 @@ export interface StartedTransaction<Result> {
  * @throws TransactionCompensated: it was undone, no effect is left
  * @throws TransactionFailed: something was neither completed nor undone; the report names it
  * @throws TransactionPending: it has not ended yet, and goes on
+ * @throws ResultNotKept: it was committed before, and its result could not be stored
  * @throws TransactionTerminated: an operator ended its run
  * @throws ServerUnavailable: whether it was started is not known; calling again with the same input is safe
  */
@@ -201,7 +202,7 @@ function transactionOf<Given, Input, Result>(
         }
       }
     };
-    return { started: joined.started, result };
+    return { started: (until: number) => joined.started(until), result };
   };
 
   const startWorkflow = async (order: Order): Promise<StartedTransaction<Result> & { readonly runId: string }> => {

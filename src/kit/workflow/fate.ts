@@ -41,7 +41,8 @@ export type Fate = FateOf & {
 };
 
 type FateOf =
-  | { readonly state: 'committed'; readonly result?: unknown }
+  /** `unstored`: the database could not store the result, and why. */
+  | { readonly state: 'committed'; readonly result?: unknown; readonly unstored?: string }
   | { readonly state: 'compensated' | 'failed'; readonly report: TransactionReport; readonly message: string };
 
 /**
@@ -135,6 +136,9 @@ export interface CloseOrder {
   readonly home: string;
   readonly fate: Fate;
 }
+
+/** The type of the failure of a workflow that finds its transaction committed, and its result not kept. */
+export const RESULT_NOT_KEPT = 'ResultNotKept';
 
 /** The type of the failure of a workflow whose gid has another input: it did nothing, and has decided nothing. */
 export const GID_CONFLICT = 'GidConflict';

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { placeOrderTransaction } from '../../../src/contracts/transactions.js';
-import { GidConflict, scanNow, TransactionCompensated, TransactionTerminated } from '../../../src/kit/client/index.js';
+import {
+  GidConflict,
+  ResultNotKept,
+  scanNow,
+  TransactionCompensated,
+  TransactionTerminated,
+} from '../../../src/kit/client/index.js';
 import { settleGroup } from '../../../src/kit/worker/settle-group.js';
 import { TX_STATE } from '../../../src/kit/workflow/attributes.js';
 import { GROUP_STATE } from '../../../src/kit/workflow/group.js';
@@ -120,6 +126,22 @@ describe('the grouped lane', function () {
     assert.match(await outcomeOf(world.caller().placeOrder(order, grouped)), /Terminated|InsufficientFunds/);
     assert.equal(await world.hasWorkflow(order.orderId), true);
     assert.equal(await world.fate(order.orderId), 'compensated');
+  });
+
+  it('tells duplicates in every lane that the result of the first could not be kept', async () => {
+    const order = world.order();
+    await world.caller().placeOrder(order, grouped);
+    await world.databases.orders.run(
+      `update backstitch.guard set fate = fate - 'result' || '{"unstored": "a zero"}' where gid = $1 and fate is not null`,
+      [`order-${order.orderId}`],
+    );
+    for (const lane of ['grouped', 'direct', 'durable', 'grouped'] as const) {
+      await assert.rejects(world.caller().placeOrder(order, { lane }), (error) => {
+        assert.ok(error instanceof ResultNotKept, String(error));
+        assert.match(error.message, /was committed, .* a zero$/);
+        return true;
+      });
+    }
   });
 
   it('among many callers of one gid, in every lane, does the order once', async () => {
