@@ -134,7 +134,8 @@ export interface AdoptOrder {
 export interface CloseOrder {
   readonly gid: string;
   readonly home: string;
-  readonly fate: Fate;
+  /** Absent: another transaction has the gid; nothing of this one is left, and nothing was decided. */
+  readonly fate?: Fate;
 }
 
 /** The type of the failure of a workflow that finds its transaction committed, and its result not kept. */

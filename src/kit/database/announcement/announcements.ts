@@ -17,6 +17,8 @@ import * as statements from './statements.js';
 export interface Announcements {
   /** Commits, or ends the undo: `false` if somebody else drives the transaction. A result that cannot be stored is left out. */
   end(gid: string, owner: string, state: Announced['state'] | undefined, fate: Fate): Promise<boolean>;
+  /** A workflow that has taken it over gives it up, with nothing left and nothing decided: the gid is another's. */
+  giveUp(gid: string): Promise<void>;
   /** Decides to undo: `false` if somebody else drives the transaction. */
   undo(gid: string, owner: string): Promise<boolean>;
   /** Gives the transaction to a workflow, which the caller then starts: `false` if somebody else drives it. */
@@ -64,6 +66,9 @@ export function announcementsOf(db: Database): Announcements {
   return {
     async end(gid, owner, state, fate) {
       return (await db.run(statements.end, [gid, owner, state ?? null, fateToJson(fate)])).length > 0;
+    },
+    async giveUp(gid) {
+      await db.run(statements.giveUp, [gid]);
     },
     async undo(gid, owner) {
       return (await db.run(statements.undo, [gid, owner])).length > 0;

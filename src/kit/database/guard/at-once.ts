@@ -8,7 +8,7 @@ import { fromJson } from './json.js';
 import { limitsOf } from './limits.js';
 import { announcedOf, openedOf } from './meet.js';
 import { rowOf } from './rows.js';
-import { columns, limitsAt } from './statements.js';
+import { columns, limitsAt, unannounced, unbegun } from './statements.js';
 
 /**
  * The guard's row and the work in one statement: one round trip, and no transaction but its own.
@@ -100,12 +100,18 @@ function textFor(statement: Statement, values: number, kind: Kind): string {
 
 /**
  * The announcement, if there is one, comes first, as in every statement that takes both keys; the guard's row comes last.
- * Without a row of the work there is no outcome, and without an outcome no row of the guard.
+ * Without a row of the work there is no outcome, and without an outcome no row of the guard. There is none either where
+ * somebody else has begun the transaction: whatever leaves the row out must take the work back.
  */
 function textOf({ with: parts, text }: Statement, values: number, kind: Kind): string {
   const announces = kind === 'announced';
   const [opened, fate] = kind === 'opened' ? [', fate', `, $${values + 13}::text::jsonb`] : ['', ''];
   const at = (place: number) => `$${values + place}`;
+  const may = [
+    'done.result is not null',
+    ...(kind === 'opened' ? [unannounced(at(1))] : []),
+    ...(kind === 'plain' ? [] : [unbegun(at(1), at(2))]),
+  ].join(' and ');
   const queries = [
     limitsAt(values + 11, values + 12),
     ...(announces ? [`announced as (${announcing(at)}\n  returning 1\n)`] : []),
@@ -115,7 +121,7 @@ function textOf({ with: parts, text }: Statement, values: number, kind: Kind): s
   return `
 with ${queries.join(',\n')}
 insert into backstitch.guard (${columns}, result, ended_at${opened})
-select ${at(1)}, ${at(2)}, 1, ${at(3)}, case when done.result is not null then 'applied' end,
+select ${at(1)}, ${at(2)}, 1, ${at(3)}, case when ${may} then 'applied' end,
   ${at(4)}, ${at(5)}::text::jsonb, ${at(6)}, ${at(7)}::int, ${at(8)}, ${at(9)}, ${at(10)}::int,
   done.result, clock_timestamp()${fate}
 from ${announces ? 'announced' : 'limits'} left join (select to_jsonb(work) as result from work) done on true
