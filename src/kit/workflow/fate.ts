@@ -41,7 +41,8 @@ export type Fate = FateOf & {
 };
 
 type FateOf =
-  | { readonly state: 'committed'; readonly result?: unknown }
+  /** `unstored`: the database could not store the result, and why. */
+  | { readonly state: 'committed'; readonly result?: unknown; readonly unstored?: string }
   | { readonly state: 'compensated' | 'failed'; readonly report: TransactionReport; readonly message: string };
 
 /**
@@ -138,6 +139,9 @@ export interface CloseOrder {
   /** Absent: another transaction has the gid; nothing of this one is left, and nothing was decided. */
   readonly fate?: Fate;
 }
+
+/** The type of the failure of a workflow that finds its transaction committed, and its result not kept. */
+export const RESULT_NOT_KEPT = 'ResultNotKept';
 
 /** The type of the failure of a workflow whose gid has another input: it did nothing, and has decided nothing. */
 export const GID_CONFLICT = 'GidConflict';

@@ -165,13 +165,30 @@ describe('a turn of a group', () => {
     assert.deepEqual(answers[1], { how: 'done', result: 'done' });
   });
 
-  it('keeps the others from nothing by a function or a database that is not there, or a result that cannot be stored', async () => {
+  it('keeps the others from nothing by a function or a database that is not there', async () => {
+    const gid = newGid();
+    await carry([call(gid)]);
+    const nowhere = { ...end(newGid()), home: 'nowhere' } as TurnAsk;
+    const answers = await carry([call(newGid(), { function: 'shop.none.action' }), nowhere, end(gid)]);
+    assert.deepEqual(hows(answers), ['unknown', 'unknown', 'won']);
+  });
+
+  it('ends a transaction whose result cannot be stored, which says so', async () => {
     const [gid, odd] = [newGid(), newGid()];
     await carry([call(gid), call(odd)]);
-    const nowhere = { ...end(newGid()), home: 'nowhere' } as TurnAsk;
     const unstorable = end(odd, 'running', { ...committed, result: 'a zero \u0000 character' });
-    const answers = await carry([call(newGid(), { function: 'shop.none.action' }), nowhere, unstorable, end(gid)]);
-    assert.deepEqual(hows(answers), ['unknown', 'unknown', 'lost', 'won']);
+    assert.deepEqual(hows(await carry([unstorable, end(gid)])), ['won', 'won']);
+    const { fate } = (await stage.row(odd, 1)) as { fate: Fate };
+    assert.ok(fate.state === 'committed' && !('result' in fate));
+    assert.match(fate.unstored ?? '', /a zero character or half of a surrogate pair/);
+  });
+
+  it('keeps the others from nothing by an answer that JSON does not carry', async () => {
+    const gid = newGid();
+    const big = () => Promise.resolve({ big: 1n });
+    const odd = await carry([call(newGid()), call(gid, { function: 'shop.plain.action' })], big);
+    assert.deepEqual(hows(odd), ['unknown', 'done']);
+    assert.ok(odd[0]?.how === 'unknown' && odd[0].type === 'NotJson', JSON.stringify(odd[0]));
   });
 
   it('leaves out answers that a history cannot carry', async () => {

@@ -1,6 +1,7 @@
 import type { Adopted, Announced, Fate, Opened, Promotion, Standing, StartOrder } from '../../workflow/fate.js';
-import { fromJson, toJson, toLog } from '../guard/json.js';
+import { fromJson, toLog } from '../guard/json.js';
 import type { Database, Sql } from '../sql.js';
+import { fateToJson } from './fate.js';
 import * as statements from './statements.js';
 
 /**
@@ -14,7 +15,7 @@ import * as statements from './statements.js';
  * there is one decision, and everybody else learns that it was not theirs.
  */
 export interface Announcements {
-  /** Commits, or ends the undo: `false` if somebody else drives the transaction. */
+  /** Commits, or ends the undo: `false` if somebody else drives the transaction. A result that cannot be stored is left out. */
   end(gid: string, owner: string, state: Announced['state'] | undefined, fate: Fate): Promise<boolean>;
   /** A workflow that has taken it over gives it up, with nothing left and nothing decided: the gid is another's. */
   giveUp(gid: string): Promise<void>;
@@ -67,7 +68,7 @@ export function announcementsOf(db: Database): Announcements {
   });
   return {
     async end(gid, owner, state, fate) {
-      return (await db.run(statements.end, [gid, owner, state ?? null, toJson(fate)])).length > 0;
+      return (await db.run(statements.end, [gid, owner, state ?? null, fateToJson(fate)])).length > 0;
     },
     async giveUp(gid) {
       await db.run(statements.giveUp, [gid]);

@@ -7,6 +7,7 @@ import {
   CLOSE_ACTIVITY,
   GID_CONFLICT,
   homesOf,
+  RESULT_NOT_KEPT,
   type Adopt,
   type Adopted,
   type AdoptOrder,
@@ -136,7 +137,10 @@ export function endBy<Result>(fate: Fate): Result {
     { key: TX_SCHEME, value: 'saga' },
     { key: TX_STATE, value: fate.state },
   ]);
-  if (fate.state === 'committed') return fate.result as Result;
+  if (fate.state === 'committed') {
+    if (fate.unstored === undefined) return fate.result as Result;
+    throw ApplicationFailure.nonRetryable(fate.unstored, RESULT_NOT_KEPT);
+  }
   const { state, message, report } = fate;
   throw ApplicationFailure.create({
     type: state === 'compensated' ? transactionFailure.compensated : transactionFailure.failed,
