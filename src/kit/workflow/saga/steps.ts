@@ -217,7 +217,10 @@ export class Steps {
       return this.#fail(record, { knowledge: 'unknown', ...leftBy(error.decision) }, undefined);
     }
     const judgement = this.#judge(record, error);
-    if (judgement === undefined) return never();
+    if (judgement === undefined) {
+      this.#tell();
+      return never();
+    }
     this.#of.refusal(); // Whether the deadline has passed meanwhile.
     if (this.#mustPark(record, judgement)) return this.#park(record, judgement, error);
     return this.#end(record, judgement, error);

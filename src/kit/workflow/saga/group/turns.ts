@@ -54,6 +54,11 @@ export class Turns {
     return answer;
   }
 
+  /** Forgets what this driver has asked for, as far as it is not under way: nobody waits for the answers. */
+  drop(driver: string): void {
+    this.#asked = this.#asked.filter(({ ask }) => ask.driver !== driver);
+  }
+
   /** Takes turns until nobody asks for more. */
   async #takeTurns(): Promise<void> {
     this.#isUnderWay = true;
