@@ -4,6 +4,7 @@ import {
   JournalUnreadable,
   NotStarted,
   NoWorker,
+  ResultNotKept,
   ServerNotPrepared,
   ServerUnavailable,
   TransactionCompensated,
@@ -73,6 +74,7 @@ const nothingStarted = [
 /** The exit code that tells of this error. */
 export function exitOf(error: unknown): ExitCode {
   if (nothingStarted.some((known) => error instanceof known)) return EXIT.bad;
+  if (error instanceof ResultNotKept) return EXIT.done;
   if (error instanceof TransactionPending) return exitOfState(error.state);
   const silent = [ServerUnavailable, WorkerSilent, JournalUnreadable];
   if (silent.some((known) => error instanceof known)) return EXIT.pending;

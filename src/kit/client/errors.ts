@@ -100,6 +100,20 @@ export class TransactionTerminated extends Error {
   }
 }
 
+/**
+ * The transaction was committed, and whoever was told so first has its result: it cannot be told again, as the database could
+ * not store it.
+ */
+export class ResultNotKept extends Error {
+  readonly gid: string;
+
+  constructor(gid: string, why: string) {
+    super(`${gid} was committed, and its result could not be kept: ${why}`);
+    this.name = 'ResultNotKept';
+    this.gid = gid;
+  }
+}
+
 /** The gid was used before, for something else. */
 export class GidConflict extends Error {
   readonly gid: string;

@@ -10,6 +10,7 @@ export {
   NotStarted,
   NoWorker,
   OrderRefused,
+  ResultNotKept,
   ServerNotPrepared,
   ServerUnavailable,
   TransactionCompensated,

@@ -80,6 +80,7 @@ export interface StartedTransaction<Result> {
  * @throws TransactionCompensated: it was undone, no effect is left
  * @throws TransactionFailed: something was neither completed nor undone; the report names it
  * @throws TransactionPending: it has not ended yet, and goes on
+ * @throws ResultNotKept: it was committed before, and its result could not be stored
  * @throws TransactionTerminated: an operator ended its run
  * @throws ServerUnavailable: whether it was started is not known; calling again with the same input is safe
  */
@@ -167,9 +168,11 @@ function transactionOf<Given, Input, Result>(
     if (direct === undefined) {
       throw new TypeError("lane 'direct' needs a process that drives: give transactionClient the option 'direct'");
     }
+    // What is changed in the input from here on is not the transaction's.
+    const kept = { gid: order.gid, start: { ...order.start, input: asJson(order.start.input) } };
     return callDirect({
-      ...{ client, lane: direct, order, undo, until, onStarted },
-      asWorkflow: () => asWorkflow(order, undo, until, onStarted),
+      ...{ client, lane: direct, order: kept, undo, until, onStarted },
+      asWorkflow: () => asWorkflow(kept, undo, until, onStarted),
     }) as Promise<Result>;
   };
 
@@ -218,7 +221,7 @@ function transactionOf<Given, Input, Result>(
         }
       }
     };
-    return { started: joined.started, result };
+    return { started: (until: number) => joined.started(until), result };
   };
 
   const startWorkflow = async (order: Order): Promise<StartedTransaction<Result> & { readonly runId: string }> => {
@@ -321,4 +324,9 @@ function overridesOf({
   };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return given.length === 0 ? undefined : Object.fromEntries(given);
+}
+
+/** A value as a workflow would get it. */
+function asJson(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }

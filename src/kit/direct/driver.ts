@@ -1,13 +1,12 @@
 import { IllegalStateError } from '@temporalio/common';
 import type { DirectWatcher } from '../client/direct.js';
 import { decidedBy } from '../database/decided.js';
-import { NotBegun, TooLarge } from '../database/not-begun.js';
+import { NotBegun } from '../database/not-begun.js';
 import { DrivenElsewhere } from '../database/rejection.js';
 import type { Announcements } from '../database/announcement/announcements.js';
 import type { Announcement, Operation } from '../workflow/branch.js';
 import type { Complete } from '../workflow/complete.js';
 import { MetDriver } from '../workflow/failure.js';
-import type { StartOrder } from '../workflow/fate.js';
 import { participantOf } from '../workflow/participant.js';
 import type { Call, Judgement, SagaDriver } from '../workflow/saga/driver.js';
 import type { ParticipantFunction } from './participants.js';
@@ -34,11 +33,11 @@ class Decision extends Error {
 
 /** How far the first step has come, which announces the transaction. */
 class FirstStep implements Announcement {
-  readonly start: StartOrder;
+  readonly start: string;
   readonly takeOverMs: number;
   at: 'begun' | 'waiting' | 'sent' | 'written' = 'begun';
 
-  constructor(start: StartOrder, takeOverMs: number) {
+  constructor(start: string, takeOverMs: number) {
     this.start = start;
     this.takeOverMs = takeOverMs;
   }
@@ -59,7 +58,8 @@ export interface DirectDriverOptions {
   /** Its name in the announcement and in the guards' rows: `direct:<call>`. */
   readonly owner: string;
   readonly who: string;
-  readonly start: StartOrder;
+  /** What a workflow would be started with: a `StartOrder` as JSON text. */
+  readonly start: string;
   readonly deadlineMs: number | undefined;
   readonly overdue: string;
   /** After so many milliseconds a worker takes the transaction over. */
@@ -253,7 +253,6 @@ export class DirectDriver implements SagaDriver {
 
   #handOver(error: unknown, { function: name, announcement }: Operation): HandOver {
     const message = error instanceof HandOver ? error.message : `${name}: ${String(error)}`;
-    if (error instanceof TooLarge) this.home = undefined;
     const isLate = error instanceof NotBegun || error instanceof HandOver;
     if (isLate && announcement instanceof FirstStep && announcement.at === 'waiting') {
       this.#over.abort(); // Nor is it sent any more.

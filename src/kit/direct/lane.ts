@@ -101,20 +101,22 @@ class Lane implements DirectLane {
   async drive(order: DirectOrder): Promise<Driven> {
     const { gid, watcher } = order;
     const saga = this.#sagaOf(order);
-    const beyond = beyondServer(order);
-    if (beyond !== undefined) return { how: 'not-begun', why: beyond };
     if (this.#turns.isFull) return { how: 'no-turn', why: `${this.#turns.waiting} transactions wait already` };
     const turn = this.#turns.enter();
     if (turn !== undefined) await turn;
     try {
       if (watcher?.isGone() === true) return { how: 'no-turn', why: 'nobody waited for it when its turn came' };
       watcher?.begun();
+      // A workflow that takes over has exactly the input that is announced: the body cannot reach it, and has one like it.
+      const text = JSON.stringify(order.start);
+      const beyond = beyondServer(order, text);
+      if (beyond !== undefined) return { how: 'not-begun', why: this.#tell(gid, beyond) };
       for (const began = performance.now(); ;) {
         if (this.#isClosing) return { how: 'not-begun', why: new HandOver('the direct lane of this process ends') };
-        const driver = this.#driverOf(order, saga);
+        const driver = this.#driverOf(order, saga, text);
         this.#drivers.add(driver);
         try {
-          return await this.#drive(driver, saga, order);
+          return await this.#drive(driver, saga, text);
         } catch (error) {
           if (error instanceof MetDriver) {
             return { how: 'elsewhere', home: error.home, announced: driver.announced, fate: error.fate };
@@ -122,8 +124,7 @@ class Lane implements DirectLane {
           // It waits here for a connection: a workflow for each would only be more work for the same databases.
           const mayWait = performance.now() - began < this.#limits.takeOverMs;
           if (error instanceof NotSent && mayWait && watcher?.isGone() !== true) continue;
-          const why = error instanceof Error ? error : new Error(String(error));
-          this.#tell(gid, why);
+          const why = this.#tell(gid, error instanceof Error ? error : new Error(String(error)));
           return await this.#handOver(driver, why);
         } finally {
           driver.stop();
@@ -171,7 +172,7 @@ class Lane implements DirectLane {
     return { body, options: call };
   }
 
-  #driverOf({ gid, start, watcher }: DirectOrder, { options: { deadline } }: Saga): DirectDriver {
+  #driverOf({ gid, watcher }: DirectOrder, { options: { deadline } }: Saga, start: string): DirectDriver {
     const { takeOverMs, callMs } = this.#limits;
     return new DirectDriver({
       ...{ gid, start, watcher, takeOverMs, callMs, who: this.#who, owner: `direct:${randomUUID()}` },
@@ -183,7 +184,8 @@ class Lane implements DirectLane {
   }
 
   /** @throws {@link MetDriver}, or why it is given to a workflow */
-  async #drive(driver: DirectDriver, { body, options }: Saga, { start }: DirectOrder): Promise<Driven> {
+  async #drive(driver: DirectDriver, { body, options }: Saga, text: string): Promise<Driven> {
+    const start = JSON.parse(text) as StartOrder;
     const run = new SagaRun<unknown, unknown>(driver, options);
     driver.onBreak = (why) => {
       run.breakOff(why);
@@ -204,12 +206,13 @@ class Lane implements DirectLane {
     return setTimeout(look, this.#limits.takeOverMs / 4).unref();
   }
 
-  #tell(gid: string, why: Error): void {
+  #tell(gid: string, why: Error): Error {
     try {
       this.#onHandOver?.(gid, why);
     } catch {
       // It goes on all the same.
     }
+    return why;
   }
 
   /** Gives the transaction to a workflow, which its caller starts. Where that cannot be written the workflow takes it. */

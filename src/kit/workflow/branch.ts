@@ -1,4 +1,4 @@
-import type { Opened, StartOrder } from './fate.js';
+import type { Opened } from './fate.js';
 
 /**
  * The words that every scheme shares: what a branch is, what may be asked of it, and what is known of the answer.
@@ -51,7 +51,8 @@ export interface Branch {
 
 /** What the guard writes beside the row of a step that announces its transaction. */
 export interface Announcement {
-  readonly start: StartOrder;
+  /** The `StartOrder` as JSON text, made before anything could change it: PostgreSQL keeps it unchanged. */
+  readonly start: string;
   /** When a worker takes the transaction over, in milliseconds from then. */
   readonly takeOverMs: number;
   /** Told when it waits for a connection. */

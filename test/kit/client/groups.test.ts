@@ -32,7 +32,7 @@ describe('calls that wait for a group', () => {
       interceptors: {
         workflow: [
           {
-            start: async (input: WorkflowStartInput, next) => {
+            startWithDetails: async (input: WorkflowStartInput, next) => {
               const { group } = input.options.args[1] as SagaCall;
               const ids = group?.members.map(({ gid }) => gid.replace('trip-', '')) ?? [];
               asked.push({ group: input.options.workflowId, ids });
@@ -108,11 +108,12 @@ describe('calls that wait for a group', () => {
       ...[0, -1].map((waiting) => ({ waiting })),
     ];
     for (const options of wrong) {
-      const [[name = '', value] = []] = Object.entries(options);
-      assert.throws(() => caller(options), new RegExp(`^TypeError: groups.${name} is ${String(value)}: give `));
+      for (const [name, value] of Object.entries(options) as [string, unknown][]) {
+        assert.throws(() => caller(options), new RegExp(`^TypeError: groups.${name} is ${String(value)}: give `));
+      }
     }
     const none = { size: undefined, delayMs: undefined, bytes: undefined, atATime: undefined, waiting: undefined };
-    const { bookTrip, end } = caller(none as never);
+    const { bookTrip, end } = caller(none);
     await bookTrip.start({ id: newId() }, grouped);
     await end(0);
   });

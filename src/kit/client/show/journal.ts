@@ -35,9 +35,13 @@ export function shownJournal(journal: Journal): ShownTransaction | undefined {
     decisions: [],
     operations: promoted === undefined ? [] : [{ action: 'promote', ...promoted }],
     report: endedFate !== undefined && 'report' in endedFate ? endedFate.report : refused,
-    result: endedFate?.state === 'committed' ? endedFate.result : undefined,
+    result: endedFate?.state === 'committed' ? resultOf(endedFate) : undefined,
     workerAnswered: true,
   };
+}
+
+function resultOf({ result, unstored }: Extract<Fate, { state: 'committed' }>): unknown {
+  return unstored === undefined ? result : `(could not be kept: ${unstored})`;
 }
 
 function stateOf({ rows, announced, fate }: Journal): FoundState | undefined {

@@ -1,4 +1,4 @@
-import { columns, limits, limitsAt, row } from '../guard/statements.js';
+import { columns, limits, limitsAt, row, unbegun } from '../guard/statements.js';
 
 /**
  * The announcements' statements. Each that decides names the owner that it believes in: whoever is not the owner any more
@@ -16,8 +16,8 @@ export const announcing = (at: (place: number) => string) => `
   from limits`;
 
 /**
- * The first step of a transaction: announces it and claims its guard row. No row comes back unless both were new: a rival in
- * flight is waited for on either key. `$1` to `$12` are the guard's; `$13` and `$14` as above.
+ * The first step of a transaction: announces it and claims its guard row. No row comes back unless both were new, and no
+ * other step has begun it: a rival in flight is waited for on either key. `$1` to `$12` are the guard's; `$13` and `$14` as above.
  */
 export const announce = `
 with ${limits},
@@ -27,6 +27,7 @@ announced as (${announcing((place) => `$${place}`)}
 )
 insert into backstitch.guard (${columns})
 select $1, $2, 1, $3, 'applied', ${row} from announced
+where ${unbegun('$1', '$2')}
 on conflict (gid, branch, phase) do nothing
 returning 1 as claimed`;
 
@@ -47,6 +48,12 @@ with ${limitsAt(5, 6)}, gone as (
     select branch from backstitch.guard where gid = $1 and phase = 1 order by fate is null, seq limit 1))
 )
 select 1 from gone`;
+
+/** Takes away that a workflow has taken the transaction over, or that a group had opened it. `$1` gid. */
+export const giveUp = `
+with gone as (delete from backstitch.announcements where gid = $1 and owner = 'workflow')
+update backstitch.guard set fate = null
+where gid = $1 and phase = 1 and driver = 'workflow' and fate->>'state' in ('running', 'undoing')`;
 
 /** Decides to undo. `$1` gid, `$2` owner, `$3`, `$4` limits. */
 export const undo = `
@@ -74,7 +81,7 @@ with limits as materialized (
 insert into backstitch.announcements as a (gid, owner, take_over_at)
 select $1, 'workflow', clock_timestamp() + make_interval(secs => $2::float8 / 1000) from limits
 on conflict (gid) do update set owner = 'workflow', take_over_at = excluded.take_over_at
-returning a.state, a.start->>'inputHash' as "inputHash", (extract(epoch from a.began_at) * 1000)::float8 as "beganAt",
+returning a.state, a.start->>'inputHash' as "inputHash", a.start->>'transaction' as transaction, (extract(epoch from a.began_at) * 1000)::float8 as "beganAt",
   (a.start->'promoted')::text as promoted`;
 
 /**
@@ -84,7 +91,7 @@ returning a.state, a.start->>'inputHash' as "inputHash", (extract(epoch from a.b
 export const adoptFromGroup = `
 update backstitch.guard set driver = 'workflow'
 where gid = $1 and phase = 1 and fate->>'state' in ('running', 'undoing')
-returning fate->>'state' as state, fate->>'inputHash' as "inputHash",
+returning fate->>'state' as state, fate->>'inputHash' as "inputHash", fate->>'transaction' as transaction,
   (extract(epoch from began_at) * 1000)::float8 as "beganAt"`;
 
 /** The fate of a transaction, if this database has it. */

@@ -143,15 +143,15 @@ class DrivenGroup {
   }
 
   /** A run that has ended with nothing decided. */
-  async #broken(member: GroupMember, { home }: GroupDriver, why: unknown): Promise<MemberOutcome> {
+  async #broken(member: GroupMember, { home, opened }: GroupDriver, why: unknown): Promise<MemberOutcome> {
     if (why instanceof Conflict) return { how: 'conflict' };
     if (why instanceof MetDriver && why.fate !== undefined) {
       const { fate } = why;
       const isOther = fate.inputHash !== member.inputHash || fate.transaction !== workflowInfo().workflowType;
-      return isOther ? { how: 'conflict' } : { how: 'ended', fate };
-    }
-    // Anything else is a defect: the task is tried again with a mended worker.
-    if (!(why instanceof Leaving)) throw why;
+      if (!isOther) return { how: 'ended', fate };
+      // What it has done itself has to be undone.
+      if (opened === undefined) return { how: 'conflict' };
+    } else if (!(why instanceof Leaving)) throw why; // A defect: the task is tried again with a mended worker.
     await CancellationScope.nonCancellable(() => this.#leave(member, home));
     return { how: 'left', home, why: why.message.slice(0, WHY) };
   }
