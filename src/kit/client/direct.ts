@@ -201,11 +201,10 @@ async function outcomeOfOther(
     refuseConflict(gid, start, fate);
     if (isEnd(fate)) return outcomeOfFate(gid, fate);
   } else if (now === undefined) {
-    // What was announced here can have gone only with its fate.
-    if (announced) throw waiter.pending(new TypeError(otherDatabase(home)));
-    if (rejected && driver?.startsWith('direct:')) {
-      throw new GidConflict(gid, 'with other content, and refused at its first step');
-    }
+    const byProcess = driver?.startsWith('direct:');
+    if (byProcess && rejected) throw new GidConflict(gid, 'with other content, and refused at its first step');
+    // What a process has announced goes only with a fate.
+    if (byProcess || announced) throw waiter.pending(new TypeError(otherDatabase(home)));
     // It was a workflow from its beginning.
     await refuseOther(call.client, gid, start);
     return outcomeOfRun(call);

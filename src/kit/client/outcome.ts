@@ -1,4 +1,5 @@
-import { type Client, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, WorkflowFailedError, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
 import { TX_STATE } from '../workflow/attributes.js';
 import type { TransactionState } from '../workflow/branch.js';
@@ -78,13 +79,26 @@ export async function awaitDecision<T>(
 /** What it is decided to become of a transaction whose workflow was started before. */
 export async function awaitDecisionOf(client: Client, run: StartedRun, until: number): Promise<Decision> {
   const handle = client.workflow.getHandle(run.gid, run.runId);
-  try {
-    return await awaitDecision(client, run, until, () => handle.executeUpdate<Decision, []>(DECISION_UPDATE));
-  } catch (error) {
-    // A run that has closed answers no updates: its outcome says all.
-    if (error instanceof WorkflowNotFoundError) return { state: 'committed' };
-    throw error;
+  for (;;) {
+    try {
+      return await awaitDecision(client, run, until, () => handle.executeUpdate<Decision, []>(DECISION_UPDATE));
+    } catch (error) {
+      // A run that has closed answers no updates: its outcome says all.
+      if (error instanceof WorkflowNotFoundError) return { state: 'committed' };
+      if (!takesOver(error)) throw error;
+      if (Date.now() + TAKING_OVER_MS > until) throw await pending(client, run);
+      await sleep(TAKING_OVER_MS);
+    }
   }
+}
+
+/** Between two questions to a run that still takes its transaction over, in milliseconds. */
+const TAKING_OVER_MS = 100;
+
+/** Whether a run answers nothing yet, as it does not know yet whether the transaction has ended. The SDK has no type for it. */
+function takesOver(error: unknown): boolean {
+  const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+  return cause !== undefined && /^No registered handler/.test(cause.message);
 }
 
 /** Waits as {@link awaitOutcome} does, unless it will be undone. @throws {@link TransactionPending} as soon as that is decided */

@@ -6,6 +6,7 @@ import { NativeConnection, Worker } from '@temporalio/worker';
 import pg from 'pg';
 import {
   transactionClient,
+  type CallOptions,
   type StartOptions,
   type Transaction,
   type TransactionContract,
@@ -118,9 +119,9 @@ export class StepsWorld {
   /** A process that calls a saga, perhaps with another release of it than the worker has. */
   caller(
     workflow: SagaName,
-    options: { saga?: keyof typeof workflows; fault?: Fault; lane?: Partial<DirectLaneOptions> } = {},
+    options: { saga?: keyof typeof workflows; fault?: Fault; lane?: Partial<DirectLaneOptions>; client?: Client } = {},
   ): Transaction<Order, Done> {
-    const { saga = workflow, fault, lane } = options;
+    const { saga = workflow, fault, lane, client = this.client } = options;
     const direct = directLane({
       sagas: { [workflow]: workflows[saga] as typeof workflows.simple },
       participants: this.#participants(fault),
@@ -131,10 +132,9 @@ export class StepsWorld {
       ...{ workflow, scheme: 'saga', parse: (order) => order },
       ...{ gid: ({ gid }) => gid, summary: ({ gid }) => gid },
     };
-    const call = transactionClient(this.client, { taskQueue: this.taskQueue, direct }).of(contract);
-    const byDefault = <T extends StartOptions>(given?: T) =>
-      ({ lane: 'direct', wait: '40 seconds', ...given }) as const;
-    return Object.assign((order: Order, given?: StartOptions) => call(order, byDefault(given)), {
+    const call = transactionClient(client, { taskQueue: this.taskQueue, direct }).of(contract);
+    const byDefault = <T extends CallOptions>(given?: T) => ({ lane: 'direct', wait: '40 seconds', ...given }) as const;
+    return Object.assign((order: Order, given?: CallOptions) => call(order, byDefault(given)), {
       start: (order: Order, given?: StartOptions) => call.start(order, byDefault(given)),
     });
   }
