@@ -88,13 +88,13 @@ export async function callDirect(call: DirectCall): Promise<unknown> {
 
 /** Starts the workflow that has the transaction now, if nobody has yet, and waits for its outcome. */
 async function followWorkflow(
-  { client, order, until }: DirectCall,
+  { client, lane, order, until }: DirectCall,
   { home, announced }: { home: string; announced: boolean },
 ): Promise<unknown> {
   const { gid, start } = order;
   const { taskQueue } = start;
   try {
-    while (!(await ask(client, () => startAdopting(client, gid, start, { home })))) {
+    while (!(await ask(client, () => startAdopting(client, gid, start, { home }, () => lane.look(home, gid))))) {
       try {
         await refuseOther(client, gid, start);
         break;

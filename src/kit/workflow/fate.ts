@@ -78,6 +78,8 @@ export interface Announced {
   /** `direct:<call>`, or {@link WORKFLOW_OWNER}. */
   readonly owner: string;
   readonly state: 'running' | 'undoing';
+  /** The run of the workflow that has taken it over; absent: none has, whoever the owner is. */
+  readonly run?: string;
 }
 
 /** How a transaction stands in one participant's database. */

@@ -27,8 +27,9 @@ export interface Announcements {
    * A workflow takes the transaction for itself, whoever drove it.
    *
    * @param own what the workflow is itself, as far as it is known: nothing is taken over that was begun as something else
+   * @param run its run, whose end will be the transaction's
    */
-  adopt(gid: string, own?: Own): Promise<Adopted>;
+  adopt(gid: string, own?: Own, run?: string): Promise<Adopted>;
   /** Takes over transactions whose drivers are silent: each is then to be started as a workflow. */
   takeOver(limit: number): Promise<TakenOver[]>;
   /**
@@ -79,18 +80,20 @@ export function announcementsOf(db: Database): Announcements {
     async handOver(gid, owner) {
       return (await db.run(statements.handOver, [gid, owner, LOOK_AGAIN_MS])).length > 0;
     },
-    adopt: (gid, own = {}) => adopt(db, gid, own),
+    adopt: (gid, own = {}, run) => adopt(db, gid, own, run),
     async takeOver(limit) {
       return (await db.run<Parameters<typeof taken>[0]>(statements.takeOver, [limit, LOOK_AGAIN_MS])).map(taken);
     },
     promote: (gid, promotion) => promote(db, gid, promotion),
     async look(gid) {
-      type Row = { owner: string | null; state: Announced['state'] | null; driver: string | null; fate: string | null };
+      type Row = { [Part in 'owner' | 'run' | 'driver' | 'fate']: string | null } & {
+        state: Announced['state'] | null;
+      };
       const [row] = await db.run<Row>(statements.look, [gid]);
       if (row === undefined) return {};
-      const { owner, state, driver, fate } = row;
+      const { owner, state, run, driver, fate } = row;
       return {
-        ...(owner !== null && state !== null && { announced: { owner, state } }),
+        ...(owner !== null && state !== null && { announced: { owner, state, ...(run !== null && { run }) } }),
         ...(driver !== null && { driver }),
         ...(fate !== null && { fate: fromJson(fate) as Fate | Opened }),
       };
@@ -101,21 +104,21 @@ export function announcementsOf(db: Database): Announcements {
 /** Another transaction is under way: what was written to take it over goes. */
 class Other extends Error {}
 
-async function adopt(db: Database, gid: string, own: Own): Promise<Adopted> {
+async function adopt(db: Database, gid: string, own: Own, run: string | undefined): Promise<Adopted> {
   try {
-    return await db.transaction((sql) => adoptWithin(sql, gid, own), ADOPT_MS);
+    return await db.transaction((sql) => adoptWithin(sql, gid, own, run), ADOPT_MS);
   } catch (error) {
     if (error instanceof Other) return { conflict: true };
     throw error;
   }
 }
 
-async function adoptWithin(sql: Sql, gid: string, own: Own): Promise<Adopted> {
+async function adoptWithin(sql: Sql, gid: string, own: Own, run: string | undefined): Promise<Adopted> {
   type Row = { state: Announced['state']; beganAt: number; promoted?: string | null } & {
     readonly [Part in keyof Own]-?: string | null;
   };
   const limits = [String(ADOPT_MS), String(ADOPT_MS / 2)];
-  const [announced] = await sql<Row>(statements.adopt, [gid, LOOK_AGAIN_MS, ...limits]);
+  const [announced] = await sql<Row>(statements.adopt, [gid, LOOK_AGAIN_MS, ...limits, run ?? null]);
   if (announced === undefined) throw new Error(`${gid} could not be taken over: no row came back`);
   const [grouped] = await sql<Row>(statements.adoptFromGroup, [gid]);
   // In a statement of its own: the end that those before may have waited for is seen by it.
