@@ -220,10 +220,10 @@ async function followWorkflow(
   waiter: Waiter,
   { home, announced }: { home: string; announced: boolean },
 ): Promise<unknown> {
-  const { client, order, until } = call;
+  const { client, lane, order, until } = call;
   const { gid, start } = order;
   try {
-    while (!(await ask(client, () => startAdopting(client, gid, start, { home })))) {
+    while (!(await ask(client, () => startAdopting(client, gid, start, { home }, () => lane.look(home, gid))))) {
       try {
         await refuseOther(client, gid, start);
         break;

@@ -1,3 +1,4 @@
+import { activityInfo } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { announcementsOf, type Announcements } from '../database/announcement/announcements.js';
 import type { Database } from '../database/sql.js';
@@ -28,7 +29,9 @@ export function adoptActivities(databases: ParticipantDatabases) {
     });
   };
   return {
-    [ADOPT_ACTIVITY]: ({ home, gid, ...own }: AdoptOrder): Promise<Adopted> => at(home).adopt(gid, own),
+    [ADOPT_ACTIVITY]: ({ home, gid, ...own }: AdoptOrder): Promise<Adopted> => {
+      return at(home).adopt(gid, own, activityInfo().workflowExecution?.runId);
+    },
     [CLOSE_ACTIVITY]: async ({ home, gid, fate }: CloseOrder): Promise<void> => {
       // Nothing to write is there when it was done before.
       if (fate === undefined) await at(home).giveUp(gid);

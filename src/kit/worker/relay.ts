@@ -1,11 +1,11 @@
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { startAdopting } from '../client/adopt.js';
+import { ENDED, startAdopting } from '../client/adopt.js';
 import { reasonOf, ServerUnavailable } from '../client/errors.js';
 import { explained } from '../client/server.js';
 import { announcementsOf, type Announcements, type TakenOver } from '../database/announcement/announcements.js';
 import type { TransactionReport } from '../workflow/failure.js';
-import { WORKFLOW_OWNER, type Fate } from '../workflow/fate.js';
+import { GID_CONFLICT, WORKFLOW_OWNER, type Fate, type StartOrder } from '../workflow/fate.js';
 import type { ParticipantDatabases } from './adopt.js';
 import { distinctOf } from './read-all.js';
 
@@ -32,8 +32,6 @@ class CannotGoOn extends Error {}
 
 /** Transactions that are taken over at a time. */
 const BATCH = 50;
-/** How workflows end that end by their own code. */
-const BY_THEMSELVES = ['COMPLETED', 'FAILED'];
 
 /**
  * Looks, for as long as it runs, for transactions whose drivers are silent: takes each over and starts its workflow. Any
@@ -115,35 +113,48 @@ export async function goOn(
   announcements: Announcements,
   { gid, start }: TakenOver,
 ): Promise<boolean> {
-  if (start !== undefined && (await startAdopting(client, gid, start, { home }))) return true;
-  const fate = await fateOfRun(client, gid, start?.transaction);
+  const look = () => announcements.look(gid);
+  if (start !== undefined && (await startAdopting(client, gid, start, { home }, look))) return true;
+  const { announced } = await look();
+  if (announced?.run === undefined) {
+    await refuseOther(client, gid, start);
+    return false;
+  }
+  const fate = await fateOfRun(client, gid, announced.run);
   const promoted = start?.promoted;
-  if (fate !== undefined) {
+  if (fate === 'none') await announcements.giveUp(gid);
+  else if (fate !== undefined) {
     await announcements.end(gid, WORKFLOW_OWNER, undefined, promoted === undefined ? fate : { ...fate, promoted });
   }
   return false;
 }
 
-/**
- * How the newest run of a gid ended, if it did by its own code.
- *
- * @param expected the workflow that was announced
- * @throws one line if the gid is another workflow's: then somebody has to end that, or rename it
- */
-async function fateOfRun(client: Client, gid: string, expected: string | undefined): Promise<Fate | undefined> {
-  const handle = client.workflow.getHandle(gid);
-  const { status, type: transaction, memo, runId } = await handle.describe();
-  if (expected !== undefined && expected !== transaction) {
-    throw new Error(`it is announced as '${expected}', and a workflow '${transaction}' has its id: it cannot go on`);
-  }
-  if (!BY_THEMSELVES.includes(status.name)) return undefined;
+/** @throws one line if what has the gid is another transaction: it goes on when that has ended */
+async function refuseOther(client: Client, gid: string, start: StartOrder | undefined): Promise<void> {
+  if (start === undefined) return;
+  const { status, type, memo } = await client.workflow.getHandle(gid).describe();
+  if (ENDED.includes(status.name)) return;
+  const isOther = type !== start.transaction || (memo?.inputHash !== undefined && memo.inputHash !== start.inputHash);
+  if (!isOther) return;
+  const what = type === start.transaction ? 'with other content' : `of '${type}'`;
+  throw new Error(
+    `it is announced as '${start.transaction}', and a workflow ${what} has its id: it waits for the end of that`,
+  );
+}
+
+/** How the run that took a transaction over has ended, if it did by its own code; `none`: it gave the transaction up. */
+async function fateOfRun(client: Client, gid: string, run: string): Promise<Fate | 'none' | undefined> {
+  const handle = client.workflow.getHandle(gid, run);
+  const { status, type: transaction, memo } = await handle.describe();
+  if (!ENDED.includes(status.name)) return undefined;
   const inputHash = typeof memo?.inputHash === 'string' ? memo.inputHash : '';
   const from = { transaction, inputHash, lane: 'workflow' };
   try {
-    return { ...from, state: 'committed', result: await client.workflow.getHandle(gid, runId).result() };
+    return { ...from, state: 'committed', result: await handle.result() };
   } catch (error) {
     const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
     if (!(cause instanceof ApplicationFailure)) throw error;
+    if (cause.type === GID_CONFLICT) return 'none';
     const report = cause.details?.[0] as TransactionReport | undefined;
     // It ended before it was one: a scan or a person has to look at it.
     if (report === undefined) return undefined;

@@ -80,6 +80,8 @@ export interface Announced {
   readonly state: 'running' | 'undoing';
   /** What was announced; absent where a workflow put it there before a first step had come. */
   readonly of?: Pick<StartOrder, 'transaction' | 'inputHash'>;
+  /** The run of the workflow that has taken it over; absent: none has, whoever the owner is. */
+  readonly run?: string;
 }
 
 /** How a transaction stands in one participant's database. */

@@ -61,8 +61,11 @@ export const doesMore = saga({}, async (tx, { n, note }: Order): Promise<Done> =
   return { n };
 });
 
-/** The release before it, whose body had a defect. */
-export const defective = saga({}, (): Promise<Done> => Promise.reject(new TypeError('a defect of the release before')));
+/** The same, but it does not take everything. */
+export const choosy = saga({}, async (tx, order: Order): Promise<Done> => {
+  if (order.n < 0) throw new RangeError('a number below zero');
+  return simple.definition.body(tx, order);
+});
 
 /** Its body changes what it was given. */
 export const changesInput = saga({}, async (tx, order: Order): Promise<Done> => {

@@ -29,7 +29,7 @@ import type { Asked, Done, Order } from './steps-workflows.js';
 
 /** What goes wrong in a process: told of each operation before it is asked, and when it was done. */
 export type Fault = (operation: Operation, when: 'before' | 'after') => Promise<void> | void;
-type SagaName = 'simple' | 'defective' | 'changesInput' | 'takesObjects' | 'eitherFirst' | 'other';
+type SagaName = 'simple' | 'choosy' | 'changesInput' | 'takesObjects' | 'eitherFirst' | 'other';
 
 const NAMES = ['a', 'b', 'c'] as const;
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { diesIn, loses, StepsWorld } from './steps-world.js';
+import { TransactionCompensated } from '../../../src/kit/client/index.js';
+import { diesIn, loses, StepsWorld, type Fault } from './steps-world.js';
 
 /** Nothing is taken over before its process has done what the test wants, but by its own hand. */
 const PATIENT = { takeOverMs: 600_000, callMs: 60_000 } as const;
@@ -50,5 +51,44 @@ describe('a workflow that takes over from a process', function () {
     const call = world.caller('simple', { fault: died.fault, lane: PATIENT });
     assert.deepEqual(await call({ gid, n: 1, note: 'half a \u{1f382}'.slice(0, -1) }), { n: 1 });
     assert.deepEqual(await world.effects(gid), ['one=1', 'three=1', 'two=1']);
+  });
+
+  describe('under a gid that an older run has had, which ended before its first step', () => {
+    /** The older run had an input that was corrected since. */
+    const corrected = async (gid: string, fault: Fault, lane = {}) => {
+      await assert.rejects(world.caller('choosy')({ gid, n: -1 }, { lane: 'durable' }), TransactionCompensated);
+      return world.caller('choosy', { fault, lane })({ gid, n: 1 });
+    };
+
+    it('is a run of its own', async () => {
+      const gid = world.gid();
+      assert.deepEqual(await corrected(gid, loses('two')), { n: 1 });
+      await world.over(gid);
+      assert.deepEqual(await world.effects(gid), ['one=1', 'three=1', 'two=1']);
+    });
+
+    it('is a run of its own where the reply to the first step was lost', async () => {
+      const gid = world.gid();
+      assert.deepEqual(await corrected(gid, loses('one')), { n: 1 });
+      await world.over(gid);
+      assert.deepEqual(await world.effects(gid), ['one=1', 'three=1', 'two=1']);
+    });
+
+    it('is started by a relay when the process dies', async () => {
+      const gid = world.gid();
+      const died = diesIn('two');
+      corrected(gid, died.fault, PATIENT).catch(() => undefined);
+      await died.reached;
+      await world.makeDue(gid);
+      await world.over(gid);
+      assert.deepEqual(await world.effects(gid), ['one=1', 'three=1', 'two=1']);
+    });
+  });
+
+  it('is a run of its own under a gid that another transaction has had', async () => {
+    const gid = world.gid();
+    await world.caller('other')({ gid, n: 7 }, { lane: 'durable' });
+    assert.deepEqual(await world.caller('simple', { fault: loses('two') })({ gid, n: 1 }), { n: 1 });
+    assert.deepEqual(await world.effects(gid), ['one=1', 'refund=7', 'three=1', 'two=1']);
   });
 });

@@ -103,5 +103,16 @@ describe('migrations', () => {
       },
     };
     assert.equal(await forgetGuards(watched, { batch: 3 }), 40);
+    // What has not ended, as a person is waited for, is still needed.
+    await db.run(insert, ['announced', 1, 100, 2]);
+    await db.run(
+      `insert into backstitch.announcements (gid, owner, take_over_at) values ('announced1', 'direct:1', now())`,
+    );
+    const opened = `update backstitch.guard set fate = '{"state":"running"}' where gid = 'announced2'`;
+    await db.run(opened);
+    assert.equal(await forgetGuards(db), 0);
+    await db.run(`delete from backstitch.announcements`);
+    await db.run(opened.replace('running', 'committed'));
+    assert.equal(await forgetGuards(db), 2);
   });
 });

@@ -41,8 +41,9 @@ export interface Announcements {
    * A workflow takes the transaction for itself, whoever drove it.
    *
    * @param own what the workflow is itself, as far as it is known: nothing is taken over that was begun as something else
+   * @param run its run, whose end will be the transaction's
    */
-  adopt(gid: string, own?: Own): Promise<Adopted>;
+  adopt(gid: string, own?: Own, run?: string): Promise<Adopted>;
   /** Takes over transactions whose drivers are silent: each is then to be started as a workflow. */
   takeOver(limit: number): Promise<TakenOver[]>;
   /**
@@ -95,7 +96,7 @@ export function announcementsOf(db: Database): Announcements {
       const values = [gid, owner, startMs, ...limitsOf({ timeoutMs })];
       return (await db.run(statements.handOver, values, timeoutMs)).length > 0;
     },
-    adopt: (gid, own = {}) => adopt(db, gid, own),
+    adopt: (gid, own = {}, run) => adopt(db, gid, own, run),
     async takeOver(limit) {
       const values = [limit, LOOK_AGAIN_MS];
       return (await db.run<Parameters<typeof taken>[0]>(statements.takeOver, values, STATEMENT_MS)).map(taken);
@@ -104,10 +105,10 @@ export function announcementsOf(db: Database): Announcements {
     async look(gid, timeoutMs = STATEMENT_MS) {
       const [row] = await db.run<LookRow>(statements.look, [gid], timeoutMs);
       if (row === undefined) return {};
-      const { owner, state, transaction, inputHash, driver, outcome, fate } = row;
+      const { owner, state, run, transaction, inputHash, driver, outcome, fate } = row;
       const of = transaction === null || inputHash === null ? undefined : { transaction, inputHash };
       return {
-        ...(owner !== null && state !== null && { announced: { owner, state, of } }),
+        ...(owner !== null && state !== null && { announced: { owner, state, of, ...(run !== null && { run }) } }),
         ...(driver !== null && { driver }),
         ...(outcome === 'rejected' && { rejected: true as const }),
         ...(fate !== null && { fate: fromJson(fate) as Fate | Opened }),
@@ -119,6 +120,7 @@ export function announcementsOf(db: Database): Announcements {
 interface LookRow {
   readonly owner: string | null;
   readonly state: Announced['state'] | null;
+  readonly run: string | null;
   readonly transaction: string | null;
   readonly inputHash: string | null;
   readonly driver: string | null;
@@ -129,21 +131,21 @@ interface LookRow {
 /** Another transaction is under way: what was written to take it over goes. */
 class Other extends Error {}
 
-async function adopt(db: Database, gid: string, own: Own): Promise<Adopted> {
+async function adopt(db: Database, gid: string, own: Own, run: string | undefined): Promise<Adopted> {
   try {
-    return await db.transaction((sql) => adoptWithin(sql, gid, own), ADOPT_MS);
+    return await db.transaction((sql) => adoptWithin(sql, gid, own, run), ADOPT_MS);
   } catch (error) {
     if (error instanceof Other) return { conflict: true };
     throw error;
   }
 }
 
-async function adoptWithin(sql: Sql, gid: string, own: Own): Promise<Adopted> {
+async function adoptWithin(sql: Sql, gid: string, own: Own, run: string | undefined): Promise<Adopted> {
   type Row = { state: Announced['state']; beganAt: number; promoted?: string | null } & {
     readonly [Part in keyof Own]-?: string | null;
   };
   const limits = [String(ADOPT_MS), String(ADOPT_MS / 2)];
-  const [announced] = await sql<Row>(statements.adopt, [gid, LOOK_AGAIN_MS, ...limits]);
+  const [announced] = await sql<Row>(statements.adopt, [gid, LOOK_AGAIN_MS, ...limits, run ?? null]);
   if (announced === undefined) throw new Error(`${gid} could not be taken over: no row came back`);
   const [grouped] = await sql<Row>(statements.adoptFromGroup, [gid]);
   // In a statement of its own: the end that those before may have waited for is seen by it.

@@ -33,4 +33,10 @@ create table backstitch.announcements (
 -- A transaction that a group has opened: one at a time has its gid, whatever its first step is.
 create unique index guard_opened on backstitch.guard (gid) where phase = 1 and fate->>'state' in ('running', 'undoing');`,
   },
+  {
+    name: '007-run',
+    sql: `
+-- The run of the workflow that has taken it over: the end of any other run of the gid is not its end.
+alter table backstitch.announcements add column run text;`,
+  },
 ];

@@ -72,15 +72,15 @@ returning 1`;
 
 /**
  * A workflow takes the transaction for itself. A first step in flight is waited for; one that comes later finds the key
- * taken. `$1` gid, `$2` milliseconds until a relay looks at it, `$3`, `$4` limits.
+ * taken. `$1` gid, `$2` milliseconds until a relay looks at it, `$3`, `$4` limits, `$5` its run.
  */
 export const adopt = `
 with limits as materialized (
   select set_config('transaction_timeout', $3::text, true), set_config('lock_timeout', $4::text, true)
 )
-insert into backstitch.announcements as a (gid, owner, take_over_at)
-select $1, 'workflow', clock_timestamp() + make_interval(secs => $2::float8 / 1000) from limits
-on conflict (gid) do update set owner = 'workflow', take_over_at = excluded.take_over_at
+insert into backstitch.announcements as a (gid, owner, take_over_at, run)
+select $1, 'workflow', clock_timestamp() + make_interval(secs => $2::float8 / 1000), $5 from limits
+on conflict (gid) do update set owner = 'workflow', take_over_at = excluded.take_over_at, run = excluded.run
 returning a.state, a.start->>'inputHash' as "inputHash", a.start->>'transaction' as transaction, (extract(epoch from a.began_at) * 1000)::float8 as "beganAt",
   (a.start->'promoted')::text as promoted`;
 
@@ -131,7 +131,7 @@ where gid = $1`;
 
 /** How a transaction stands in this database: its announcement, and its first step's driver, outcome and fate. */
 export const look = `
-select a.owner, a.state, a.start->>'transaction' as transaction, a.start->>'inputHash' as "inputHash",
+select a.owner, a.state, a.run, a.start->>'transaction' as transaction, a.start->>'inputHash' as "inputHash",
   g.driver, g.outcome, g.fate::text as fate
 from (select 1) one
 left join backstitch.announcements a on a.gid = $1

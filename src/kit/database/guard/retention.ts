@@ -3,20 +3,26 @@ import type { Database } from '../sql.js';
 /** How long guard rows are kept by default: longer than any duplicate or late message can come. */
 export const GUARD_RETENTION_DAYS = 90;
 
-/** All rows of a transaction go at once: a phase 2 left without its phase 1 would tell another story. */
+/**
+ * All rows of a transaction go at once: a phase 2 left without its phase 1 would tell another story. None goes of one that is
+ * known here not to have ended: it would be done again.
+ */
 const forget = `
 delete from backstitch.guard where gid = any (array(
   select gid from backstitch.guard g
   where ended_at < clock_timestamp() - make_interval(days => $1::int)
     and not exists (
       select from backstitch.guard later
-      where later.gid = g.gid and (later.ended_at is null or later.ended_at >= clock_timestamp() - make_interval(days => $1::int)))
+      where later.gid = g.gid and (later.ended_at is null or later.ended_at >= clock_timestamp() - make_interval(days => $1::int)
+        or later.fate->>'state' in ('running', 'undoing')))
+    and not exists (select from backstitch.announcements a where a.gid = g.gid)
   limit $2::int))
 returning 1`;
 
 /**
  * Removes the guard rows of transactions in which nothing has happened for so many days, in batches of one statement
- * each: about `batch` rows, and always all of a transaction. A row may be removed only when no duplicate, retry or undo
+ * each: about `batch` rows, and always all of a transaction. A transaction that is announced in this database, or that a group has
+ * opened here, keeps its rows until it has ended. A row may be removed only when no duplicate, retry or undo
  * of its transaction can come any more.
  *
  * @param options `olderThanDays`: a whole number, 1 at least; default: 90. `batch`: default: 1,000 rows

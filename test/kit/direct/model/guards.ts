@@ -27,6 +27,7 @@ export const GUARDS = [
   'relay: owner = the owner seen',
   'relay: writes the fate where the workflow could not',
   'relay: starts anew where the workflow ended and decided nothing',
+  'relay: only the end of the run that adopted is the end',
   'workflow: one run of a gid',
   'adopt: looks for a fate',
   'adopt: looks for a fate in a new statement',

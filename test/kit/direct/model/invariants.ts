@@ -47,7 +47,7 @@ export function ending({ decided, told, workflow }: State): string {
 /** What is known of the end: in the databases, by the workflow, by callers. */
 function endsOf({ steps, workflow, told }: State): Outcome[] {
   const fates = steps.map(({ row }) => row?.fate);
-  const ended = workflow.at === 'ended' ? workflow.outcome : undefined;
+  const ended = workflow.at === 'ended' && !workflow.older ? workflow.outcome : undefined;
   return [...fates, ended, told].filter((end) => end !== undefined);
 }
 

@@ -13,6 +13,7 @@ const INSTANCES: Readonly<Record<string, Instance>> = {
   'two callers and an ordinary workflow, three steps': { ...ordinary, callers: ['D1', 'D2'] },
   'a caller and an ordinary workflow with another input': { ...ordinary, ordinary: 'other input' },
   'a caller and workflows that are refused at once': { ...ordinary, ordinary: 'refused' },
+  'a caller and workflows that end before their first step': { ...ordinary, ordinary: 'ended' },
   'two callers; after its first step was rejected the body goes on in another database': otherWay,
   'the same, in the same database': { ...otherWay, databaseOf: [0, 0] },
   'a caller, an ordinary workflow, and such a body': { ...ordinary, goesOnAfter: 0 },
@@ -85,6 +86,7 @@ const RULES: Readonly<Record<Guard, Needed | Net>> = {
     ...ordinary,
     ordinary: 'refused',
   }),
+  'relay: only the end of the run that adopted is the end': needed(undoneNotAll, { ...ordinary, ordinary: 'ended' }),
   'workflow: one run of a gid': needed(undoneNotAll),
   'adopt: looks for a fate': {
     harmless: 'the workflow finds it at its first step',

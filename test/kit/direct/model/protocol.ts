@@ -33,7 +33,8 @@ import { WorkflowRun } from './workflow.js';
  * Relay:
  * 1. It takes over, at any time, what a caller has announced: owner = workflow.
  * 2. It starts the workflow of what the workflow owns, unless one runs. If one ended, and had decided, the relay writes the
- *    fate from its outcome. If one ended that had *not* decided (it was refused before it began) another is started.
+ *    fate from its outcome. If one ended that had *not* decided (it was refused before it began), or has not adopted what is
+ *    announced (it ended before its first step), another is started.
  *
  * Workflow: there is one at a time, and no second one after one that decided.
  * 1. It *adopts*: one SQL transaction inserts the announcement (owner = workflow), or takes the one that is there; then, in a
@@ -109,8 +110,11 @@ export interface Instance extends Body {
   readonly callers: readonly Caller[];
   /** By step: its database. Default: each has its own. */
   readonly databaseOf?: readonly number[];
-  /** Somebody may start it in the ordinary way: with the same input, with another one, or so that it is refused at once. */
-  readonly ordinary?: 'same input' | 'other input' | 'refused';
+  /**
+   * Somebody may start it in the ordinary way: with the same input, with another one, so that it is refused at once, or so
+   * that it ends, undone, before it comes to any step.
+   */
+  readonly ordinary?: 'same input' | 'other input' | 'refused' | 'ended';
   /** Whether decisions are watched (I4). Default: yes; not, to see what else a wrong one breaks. */
   readonly decisions?: boolean;
 }
@@ -121,9 +125,10 @@ function startOtherwise({ ordinary }: Instance, without: Without, add: Add): voi
     begin(next, without);
     next.workflow.foreign = ordinary === 'other input';
   });
-  if (ordinary !== 'refused') return;
-  add('somebody starts it as a workflow that ends at once', (next) => {
-    next.workflow.at = 'ended';
+  if (ordinary !== 'refused' && ordinary !== 'ended') return;
+  add(`somebody starts it as a workflow that is ${ordinary} at once`, (next) => {
+    const end = ordinary === 'ended' ? { outcome: 'undone', older: true } : { outcome: undefined, older: false };
+    Object.assign(next.workflow, { at: 'ended', ...end });
   });
 }
 
@@ -150,7 +155,7 @@ function initialOf({ steps, callers }: Instance): State {
     }),
     workflow: {
       ...{ at: 'none', step: 0, adopted: 0, alone: false, settles: false, foreign: false },
-      ...{ sent: 0, refused: 0, outcome: undefined },
+      ...{ sent: 0, refused: 0, outcome: undefined, older: false },
     },
     decided: undefined,
     told: undefined,

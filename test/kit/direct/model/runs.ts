@@ -9,20 +9,29 @@ import type { Outcome, State, Workflow } from './state.js';
 export function begin(state: State, without: Without, adopts?: number): void {
   const { workflow } = state;
   if (!mayBegin(workflow, without)) return;
-  Object.assign(workflow, { adopted: 0, alone: false, settles: false, foreign: false, outcome: undefined });
+  Object.assign(workflow, {
+    adopted: 0,
+    alone: false,
+    settles: false,
+    foreign: false,
+    outcome: undefined,
+    older: false,
+  });
   if (adopts === undefined) goTo(workflow, 'step', 0);
   else goTo(workflow, 'adopt', adopts);
 }
 
 /** Whether none runs, nor has decided: Temporal sees to that, and to it that two are not started at once. */
-export function mayBegin({ at, outcome }: Workflow, without: Without): boolean {
+export function mayBegin({ at, outcome, older }: Workflow, without: Without): boolean {
   if (at !== 'ended') return at === 'none';
+  if (older) return !without.has('relay: only the end of the run that adopted is the end');
   if (outcome !== undefined) return without.has('workflow: one run of a gid');
   return !without.has('relay: starts anew where the workflow ended and decided nothing');
 }
 
 /** How it ended, if it has decided. */
-export function endOf({ at, outcome }: Workflow, without: Without): Outcome | undefined {
+export function endOf({ at, outcome, older }: Workflow, without: Without): Outcome | undefined {
+  if (older && !without.has('relay: only the end of the run that adopted is the end')) return undefined;
   const undecided = without.has('relay: starts anew where the workflow ended and decided nothing')
     ? 'undone'
     : undefined;

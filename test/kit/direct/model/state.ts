@@ -89,6 +89,8 @@ export interface Workflow {
   /** Steps, as bits, that an attempt of it was refused; what is due then is to store that. */
   refused: number;
   outcome: Outcome | undefined;
+  /** It is a run that had ended by its own code before it came to any step, and that no announcement is known to. */
+  older: boolean;
 }
 
 /** Everything: the participants' databases, the processes, and what was told. */
@@ -126,6 +128,7 @@ export function copy(state: State): State {
       sent: run.sent,
       refused: run.refused,
       outcome: run.outcome,
+      older: run.older,
     },
     decided,
     told,
@@ -164,7 +167,8 @@ export function keyOf({ steps, announcements, calls, workflow, decided, told, wr
   for (const { at, step, home, late, lateHandOver } of calls) {
     key.push(codeOf(at), step, numberOf(home), codeOf(late?.what), numberOf(late?.step), Number(lateHandOver));
   }
-  const { at, step, adopted, alone, settles, foreign, sent, refused, outcome } = workflow;
+  const { at, step, adopted, alone, settles, foreign, sent, refused, outcome, older } = workflow;
   key.push(codeOf(at), step, adopted, Number(alone), Number(settles), Number(foreign), sent, refused, codeOf(outcome));
+  key.push(Number(older));
   return String.fromCharCode(...key) + (wrong ?? '');
 }
