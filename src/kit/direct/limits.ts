@@ -25,8 +25,8 @@ export function limitsOf(options: DirectLaneOptions): Limits {
 }
 
 /**
- * What a Temporal server takes by default: characters of a workflow's id, bytes of its summary and details as JSON; and of all
- * that it is started with, where each part may have 2 MB.
+ * What a Temporal server takes by default, in bytes: a workflow's id; its summary and details as JSON, which not every version
+ * looks at; and all that it is started with, where each part may have 2 MB.
  */
 const SERVER = { gid: 1_000, summary: 400, details: 20_000, start: 1_500_000 } as const;
 
@@ -43,7 +43,9 @@ export function beyondServer({ gid, start }: DirectOrder, text: string): Error |
   if (text.length * 3 > SERVER.start && Buffer.byteLength(text) > SERVER.start) {
     return new Error(`what starts its workflow has more than ${SERVER.start} bytes`);
   }
-  if (gid.length > SERVER.gid) return new Error(`its gid has ${gid.length} characters`);
+  if (gid.length * 3 > SERVER.gid && Buffer.byteLength(gid) > SERVER.gid) {
+    return new Error(`its gid has more than ${SERVER.gid} bytes`);
+  }
   for (const [name, text] of [
     ['summary', summary],
     ['details', details],
