@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
-import type { TransactionState } from '../workflow/branch.js';
-import { isEnd, isGroupDriver, WORKFLOW_OWNER, type Fate, type Standing, type StartOrder } from '../workflow/fate.js';
+import { isEnd, isGroupDriver, WORKFLOW_OWNER, type Standing, type StartOrder } from '../workflow/fate.js';
 import { startAdopting } from './adopt.js';
+import type { DirectLane, DirectOrder } from './direct-lane.js';
 import {
   GidConflict,
   NotStarted,
@@ -13,53 +13,8 @@ import {
 } from './errors.js';
 import { outcomeOfFate, refuseConflict } from './fate.js';
 import { awaitOutcome, awaitUndoOrOutcome } from './outcome.js';
-import { atTime } from './race.js';
 import { ask } from './server.js';
-
-/** The lane in which the caller's process drives its transactions itself: `directLane` of `backstitch/direct` makes it. */
-export interface DirectLane {
-  /** Drives a transaction to its end, or to where somebody else has it. Never throws for what is wrong with a step. */
-  drive(order: DirectOrder): Promise<Driven>;
-  /** How a transaction stands in the database of this participant. */
-  look(home: string, gid: string): Promise<Standing>;
-  /**
-   * Ends the lane: what is called from now on runs as a workflow. Resolves when no transaction is driven here any more.
-   *
-   * @param graceMs how long those that are under way may take; then workflows take them over. In milliseconds. Default: 2,000
-   */
-  close(graceMs?: number): Promise<void>;
-}
-
-/** A transaction to be driven. */
-export interface DirectOrder {
-  readonly gid: string;
-  readonly start: StartOrder;
-  readonly watcher?: DirectWatcher;
-}
-
-/** Who waits for a transaction in the direct lane. */
-export interface DirectWatcher {
-  /** Nobody waits for it any more: if it has not begun, it does not begin. */
-  isGone(): boolean;
-  /** Told when its turn has come: from here on it goes on, whoever waits. */
-  begun(): void;
-  /** Told when it goes on whatever becomes of this process. */
-  announced(): void;
-  /** Told when it is decided that it is undone. */
-  undoing(): void;
-}
-
-/** How far a transaction was driven. */
-export type Driven =
-  | { readonly how: 'ended'; readonly fate: Fate }
-  /** It is the workflow's to drive on, which is to be started: it finds all it needs in the database of `home`. */
-  | { readonly how: 'handed-over'; readonly home: string; readonly announced: boolean; readonly why: Error }
-  /** Somebody else has it; `announced`: though it was announced here. */
-  | { readonly how: 'elsewhere'; readonly home: string; readonly announced: boolean; readonly fate?: Fate }
-  /** Nothing was asked of anybody: it is not one for this process. */
-  | { readonly how: 'not-begun'; readonly why: Error }
-  /** Nothing was asked of anybody, as its turn has not come. */
-  | { readonly how: 'no-turn'; readonly why: string };
+import { Waiter, type DirectCall } from './waiter.js';
 
 /** Between two looks at a transaction that another process drives, in milliseconds: from the first to the longest. */
 const LOOK_MS = { first: 10, longest: 500 } as const;
@@ -69,21 +24,6 @@ const GROUP_MS = 5_000;
 
 /** So many others in a row may have it, and leave nothing of it. */
 const LEFT_NOTHING = 5;
-
-/** One transaction in the direct lane, as its caller sees it. */
-export interface DirectCall {
-  readonly client: Client;
-  readonly lane: DirectLane;
-  readonly order: Omit<DirectOrder, 'watcher'>;
-  /** When the caller has waited long enough, in milliseconds since 1970. */
-  readonly until: number;
-  /** Whether the caller is to hear that it will be undone as soon as that is decided. */
-  readonly undo: 'wait' | 'background' | undefined;
-  /** Runs it as a workflow from its beginning. */
-  readonly asWorkflow: () => Promise<unknown>;
-  /** Told when it goes on whatever becomes of this process, or has ended. */
-  readonly onStarted?: () => void;
-}
 
 /**
  * Runs a transaction in the direct lane, and follows it wherever it goes. The same errors as in every other lane; once it
@@ -103,58 +43,6 @@ export function callDirect(call: DirectCall): Promise<unknown> {
       },
     );
   });
-}
-
-/** Waits for a transaction, for no longer than its caller wants to. */
-class Waiter implements DirectWatcher {
-  readonly #call: DirectCall;
-  readonly #reject: (why: Error) => void;
-  readonly #timer: NodeJS.Timeout;
-  #isGone = false;
-  #hasBegun = false;
-  #state: TransactionState = 'running';
-
-  constructor(call: DirectCall, reject: (why: Error) => void) {
-    this.#call = call;
-    this.#reject = reject;
-    const over = () => {
-      this.#over();
-    };
-    this.#timer = atTime(call.until, over);
-  }
-
-  #over(): void {
-    this.#isGone = true;
-    const { gid } = this.#call.order;
-    const why = 'it still waited for its turn in this process when its time was over';
-    this.#reject(this.#hasBegun ? this.pending() : new NotStarted(gid, why));
-  }
-
-  pending(cause?: unknown): TransactionPending {
-    const { gid, start } = this.#call.order;
-    return new TransactionPending({ gid, state: this.#state, taskQueue: start.taskQueue, cause });
-  }
-
-  isGone(): boolean {
-    return this.#isGone;
-  }
-
-  begun(): void {
-    this.#hasBegun = true;
-  }
-
-  announced(): void {
-    this.#call.onStarted?.();
-  }
-
-  undoing(): void {
-    this.#state = 'compensating';
-    if (this.#call.undo === 'background') this.#reject(this.pending());
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-  }
 }
 
 async function drive(call: DirectCall, waiter: Waiter): Promise<unknown> {

@@ -36,7 +36,7 @@ export {
   type ListedTransaction,
   type ListOptions,
 } from './list.js';
-export type { DirectLane } from './direct.js';
+export type { DirectLane } from './direct-lane.js';
 export { hasWorker } from './server.js';
 export {
   transactionClient,

@@ -98,7 +98,7 @@ const TAKING_OVER_MS = 100;
 /** Whether a run answers nothing yet, as it does not know yet whether the transaction has ended. The SDK has no type for it. */
 function takesOver(error: unknown): boolean {
   const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
-  return cause !== undefined && cause.message.startsWith('No registered handler');
+  return cause?.message.startsWith('No registered handler') === true;
 }
 
 /** Waits as {@link awaitOutcome} does, unless it will be undone. @throws {@link TransactionPending} as soon as that is decided */

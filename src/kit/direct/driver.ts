@@ -1,26 +1,17 @@
 import { IllegalStateError } from '@temporalio/common';
-import type { DirectWatcher } from '../client/direct.js';
+import type { DirectWatcher } from '../client/direct-lane.js';
 import { decidedBy } from '../database/decided.js';
 import { NotBegun } from '../database/not-begun.js';
 import { DrivenElsewhere } from '../database/rejection.js';
 import type { Announcements } from '../database/announcement/announcements.js';
-import type { Announcement, Operation } from '../workflow/branch.js';
+import type { Operation } from '../workflow/branch.js';
 import type { Complete } from '../workflow/complete.js';
 import { MetDriver } from '../workflow/failure.js';
 import { participantOf } from '../workflow/participant.js';
 import type { Call, Judgement, SagaDriver } from '../workflow/saga/driver.js';
+import { FirstStep } from './first-step.js';
+import { HandOver, NotSent, within } from './hand-over.js';
 import type { ParticipantFunction } from './participants.js';
-
-/** Why the process that drives a transaction gives it up: a workflow goes on with it. */
-export class HandOver extends Error {
-  constructor(why: string, cause?: unknown) {
-    super(why, { cause });
-    this.name = 'HandOver';
-  }
-}
-
-/** The first step waited for a connection, and nothing of it was sent: nothing has begun, and it may be tried again. */
-export class NotSent extends HandOver {}
 
 /** A definite answer of a participant that is no success. */
 class Decision extends Error {
@@ -28,27 +19,6 @@ class Decision extends Error {
   constructor(judgement: Judgement, cause: unknown) {
     super(judgement.message, { cause });
     this.judgement = judgement;
-  }
-}
-
-/** How far the first step has come, which announces the transaction. */
-class FirstStep implements Announcement {
-  readonly start: string;
-  readonly takeOverMs: number;
-  at: 'begun' | 'waiting' | 'sent' | 'written' = 'begun';
-
-  constructor(start: string, takeOverMs: number) {
-    this.start = start;
-    this.takeOverMs = takeOverMs;
-  }
-  waiting(): void {
-    this.at = 'waiting';
-  }
-  sending(): void {
-    this.at = 'sent';
-  }
-  written(): void {
-    this.at = 'written';
   }
 }
 
@@ -317,23 +287,4 @@ export class DirectDriver implements SagaDriver {
   overdue(): string {
     return this.#options.overdue;
   }
-}
-
-/** @throws {@link HandOver} when there is no answer in time */
-function within<T>(ms: number, name: string, answer: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(new HandOver(`${name} gave no answer within ${Math.round(ms)} ms`));
-    }, ms);
-    answer.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (error: unknown) => {
-        clearTimeout(timer);
-        reject(error instanceof Error ? error : new Error(String(error)));
-      },
-    );
-  });
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { msToNumber } from '@temporalio/common/lib/time.js';
-import type { DirectLane, DirectOrder, Driven } from '../client/direct.js';
+import type { DirectLane, DirectOrder, Driven } from '../client/direct-lane.js';
 import { announcementsOf, type Announcements } from '../database/announcement/announcements.js';
 import type { Database } from '../database/sql.js';
 import { MetDriver, TransactionStopped } from '../workflow/failure.js';
@@ -11,7 +11,8 @@ import { wrongSagaOption } from '../workflow/saga/options.js';
 import { describeReport } from '../workflow/saga/report.js';
 import { SagaRun, type SagaOutcome } from '../workflow/saga/run.js';
 import type { SagaWorkflow } from '../workflow/saga/workflow.js';
-import { DirectDriver, HandOver, NotSent } from './driver.js';
+import { DirectDriver } from './driver.js';
+import { HandOver, NotSent } from './hand-over.js';
 import { beyondServer, limitsOf, type Limits } from './limits.js';
 import { functionsOf, type ParticipantFunction, type ParticipantImplementation } from './participants.js';
 import { Turns } from './turns.js';

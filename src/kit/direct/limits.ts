@@ -1,4 +1,4 @@
-import type { DirectOrder } from '../client/direct.js';
+import type { DirectOrder } from '../client/direct-lane.js';
 import { isStorable } from '../database/guard/json.js';
 import type { DirectLaneOptions } from './lane.js';
 

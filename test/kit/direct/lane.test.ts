@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import type { DirectWatcher, Driven } from '../../../src/kit/client/direct.js';
+import type { DirectWatcher, Driven } from '../../../src/kit/client/direct-lane.js';
 import {
   createGuard,
   guardMigrations,
