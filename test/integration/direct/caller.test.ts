@@ -144,6 +144,16 @@ describe('the caller of a transaction in the direct lane', function () {
     assert.match(error.message, /'databases' of directLane has for 'a'/);
     const again = await pending(world.caller('simple', { lane: { databases: { a: b, b, c } } })({ gid, n: 1 }));
     assert.match(again.message, /'databases' of directLane has for 'a'/);
+    // And where the wrong one has nothing at all of it.
+    const other = world.gid();
+    for (const order of [
+      { gid: other, n: 1 },
+      { gid: other, n: 1 },
+    ]) {
+      const nowhere = await pending(world.caller('other', { lane: { databases: { b: c } } })(order));
+      assert.match(nowhere.message, /'databases' of directLane has for 'b'/);
+    }
+    await world.makeDue(other);
     await world.makeDue(gid);
     await world.over(gid);
     assert.deepEqual(await world.effects(gid), ['one=1', 'three=1', 'two=1']);

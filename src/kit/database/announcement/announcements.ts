@@ -75,6 +75,11 @@ const ADOPT_MS = 8_000;
 /** Limit of every other statement, in milliseconds, where the caller sets none. */
 const STATEMENT_MS = 8_000;
 
+/** A lock is waited for less long than the answer. */
+function lockMs(timeoutMs: number): string {
+  return limitsOf({ timeoutMs })[0];
+}
+
 /** The announcements of a database; the guard's migrations have made their table. */
 export function announcementsOf(db: Database): Announcements {
   const taken = ({ gid, start }: { gid: string; start: string | null }) => ({
@@ -83,17 +88,17 @@ export function announcementsOf(db: Database): Announcements {
   });
   return {
     async end(gid, owner, state, fate, timeoutMs = STATEMENT_MS) {
-      const values = [gid, owner, state ?? null, fateToJson(fate), ...limitsOf({ timeoutMs })];
+      const values = [gid, owner, state ?? null, fateToJson(fate), lockMs(timeoutMs)];
       return (await db.run(statements.end, values, timeoutMs)).length > 0;
     },
     async giveUp(gid) {
       await db.run(statements.giveUp, [gid]);
     },
     async undo(gid, owner, timeoutMs = STATEMENT_MS) {
-      return (await db.run(statements.undo, [gid, owner, ...limitsOf({ timeoutMs })], timeoutMs)).length > 0;
+      return (await db.run(statements.undo, [gid, owner, lockMs(timeoutMs)], timeoutMs)).length > 0;
     },
     async handOver(gid, owner, timeoutMs = STATEMENT_MS, startMs = LOOK_AGAIN_MS) {
-      const values = [gid, owner, startMs, ...limitsOf({ timeoutMs })];
+      const values = [gid, owner, startMs, lockMs(timeoutMs)];
       return (await db.run(statements.handOver, values, timeoutMs)).length > 0;
     },
     adopt: (gid, own = {}, run) => adopt(db, gid, own, run),

@@ -1,4 +1,4 @@
-import { columns, limits, limitsAt, row, unbegun } from '../guard/statements.js';
+import { columns, limits, row, unbegun } from '../guard/statements.js';
 
 /**
  * The announcements' statements. Each that decides names the owner that it believes in: whoever is not the owner any more
@@ -32,13 +32,19 @@ on conflict (gid, branch, phase) do nothing
 returning 1 as claimed`;
 
 /**
+ * How long a decision waits for a lock, in milliseconds: nothing else can hold it up in the server. It is set when its row was
+ * found and is not locked yet, within the same statement.
+ */
+const lockLimitAt = (place: string) => `set_config('lock_timeout', ${place}::text, true) is not null`;
+
+/**
  * The end: takes the announcement away and writes the fate, both or neither. That is the commit, or the end of the undo.
- * `$1` gid, `$2` owner, `$3` state it must be in (null: any), `$4` fate, `$5`, `$6` limits.
+ * `$1` gid, `$2` owner, `$3` state it must be in (null: any), `$4` fate, `$5` as above.
  */
 export const end = `
-with ${limitsAt(5, 6)}, gone as (
-  delete from backstitch.announcements using limits
-  where gid = $1 and owner = $2 and state = coalesce($3, state)
+with gone as (
+  delete from backstitch.announcements
+  where gid = $1 and owner = $2 and state = coalesce($3, state) and ${lockLimitAt('$5')}
   returning branch
 ), fated as (
   update backstitch.guard g
@@ -55,19 +61,17 @@ with gone as (delete from backstitch.announcements where gid = $1 and owner = 'w
 update backstitch.guard set fate = null
 where gid = $1 and phase = 1 and driver = 'workflow' and fate->>'state' in ('running', 'undoing')`;
 
-/** Decides to undo. `$1` gid, `$2` owner, `$3`, `$4` limits. */
+/** Decides to undo. `$1` gid, `$2` owner, `$3` as above. */
 export const undo = `
-with ${limitsAt(3, 4)}
-update backstitch.announcements set state = 'undoing' from limits
-where gid = $1 and owner = $2 and state = 'running'
+update backstitch.announcements set state = 'undoing'
+where gid = $1 and owner = $2 and state = 'running' and ${lockLimitAt('$3')}
 returning 1`;
 
-/** Gives the transaction to a workflow. `$1` gid, `$2` owner, `$3` milliseconds until a relay starts it, `$4`, `$5` limits. */
+/** Gives the transaction to a workflow. `$1` gid, `$2` owner, `$3` milliseconds until a relay starts it, `$4` as above. */
 export const handOver = `
-with ${limitsAt(4, 5)}
 update backstitch.announcements
-set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $3::float8 / 1000) from limits
-where gid = $1 and owner = $2
+set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $3::float8 / 1000)
+where gid = $1 and owner = $2 and ${lockLimitAt('$4')}
 returning 1`;
 
 /**
