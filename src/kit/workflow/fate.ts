@@ -126,7 +126,25 @@ export type Adopted =
 export const ADOPT_ACTIVITY = 'backstitch.adopt';
 export const CLOSE_ACTIVITY = 'backstitch.close';
 
+/** The activity by which it looks, before it ends, for what was done before it and it has not come to. */
+export const APPLIED_ACTIVITY = 'backstitch.applied';
+
+/** A step that is done, or may be, and not undone. */
+export interface AppliedStep {
+  readonly branch: string;
+  /** The full name of the function, such as `payments.charge.action`. */
+  readonly function: string;
+  /** As it is kept, with what is masked; absent if it is long. */
+  readonly input?: unknown;
+  readonly result?: unknown;
+}
+
 /** What those activities are asked. */
+export interface AppliedOrder {
+  readonly gid: string;
+  /** The participants in whose databases it was taken over. */
+  readonly homes: readonly string[];
+}
 export interface AdoptOrder {
   readonly gid: string;
   readonly home: string;

@@ -136,6 +136,19 @@ left join lateral (
   select driver, fate from backstitch.guard where gid = $1 and phase = 1 order by fate_at nulls last, fate is null, seq limit 1
 ) g on true`;
 
+/**
+ * First operations that were applied, or were sent and not answered. `$1` gid. An answer of a worker carries 2 MB: what is long is
+ * left out.
+ */
+export const appliedSteps = `
+select branch, function, driver,
+  exists (select from backstitch.guard u where u.gid = g.gid and u.branch = g.branch and u.phase = 2) as undone,
+  case when length(input::text) < 50000 then input::text end as input,
+  case when length(result::text) < 50000 then result::text end as result
+from backstitch.guard g
+where gid = $1 and phase = 1 and op = 'action' and outcome in ('applied', 'intent')
+order by seq desc`;
+
 /** How long the next statement of the SQL transaction may take. `$1` milliseconds. */
 export const statementLimit = `select set_config('statement_timeout', $1::text, true)`;
 

@@ -4,6 +4,7 @@ import { TX_SCHEME, TX_STATE } from '../attributes.js';
 import { transactionFailure, type TransactionReport } from '../failure.js';
 import {
   ADOPT_ACTIVITY,
+  APPLIED_ACTIVITY,
   CLOSE_ACTIVITY,
   GID_CONFLICT,
   homesOf,
@@ -11,6 +12,8 @@ import {
   type Adopt,
   type Adopted,
   type AdoptOrder,
+  type AppliedOrder,
+  type AppliedStep,
   type CloseOrder,
   type Fate,
 } from '../fate.js';
@@ -32,6 +35,12 @@ const adopting = proxyActivities<{ [ADOPT_ACTIVITY](order: AdoptOrder): Promise<
   // Until it has the transaction nothing else can be done, nor may be.
   retry,
   summary: 'take the transaction over',
+});
+const looking = proxyActivities<{ [APPLIED_ACTIVITY](order: AppliedOrder): Promise<AppliedStep[]> }>({
+  startToCloseTimeout: retryProfiles.forward.startToCloseMs,
+  // It cannot end before that is known.
+  retry,
+  summary: 'look for steps that were done before',
 });
 const closing = proxyActivities<{ [CLOSE_ACTIVITY](order: CloseOrder): Promise<void> }>({
   startToCloseTimeout: retryProfiles.forward.startToCloseMs,
@@ -73,6 +82,12 @@ export async function takeOver(options: SagaCall, { home }: Adopt): Promise<Take
   const failedAt = settle?.failedAt ?? workflowInfo().startTime.getTime();
   const reason = settle?.reason ?? 'the process that drove it had decided to undo it, and did not end that';
   return { options: { ...options, adopt, settle: { ...settle, failedAt, reason, undo: true } }, beganAt };
+}
+
+/** What the drivers before have done, and nobody has undone. Waits for as long as that takes. */
+export function appliedBefore(adopt: Adopt): Promise<AppliedStep[]> {
+  const { workflowId: gid } = workflowInfo();
+  return CancellationScope.nonCancellable(() => looking[APPLIED_ACTIVITY]({ gid, homes: homesOf(adopt) }));
 }
 
 /** How a run ended. */
