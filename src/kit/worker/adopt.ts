@@ -7,7 +7,6 @@ import {
   ADOPT_ACTIVITY,
   APPLIED_ACTIVITY,
   CLOSE_ACTIVITY,
-  isGroupDriver,
   WORKFLOW_OWNER,
   type Adopted,
   type AdoptOrder,
@@ -49,7 +48,7 @@ export function adoptActivities(databases: ParticipantDatabases) {
 }
 
 /**
- * What drivers of the transaction before its workflow have done and nobody has undone, in all databases that are known here.
+ * What the process that had the transaction before its workflow has done and nobody has undone, in all databases that are known here.
  *
  * @throws if one of them cannot be read: that is asked again
  */
@@ -57,7 +56,7 @@ async function appliedBefore(databases: ParticipantDatabases, { gid, homes }: Ap
   const distinct = distinctOf(databases);
   const { read, unread } = await readAll(distinct, (database) => readApplied(database, gid));
   if (unread.length > 0) throw new Error(unread.join('; '));
-  // Whoever has begun it there: another transaction may have the same gid elsewhere.
+  // Which process has begun it there: another transaction may have the same gid elsewhere.
   const begunBy = new Set<string>();
   for (const { home, found } of read) {
     if (!homes.some((each) => databases[each] === distinct.get(home))) continue;
@@ -65,6 +64,6 @@ async function appliedBefore(databases: ParticipantDatabases, { gid, homes }: Ap
   }
   return read
     .flatMap(({ found }) => found)
-    .filter(({ driver, undone }) => !undone && (isGroupDriver(driver) || begunBy.has(driver)))
+    .filter(({ driver, undone }) => !undone && begunBy.has(driver))
     .map(({ branch, function: name, input, result }) => ({ branch, function: name, input, result }));
 }
