@@ -100,7 +100,11 @@ export function directLane(options: DirectLaneOptions): DirectLane {
         const outcome = await run.execute(definition.body, input);
         return await conclude(driver, run, outcome, order);
       } catch (error) {
-        if (error instanceof MetDriver) return { how: 'elsewhere', home: error.home, fate: error.fate };
+        if (error instanceof MetDriver) {
+          const driven = await leaveTo(driver, error);
+          if (driven.how === 'handed-over') onHandOver?.(gid, driven.why);
+          return driven;
+        }
         const why = error instanceof Error ? error : new Error(String(error));
         onHandOver?.(gid, why);
         return await handOver(driver, why);
@@ -150,6 +154,15 @@ async function end(driver: DirectDriver, state: Announced['state'], fate: Fate):
     throw new HandOver(`whether it has ended is not known: ${String(error)}`, error);
   }
   return won ? { how: 'ended', fate } : { how: 'elsewhere', home };
+}
+
+/**
+ * Another driver was met. Whoever has what this one had announced is followed; if nobody has, it has met another transaction
+ * under its gid: what it has done so far a workflow undoes.
+ */
+async function leaveTo(driver: DirectDriver, { home, fate, message }: MetDriver): Promise<Driven> {
+  if (driver.announced && (fate === undefined || home !== driver.home)) return handOver(driver, new HandOver(message));
+  return { how: 'elsewhere', home, fate };
 }
 
 /** Gives the transaction to a workflow, which its caller starts. Where that cannot be written the workflow takes it. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { TransactionCompensated } from '../../../src/kit/client/index.js';
+import { GidConflict, TransactionCompensated } from '../../../src/kit/client/index.js';
 import type { TransactionReport } from '../../../src/kit/workflow/failure.js';
 import { diesIn, loses, StepsWorld, type Fault } from './steps-world.js';
 
@@ -131,5 +131,39 @@ describe('a workflow that takes over from a process', function () {
     await world.caller('other')({ gid, n: 7 }, { lane: 'durable' });
     assert.deepEqual(await world.caller('simple', { fault: loses('two') })({ gid, n: 1 }), { n: 1 });
     assert.deepEqual(await world.effects(gid), ['one=1', 'refund=7', 'three=1', 'two=1']);
+  });
+
+  describe('under a gid that is used for two inputs at once, each with a first step of its own', () => {
+    it('leaves nothing of either, where both are driven by processes', async () => {
+      const gid = world.gid();
+      let begun = 0;
+      let go: () => void = () => undefined;
+      const both = new Promise<void>((resolve) => (go = resolve));
+      const fault: Fault = async ({ op }, when) => {
+        if (op !== 'action' || when !== 'after') return;
+        if (++begun === 2) go();
+        await both;
+      };
+      const calls = [
+        { gid, n: 1 },
+        { gid, n: 2, bFirst: true },
+      ].map((order) => world.caller('eitherFirst', { fault, lane: PATIENT })(order));
+      for (const told of await Promise.allSettled(calls)) assert.equal(told.status, 'rejected');
+      await world.over(gid);
+      assert.deepEqual(await world.effects(gid), []);
+    });
+
+    it('leaves nothing of a workflow that comes to the step of a process', async () => {
+      const gid = world.gid();
+      const held = diesIn('two', 'after');
+      const inProcess = world.caller('eitherFirst', { fault: held.fault, lane: PATIENT })({ gid, n: 2, bFirst: true });
+      await held.reached;
+      await assert.rejects(world.caller('eitherFirst')({ gid, n: 1 }, { lane: 'durable' }), GidConflict);
+      assert.deepEqual(await world.effects(gid), ['two=2']);
+      inProcess.catch(() => undefined);
+      await world.makeDue(gid);
+      await world.over(gid);
+      assert.deepEqual(await world.effects(gid), []);
+    });
   });
 });
