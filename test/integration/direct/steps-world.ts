@@ -192,8 +192,8 @@ export class StepsWorld {
 
   #participants(fault: Fault = () => undefined) {
     return Object.fromEntries(
-      NAMES.map((name) => {
-        const guard = createGuard(this.databases[name] as Database);
+      Object.entries(this.databases).map(([name, database]) => {
+        const guard = createGuard(database);
         const action = async (operation: Operation, input: Asked) => {
           await fault(operation, 'before');
           const at = await guard.apply(operation, input, async (sql) => {

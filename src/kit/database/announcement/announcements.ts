@@ -86,7 +86,7 @@ export function announcementsOf(db: Database): Announcements {
     },
     promote: (gid, promotion) => promote(db, gid, promotion),
     async look(gid) {
-      type Row = { [Part in 'owner' | 'run' | 'driver' | 'fate']: string | null } & {
+      type Row = Record<'owner' | 'run' | 'driver' | 'fate', string | null> & {
         state: Announced['state'] | null;
       };
       const [row] = await db.run<Row>(statements.look, [gid]);
