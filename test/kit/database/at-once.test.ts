@@ -132,6 +132,8 @@ describe('work in one statement', () => {
     }
     const broken = () => ({ statement: { text: 'select 1 / ($1::int - 1) as one' }, values: [1] });
     await assert.rejects(guard.apply(op(gid, 'action'), {}, never, broken), { code: '22012' });
+    const two = () => ({ statement: { text: 'select $1::int as one from generate_series(1, 2)' }, values: [1] });
+    await assert.rejects(guard.apply(op(gid, 'action'), {}, never, two), /more than one row/);
     assert.equal(await stage.row(gid, 1), undefined);
     await apply(op(gid, 'action'), 5);
   });

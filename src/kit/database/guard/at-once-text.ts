@@ -45,7 +45,7 @@ select ${at(1)}, ${at(2)}, ${undoes ? 2 : 1}, ${at(3)},
   case when done.result is not null${undoes ? ' and applied.found' : ''} then 'applied' end,
   ${at(4)}, ${at(5)}::text::jsonb, ${at(6)}, ${at(7)}::int, ${at(8)}, ${at(9)}, ${at(10)}::int,
   done.result, clock_timestamp()${fate}
-from ${from} left join (select to_jsonb(work) as result from work) done on true
+from ${from} cross join (select (select to_jsonb(work) from work) as result) done
 returning result::text as result`;
 }
 
