@@ -28,7 +28,7 @@ export function adoptActivities(databases: ParticipantDatabases) {
     });
   };
   return {
-    [ADOPT_ACTIVITY]: ({ home, gid, inputHash }: AdoptOrder): Promise<Adopted> => at(home).adopt(gid, inputHash),
+    [ADOPT_ACTIVITY]: ({ home, gid, ...own }: AdoptOrder): Promise<Adopted> => at(home).adopt(gid, own),
     [CLOSE_ACTIVITY]: async ({ home, gid, fate }: CloseOrder): Promise<void> => {
       // Nothing to write is there when it was done before.
       if (fate === undefined) await at(home).giveUp(gid);

@@ -109,7 +109,7 @@ export function homesOf({ home, before = [] }: Adopt): string[] {
 /** What a workflow finds when it takes a transaction over. */
 export type Adopted =
   | { readonly fate: Fate }
-  /** Another input is under way under this gid: nothing was taken over. */
+  /** Another transaction is under way under this gid: nothing was taken over. */
   | { readonly fate?: undefined; readonly conflict: true }
   | {
       readonly fate?: undefined;
@@ -130,6 +130,8 @@ export interface AdoptOrder {
   readonly home: string;
   /** Of the workflow's own input; absent: it is not known. */
   readonly inputHash?: string;
+  /** The workflow's own name. */
+  readonly transaction?: string;
 }
 export interface CloseOrder {
   readonly gid: string;

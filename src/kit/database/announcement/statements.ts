@@ -79,7 +79,7 @@ with limits as materialized (
 insert into backstitch.announcements as a (gid, owner, take_over_at)
 select $1, 'workflow', clock_timestamp() + make_interval(secs => $2::float8 / 1000) from limits
 on conflict (gid) do update set owner = 'workflow', take_over_at = excluded.take_over_at
-returning a.state, a.start->>'inputHash' as "inputHash", (extract(epoch from a.began_at) * 1000)::float8 as "beganAt",
+returning a.state, a.start->>'inputHash' as "inputHash", a.start->>'transaction' as transaction, (extract(epoch from a.began_at) * 1000)::float8 as "beganAt",
   (a.start->'promoted')::text as promoted`;
 
 /**
@@ -89,7 +89,7 @@ returning a.state, a.start->>'inputHash' as "inputHash", (extract(epoch from a.b
 export const adoptFromGroup = `
 update backstitch.guard set driver = 'workflow'
 where gid = $1 and phase = 1 and fate->>'state' in ('running', 'undoing')
-returning fate->>'state' as state, fate->>'inputHash' as "inputHash",
+returning fate->>'state' as state, fate->>'inputHash' as "inputHash", fate->>'transaction' as transaction,
   (extract(epoch from began_at) * 1000)::float8 as "beganAt"`;
 
 /** The fate of a transaction, if this database has it. */

@@ -69,7 +69,7 @@ export async function elsewhere(sql: Sql, operation: Operation, inputHash: strin
  * @throws {@link Decided} if the transaction has come to its end
  * @throws {@link DrivenElsewhere} if the transaction is announced or a group has opened it, and this driver has not taken it
  * over, or not since
- * @throws {@link InputMismatch} to a group, if another one has the transaction with another input
+ * @throws {@link InputMismatch} to a group, if another one has the gid for another transaction, or with another input
  */
 export function meet(operation: Operation, rows: Pick<MetRows, 'first' | 'home'>): void {
   const { first, home } = rows;
@@ -101,8 +101,10 @@ function meetAsGroup(
   }
   const isFree = home === undefined || home.driver === driver;
   if (first?.outcome === 'rejected' && isFree) return;
-  if (fate !== undefined && opening !== undefined && fate.inputHash !== opening.inputHash) {
-    throw new InputMismatch(operation);
-  }
+  const isOther =
+    fate !== undefined &&
+    opening !== undefined &&
+    (fate.inputHash !== opening.inputHash || fate.transaction !== opening.transaction);
+  if (isOther) throw new InputMismatch(operation);
   throw new DrivenElsewhere(operation, (home ?? first)?.driver);
 }

@@ -47,7 +47,7 @@ export type Taken =
 /** The workflow is none of its gid's: another transaction has it. */
 export class OtherTransaction extends Error {
   constructor() {
-    super(`${workflowInfo().workflowId} was begun with another input`);
+    super(`${workflowInfo().workflowId} was begun as another transaction, or with another input`);
     this.name = GID_CONFLICT;
   }
 }
@@ -58,9 +58,9 @@ export class OtherTransaction extends Error {
  * @throws {@link OtherTransaction}
  */
 export async function takeOver(options: SagaCall, { home }: Adopt): Promise<Taken> {
-  const { workflowId: gid } = workflowInfo();
+  const { workflowId: gid, workflowType: transaction } = workflowInfo();
   const found = await CancellationScope.nonCancellable(() =>
-    adopting[ADOPT_ACTIVITY]({ gid, home, inputHash: inputHashOf() }),
+    adopting[ADOPT_ACTIVITY]({ gid, home, transaction, inputHash: inputHashOf() }),
   );
   if (found.fate !== undefined) return { fate: found.fate };
   if (found.conflict === true) throw new OtherTransaction();
@@ -131,7 +131,8 @@ function inputHashOf(): string | undefined {
  */
 export function endBy<Result>(fate: Fate): Result {
   const inputHash = inputHashOf();
-  if (inputHash !== undefined && fate.inputHash !== '' && fate.inputHash !== inputHash) throw new OtherTransaction();
+  const isOther = inputHash !== undefined && fate.inputHash !== '' && fate.inputHash !== inputHash;
+  if (isOther || fate.transaction !== workflowInfo().workflowType) throw new OtherTransaction();
   upsertSearchAttributes([
     { key: TX_SCHEME, value: 'saga' },
     { key: TX_STATE, value: fate.state },

@@ -25,6 +25,18 @@ describe('one gid for two transactions', function () {
     }
   }
 
+  for (const lane of lanes) {
+    it(`another kind of transaction with equal content takes nothing over (grouped, then ${lane})`, async () => {
+      const id = world.id();
+      // A group has done all of it, and is about to end it.
+      await world.doInGroup('pair', { id }, ['a', 'b']);
+      await assert.rejects(world.caller('single')({ id }, { lane, wait: '30 seconds' }), GidConflict);
+      assert.equal(await world.caller('pair')({ id }, { lane: 'grouped' }), 'pair is done');
+      await assert.rejects(world.caller('single')({ id }, { lane, wait: '30 seconds' }), GidConflict);
+      assert.deepEqual([await world.net(id), await world.inProgress(id)], [2, 0]);
+    });
+  }
+
   for (const later of lanes) {
     it(`and a first step in another database: the later one leaves nothing (grouped, then ${later})`, async () => {
       const id = world.id();

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import pg from 'pg';
+import { hashOf } from '../../../../src/kit/client/input.js';
 import { transactionClient, type Transaction } from '../../../../src/kit/client/index.js';
 import {
   createGuard,
@@ -23,6 +24,7 @@ import {
   transactionWorkerOptions,
   type Relay,
 } from '../../../../src/kit/worker/index.js';
+import { groupDriver } from '../../../../src/kit/workflow/fate.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../../../support/servers.js';
 import { asked, crossed, fork, hurried, pair, posted, single } from './workflows.js';
 
@@ -141,6 +143,22 @@ export class SmallWorld {
     return transactionClient(client, { taskQueue, direct }).of<Given, Given, string>({
       ...{ workflow, scheme: 'saga', parse: (given) => given, gid: ({ id }) => id, summary: ({ id }) => id },
     });
+  }
+
+  /** Does steps in the bank as a group does that then dies; the first of them opens the transaction. */
+  async doInGroup(transaction: string, given: Given, steps: readonly string[]): Promise<void> {
+    const { take } = this.#participants().bank;
+    for (const [index, branch] of steps.entries()) {
+      const opening = { transaction, inputHash: hashOf(given), written: () => undefined };
+      await take.action(
+        {
+          ...{ gid: given.id, branch, op: 'action', scheme: 'saga', seq: index + 1, function: 'bank.take.action' },
+          ...{ driver: groupDriver('dead', 0), who: 'test', attempt: 1, timeoutMs: 10_000 },
+          ...{ signal: new AbortController().signal, ...(index === 0 && { opening }) },
+        },
+        given,
+      );
+    }
   }
 
   /** What is left of the effects of a transaction. */
