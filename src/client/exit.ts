@@ -2,7 +2,9 @@ import {
   GidConflict,
   InvalidInput,
   JournalUnreadable,
+  NotStarted,
   NoWorker,
+  ResultNotKept,
   ServerNotPrepared,
   ServerUnavailable,
   TransactionCompensated,
@@ -62,6 +64,7 @@ const nothingStarted = [
   InvalidOrdersFile,
   ConfigError,
   NotReady,
+  NotStarted,
   NoWorker,
   ServerNotPrepared,
   GidConflict,
@@ -71,6 +74,7 @@ const nothingStarted = [
 /** The exit code that tells of this error. */
 export function exitOf(error: unknown): ExitCode {
   if (nothingStarted.some((known) => error instanceof known)) return EXIT.bad;
+  if (error instanceof ResultNotKept) return EXIT.done;
   if (error instanceof TransactionPending) return exitOfState(error.state);
   const silent = [ServerUnavailable, WorkerSilent, JournalUnreadable];
   if (silent.some((known) => error instanceof known)) return EXIT.pending;

@@ -1,5 +1,6 @@
 import {
   GidConflict,
+  NotStarted,
   ServerUnavailable,
   TransactionCompensated,
   TransactionFailed,
@@ -93,7 +94,7 @@ export async function placeOrders(orders: Iterable<PlaceOrder>, options: PlaceOr
         if (outcome.noWorker) stopped ??= outcome.message;
       } catch (error) {
         stopped ??= error instanceof Error ? error.message : String(error);
-        if (!(error instanceof ServerUnavailable)) throw error;
+        if (!(error instanceof ServerUnavailable || error instanceof NotStarted)) throw error;
       }
     }
   };

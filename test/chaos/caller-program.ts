@@ -5,6 +5,7 @@ import { createShop, serviceNames, type ServiceName } from '../../src/activities
 import { temporalSettings, workerSettings } from '../../src/config.js';
 import { placeOrderTransaction } from '../../src/contracts/transactions.js';
 import {
+  NotStarted,
   ServerUnavailable,
   TransactionCompensated,
   TransactionPending,
@@ -40,7 +41,9 @@ async function place({ order, options }: AskedOrder): Promise<Told> {
     return { told: 'placed', result: await placeOrder(order, { ...options, wait: '30 seconds' }) };
   } catch (error) {
     if (error instanceof TransactionCompensated) return { told: 'undone', reason: error.report.cause.type };
-    if (error instanceof ServerUnavailable) return { told: 'again', reason: error.message };
+    if (error instanceof ServerUnavailable || error instanceof NotStarted) {
+      return { told: 'again', reason: error.message };
+    }
     if (error instanceof TransactionPending) {
       return { told: error.state === 'stuck' ? 'stuck' : 'again', reason: error.message };
     }

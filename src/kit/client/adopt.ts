@@ -43,12 +43,12 @@ export async function startAdopting(client: Client, gid: string, start: StartOrd
   return (await wasRefused(client, gid)) && tryToStart('ALLOW_DUPLICATE');
 }
 
-/** Whether the newest run of a gid was refused: it has done nothing, and decided nothing. */
-async function wasRefused(client: Client, gid: string): Promise<boolean> {
-  const { status, runId } = await client.workflow.getHandle(gid).describe();
+/** Whether the newest run of an id was refused: it has done nothing, and decided nothing. */
+export async function wasRefused(client: Client, workflowId: string): Promise<boolean> {
+  const { status, runId } = await client.workflow.getHandle(workflowId).describe();
   if (status.name !== 'FAILED') return false;
   try {
-    await client.workflow.getHandle(gid, runId).result();
+    await client.workflow.getHandle(workflowId, runId).result();
     return false;
   } catch (error) {
     const cause = error instanceof WorkflowFailedError ? error.cause : undefined;

@@ -89,6 +89,20 @@ export class TransactionTerminated extends Error {
   }
 }
 
+/**
+ * The transaction was committed, and whoever was told so first has its result: it cannot be told again, as the database could
+ * not store it.
+ */
+export class ResultNotKept extends Error {
+  readonly gid: string;
+
+  constructor(gid: string, why: string) {
+    super(`${gid} was committed, and its result could not be kept: ${why}`);
+    this.name = 'ResultNotKept';
+    this.gid = gid;
+  }
+}
+
 /** The gid was used before, for something else. */
 export class GidConflict extends Error {
   readonly gid: string;
@@ -96,6 +110,20 @@ export class GidConflict extends Error {
   constructor(gid: string, used: string) {
     super(`${gid} was started before ${used}: nothing was started; use another id, or ask for what was started`);
     this.name = 'GidConflict';
+    this.gid = gid;
+  }
+}
+
+/**
+ * Nothing was started: the call still waited in its own process for a group. Another caller of the same gid that waits there
+ * may have it started; calling again is safe.
+ */
+export class NotStarted extends Error {
+  readonly gid: string;
+
+  constructor(gid: string, why: string) {
+    super(`${gid} was not started: ${why}; nothing was done, and calling again is safe`);
+    this.name = 'NotStarted';
     this.gid = gid;
   }
 }

@@ -1,5 +1,5 @@
 import type { Fate, Opened, StartOrder } from '../workflow/fate.js';
-import { GidConflict, TransactionCompensated, TransactionFailed } from './errors.js';
+import { GidConflict, ResultNotKept, TransactionCompensated, TransactionFailed } from './errors.js';
 
 /** What the callers of a transaction hear of its end, where no workflow of its own tells them. */
 
@@ -7,6 +7,7 @@ import { GidConflict, TransactionCompensated, TransactionFailed } from './errors
 export function outcomeOfFate(gid: string, fate: Fate): unknown {
   switch (fate.state) {
     case 'committed':
+      if (fate.unstored !== undefined) throw new ResultNotKept(gid, fate.unstored);
       return fate.result;
     case 'compensated':
       throw new TransactionCompensated(fate.message, { ...fate.report, gid });

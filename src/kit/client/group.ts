@@ -4,9 +4,10 @@ import { TX_STATE } from '../workflow/attributes.js';
 import { GROUP_STATE, type GroupMember, type GroupResult, type MemberOutcome } from '../workflow/group.js';
 import type { SagaOptions } from '../workflow/saga/definition.js';
 import { wrongSagaOption } from '../workflow/saga/options.js';
-import { GidConflict } from './errors.js';
+import { GidConflict, NotStarted } from './errors.js';
 import { outcomeOf } from './outcome.js';
-import { ask, explained } from './server.js';
+import { ask, explained, TimeIsOver } from './server.js';
+import { within } from './within.js';
 
 /** How calls in the lane `grouped` are gathered into groups. */
 export interface GroupOptions {
@@ -31,15 +32,27 @@ export interface GroupsAt {
 
 /** A transaction on its way in a group. */
 export interface Joined {
-  /** Resolves when its group was started. */
-  readonly started: Promise<void>;
+  /**
+   * Waits until its group was started. If the turn of that has not come by `until`, in milliseconds since 1970, it is taken
+   * out, unless another caller waits for it.
+   *
+   * @throws NotStarted then; else what keeps the group from being started
+   */
+  started(until: number): Promise<void>;
   readonly outcome: Promise<MemberOutcome>;
 }
 
 /** A transaction in a group that is gathered. */
-interface Entry extends Joined {
+interface Entry {
   readonly member: GroupMember;
   readonly transaction: string;
+  readonly group: Group;
+  /** In bytes. */
+  readonly size: number;
+  /** Callers that have not given it up. */
+  callers: number;
+  readonly started: Promise<void>;
+  readonly outcome: Promise<MemberOutcome>;
   readonly onStarted: () => void;
   readonly onOutcome: (outcome: MemberOutcome) => void;
   readonly onError: (error: unknown) => void;
@@ -51,9 +64,35 @@ interface Group {
   readonly entries: Entry[];
   bytes: number;
   timer: NodeJS.Timeout | undefined;
+  /** Whether the server was asked to start it. */
+  isAsked: boolean;
 }
 
-const LONGEST_SIZE = 200;
+const DEFAULTS: Required<GroupOptions> = { size: 25, delayMs: 10, bytes: 128_000, atATime: 8, waiting: 10_000 };
+
+/** Each option's least and greatest number; one payload of a workflow carries 2 MB. */
+const RANGES: Readonly<Record<keyof GroupOptions, readonly [number, number]>> = {
+  size: [1, 200],
+  delayMs: [0, 60_000],
+  bytes: [1, 1_000_000],
+  atATime: [1, Number.MAX_SAFE_INTEGER],
+  waiting: [1, Number.MAX_SAFE_INTEGER],
+};
+
+/** The options with their defaults. @throws TypeError for one that makes no sense */
+function optionsOf(given: GroupOptions): Required<GroupOptions> {
+  const options = { ...DEFAULTS };
+  for (const name of Object.keys(RANGES) as (keyof GroupOptions)[]) {
+    const value = given[name] ?? DEFAULTS[name];
+    const [least, greatest] = RANGES[name];
+    if (!Number.isSafeInteger(value) || value < least || value > greatest) {
+      const to = greatest === Number.MAX_SAFE_INTEGER ? '' : ` to ${greatest}`;
+      throw new TypeError(`groups.${name} is ${String(value)}: give a whole number from ${least}${to}`);
+    }
+    options[name] = value;
+  }
+  return options;
+}
 
 /**
  * Gathers calls of one transaction with equal options into groups, each of which is one workflow.
@@ -74,18 +113,14 @@ export class Groups {
 
   constructor(at: GroupsAt, options: GroupOptions = {}) {
     this.#at = at;
-    this.#options = { size: 25, delayMs: 10, bytes: 128_000, atATime: 8, waiting: 10_000, ...options };
-    const { size } = this.#options;
-    if (!Number.isSafeInteger(size) || size < 1 || size > LONGEST_SIZE) {
-      throw new TypeError(`groups.size is ${size}: give a whole number from 1 to ${LONGEST_SIZE}`);
-    }
+    this.#options = optionsOf(options);
   }
 
   /**
    * Lets a transaction join the next group.
    *
-   * @throws GidConflict if another one is under way here with its gid; TypeError for options that make no sense; Error when
-   * too many wait
+   * @throws GidConflict if another one is under way here with its gid; TypeError for options that make no sense; NotStarted
+   * when too many wait
    */
   join(transaction: string, overrides: SagaOptions | undefined, member: GroupMember): Joined {
     const { gid, inputHash } = member;
@@ -93,14 +128,13 @@ export class Groups {
     if (same !== undefined) {
       if (same.transaction !== transaction) throw new GidConflict(gid, `as a run of '${same.transaction}'`);
       if (same.member.inputHash !== inputHash) throw new GidConflict(gid, 'with other content');
-      return same;
+      return this.#joined(same);
     }
     const wrong = wrongSagaOption(overrides ?? {});
     if (wrong !== undefined) throw new TypeError(wrong);
     if (this.#waiting >= this.#options.waiting) {
-      throw new Error(`${gid} was not started: ${this.#waiting} transactions wait for a group already`);
+      throw new NotStarted(gid, `${this.#waiting} transactions wait for a group already`);
     }
-    const entry = entryOf(transaction, member);
     const size = Buffer.byteLength(JSON.stringify(member));
     const key = JSON.stringify([transaction, overrides]);
     let group = this.#gathering.get(key);
@@ -109,7 +143,7 @@ export class Groups {
       group = undefined;
     }
     if (group === undefined) {
-      const begun: Group = { transaction, overrides, entries: [], bytes: 0, timer: undefined };
+      const begun: Group = { transaction, overrides, entries: [], bytes: 0, timer: undefined, isAsked: false };
       const complete = () => {
         this.#complete(key, begun);
       };
@@ -117,18 +151,47 @@ export class Groups {
       this.#gathering.set(key, begun);
       group = begun;
     }
+    const entry = entryOf(group, member, size);
     group.entries.push(entry);
     group.bytes += size;
     this.#waiting++;
     this.#entries.set(gid, entry);
     if (group.entries.length >= this.#options.size) this.#complete(key, group);
-    return entry;
+    return this.#joined(entry);
+  }
+
+  #joined(entry: Entry): Joined {
+    entry.callers++;
+    const started = async (until: number): Promise<void> => {
+      try {
+        await within(entry.started, until);
+      } catch (error) {
+        if (!(error instanceof TimeIsOver)) throw error;
+        // Only the server knows, and it answers, or does not, in limited time.
+        if (entry.group.isAsked) return entry.started;
+        this.#giveUp(entry);
+        throw new NotStarted(entry.member.gid, 'it still waited for a group of this process when its time was over');
+      }
+    };
+    return { started, outcome: entry.outcome };
+  }
+
+  /** A caller waits no longer for what was not started. */
+  #giveUp(entry: Entry): void {
+    if (--entry.callers > 0) return;
+    const { group, member, size } = entry;
+    group.entries.splice(group.entries.indexOf(entry), 1);
+    group.bytes -= size;
+    this.#waiting--;
+    this.#entries.delete(member.gid);
+    const at = this.#ready.indexOf(group);
+    if (at >= 0 && group.entries.length === 0) this.#ready.splice(at, 1);
   }
 
   #complete(key: string, group: Group): void {
     clearTimeout(group.timer);
     this.#gathering.delete(key);
-    this.#ready.push(group);
+    if (group.entries.length > 0) this.#ready.push(group);
     this.#next();
   }
 
@@ -136,6 +199,7 @@ export class Groups {
     while (this.#running < this.#options.atATime) {
       const group = this.#ready.shift();
       if (group === undefined) return;
+      group.isAsked = true;
       this.#running++;
       this.#waiting -= group.entries.length;
       void this.#run(group).finally(() => {
@@ -178,7 +242,7 @@ export class Groups {
   }
 }
 
-function entryOf(transaction: string, member: GroupMember): Entry {
+function entryOf(group: Group, member: GroupMember, size: number): Entry {
   let onStarted: () => void = () => undefined;
   let onOutcome: Entry['onOutcome'] = () => undefined;
   const failing: ((error: unknown) => void)[] = [];
@@ -196,5 +260,6 @@ function entryOf(transaction: string, member: GroupMember): Entry {
   const onError = (error: unknown) => {
     for (const fail of failing) fail(error);
   };
-  return { transaction, member, started, outcome, onStarted, onOutcome, onError };
+  const { transaction } = group;
+  return { transaction, group, member, size, callers: 0, started, outcome, onStarted, onOutcome, onError };
 }

@@ -7,8 +7,10 @@ export { testAlarm } from './alarms.js';
 export {
   GidConflict,
   JournalUnreadable,
+  NotStarted,
   NoWorker,
   OrderRefused,
+  ResultNotKept,
   ServerNotPrepared,
   ServerUnavailable,
   TransactionCompensated,

@@ -3,9 +3,10 @@ import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure
 import { TX_STATE } from '../workflow/attributes.js';
 import type { TransactionState } from '../workflow/branch.js';
 import { transactionFailure, type TransactionReport } from '../workflow/failure.js';
-import { GID_CONFLICT } from '../workflow/fate.js';
+import { GID_CONFLICT, RESULT_NOT_KEPT } from '../workflow/fate.js';
 import {
   GidConflict,
+  ResultNotKept,
   TransactionCompensated,
   TransactionFailed,
   TransactionPending,
@@ -86,6 +87,7 @@ export function outcomeOf(gid: string, error: WorkflowFailedError): Error {
   const { cause } = error;
   if (cause instanceof ApplicationFailure) {
     if (cause.type === GID_CONFLICT) return new GidConflict(gid, 'with other content');
+    if (cause.type === RESULT_NOT_KEPT) return new ResultNotKept(gid, cause.message);
     const report = cause.details?.[0] as TransactionReport | undefined;
     if (cause.type === transactionFailure.compensated && report) {
       return new TransactionCompensated(cause.message, report, cause.cause);

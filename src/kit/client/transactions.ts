@@ -81,10 +81,11 @@ export interface StartedTransaction<Result> {
  * A transaction as a typed function: starts it, and resolves to its result when it is committed. A gid runs once: a
  * second caller with the same input gets the outcome of the first, whether that still runs or has ended.
  *
- * @throws InvalidInput, GidConflict, ServerNotPrepared: nothing was started
+ * @throws InvalidInput, GidConflict, ServerNotPrepared, NotStarted: nothing was started
  * @throws TransactionCompensated: it was undone, no effect is left
  * @throws TransactionFailed: something was neither completed nor undone; the report names it
  * @throws TransactionPending: it has not ended yet, and goes on
+ * @throws ResultNotKept: it was committed before, and its result could not be stored
  * @throws TransactionTerminated: an operator ended its run
  * @throws ServerUnavailable: whether it was started is not known; calling again with the same input is safe
  */
@@ -138,56 +139,55 @@ function transactionOf<Given, Input, Result>(
   groups: Groups,
   contract: TransactionContract<Given, Input, Result>,
 ): Transaction<Given, Result> {
-  const orderOf = (input: Input, options: StartOptions): StartOrder => ({
-    transaction: contract.workflow,
-    scheme: contract.scheme,
-    taskQueue,
-    input,
-    overrides: overridesOf(options),
-    inputHash: hashOf(input),
-    summary: contract.summary(input),
-    details: contract.details?.(input),
-  });
-  const prepare = (given: Given, options: StartOptions) => {
+  /** What a call is about. It is made once: neither a parser nor a caller that changes what it gave makes another one of it. */
+  const orderOf = (given: Given, options: StartOptions): Order => {
     const input = contract.parse(given);
-    return startOptions(contract.gid(input), orderOf(input, options));
+    const start = {
+      transaction: contract.workflow,
+      scheme: contract.scheme,
+      taskQueue,
+      input,
+      overrides: overridesOf(options),
+      inputHash: hashOf(input),
+      summary: contract.summary(input),
+      details: contract.details?.(input),
+    };
+    return { gid: contract.gid(input), start };
   };
-  type Prepared = ReturnType<typeof prepare>;
 
   /** The run that has the gid already. @throws {@link GidConflict} when it is of something else */
-  const existing = async (prepared: Prepared): Promise<string> => {
-    const gid = prepared.workflowId;
+  const existing = async ({ gid, start: { inputHash } }: Order): Promise<string> => {
     const known = await ask(client, () => client.workflow.getHandle(gid).describe());
     if (known.type !== contract.workflow) throw new GidConflict(gid, `as a run of '${known.type}'`);
     const hash = known.memo?.inputHash;
-    if (hash !== undefined && hash !== prepared.memo.inputHash) throw new GidConflict(gid, 'with other content');
+    if (hash !== undefined && hash !== inputHash) throw new GidConflict(gid, 'with other content');
     return known.runId;
   };
 
-  const inProcess = (given: Given, { undo, ...options }: CallOptions, until: number): Promise<Result> => {
+  const inProcess = (order: Order, undo: CallOptions['undo'], until: number): Promise<Result> => {
     if (direct === undefined) {
       throw new TypeError("lane 'direct' needs a process that drives: give transactionClient the option 'direct'");
     }
-    const input = contract.parse(given);
-    const gid = contract.gid(input);
+    const { gid, start } = order;
     return new Promise((resolve, reject) => {
       const onUndoing = () => {
         if (undo === 'background') reject(new TransactionPending({ gid, state: 'compensating', taskQueue }));
       };
-      const order = { gid, start: orderOf(input, options), overrides: overridesOf(options), onUndoing };
-      const asWorkflow = () => call(given, { ...options, lane: undefined, undo, wait: until - Date.now() });
-      callDirect({ client, lane: direct, order, until, asWorkflow }).then(resolve as (result: unknown) => void, reject);
+      const driven = { ...order, overrides: start.overrides, onUndoing };
+      callDirect({ client, lane: direct, order: driven, until, asWorkflow: () => asWorkflow(order, undo, until) }).then(
+        resolve as (result: unknown) => void,
+        reject,
+      );
     });
   };
 
-  /** Joins the next group. What it gives waits for the outcome. */
-  const joinGroup = (given: Given, { undo, ...options }: CallOptions) => {
-    const input = contract.parse(given);
-    const gid = contract.gid(input);
-    const start = orderOf(input, options);
-    const { inputHash, summary, details } = start;
-    const joined = groups.join(contract.workflow, overridesOf(options), { gid, input, inputHash, summary, details });
+  /** Joins the next group. `result` waits for the outcome. */
+  const joinGroup = (order: Order, undo: CallOptions['undo']) => {
+    const { gid, start } = order;
+    const { input, overrides, inputHash, summary, details } = start;
+    const joined = groups.join(contract.workflow, overrides, { gid, input, inputHash, summary, details });
     const result = async (until: number): Promise<Result> => {
+      await joined.started(until);
       const outcome = await orPending(client, { gid, taskQueue }, joined.outcome, until);
       switch (outcome.how) {
         case 'ended':
@@ -198,55 +198,55 @@ function transactionOf<Given, Input, Result>(
           const { home } = outcome;
           // Its workflow was started; unless what has its id is of a rival that ended with nothing done.
           if (home !== undefined) await ask(client, () => startAdopting(client, gid, start, { home }));
-          return call(given, { ...options, lane: undefined, undo, wait: Math.max(until - Date.now(), 1) });
+          return asWorkflow(order, undo, until);
         }
       }
     };
-    return { gid, started: joined.started, result };
+    return { started: (until: number) => joined.started(until), result };
+  };
+
+  const startWorkflow = async (order: Order): Promise<StartedTransaction<Result> & { readonly runId: string }> => {
+    const { gid, start } = order;
+    const started = (runId: string, duplicate: boolean) => ({
+      gid,
+      runId,
+      duplicate,
+      result: (waiting?: WaitOptions) => awaitOutcome<Result>(client, { gid, runId, taskQueue }, untilOf(waiting)),
+    });
+    try {
+      const handle = await ask(client, () =>
+        client.workflow.start(contract.workflow, { ...startOptions(gid, start), requestEagerStart: eagerStart }),
+      );
+      return started(handle.firstExecutionRunId, false);
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      return started(await existing(order), true);
+    }
   };
 
   const start = async (given: Given, options: StartOptions = {}): Promise<StartedTransaction<Result>> => {
+    const order = orderOf(given, options);
+    const { gid } = order;
     if (options.lane === 'grouped') {
-      const { gid, started, result } = joinGroup(given, options);
-      await orPending(client, { gid, taskQueue }, started, untilOf());
+      const { started, result } = joinGroup(order, 'wait');
+      await started(untilOf());
       return { gid, duplicate: false, result: (waiting) => result(untilOf(waiting)) };
     }
     if (options.lane === 'direct') {
-      const ended = inProcess(given, options, untilOf());
+      const ended = inProcess(order, 'wait', untilOf());
       ended.catch(() => undefined); // Whoever asks for the result hears of it.
-      const gid = contract.gid(contract.parse(given));
       return {
         gid,
         duplicate: false,
         result: (waiting) => orPending(client, { gid, taskQueue }, ended, untilOf(waiting)),
       };
     }
-    const prepared = prepare(given, options);
-    const gid = prepared.workflowId;
-    const started = (runId: string, duplicate: boolean): StartedTransaction<Result> => ({
-      gid,
-      runId,
-      duplicate,
-      result: (waiting) => awaitOutcome<Result>(client, { gid, runId, taskQueue }, untilOf(waiting)),
-    });
-    try {
-      const handle = await ask(client, () =>
-        client.workflow.start(contract.workflow, { ...prepared, requestEagerStart: eagerStart }),
-      );
-      return started(handle.firstExecutionRunId, false);
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      return started(await existing(prepared), true);
-    }
+    return startWorkflow(order);
   };
 
-  const startToDecision = async (
-    given: Given,
-    options: StartOptions,
-    until: number,
-  ): Promise<[StartedRun, Decision]> => {
-    const prepared = prepare(given, options);
-    const run = { gid: prepared.workflowId, taskQueue };
+  const startToDecision = async (order: Order, until: number): Promise<[StartedRun, Decision]> => {
+    const prepared = startOptions(order.gid, order.start);
+    const run = { gid: order.gid, taskQueue };
     const operation = new WithStartWorkflowOperation(contract.workflow, {
       ...prepared,
       workflowIdConflictPolicy: 'FAIL',
@@ -261,7 +261,7 @@ function transactionOf<Given, Input, Result>(
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
-    const started = { ...run, runId: await existing(prepared) };
+    const started = { ...run, runId: await existing(order) };
     try {
       const handle = client.workflow.getHandle(started.gid, started.runId);
       return [
@@ -275,21 +275,32 @@ function transactionOf<Given, Input, Result>(
     }
   };
 
-  const call = async (given: Given, { undo = 'wait', wait, ...options }: CallOptions = {}): Promise<Result> => {
-    const until = untilOf({ wait });
-    if (options.lane === 'direct') return inProcess(given, { undo, ...options }, until);
-    if (options.lane === 'grouped') return joinGroup(given, { undo, ...options }).result(until);
-    if (undo === 'wait') {
-      const { gid, runId } = await start(given, options);
+  const asWorkflow = async (order: Order, undo: CallOptions['undo'], until: number): Promise<Result> => {
+    if (undo !== 'background') {
+      const { gid, runId } = await startWorkflow(order);
       return awaitOutcome<Result>(client, { gid, runId, taskQueue }, until);
     }
-    const [run, { state, report }] = await startToDecision(given, options, until);
+    const [run, { state, report }] = await startToDecision(order, until);
     if (state === 'compensating' || state === 'stuck') {
       throw new TransactionPending({ gid: run.gid, state, taskQueue, report });
     }
     return awaitOutcome<Result>(client, run, until);
   };
+
+  const call = async (given: Given, { undo, wait, ...options }: CallOptions = {}): Promise<Result> => {
+    const until = untilOf({ wait });
+    const order = orderOf(given, options);
+    if (options.lane === 'direct') return inProcess(order, undo, until);
+    if (options.lane === 'grouped') return joinGroup(order, undo).result(until);
+    return asWorkflow(order, undo, until);
+  };
   return Object.assign(call, { start });
+}
+
+/** A transaction that was asked for. */
+interface Order {
+  readonly gid: string;
+  readonly start: StartOrder;
 }
 
 /** What the workflow gets as its second argument; nothing when there is nothing to override. */

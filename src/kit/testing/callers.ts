@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import {
+  NotStarted,
   ServerUnavailable,
   TransactionCompensated,
   TransactionFailed,
@@ -64,7 +65,7 @@ async function ask(asked: Asked, callers: MatrixCallers): Promise<Told> {
     if (error instanceof TransactionCompensated) return { state: 'compensated', message };
     if (error instanceof TransactionFailed) return { state: 'failed', message };
     if (error instanceof TransactionTerminated) return { state: 'terminated', message };
-    if (error instanceof TransactionPending) return { state: 'pending', message };
+    if (error instanceof TransactionPending || error instanceof NotStarted) return { state: 'pending', message };
     if (error instanceof ServerUnavailable) return { state: 'unreachable', message };
     throw error;
   }

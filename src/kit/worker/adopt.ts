@@ -28,10 +28,11 @@ export function adoptActivities(databases: ParticipantDatabases) {
     });
   };
   return {
-    [ADOPT_ACTIVITY]: ({ home, gid, inputHash }: AdoptOrder): Promise<Adopted> => at(home).adopt(gid, inputHash),
+    [ADOPT_ACTIVITY]: ({ home, gid, ...own }: AdoptOrder): Promise<Adopted> => at(home).adopt(gid, own),
     [CLOSE_ACTIVITY]: async ({ home, gid, fate }: CloseOrder): Promise<void> => {
       // Nothing to write is there when it was done before.
-      await at(home).end(gid, WORKFLOW_OWNER, undefined, fate);
+      if (fate === undefined) await at(home).giveUp(gid);
+      else await at(home).end(gid, WORKFLOW_OWNER, undefined, fate);
     },
     ...journalActivities(databases),
   };

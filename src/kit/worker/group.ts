@@ -69,8 +69,8 @@ async function call(ask: Ask<'call'>, { work, transaction, who, signal }: Callin
   const { branch, driver, function: name, args, opens, limitMs, attempts } = ask;
   if (work === undefined) return { how: 'unknown', type: 'NoFunction', message: `this worker has no ${name}` };
   const until = performance.now() + limitMs;
-  const row = { opened: false };
   for (let attempt = 1; ; attempt++) {
+    const row = { opened: false };
     const timeoutMs = until - performance.now();
     const over = new AbortController();
     const stop = () => {
@@ -146,11 +146,16 @@ function groupAt(groups: ReadonlyMap<string, Groups>, home: string): Groups {
   return at;
 }
 
-/** Leaves out what has no room: it happened, or not, and whoever asks again hears it. */
+/** Leaves out what has no room, or is no JSON: it happened, or not, and whoever asks again hears it. */
 function withinBytes(answers: readonly TurnAnswer[]): TurnResult {
   let bytes = 0;
   const kept = answers.map((answer): TurnAnswer => {
-    const size = Buffer.byteLength(JSON.stringify(answer));
+    let size: number;
+    try {
+      size = Buffer.byteLength(JSON.stringify(answer));
+    } catch (error) {
+      return { how: 'unknown', type: 'NotJson', message: `JSON does not carry its answer: ${String(error)}` };
+    }
     if (bytes + size > TURN_BYTES) return { how: 'unknown', type: 'TooLong', message: `an answer of ${size} bytes` };
     bytes += size;
     return answer;

@@ -28,8 +28,8 @@ export interface Relay {
 
 /** Transactions that are taken over at a time. */
 const BATCH = 50;
-/** How they end who end by their own code. */
-const ENDED = ['COMPLETED', 'FAILED'];
+/** How workflows end that end by their own code. */
+const BY_THEMSELVES = ['COMPLETED', 'FAILED'];
 
 /**
  * Looks, for as long as it runs, for transactions whose drivers are silent: takes each over and starts its workflow. Any
@@ -125,7 +125,7 @@ async function fateOfRun(client: Client, gid: string, expected: string | undefin
   if (expected !== undefined && expected !== transaction) {
     throw new Error(`it is announced as '${expected}', and a workflow '${transaction}' has its id: it cannot go on`);
   }
-  if (!ENDED.includes(status.name)) return undefined;
+  if (!BY_THEMSELVES.includes(status.name)) return undefined;
   const inputHash = typeof memo?.inputHash === 'string' ? memo.inputHash : '';
   const from = { transaction, inputHash, lane: 'workflow' };
   try {

@@ -1,25 +1,25 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, type WorkflowExecutionInfo } from '@temporalio/client';
-import { startOptions } from '../client/adopt.js';
+import { startOptions, wasRefused } from '../client/adopt.js';
 import type { SagaCall, Settle } from '../workflow/saga/definition.js';
 import { readEndedRun } from './ended-run.js';
-
-/** How runs end that nobody but an operator, or a timeout that nobody should have set, has ended. */
-const ENDED = ['TERMINATED', 'TIMED_OUT', 'FAILED', 'CANCELLED'];
+import { ENDED_FROM_OUTSIDE } from './settle.js';
 
 /**
  * Starts the workflows that finish the members of a group whose run was ended from outside: each looks at what became of
  * its steps, as any transaction whose run was ended does. One that had ended before ends so again; one that had left the
  * group has a workflow already.
  *
- * @returns the gids of those that were started
+ * @returns the gids of those that were started; none, if another run is newer or alive, or this one was refused at its start
  * @throws whatever keeps one from being started: those before it are
  */
 export async function settleGroup(
   client: Client,
   { workflowId, runId }: Pick<WorkflowExecutionInfo, 'workflowId' | 'runId'>,
 ): Promise<string[]> {
-  const ended = await client.workflow.getHandle(workflowId, runId).describe();
-  if (!ENDED.includes(ended.status.name)) return [];
+  // The members of an older run are the newest one's.
+  const ended = await client.workflow.getHandle(workflowId).describe();
+  if (ended.runId !== runId || !ENDED_FROM_OUTSIDE.includes(ended.status.name)) return [];
+  if (await wasRefused(client, workflowId)) return [];
   const { args, how } = await readEndedRun(client, { workflowId, runId, status: ended.status.name });
   const { group, ...overrides } = (args[1] ?? {}) as SagaCall;
   const settle: Settle = {

@@ -4,7 +4,7 @@ import type { SagaCall, Settle } from '../workflow/saga/definition.js';
 import { readEndedRun } from './ended-run.js';
 
 /** How runs end that nobody but an operator, or a timeout that nobody should have set, has ended. */
-const ENDED = ['TERMINATED', 'TIMED_OUT', 'FAILED', 'CANCELLED'];
+export const ENDED_FROM_OUTSIDE = ['TERMINATED', 'TIMED_OUT', 'FAILED', 'CANCELLED'];
 
 /**
  * Starts the run that finishes a transaction whose newest run was ended from outside: the same workflow, under the same
@@ -20,7 +20,7 @@ export async function settle(
   const { workflowId: gid, runId } = ended;
   // The list may lag: only the newest run counts, and what the server itself says of it.
   const newest = await client.workflow.getHandle(gid).describe();
-  if (newest.runId !== runId || !ENDED.includes(newest.status.name)) return false;
+  if (newest.runId !== runId || !ENDED_FROM_OUTSIDE.includes(newest.status.name)) return false;
   const run = await readEndedRun(client, { workflowId: gid, runId, status: newest.status.name });
   const [input, given = {}] = run.args;
   const overrides = given as SagaCall;

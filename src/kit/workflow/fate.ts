@@ -41,7 +41,8 @@ export type Fate = FateOf & {
 };
 
 type FateOf =
-  | { readonly state: 'committed'; readonly result?: unknown }
+  /** `unstored`: the database could not store the result, and why. */
+  | { readonly state: 'committed'; readonly result?: unknown; readonly unstored?: string }
   | { readonly state: 'compensated' | 'failed'; readonly report: TransactionReport; readonly message: string };
 
 /**
@@ -108,7 +109,7 @@ export function homesOf({ home, before = [] }: Adopt): string[] {
 /** What a workflow finds when it takes a transaction over. */
 export type Adopted =
   | { readonly fate: Fate }
-  /** Another input is under way under this gid: nothing was taken over. */
+  /** Another transaction is under way under this gid: nothing was taken over. */
   | { readonly fate?: undefined; readonly conflict: true }
   | {
       readonly fate?: undefined;
@@ -129,12 +130,18 @@ export interface AdoptOrder {
   readonly home: string;
   /** Of the workflow's own input; absent: it is not known. */
   readonly inputHash?: string;
+  /** The workflow's own name. */
+  readonly transaction?: string;
 }
 export interface CloseOrder {
   readonly gid: string;
   readonly home: string;
-  readonly fate: Fate;
+  /** Absent: another transaction has the gid; nothing of this one is left, and nothing was decided. */
+  readonly fate?: Fate;
 }
+
+/** The type of the failure of a workflow that finds its transaction committed, and its result not kept. */
+export const RESULT_NOT_KEPT = 'ResultNotKept';
 
 /** The type of the failure of a workflow whose gid has another input: it did nothing, and has decided nothing. */
 export const GID_CONFLICT = 'GidConflict';

@@ -1,5 +1,17 @@
 import assert from 'node:assert/strict';
-import { GidConflict, scanNow, TransactionCompensated, TransactionTerminated } from '../../../src/kit/client/index.js';
+import { randomUUID } from 'node:crypto';
+import { placeOrderTransaction } from '../../../src/contracts/transactions.js';
+import {
+  GidConflict,
+  ResultNotKept,
+  scanNow,
+  TransactionCompensated,
+  TransactionTerminated,
+} from '../../../src/kit/client/index.js';
+import { settleGroup } from '../../../src/kit/worker/settle-group.js';
+import { TX_STATE } from '../../../src/kit/workflow/attributes.js';
+import { GROUP_STATE } from '../../../src/kit/workflow/group.js';
+import type { SagaCall } from '../../../src/kit/workflow/saga/definition.js';
 import { DirectWorld } from '../direct/world.js';
 
 const grouped = { lane: 'grouped' } as const;
@@ -98,12 +110,38 @@ describe('the grouped lane', function () {
     assert.equal(await world.hasWorkflow(order.orderId), false);
   });
 
+  it('reads once what a caller gave: what changes of it later is not asked for', async () => {
+    const order = world.order();
+    const { orderId } = order;
+    inject('payments.charge.action:fail', orderId, 3);
+    const placing = world.caller().placeOrder(order, grouped);
+    order.units = 2;
+    assert.equal((await placing).orderId, orderId);
+    assert.equal(await world.hasWorkflow(orderId), true);
+  });
+
   it('gives an undo that fails to a workflow, which undoes and never acts again', async () => {
     const order = world.order('poor');
     inject('orders.create.compensation:fail', order.orderId, 3);
     assert.match(await outcomeOf(world.caller().placeOrder(order, grouped)), /Terminated|InsufficientFunds/);
     assert.equal(await world.hasWorkflow(order.orderId), true);
     assert.equal(await world.fate(order.orderId), 'compensated');
+  });
+
+  it('tells duplicates in every lane that the result of the first could not be kept', async () => {
+    const order = world.order();
+    await world.caller().placeOrder(order, grouped);
+    await world.databases.orders.run(
+      `update backstitch.guard set fate = fate - 'result' || '{"unstored": "a zero"}' where gid = $1 and fate is not null`,
+      [`order-${order.orderId}`],
+    );
+    for (const lane of ['grouped', 'direct', 'durable', 'grouped'] as const) {
+      await assert.rejects(world.caller().placeOrder(order, { lane }), (error) => {
+        assert.ok(error instanceof ResultNotKept, String(error));
+        assert.match(error.message, /was committed, .* a zero$/);
+        return true;
+      });
+    }
   });
 
   it('among many callers of one gid, in every lane, does the order once', async () => {
@@ -150,5 +188,39 @@ describe('the grouped lane', function () {
       assert.ok(['placed', 'Terminated'].includes(outcome), outcome);
       assert.equal(await world.fate(order.orderId), outcome === 'placed' ? 'committed' : 'compensated');
     }
+  });
+
+  describe('a run of it that has ended', () => {
+    const transaction = placeOrderTransaction.workflow;
+    /** Starts a group under an id, as the client does. */
+    const startGroup = (workflowId: string, gid: string, taskQueue: string, more: SagaCall = {}) => {
+      const member = { gid, input: { ...world.order(), units: 2 }, inputHash: 'hash' };
+      return world.client.workflow.start(transaction, {
+        ...{ workflowId, taskQueue, args: [null, { ...more, group: { members: [member] } }] },
+        typedSearchAttributes: [{ key: TX_STATE, value: GROUP_STATE }],
+      });
+    };
+    const settled = (handle: { workflowId: string; firstExecutionRunId: string }) =>
+      settleGroup(world.client, { workflowId: handle.workflowId, runId: handle.firstExecutionRunId });
+
+    it('is settled only if it is the newest one', async () => {
+      const [workflowId, gid] = [`${transaction}-group-${randomUUID()}`, `order-${randomUUID()}`];
+      const nobody = `nobody-${randomUUID()}`;
+      const first = await startGroup(workflowId, gid, nobody);
+      await first.terminate('a test');
+      const second = await startGroup(workflowId, gid, nobody);
+      assert.deepEqual(await settled(first), []);
+      await second.terminate('a test');
+      assert.deepEqual(await settled(first), []);
+      assert.deepEqual(await settled(second), [gid]);
+      await world.client.workflow.getHandle(gid).terminate('a test');
+    });
+
+    it('is not settled where its options made no sense: nothing was begun', async () => {
+      const gid = `order-${randomUUID()}`;
+      const wrong = await startGroup(`${transaction}-group-${randomUUID()}`, gid, world.taskQueue, { retries: -1 });
+      await assert.rejects(wrong.result());
+      assert.deepEqual(await settled(wrong), []);
+    });
   });
 });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { announcementsOf } from '../../../src/kit/database/announcement/announcements.js';
-import { newGid, Stage } from './support/stage.js';
+import { createGuard } from '../../../src/kit/database/index.js';
+import type { Fate } from '../../../src/kit/workflow/fate.js';
+import { add, newGid, op, Stage } from './support/stage.js';
 
 describe('announcements that are due', () => {
   const stage = new Stage();
@@ -34,5 +36,34 @@ describe('announcements that are due', () => {
     assert.equal(soon, 0);
     assert.ok(later >= 290 && later < 590, `${later} s`);
     assert.equal(latest, 590);
+  });
+});
+
+describe('the end of a transaction', () => {
+  const stage = new Stage();
+  /** Ends a transaction that a workflow has taken over. @returns how it stands then */
+  const end = async (ended: Partial<Fate>) => {
+    const gid = newGid();
+    await createGuard(stage.db).apply(op(gid, 'action'), {}, add(gid, 1));
+    const announcements = announcementsOf(stage.db);
+    await announcements.adopt(gid);
+    const fate = { transaction: 'order', inputHash: 'hash', lane: 'workflow', ...ended } as Fate;
+    assert.equal(await announcements.end(gid, 'workflow', undefined, fate), true);
+    return announcements.look(gid);
+  };
+
+  for (const result of ['half a pair: \ud800', { zero: '\0' }, 2 ** 60]) {
+    it(`is written though its result cannot be stored (${JSON.stringify(result)}), and says so`, async () => {
+      const { announced, fate } = await end({ state: 'committed', result });
+      assert.equal(announced, undefined);
+      assert.ok(fate?.state === 'committed' && fate.result === undefined);
+      assert.match(fate.unstored ?? '', /which JSON in PostgreSQL does not carry/);
+    });
+  }
+
+  it('is written though its failure cannot be stored as it is', async () => {
+    const report = { cause: { type: 'No', message: 'a zero: \0' } } as never;
+    const { fate } = await end({ state: 'compensated', report, message: 'a zero: \0' });
+    assert.ok(fate?.state === 'compensated' && fate.message === 'a zero: \ufffd');
   });
 });

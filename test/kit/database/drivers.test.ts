@@ -57,22 +57,21 @@ describe('drivers of one transaction, under every order of statements', function
     assert.equal(fate?.state, told[0], seen);
   }
 
-  const kinds = [
-    'group',
-    'refused group',
-    'direct',
-    'refused direct',
+  const outside = ['group', 'refused group', 'same group', 'direct', 'refused direct'] as const;
+  const workflows = [
     'workflow',
     'refused workflow',
     'stopped workflow',
     'cut workflow',
+    'adopting workflow',
+    'stopped adopting workflow',
   ] as const;
 
   it('two at a time, one of which may die at any statement', async () => {
     const schedules = fc.array(fc.nat({ max: 59 }), { minLength: 60, maxLength: 60 });
     const crash = fc.option(fc.record({ step: fc.nat({ max: 30 }), actor: fc.nat({ max: 1 }) }), { nil: undefined });
-    for (const one of ['group', 'refused group'] as const) {
-      for (const other of kinds) {
+    for (const one of ['group', 'refused group', 'same group'] as const) {
+      for (const other of [...outside, ...workflows]) {
         await fc.assert(
           fc.asyncProperty(schedules, crash, async (picks, crash) => {
             const choose = (step: number, runnable: number) => (picks[step % picks.length] ?? 0) % runnable;
@@ -87,8 +86,8 @@ describe('drivers of one transaction, under every order of statements', function
   it('up to four at a time, one of which may die at any statement', async () => {
     // One workflow has a gid.
     const rivals = fc.tuple(
-      fc.array(fc.constantFrom(...kinds.slice(0, 4)), { minLength: 1, maxLength: 3 }),
-      fc.option(fc.constantFrom(...kinds.slice(4)), { nil: undefined }),
+      fc.array(fc.constantFrom(...outside), { minLength: 1, maxLength: 3 }),
+      fc.option(fc.constantFrom(...workflows), { nil: undefined }),
     );
     await fc.assert(
       fc.asyncProperty(

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { createGuard, Rejection, type Guard, type Operation } from '../../../src/kit/database/index.js';
+import {
+  announcementsOf,
+  createGuard,
+  Rejection,
+  type Guard,
+  type Operation,
+} from '../../../src/kit/database/index.js';
 import { groupActivities } from '../../../src/kit/worker/index.js';
 import { groupDriver, type Fate } from '../../../src/kit/workflow/fate.js';
 import type { Turn, TurnAnswer, TurnAsk, TurnCall } from '../../../src/kit/workflow/group.js';
-import { add, newGid, Stage } from '../database/support/stage.js';
+import { add, newGid, op, Stage } from '../database/support/stage.js';
 
 describe('a turn of a group', () => {
   const stage = new Stage();
@@ -79,6 +85,46 @@ describe('a turn of a group', () => {
     assert.equal(await stage.net(gid), 1);
   });
 
+  it('opens nothing where the transaction was begun with another first step, and tells that', async () => {
+    const gid = newGid();
+    const rival = (branch: string, inputHash = 'hash'): TurnAsk => ({
+      ...call(gid, { branch: { gid, branch, op: 'action', scheme: 'saga', seq: 1 }, opens: { inputHash } }),
+      driver: groupDriver('group-2', 0),
+    });
+    const details = async (asks: TurnAsk[], work?: Work) =>
+      (await carry(asks, work)).map((answer) => (answer.how === 'decided' ? answer.detail.backstitch : answer.how));
+    const atOnce: Work = (o, input) =>
+      guard.apply(o, input, add(o.gid, 1), () => ({
+        statement: { with: 'paid as (insert into ledger (gid, amount) values ($1, 1))', text: 'select 1 as done' },
+        values: [o.gid],
+      }));
+    await carry([call(gid)]);
+    for (const work of [undefined, atOnce]) {
+      assert.deepEqual(await details([rival('two'), rival('two', 'other')], work), ['elsewhere', 'mismatch']);
+    }
+    await carry([end(gid)]);
+    for (const work of [undefined, atOnce]) assert.deepEqual(await details([rival('two')], work), ['decided']);
+    assert.equal(await stage.net(gid), 1);
+    // Where a workflow has taken it over, or has begun it.
+    for (const work of [undefined, atOnce]) {
+      const [announced, begun] = [newGid(), newGid()];
+      await announcementsOf(stage.db).adopt(announced);
+      await guard.apply(op(begun, 'action', { branch: 'two', driver: 'workflow:1' }), {}, add(begun, 1));
+      assert.deepEqual(await details([call(announced), call(begun)], work), ['elsewhere', 'elsewhere']);
+      assert.deepEqual([await stage.net(announced), await stage.net(begun)], [0, 1]);
+    }
+  });
+
+  it('opens one transaction of two that come at one time under one gid, with different first steps', async () => {
+    for (let times = 0; times < 5; times++) {
+      const gid = newGid();
+      const rival = { ...call(gid, { branch: { gid, branch: 'two', op: 'action', scheme: 'saga', seq: 1 } }) };
+      const answers = await carry([call(gid), { ...rival, driver: groupDriver('group-2', 0) }]);
+      assert.deepEqual(hows(answers).sort(), ['decided', 'done']);
+      assert.equal(await stage.net(gid), 1);
+    }
+  });
+
   it('stores a rejection, and opens nothing by it', async () => {
     const gid = newGid();
     const refused: Work = (operation, input) =>
@@ -119,13 +165,30 @@ describe('a turn of a group', () => {
     assert.deepEqual(answers[1], { how: 'done', result: 'done' });
   });
 
-  it('keeps the others from nothing by a function or a database that is not there, or a result that cannot be stored', async () => {
+  it('keeps the others from nothing by a function or a database that is not there', async () => {
+    const gid = newGid();
+    await carry([call(gid)]);
+    const nowhere = { ...end(newGid()), home: 'nowhere' } as TurnAsk;
+    const answers = await carry([call(newGid(), { function: 'shop.none.action' }), nowhere, end(gid)]);
+    assert.deepEqual(hows(answers), ['unknown', 'unknown', 'won']);
+  });
+
+  it('ends a transaction whose result cannot be stored, which says so', async () => {
     const [gid, odd] = [newGid(), newGid()];
     await carry([call(gid), call(odd)]);
-    const nowhere = { ...end(newGid()), home: 'nowhere' } as TurnAsk;
     const unstorable = end(odd, 'running', { ...committed, result: 'a zero \u0000 character' });
-    const answers = await carry([call(newGid(), { function: 'shop.none.action' }), nowhere, unstorable, end(gid)]);
-    assert.deepEqual(hows(answers), ['unknown', 'unknown', 'lost', 'won']);
+    assert.deepEqual(hows(await carry([unstorable, end(gid)])), ['won', 'won']);
+    const { fate } = (await stage.row(odd, 1)) as { fate: Fate };
+    assert.ok(fate.state === 'committed' && !('result' in fate));
+    assert.match(fate.unstored ?? '', /a zero character or half of a surrogate pair/);
+  });
+
+  it('keeps the others from nothing by an answer that JSON does not carry', async () => {
+    const gid = newGid();
+    const big = () => Promise.resolve({ big: 1n });
+    const odd = await carry([call(newGid()), call(gid, { function: 'shop.plain.action' })], big);
+    assert.deepEqual(hows(odd), ['unknown', 'done']);
+    assert.ok(odd[0]?.how === 'unknown' && odd[0].type === 'NotJson', JSON.stringify(odd[0]));
   });
 
   it('leaves out answers that a history cannot carry', async () => {

@@ -4,7 +4,7 @@ import { createGuard, Rejection, type Guard, type Operation } from '../../../src
 import { groupActivities } from '../../../src/kit/worker/index.js';
 import { MetDriver } from '../../../src/kit/workflow/failure.js';
 import { groupDriver } from '../../../src/kit/workflow/fate.js';
-import type { TurnAsk } from '../../../src/kit/workflow/group.js';
+import type { TurnAnswer, TurnAsk } from '../../../src/kit/workflow/group.js';
 import { participant, type SagaBody } from '../../../src/kit/workflow/index.js';
 import { Conflict, GroupDriver, Leaving } from '../../../src/kit/workflow/saga/group/driver.js';
 import { SagaRun } from '../../../src/kit/workflow/saga/run.js';
@@ -45,19 +45,27 @@ describe('a member of a group', () => {
     const participants = { steps: createSteps(createGuard(stage.db)) };
     const activities = groupActivities({ participants, databases: { steps: stage.db }, who: 'test' });
     const asks: string[] = [];
+    const dropped: string[] = [];
+    const underWay: Promise<TurnAnswer>[] = [];
     const turns = {
       bytes,
-      ask: async (ask: TurnAsk) => {
-        asks.push(ask.kind === 'call' ? `${ask.branch.branch} ${ask.branch.op}` : ask.kind);
-        // eslint-disable-next-line @typescript-eslint/unbound-method -- it uses no `this`
-        const carry = activities['backstitch.turn'];
-        const carried: Awaited<ReturnType<typeof carry>> = await new MockActivityEnvironment().run(carry, {
-          ...{ transaction: 'test', asks: [ask] },
-        });
-        const [answer] = carried.answers;
-        assert.ok(answer);
+      drop: (name: string) => dropped.push(name),
+      ask: (ask: TurnAsk) => {
+        const answer = take(ask);
+        underWay.push(answer);
         return answer;
       },
+    };
+    const take = async (ask: TurnAsk): Promise<TurnAnswer> => {
+      asks.push(ask.kind === 'call' ? `${ask.branch.branch} ${ask.branch.op}` : ask.kind);
+      // eslint-disable-next-line @typescript-eslint/unbound-method -- it uses no `this`
+      const carry = activities['backstitch.turn'];
+      const carried: Awaited<ReturnType<typeof carry>> = await new MockActivityEnvironment().run(carry, {
+        ...{ transaction: 'test', asks: [ask] },
+      });
+      const [answer] = carried.answers;
+      assert.ok(answer);
+      return answer;
     };
     const driver = new GroupDriver({
       gid,
@@ -84,7 +92,16 @@ describe('a member of a group', () => {
             ? 'conflict'
             : `met: ${why.fate?.state ?? ''}`;
     }
-    return { gid, how, asks, opened: driver.opened?.branch, home: driver.home, net: await stage.net(gid) };
+    return {
+      gid,
+      how,
+      asks,
+      dropped,
+      underWay,
+      opened: driver.opened?.branch,
+      home: driver.home,
+      net: await stage.net(gid),
+    };
   };
 
   it('is opened by the first of its steps that is applied, though they begin side by side', async () => {
@@ -143,6 +160,26 @@ describe('a member of a group', () => {
       await tx.forward('c', steps.three, { refuse: true });
     });
     assert.match(stuck.how, /^left: a person has to decide/);
+  });
+
+  it('that has left asks for nothing more, though other branches of it were under way', async () => {
+    const { how, asks, dropped, underWay, gid } = await run(async (tx) => {
+      await tx.run('a', steps.one, {});
+      await tx.parallel(
+        async () => {
+          await tx.run('b', steps.two, {});
+          await tx.run('c', steps.three, {});
+        },
+        () => tx.run('d', steps.plain, {} as never, { long: true }),
+        () => tx.run('e', steps.three, {}),
+      );
+    });
+    assert.match(how, /^left: steps.plain.action may take long/);
+    assert.deepEqual(dropped, [groupDriver(gid, 0)]);
+    await Promise.all(underWay);
+    // Whatever follows from those answers has been asked for by then.
+    await new Promise(setImmediate);
+    assert.deepEqual(asks, ['a action', 'b action']);
   });
 
   it('is undone when its body throws', async () => {

@@ -1,6 +1,7 @@
 import type { Adopted, Announced, Fate, Opened, Promotion, Standing, StartOrder } from '../../workflow/fate.js';
-import { fromJson, toJson, toLog } from '../guard/json.js';
+import { fromJson, toLog } from '../guard/json.js';
 import type { Database, Sql } from '../sql.js';
+import { fateToJson } from './fate.js';
 import * as statements from './statements.js';
 
 /**
@@ -14,8 +15,10 @@ import * as statements from './statements.js';
  * there is one decision, and everybody else learns that it was not theirs.
  */
 export interface Announcements {
-  /** Commits, or ends the undo: `false` if somebody else drives the transaction. */
+  /** Commits, or ends the undo: `false` if somebody else drives the transaction. A result that cannot be stored is left out. */
   end(gid: string, owner: string, state: Announced['state'] | undefined, fate: Fate): Promise<boolean>;
+  /** A workflow that has taken it over gives it up, with nothing left and nothing decided: the gid is another's. */
+  giveUp(gid: string): Promise<void>;
   /** Decides to undo: `false` if somebody else drives the transaction. */
   undo(gid: string, owner: string): Promise<boolean>;
   /** Gives the transaction to a workflow, which the caller then starts: `false` if somebody else drives it. */
@@ -23,9 +26,9 @@ export interface Announcements {
   /**
    * A workflow takes the transaction for itself, whoever drove it.
    *
-   * @param inputHash of the workflow's own input: nothing is taken over that was begun with another
+   * @param own what the workflow is itself, as far as it is known: nothing is taken over that was begun as something else
    */
-  adopt(gid: string, inputHash?: string): Promise<Adopted>;
+  adopt(gid: string, own?: Own): Promise<Adopted>;
   /** Takes over transactions whose drivers are silent: each is then to be started as a workflow. */
   takeOver(limit: number): Promise<TakenOver[]>;
   /**
@@ -39,6 +42,9 @@ export interface Announcements {
   /** How a transaction stands here. */
   look(gid: string): Promise<Standing>;
 }
+
+/** What tells a transaction from another one under the same gid. */
+export type Own = Partial<Pick<StartOrder, 'transaction' | 'inputHash'>>;
 
 /** A transaction that was taken over. */
 export interface TakenOver {
@@ -62,7 +68,10 @@ export function announcementsOf(db: Database): Announcements {
   });
   return {
     async end(gid, owner, state, fate) {
-      return (await db.run(statements.end, [gid, owner, state ?? null, toJson(fate)])).length > 0;
+      return (await db.run(statements.end, [gid, owner, state ?? null, fateToJson(fate)])).length > 0;
+    },
+    async giveUp(gid) {
+      await db.run(statements.giveUp, [gid]);
     },
     async undo(gid, owner) {
       return (await db.run(statements.undo, [gid, owner])).length > 0;
@@ -70,7 +79,7 @@ export function announcementsOf(db: Database): Announcements {
     async handOver(gid, owner) {
       return (await db.run(statements.handOver, [gid, owner, LOOK_AGAIN_MS])).length > 0;
     },
-    adopt: (gid, inputHash) => adopt(db, gid, inputHash),
+    adopt: (gid, own = {}) => adopt(db, gid, own),
     async takeOver(limit) {
       return (await db.run<Parameters<typeof taken>[0]>(statements.takeOver, [limit, LOOK_AGAIN_MS])).map(taken);
     },
@@ -89,20 +98,22 @@ export function announcementsOf(db: Database): Announcements {
   };
 }
 
-/** Another input is under way: what was written to take it over goes. */
-class OtherInput extends Error {}
+/** Another transaction is under way: what was written to take it over goes. */
+class Other extends Error {}
 
-async function adopt(db: Database, gid: string, inputHash: string | undefined): Promise<Adopted> {
+async function adopt(db: Database, gid: string, own: Own): Promise<Adopted> {
   try {
-    return await db.transaction((sql) => adoptWithin(sql, gid, inputHash), ADOPT_MS);
+    return await db.transaction((sql) => adoptWithin(sql, gid, own), ADOPT_MS);
   } catch (error) {
-    if (error instanceof OtherInput) return { conflict: true };
+    if (error instanceof Other) return { conflict: true };
     throw error;
   }
 }
 
-async function adoptWithin(sql: Sql, gid: string, inputHash: string | undefined): Promise<Adopted> {
-  type Row = { state: Announced['state']; beganAt: number; inputHash: string | null; promoted?: string | null };
+async function adoptWithin(sql: Sql, gid: string, own: Own): Promise<Adopted> {
+  type Row = { state: Announced['state']; beganAt: number; promoted?: string | null } & {
+    readonly [Part in keyof Own]-?: string | null;
+  };
   const limits = [String(ADOPT_MS), String(ADOPT_MS / 2)];
   const [announced] = await sql<Row>(statements.adopt, [gid, LOOK_AGAIN_MS, ...limits]);
   if (announced === undefined) throw new Error(`${gid} could not be taken over: no row came back`);
@@ -113,8 +124,10 @@ async function adoptWithin(sql: Sql, gid: string, inputHash: string | undefined)
     await sql(statements.withdraw, [gid]);
     return { fate: fromJson(ended.fate) as Fate };
   }
-  for (const found of [announced.inputHash, grouped?.inputHash ?? null]) {
-    if (found !== null && inputHash !== undefined && found !== inputHash) throw new OtherInput();
+  for (const part of ['inputHash', 'transaction'] as const) {
+    for (const found of [announced[part], grouped?.[part] ?? null]) {
+      if (found !== null && own[part] !== undefined && found !== own[part]) throw new Other();
+    }
   }
   const { promoted = null } = announced;
   return {

@@ -27,4 +27,10 @@ create table backstitch.announcements (
   take_over_at timestamptz not null
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);`,
   },
+  {
+    name: '006-opened',
+    sql: `
+-- A transaction that a group has opened: one at a time has its gid, whatever its first step is.
+create unique index guard_opened on backstitch.guard (gid) where phase = 1 and fate->>'state' in ('running', 'undoing');`,
+  },
 ];

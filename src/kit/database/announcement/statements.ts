@@ -1,4 +1,4 @@
-import { columns, limits, row } from '../guard/statements.js';
+import { columns, limits, row, unbegun } from '../guard/statements.js';
 
 /**
  * The announcements' statements. Each that decides names the owner that it believes in: whoever is not the owner any more
@@ -16,8 +16,8 @@ export const announcing = (at: (place: number) => string) => `
   from limits`;
 
 /**
- * The first step of a transaction: announces it and claims its guard row. No row comes back unless both were new: a rival in
- * flight is waited for on either key. `$1` to `$12` are the guard's; `$13` and `$14` as above.
+ * The first step of a transaction: announces it and claims its guard row. No row comes back unless both were new, and no
+ * other step has begun it: a rival in flight is waited for on either key. `$1` to `$12` are the guard's; `$13` and `$14` as above.
  */
 export const announce = `
 with ${limits},
@@ -27,6 +27,7 @@ announced as (${announcing((place) => `$${place}`)}
 )
 insert into backstitch.guard (${columns})
 select $1, $2, 1, $3, 'applied', ${row} from announced
+where ${unbegun('$1', '$2')}
 on conflict (gid, branch, phase) do nothing
 returning 1 as claimed`;
 
@@ -47,6 +48,12 @@ with gone as (
     select branch from backstitch.guard where gid = $1 and phase = 1 order by fate is null, seq limit 1))
 )
 select 1 from gone`;
+
+/** Takes away that a workflow has taken the transaction over, or that a group had opened it. `$1` gid. */
+export const giveUp = `
+with gone as (delete from backstitch.announcements where gid = $1 and owner = 'workflow')
+update backstitch.guard set fate = null
+where gid = $1 and phase = 1 and driver = 'workflow' and fate->>'state' in ('running', 'undoing')`;
 
 /** Decides to undo. `$1` gid, `$2` owner. */
 export const undo = `
@@ -72,7 +79,7 @@ with limits as materialized (
 insert into backstitch.announcements as a (gid, owner, take_over_at)
 select $1, 'workflow', clock_timestamp() + make_interval(secs => $2::float8 / 1000) from limits
 on conflict (gid) do update set owner = 'workflow', take_over_at = excluded.take_over_at
-returning a.state, a.start->>'inputHash' as "inputHash", (extract(epoch from a.began_at) * 1000)::float8 as "beganAt",
+returning a.state, a.start->>'inputHash' as "inputHash", a.start->>'transaction' as transaction, (extract(epoch from a.began_at) * 1000)::float8 as "beganAt",
   (a.start->'promoted')::text as promoted`;
 
 /**
@@ -82,7 +89,7 @@ returning a.state, a.start->>'inputHash' as "inputHash", (extract(epoch from a.b
 export const adoptFromGroup = `
 update backstitch.guard set driver = 'workflow'
 where gid = $1 and phase = 1 and fate->>'state' in ('running', 'undoing')
-returning fate->>'state' as state, fate->>'inputHash' as "inputHash",
+returning fate->>'state' as state, fate->>'inputHash' as "inputHash", fate->>'transaction' as transaction,
   (extract(epoch from began_at) * 1000)::float8 as "beganAt"`;
 
 /** The fate of a transaction, if this database has it. */
@@ -162,17 +169,26 @@ select coalesce(json_agg(s order by time desc, gid collate "C" desc), '[]')::tex
 from (select *, (extract(epoch from time) * 1000000)::bigint::text as at from scanned) s`;
 
 /**
- * Announced transactions, the latest first: after a place, begun at `$3` or later, `$4` of them at most. In progress there
- * are a few at a time.
+ * Transactions in progress, announced or opened by a group, the latest first: after a place, begun at `$3` or later, `$4` of
+ * them at most. There are a few at a time.
  */
 export const listRunning = `${placed},
+begun as (
+  select a.gid, a.state, a.start->>'transaction' as transaction,
+    case when a.owner = 'workflow' then 'workflow' else 'direct' end as lane, a.began_at
+  from backstitch.announcements a
+  union all
+  select g.gid, g.fate->>'state', g.fate->>'transaction', g.fate->>'lane', g.began_at
+  from backstitch.guard g
+  where g.phase = 1 and g.fate->>'state' in ('running', 'undoing')
+    and not exists (select 1 from backstitch.announcements a where a.gid = g.gid)
+),
 scanned as (
-  select a.gid, case a.state when 'undoing' then 'compensating' else a.state end as state,
-    a.start->>'transaction' as transaction, case when a.owner = 'workflow' then 'workflow' else 'direct' end as lane,
-    a.began_at as "beganAt", null as "endedAt", a.began_at as time
-  from backstitch.announcements a, place
-  where (a.began_at, a.gid) < (place.at, place.gid) and a.began_at >= place.since
-  order by a.began_at desc, a.gid collate "C" desc limit $4::int
+  select b.gid, case b.state when 'undoing' then 'compensating' else b.state end as state, b.transaction, b.lane,
+    b.began_at as "beganAt", null as "endedAt", b.began_at as time
+  from begun b, place
+  where (b.began_at, b.gid) < (place.at, place.gid) and b.began_at >= place.since
+  order by b.began_at desc, b.gid collate "C" desc limit $4::int
 )${listed}`;
 
 /** Transactions that have ended, the latest first. What began at a time has not ended before it: the index ends there. */

@@ -1,17 +1,17 @@
 import type { Fate } from '../../workflow/fate.js';
-import { toJson, UnstorableResult } from '../guard/json.js';
+import { fateToJson } from '../announcement/fate.js';
 import type { Database } from '../sql.js';
 import * as statements from './statements.js';
 
-/** Where a member of a group stands: the row of its first step that was applied, and the name by which it drives it. */
-export interface Standing {
+/** The row of a member's first step that was applied, and the name by which it drives the transaction. */
+export interface MemberRow {
   readonly gid: string;
   readonly branch: string;
   readonly driver: string;
 }
 
 /** The end of a member. */
-export interface MemberEnd extends Standing {
+export interface MemberEnd extends MemberRow {
   /** What its row must say: `running` to commit, `undoing` when it is undone. */
   readonly from: 'running' | 'undoing';
   readonly fate: Fate;
@@ -27,23 +27,13 @@ export interface MemberEnd extends Standing {
  */
 export interface Groups {
   /** Decides to undo. @returns false if somebody else drives the transaction */
-  undo(member: Standing): Promise<boolean>;
+  undo(member: MemberRow): Promise<boolean>;
   /**
-   * Ends members, each for itself.
+   * Ends members, each for itself. A result that cannot be stored is left out.
    *
-   * @returns the gids of those that have ended; not those that somebody else drives, or whose result cannot be stored
+   * @returns the gids of those that have ended; not those that somebody else drives
    */
   end(members: readonly MemberEnd[]): Promise<ReadonlySet<string>>;
-}
-
-/** A result that cannot be stored keeps the others from nothing. */
-function storable(member: MemberEnd): string[] {
-  try {
-    return [toJson(member) ?? ''];
-  } catch (error) {
-    if (error instanceof UnstorableResult) return [];
-    throw error;
-  }
 }
 
 /** The groups' view of a database; the guard's migrations have made its table. */
@@ -53,8 +43,7 @@ export function groupsOf(db: Database): Groups {
       return (await db.run(statements.undo, [gid, branch, driver])).length > 0;
     },
     async end(members) {
-      const texts = members.flatMap((member) => storable(member));
-      if (texts.length === 0) return new Set();
+      const texts = members.map((member) => fateToJson(member.fate, (fate) => ({ ...member, fate })));
       const rows = await db.run<{ gid: string }>(statements.end, [`[${texts.join(',')}]`]);
       return new Set(rows.map(({ gid }) => gid));
     },

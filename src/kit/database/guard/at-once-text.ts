@@ -1,6 +1,6 @@
 import { announcing } from '../announcement/statements.js';
 import type { Statement } from './at-once.js';
-import { columns, limitsAt } from './statements.js';
+import { columns, limitsAt, unannounced, unbegun } from './statements.js';
 
 /**
  * What the row of an operation is: that of a step; with an announcement; the first one of a transaction in a group; that of
@@ -23,12 +23,19 @@ export function textOf(statement: Statement, values: number, kind: Kind): string
 
 /**
  * The announcement, if there is one, comes first, as in every statement that takes both keys; the guard's row comes last.
- * Without a row of the work there is no outcome, and without an outcome no row of the guard. An undo has no outcome either
- * where there is nothing that its own driver has applied with its input.
+ * Without a row of the work there is no outcome, and without an outcome no row of the guard: whatever leaves the row out must
+ * take the work back. There is none either where somebody else has begun the transaction, and of an undo where there is
+ * nothing that its own driver has applied with its input.
  */
 function build({ with: parts, text }: Statement, values: number, kind: Kind): string {
   const at = (place: number) => `$${values + place}`;
   const undoes = kind === 'undo';
+  const may = [
+    'done.result is not null',
+    ...(kind === 'undo' ? ['applied.found'] : []),
+    ...(kind === 'opened' ? [unannounced(at(1))] : []),
+    ...(kind === 'opened' || kind === 'announced' ? [unbegun(at(1), at(2))] : []),
+  ].join(' and ');
   const [opened, fate] = kind === 'opened' ? [', fate', `, ${at(13)}::text::jsonb`] : ['', ''];
   const queries = [
     limitsAt(values + 11, values + 12),
@@ -42,7 +49,7 @@ function build({ with: parts, text }: Statement, values: number, kind: Kind): st
 with ${queries.join(',\n')}
 insert into backstitch.guard (${columns}, result, ended_at${opened})
 select ${at(1)}, ${at(2)}, ${undoes ? 2 : 1}, ${at(3)},
-  case when done.result is not null${undoes ? ' and applied.found' : ''} then 'applied' end,
+  case when ${may} then 'applied' end,
   ${at(4)}, ${at(5)}::text::jsonb, ${at(6)}, ${at(7)}::int, ${at(8)}, ${at(9)}, ${at(10)}::int,
   done.result, clock_timestamp()${fate}
 from ${from} cross join (select (select to_jsonb(work) from work) as result) done

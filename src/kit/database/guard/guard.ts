@@ -254,7 +254,7 @@ export async function recordRejection(
 
 async function readPhase1<Result>(sql: Sql, operation: Operation, inputHash: string): Promise<Guarded<Result>> {
   const rows = await readRows(sql, operation);
-  meet(operation, rows.first);
+  meet(operation, rows);
   const first = firstOf(rows, operation, inputHash);
   if (first.outcome === 'rejected') throw storedRejection(first);
   if (first.outcome === 'intent') throw outbound(operation);

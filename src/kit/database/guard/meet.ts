@@ -1,11 +1,11 @@
 import type { Announcement, Opening, Operation } from '../../workflow/branch.js';
-import type { Fate, Opened } from '../../workflow/fate.js';
+import { isEnd, isGroupDriver, type Fate, type Opened } from '../../workflow/fate.js';
 import { announce } from '../announcement/statements.js';
 import { Decided, DrivenElsewhere, InputMismatch } from '../rejection.js';
 import type { Sql } from '../sql.js';
 import { fromJson, toLog } from './json.js';
 import { limitsOf } from './limits.js';
-import { firstOf, readRows, storedRejection, type rowOf, type StoredRow } from './rows.js';
+import { firstOf, readRows, storedRejection, type MetRows, type rowOf } from './rows.js';
 import * as statements from './statements.js';
 
 /**
@@ -64,42 +64,47 @@ export async function elsewhere(sql: Sql, operation: Operation, inputHash: strin
 }
 
 /**
- * A driver found the row of a branch.
+ * A driver found the row of a branch, or of another one of its transaction.
  *
  * @throws {@link Decided} if the transaction has come to its end
  * @throws {@link DrivenElsewhere} if the transaction is announced or a group has opened it, and this driver has not taken it
- * over
- * @throws {@link InputMismatch} to a group, if another one has the transaction with another input
+ * over, or not since
+ * @throws {@link InputMismatch} to a group, if another one has the gid for another transaction, or with another input
  */
-export function meet(operation: Operation, first: StoredRow | undefined): void {
-  if (first === undefined) return;
-  const fate = fromJson(first.fate) as Fate | Opened | undefined;
-  if (operation.driver.startsWith('group:')) {
-    meetAsGroup(operation, first, fate);
+export function meet(operation: Operation, rows: Pick<MetRows, 'first' | 'home'>): void {
+  const { first, home } = rows;
+  const fate = fromJson(home?.fate ?? null) as Fate | Opened | undefined;
+  if (isGroupDriver(operation.driver)) {
+    meetAsGroup(operation, rows, fate);
     return;
   }
-  if (first.driver === operation.driver) return;
+  if (first === undefined || first.driver === operation.driver) return;
   if (fate !== undefined && isEnd(fate)) throw new Decided(operation, fate);
   // Whoever owns it by now: another workflow may have been meant to have it, and this one does not know of that.
   const isDriven = first.announced || fate !== undefined;
-  if (isDriven && operation.adopted !== true) throw new DrivenElsewhere(operation, first.driver);
-}
-
-function isEnd(fate: Fate | Opened): fate is Fate {
-  return fate.state !== 'running' && fate.state !== 'undoing';
+  // A group may have opened it after this workflow had taken over what was there: it has to take over again.
+  const isGroups = home !== undefined && isGroupDriver(home.driver);
+  if (isDriven && (operation.adopted !== true || isGroups)) throw new DrivenElsewhere(operation, first.driver);
 }
 
 /** A group goes on only where nobody else has been: on its own rows, and past what was refused to whomever. */
-function meetAsGroup(operation: Operation, first: StoredRow, fate: Fate | Opened | undefined): void {
+function meetAsGroup(
+  operation: Operation,
+  { first, home }: Pick<MetRows, 'first' | 'home'>,
+  fate?: Fate | Opened,
+): void {
   const { opening, driver } = operation;
   if (fate !== undefined && isEnd(fate)) throw new Decided(operation, fate);
-  if (first.driver === driver) {
-    if (fate !== undefined) opening?.written();
+  if (first?.driver === driver) {
+    if (first.fate !== null) opening?.written();
     return;
   }
-  if (first.outcome === 'rejected') return;
-  if (fate !== undefined && opening !== undefined && fate.inputHash !== opening.inputHash) {
-    throw new InputMismatch(operation);
-  }
-  throw new DrivenElsewhere(operation, first.driver);
+  const isFree = home === undefined || home.driver === driver;
+  if (first?.outcome === 'rejected' && isFree) return;
+  const isOther =
+    fate !== undefined &&
+    opening !== undefined &&
+    (fate.inputHash !== opening.inputHash || fate.transaction !== opening.transaction);
+  if (isOther) throw new InputMismatch(operation);
+  throw new DrivenElsewhere(operation, (home ?? first)?.driver);
 }

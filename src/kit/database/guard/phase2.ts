@@ -62,7 +62,7 @@ async function guardPhase2<Applied, Result>(
   // What another has done who still has the transaction is not this driver's to undo. In a statement of its own: an
   // announcement that the first one may have waited for is seen by it.
   if (undo && first !== undefined && first.driver !== operation.driver) {
-    meet(operation, (await readRows(sql, operation)).first);
+    meet(operation, await readRows(sql, operation));
   }
   if (first?.foreignInput === true) throw new InputMismatch(operation);
   if (first?.outcome === 'intent') throw outbound(operation);

@@ -32,8 +32,16 @@ export interface Rows<Row extends StoredRow = StoredRow> {
   readonly second: Row | undefined;
 }
 
-export async function readRows(sql: Sql, { gid, branch }: Operation): Promise<Rows> {
-  return byPhase(await sql<StoredRow>(read, [gid, branch]));
+/** The rows of a branch, and where its transaction stands in this database. */
+export interface MetRows extends Rows {
+  /** The row that says who has the transaction, or how it has ended: of this branch, or of another one. */
+  readonly home: StoredRow | undefined;
+}
+
+export async function readRows(sql: Sql, { gid, branch }: Operation): Promise<MetRows> {
+  const rows = await sql<StoredRow & { readonly branch: string }>(read, [gid, branch]);
+  const own = byPhase(rows.filter((row) => row.branch === branch));
+  return { ...own, home: rows.find(({ phase, fate }) => phase === 1 && fate !== null) };
 }
 
 export function byPhase<Row extends StoredRow>(rows: readonly Row[]): Rows<Row> {

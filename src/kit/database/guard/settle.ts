@@ -37,7 +37,7 @@ export async function guardSettle<Result>(
   const [found] = await sql<Pick<StoredRow, 'outcome'>>(settle, [...row, ...limitsOf(operation)]);
   if (found?.outcome === 'barred') return { outcome: 'barred' };
   const rows = await readRows(last, operation);
-  meet(operation, rows.first);
+  meet(operation, rows);
   const settled = settledOf<Result>(rows, operation, row[3]);
   if (settled) return settled;
   throw new Error(`branch '${operation.branch}' in ${operation.gid} was begun outside SQL: settle it as it was begun`);

@@ -29,12 +29,24 @@ select $1, $2, 1, $3, 'applied', ${row} from limits
 on conflict (gid, branch, phase) do nothing
 returning 1 as claimed`;
 
-/** The same for the first step of a transaction that a group drives. `$13`: what stands in the place of its fate. */
+/** That no other step has begun the transaction in this database, by the places of its gid and branch. */
+export const unbegun = (gid: string, branch: string) => `not exists (
+  select from backstitch.guard o
+  where o.gid = ${gid} and o.branch <> ${branch} and o.phase = 1 and o.outcome <> 'rejected'
+)`;
+/** That it is not announced in this database. */
+export const unannounced = (gid: string) => `not exists (select from backstitch.announcements o where o.gid = ${gid})`;
+
+/**
+ * The same for the first step of a transaction that a group drives. `$13`: what stands in the place of its fate. No row comes
+ * back, either, where somebody else has begun the transaction.
+ */
 export const open = `
 with ${limits}
 insert into backstitch.guard (${columns}, fate)
 select $1, $2, 1, $3, 'applied', ${row}, $13::text::jsonb from limits
-on conflict (gid, branch, phase) do nothing
+where ${unannounced('$1')} and ${unbegun('$1', '$2')}
+on conflict do nothing
 returning 1 as claimed`;
 
 /**
@@ -84,12 +96,12 @@ first as (
 )
 select first.outcome, first.result::text as result, exists (select from second) as claimed from first`;
 
-/** Both phases of a branch, in a statement (and so a snapshot) of its own. */
+/** Both phases of a branch, and the row that has the transaction's fate; in a statement (and so a snapshot) of its own. */
 export const read = `
-select phase, op, outcome, result::text as result, failure::text as failure, input_hash as "inputHash",
+select branch, phase, op, outcome, result::text as result, failure::text as failure, input_hash as "inputHash",
   driver, fate::text as fate,
   exists (select from backstitch.announcements a where a.gid = $1) as announced
-from backstitch.guard where gid = $1 and branch = $2`;
+from backstitch.guard where gid = $1 and (branch = $2 or phase = 1 and fate is not null)`;
 
 /** Stores what the work resulted in, before the commit. */
 export const finish = `

@@ -7,6 +7,7 @@ import {
   CLOSE_ACTIVITY,
   GID_CONFLICT,
   homesOf,
+  RESULT_NOT_KEPT,
   type Adopt,
   type Adopted,
   type AdoptOrder,
@@ -43,14 +44,26 @@ const closing = proxyActivities<{ [CLOSE_ACTIVITY](order: CloseOrder): Promise<v
 export type Taken =
   { readonly fate: Fate; readonly beganAt?: undefined } | { readonly options: SagaCall; readonly beganAt: number };
 
-/** Takes a transaction over: from here on nobody else decides about it. Waits for as long as that takes. */
+/** The workflow is none of its gid's: another transaction has it. */
+export class OtherTransaction extends Error {
+  constructor() {
+    super(`${workflowInfo().workflowId} was begun as another transaction, or with another input`);
+    this.name = GID_CONFLICT;
+  }
+}
+
+/**
+ * Takes a transaction over: from here on nobody else decides about it. Waits for as long as that takes.
+ *
+ * @throws {@link OtherTransaction}
+ */
 export async function takeOver(options: SagaCall, { home }: Adopt): Promise<Taken> {
-  const { workflowId: gid } = workflowInfo();
+  const { workflowId: gid, workflowType: transaction } = workflowInfo();
   const found = await CancellationScope.nonCancellable(() =>
-    adopting[ADOPT_ACTIVITY]({ gid, home, inputHash: inputHashOf() }),
+    adopting[ADOPT_ACTIVITY]({ gid, home, transaction, inputHash: inputHashOf() }),
   );
   if (found.fate !== undefined) return { fate: found.fate };
-  if (found.conflict === true) throw conflict();
+  if (found.conflict === true) throw new OtherTransaction();
   const { state, beganAt, promoted = options.adopt?.promoted } = found;
   const before = options.adopt === undefined || options.adopt.home === home ? [] : homesOf(options.adopt);
   const adopt: Adopt = { home, ...(before.length > 0 && { before }), ...(promoted && { promoted }) };
@@ -69,7 +82,7 @@ type Ended =
 
 /** Writes how the transaction ended. What cannot be written now a relay writes later: the caller need not wait for it. */
 export async function tellEnd(adopt: Adopt, ended: Ended): Promise<void> {
-  const { workflowId: gid, workflowType: transaction } = workflowInfo();
+  const { workflowType: transaction } = workflowInfo();
   const { promoted } = adopt;
   const from = { transaction, inputHash: inputHashOf() ?? '', lane: 'workflow', ...(promoted && { promoted }) };
   const fate: Fate | undefined =
@@ -81,7 +94,21 @@ export async function tellEnd(adopt: Adopt, ended: Ended): Promise<void> {
           report: ended.report,
           message: ended.failure?.message ?? '',
         };
-  if (fate === undefined) return;
+  if (fate !== undefined) await close(adopt, fate);
+}
+
+/**
+ * Ends the workflow as one that is none of its gid's, and has left nothing: not in the databases either where it has taken
+ * over what it took for its own.
+ */
+export async function endAsOther({ message }: OtherTransaction, adopt: Adopt | undefined): Promise<never> {
+  if (adopt !== undefined) await close(adopt);
+  upsertSearchAttributes([{ key: TX_STATE, value: null }]);
+  throw ApplicationFailure.nonRetryable(`${message}: nothing was done`, GID_CONFLICT);
+}
+
+async function close(adopt: Adopt, fate?: Fate): Promise<void> {
+  const { workflowId: gid } = workflowInfo();
   try {
     await CancellationScope.nonCancellable(() =>
       Promise.all(homesOf(adopt).map((home) => closing[CLOSE_ACTIVITY]({ gid, home, fate }))),
@@ -91,28 +118,29 @@ export async function tellEnd(adopt: Adopt, ended: Ended): Promise<void> {
   }
 }
 
-/** Ends the workflow as one that is none of its gid's. */
-function conflict(): ApplicationFailure {
-  upsertSearchAttributes([{ key: TX_STATE, value: null }]);
-  const message = `${workflowInfo().workflowId} was begun with another input: nothing was done`;
-  return ApplicationFailure.nonRetryable(message, GID_CONFLICT);
-}
-
 /** Of the workflow's input, as its starter has written it. */
 function inputHashOf(): string | undefined {
   const { memo } = workflowInfo();
   return typeof memo?.inputHash === 'string' ? memo.inputHash : undefined;
 }
 
-/** Ends the workflow as the transaction has ended before. */
+/**
+ * Ends the workflow as the transaction has ended before.
+ *
+ * @throws {@link OtherTransaction} if it was another one that has ended
+ */
 export function endBy<Result>(fate: Fate): Result {
   const inputHash = inputHashOf();
-  if (inputHash !== undefined && fate.inputHash !== '' && fate.inputHash !== inputHash) throw conflict();
+  const isOther = inputHash !== undefined && fate.inputHash !== '' && fate.inputHash !== inputHash;
+  if (isOther || fate.transaction !== workflowInfo().workflowType) throw new OtherTransaction();
   upsertSearchAttributes([
     { key: TX_SCHEME, value: 'saga' },
     { key: TX_STATE, value: fate.state },
   ]);
-  if (fate.state === 'committed') return fate.result as Result;
+  if (fate.state === 'committed') {
+    if (fate.unstored === undefined) return fate.result as Result;
+    throw ApplicationFailure.nonRetryable(fate.unstored, RESULT_NOT_KEPT);
+  }
   const { state, message, report } = fate;
   throw ApplicationFailure.create({
     type: state === 'compensated' ? transactionFailure.compensated : transactionFailure.failed,

@@ -134,6 +134,26 @@ export class SagaRun<Input, Result> {
     });
   }
 
+  /**
+   * After {@link execute} has thrown, as the transaction turned out to be another one's: undoes what this run has done of
+   * itself. {@link report} then says what was undone; it is absent if there was nothing.
+   */
+  giveUp(cause: Error): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#break = reject;
+      this.#retreat(cause).then(resolve, reject);
+    });
+  }
+
+  async #retreat(cause: Error): Promise<void> {
+    this.#verdict.broke(cause);
+    await this.#driver.shielded(() => this.#steps.quiet());
+    if (this.ledger.pivoted) {
+      this.#report = this.#describe(cause, 'failed');
+      this.#enter('failed');
+    } else if (this.ledger.toUndo.length > 0) await this.#driver.shielded(() => this.#undo(cause));
+  }
+
   /** Ends the run with nothing decided: the body never goes on, and {@link execute} throws this. */
   breakOff(why: Error): void {
     this.#break(why);
@@ -287,10 +307,13 @@ export class SagaRun<Input, Result> {
    * Judges a failed call; what the driver will not judge breaks the run there and then, and so does another driver that was met:
    * the body never goes on.
    */
-  #judge({ operation }: BranchRecord, error: unknown): Judgement | undefined {
+  #judge(record: BranchRecord, error: unknown): Judgement | undefined {
+    const { operation } = record;
     try {
       const judgement = this.#driver.judge(error);
       if (judgement.met === undefined) return judgement;
+      // Nothing of it happened by this call.
+      if (record.state === 'running') this.ledger.fail(record, judgement, this.#driver.now());
       this.#break(new MetDriver(participantOf(operation), judgement.met.fate));
     } catch (defect) {
       this.#break(defect);

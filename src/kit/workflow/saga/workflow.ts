@@ -15,7 +15,7 @@ import { OPERATE_UPDATE, type OperatorNote, type OperatorOrder } from '../operat
 import { DECISION_UPDATE, TRANSACTION_QUERY, type Decision, type TransactionView } from '../view.js';
 import type { SagaBody, SagaCall, SagaOptions } from './definition.js';
 import { wrongSagaOption } from './options.js';
-import { endBy, takeOver, tellEnd, type Taken } from './adopt.js';
+import { endAsOther, endBy, OtherTransaction, takeOver, tellEnd, type Taken } from './adopt.js';
 import { describeReport } from './report.js';
 import { driveGroup } from './group/drive.js';
 import { SagaRun, type SagaOutcome } from './run.js';
@@ -62,8 +62,13 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
   let options = given;
   let taken: Taken | undefined;
   if (given.adopt !== undefined) {
-    taken = await takeOver(given, given.adopt);
-    if ('fate' in taken) return endBy<Result>(taken.fate);
+    try {
+      taken = await takeOver(given, given.adopt);
+      if ('fate' in taken) return endBy<Result>(taken.fate);
+    } catch (error) {
+      if (error instanceof OtherTransaction) return endAsOther(error, undefined);
+      throw error;
+    }
     options = taken.options;
   }
   const driver = new WorkflowDriver(options, taken?.beganAt);
@@ -98,9 +103,18 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
     } catch (met) {
       if (!(met instanceof MetDriver)) throw met;
       // It has come to somebody else's first step, and done nothing that counts: it begins again, as the only driver.
-      if (met.fate !== undefined) return endBy<Result>(met.fate);
-      taken = await takeOver(options, { home: met.home });
-      if ('fate' in taken) return endBy<Result>(taken.fate);
+      try {
+        if (met.fate !== undefined) return endBy<Result>(met.fate);
+        taken = await takeOver(options, { home: met.home });
+        if ('fate' in taken) return endBy<Result>(taken.fate);
+      } catch (error) {
+        if (!(error instanceof OtherTransaction)) throw error;
+        // With another input it may have come there by another way.
+        await run.giveUp(error);
+        if (run.report?.state !== 'failed') return endAsOther(error, options.adopt);
+        outcome = { committed: false, cause: error };
+        break;
+      }
       options = taken.options;
       driver.restart(options);
       run = new SagaRun<Input, Result>(driver, options);

@@ -25,12 +25,15 @@ import type { Part, Play } from './interleave.js';
 export type DriverKind =
   | 'group'
   | 'refused group'
+  | 'same group'
   | 'direct'
   | 'refused direct'
   | 'workflow'
   | 'refused workflow'
   | 'stopped workflow'
-  | 'cut workflow';
+  | 'cut workflow'
+  | 'adopting workflow'
+  | 'stopped adopting workflow';
 
 /** How a driver leaves its transaction. */
 export type DriverAnswer = 'committed' | 'compensated' | 'left';
@@ -123,8 +126,9 @@ function isNo(error: unknown): boolean {
   return error instanceof Rejection || error instanceof Suspended || error instanceof InputMismatch;
 }
 
-async function driveGroup(part: Part, refuses: boolean): Promise<DriverAnswer> {
-  const name = groupDriver(`${part.gid}-${part.name}`, 0);
+/** @param name of the group: two workers may carry one and the same member, if a task of its workflow was lost */
+async function driveGroup(part: Part, refuses: boolean, group: string): Promise<DriverAnswer> {
+  const name = groupDriver(`${part.gid}-${group}`, 0);
   const driver = new Driver(part, name, refuses);
   const home = { gid: part.gid, branch: 'a', driver: name };
   const groups = groupsOf(part.db);
@@ -220,9 +224,10 @@ async function driveWorkflow(part: Part, run: WorkflowRun): Promise<DriverAnswer
 /** Plays a driver to its end. */
 export const playDriver: Play<DriverKind> = (kind, part) => {
   const refuses = kind.startsWith('refused');
-  if (kind.endsWith('group')) return driveGroup(part, refuses);
+  if (kind.endsWith('group')) return driveGroup(part, refuses, kind === 'same group' ? 'same' : part.name);
   if (kind.endsWith('direct')) return driveDirect(part, refuses);
-  return driveWorkflow(part, { refuses, stopped: kind === 'stopped workflow', cut: kind === 'cut workflow' });
+  const [adopts, stopped, cut] = ['adopting', 'stopped', 'cut'].map((how) => kind.includes(how));
+  return driveWorkflow(part, { refuses, adopts, stopped, cut });
 };
 
 /** The workflow that what was left goes on as; or that runs again, as its worker has died. */

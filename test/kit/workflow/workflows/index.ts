@@ -158,3 +158,6 @@ export const silent = saga({ retries: 0 }, async (tx) => [
   await a(tx),
   await tx.run('x', participant<Letters>('silent').a, 'x'),
 ]);
+
+/** A result of 600 kB, in a third as many characters. */
+export const wordy = saga({}, () => Promise.resolve('漢'.repeat(200_000)));

@@ -21,6 +21,8 @@ import { describeGroup, type ViewedMember } from './view.js';
 
 /** What the answers of a group may take together, in bytes: one answer of a workflow carries 2 MB. */
 const RESULT_BYTES = 1_000_000;
+/** Characters of why a member has left, at most. */
+const WHY = 1_000;
 
 /** The saga that a group's members are runs of. */
 interface GroupSaga {
@@ -30,7 +32,7 @@ interface GroupSaga {
 
 /**
  * Runs many transactions side by side in this workflow, each for itself. One that meets trouble leaves: it is started as a
- * workflow of its own, which takes it over, and the group does nothing more for it.
+ * workflow of its own, which takes it over, and the group asks for nothing more for it.
  *
  * Invariant: a member's transaction ends in the group only by a change of its first step's row that names the member as
  * its driver. So it has one end, whoever else drives it too: another group, a workflow, a caller's process.
@@ -132,7 +134,7 @@ class DrivenGroup {
   #count(fate: Fate): void {
     let bytes: number;
     try {
-      bytes = JSON.stringify(fate).length;
+      bytes = new TextEncoder().encode(JSON.stringify(fate)).length;
     } catch (error) {
       throw new Leaving(`JSON does not carry its result: ${String(error)}`);
     }
@@ -141,17 +143,17 @@ class DrivenGroup {
   }
 
   /** A run that has ended with nothing decided. */
-  async #broken(member: GroupMember, { home }: GroupDriver, why: unknown): Promise<MemberOutcome> {
+  async #broken(member: GroupMember, { home, opened }: GroupDriver, why: unknown): Promise<MemberOutcome> {
     if (why instanceof Conflict) return { how: 'conflict' };
     if (why instanceof MetDriver && why.fate !== undefined) {
       const { fate } = why;
       const isOther = fate.inputHash !== member.inputHash || fate.transaction !== workflowInfo().workflowType;
-      return isOther ? { how: 'conflict' } : { how: 'ended', fate };
-    }
-    // Anything else is a defect: the task is tried again with a mended worker.
-    if (!(why instanceof Leaving)) throw why;
+      if (!isOther) return { how: 'ended', fate };
+      // What it has done itself has to be undone.
+      if (opened === undefined) return { how: 'conflict' };
+    } else if (!(why instanceof Leaving)) throw why; // A defect: the task is tried again with a mended worker.
     await CancellationScope.nonCancellable(() => this.#leave(member, home));
-    return { how: 'left', home, why: why.message };
+    return { how: 'left', home, why: why.message.slice(0, WHY) };
   }
 
   /** Starts the workflow that goes on with a transaction. One that was started before has it already. */

@@ -30,7 +30,7 @@ export interface GroupDriverOptions {
   readonly inputHash: string;
   /** The member's name in the guards' rows. */
   readonly driver: string;
-  readonly turns: Pick<Turns, 'ask' | 'bytes'>;
+  readonly turns: Pick<Turns, 'ask' | 'bytes' | 'drop'>;
   readonly deadlineAt: number | undefined;
   readonly overdue: string;
 }
@@ -54,6 +54,8 @@ export class GroupDriver implements SagaDriver {
   /** The step that opened the transaction. */
   #opened: string | undefined;
   #last: Promise<unknown> | undefined;
+  /** Whether its group has nothing more to do for it. */
+  #isOver = false;
   /** Ends the run with nothing decided. */
   breakOff: (why: Error) => void = () => undefined;
 
@@ -92,6 +94,7 @@ export class GroupDriver implements SagaDriver {
   }
 
   #ask(call: Call): Promise<unknown> {
+    if (this.#isOver) return never();
     const { branch, operation, profile, args, options } = call;
     const name = `${operation}.${branch.op}`;
     const opens = this.#opened === undefined && branch.op === 'action';
@@ -135,12 +138,14 @@ export class GroupDriver implements SagaDriver {
     }
   }
 
-  /** Leaves the group: nothing of this run goes on. */
+  /** Leaves the group: nothing of this run goes on, but for what is under way. */
   leave(why: string): Promise<never> {
     return this.#end(new Leaving(why));
   }
 
   #end(why: Error): Promise<never> {
+    this.#isOver = true;
+    this.#options.turns.drop(this.name);
     this.breakOff(why);
     return never();
   }

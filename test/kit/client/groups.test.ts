@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, Connection, type WorkflowStartInput } from '@temporalio/client';
+import {
+  NotStarted,
+  transactionClient,
+  TransactionPending,
+  TransactionTerminated,
+  type GroupOptions,
+} from '../../../src/kit/client/index.js';
+import type { SagaCall } from '../../../src/kit/workflow/saga/definition.js';
+import { temporalAddress } from '../../support/servers.js';
+import { tripContract } from './support.js';
+
+const grouped = { lane: 'grouped' } as const;
+
+describe('calls that wait for a group', () => {
+  // No worker serves it: what is started does not end.
+  const taskQueue = `groups-${randomUUID()}`;
+  let connection: Connection;
+  before(async () => {
+    connection = await Connection.connect({ address: await temporalAddress() });
+  });
+  after(() => connection.close());
+
+  /** A client of its own, and the groups that it has asked the server to start. */
+  const caller = (groups: GroupOptions, onStart: () => Promise<void> = () => Promise.resolve()) => {
+    const asked: { readonly group: string; readonly ids: string[] }[] = [];
+    const client = new Client({
+      connection,
+      interceptors: {
+        workflow: [
+          {
+            startWithDetails: async (input: WorkflowStartInput, next) => {
+              const { group } = input.options.args[1] as SagaCall;
+              const ids = group?.members.map(({ gid }) => gid.replace('trip-', '')) ?? [];
+              asked.push({ group: input.options.workflowId, ids });
+              await onStart();
+              return next(input);
+            },
+          },
+        ],
+      },
+    });
+    const end = (which: number) => client.workflow.getHandle(asked[which]?.group ?? '').terminate('a test');
+    return { bookTrip: transactionClient(client, { taskQueue, groups }).of(tripContract), asked, end };
+  };
+  const newId = () => randomUUID().slice(0, 8);
+
+  it('no longer than their callers: these hear that nothing was started, and nothing is', async () => {
+    const { bookTrip, asked, end } = caller({ size: 1, atATime: 1 });
+    const [one, two, three] = [newId(), newId(), newId()];
+    const [first, second] = await Promise.allSettled(
+      [one, two].map((id) => bookTrip({ id }, { ...grouped, wait: 300 })),
+    );
+    assert.ok(first?.status === 'rejected' && first.reason instanceof TransactionPending);
+    assert.ok(second?.status === 'rejected' && second.reason instanceof NotStarted);
+    assert.equal(second.reason.gid, `trip-${two}`);
+    assert.match(second.reason.message, /^trip-\w+ was not started: /);
+    const third = bookTrip.start({ id: three }, grouped);
+    await end(0);
+    await third;
+    assert.deepEqual(
+      asked.map(({ ids }) => ids),
+      [[one], [three]],
+    );
+    await end(1);
+  });
+
+  it('for as long as one of two callers of a gid waits', async () => {
+    const { bookTrip, asked, end } = caller({ size: 2, delayMs: 500 });
+    const id = newId();
+    const patient = bookTrip.start({ id }, grouped);
+    await assert.rejects(bookTrip({ id }, { ...grouped, wait: 1 }), NotStarted);
+    await patient;
+    assert.deepEqual(asked[0]?.ids, [id]);
+    await end(0);
+  });
+
+  it('leave room for others when they are given up', async () => {
+    const { bookTrip, asked, end } = caller({ size: 1, atATime: 1, waiting: 1 });
+    const running = bookTrip.start({ id: newId() }, grouped);
+    await running;
+    const late = { ...grouped, wait: 200 };
+    const waiting = bookTrip({ id: newId() }, late);
+    await assert.rejects(bookTrip({ id: newId() }, grouped), NotStarted);
+    await assert.rejects(waiting, NotStarted);
+    await assert.rejects(bookTrip({ id: newId() }, late), /its time was over/);
+    assert.equal(asked.length, 1);
+    await end(0);
+    await assert.rejects((await running).result(), TransactionTerminated);
+  });
+
+  it('are told of one that is being started only when the server has answered', async () => {
+    const { bookTrip, asked, end } = caller({ size: 1 }, () => sleep(100));
+    await assert.rejects(bookTrip({ id: newId() }, { ...grouped, wait: 20 }), TransactionPending);
+    assert.equal(asked.length, 1);
+    await end(0);
+  });
+
+  it('are gathered by options that make sense', async () => {
+    const wrong: GroupOptions[] = [
+      ...[0, 201, 1.5, Number.NaN].map((size) => ({ size })),
+      ...[-1, Number.NaN, Infinity].map((delayMs) => ({ delayMs })),
+      ...[0, Infinity, 10_000_000].map((bytes) => ({ bytes })),
+      ...[0, Number.NaN, '2' as never].map((atATime) => ({ atATime })),
+      ...[0, -1].map((waiting) => ({ waiting })),
+    ];
+    for (const options of wrong) {
+      for (const [name, value] of Object.entries(options) as [string, unknown][]) {
+        assert.throws(() => caller(options), new RegExp(`^TypeError: groups.${name} is ${String(value)}: give `));
+      }
+    }
+    const none = { size: undefined, delayMs: undefined, bytes: undefined, atATime: undefined, waiting: undefined };
+    const { bookTrip, end } = caller(none);
+    await bookTrip.start({ id: newId() }, grouped);
+    await end(0);
+  });
+});
