@@ -104,7 +104,7 @@ describe('a kill of a crash matrix', () => {
   const worker = {} as MatrixProcess;
   const gathering = () => {
     const kills: MatrixProcess[] = [];
-    return { kills, of: new Gathering((by) => Promise.resolve(void kills.push(by))) };
+    return { kills, of: new Gathering((by) => Promise.resolve(void kills.push(by)), 2_500) };
   };
 
   it('waits for every transaction that is to be struck by it', async () => {

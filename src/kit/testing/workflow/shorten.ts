@@ -1,5 +1,6 @@
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import { workflowInfo, type WorkflowInterceptors } from '@temporalio/workflow';
+import { TURN_ACTIVITY } from '../../workflow/group.js';
 
 /**
  * Shortens the times of a matrix's transactions, so that an attempt that hangs takes a second or two and not ten. It
@@ -16,6 +17,8 @@ export interface MatrixMemo {
   readonly attemptMs: number;
   /** How long a worker may be silent, in milliseconds. */
   readonly silentMs: number;
+  /** How long a workflow task may take, in milliseconds. */
+  readonly taskMs: number;
 }
 
 /** Waits between attempts are divided by this. */
@@ -32,8 +35,12 @@ interface Times {
   retry?: { initialInterval?: Given; maximumInterval?: Given };
 }
 
+function memoOf(): MatrixMemo | undefined {
+  return workflowInfo().memo?.[MATRIX_MEMO] as MatrixMemo | undefined;
+}
+
 function shortened<Options extends Times>(options: Options): Options {
-  const memo = workflowInfo().memo?.[MATRIX_MEMO] as MatrixMemo | undefined;
+  const memo = memoOf();
   if (memo === undefined) return options;
   const { attemptMs, silentMs } = memo;
   const { startToCloseTimeout, scheduleToCloseTimeout, heartbeatTimeout, retry } = options;
@@ -57,7 +64,19 @@ export const interceptors = (): WorkflowInterceptors => ({
   outbound: [
     {
       scheduleActivity: (input, next) => next({ ...input, options: shortened(input.options) }),
-      scheduleLocalActivity: (input, next) => next({ ...input, options: shortened(input.options) }),
+      // A group's turn has limits of its own, below those of its calls together.
+      scheduleLocalActivity: (input, next) =>
+        next(input.activityType === TURN_ACTIVITY ? input : { ...input, options: shortened(input.options) }),
+      // What leaves a group is as short as what never was in one.
+      startChildWorkflowExecution: (input, next) => {
+        const memo = memoOf();
+        if (memo === undefined) return next(input);
+        const { options } = input;
+        return next({
+          ...input,
+          options: { ...options, memo: { ...options.memo, [MATRIX_MEMO]: memo }, workflowTaskTimeout: memo.taskMs },
+        });
+      },
     },
   ],
 });
