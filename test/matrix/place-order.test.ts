@@ -7,8 +7,8 @@ import { openMatrixShop, type MatrixShop } from './shop.js';
 const PAIRS = {
   durable: Number(process.env.MATRIX_PAIRS ?? 200),
   lean: Number(process.env.MATRIX_PAIRS_LEAN ?? 50),
-  direct: Number(process.env.MATRIX_PAIRS_DIRECT ?? 100),
-  grouped: Number(process.env.MATRIX_PAIRS_GROUPED ?? 40),
+  direct: Number(process.env.MATRIX_PAIRS_DIRECT ?? 70),
+  grouped: Number(process.env.MATRIX_PAIRS_GROUPED ?? 30),
 };
 /** Single faults that there are at least. */
 const SINGLE = { durable: 150, lean: 150, direct: 200, grouped: 240 };
@@ -45,9 +45,9 @@ for (const lane of ['durable', 'lean', 'direct', 'grouped'] as const) {
         histories: process.env.MATRIX_HISTORIES,
         only: ({ name }) => name.includes(process.env.MATRIX_ONLY ?? ''),
         onResult: process.env.MATRIX_VERBOSE
-          ? ({ case: { name }, verdict, reasons, ms, missed }, done, of) => {
+          ? ({ case: { name }, gid, verdict, reasons, ms, missed }, done, of) => {
               console.error(
-                `    ${done}/${of} ${verdict} ${ms} ms ${name} ${reasons.join('; ')} [${missed.join(', ')}]`,
+                `    ${done}/${of} ${verdict} ${ms} ms ${gid} ${name} ${reasons.join('; ')} [${missed.join(', ')}]`,
               );
             }
           : undefined,

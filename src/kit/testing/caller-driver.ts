@@ -36,6 +36,7 @@ export class CallerDriver implements TransactionDriver {
   readonly #orders = new Map<string, MatrixOrder>();
   /** What the callers of each were told: first the one that it is about, then its rivals. */
   readonly #told = new Map<string, Promise<Told>[]>();
+  #begun = 0;
   /** The process that each was asked of first. */
   readonly #callers = new Map<string, MatrixProcess>();
   readonly rivals: Rivals;
@@ -56,9 +57,9 @@ export class CallerDriver implements TransactionDriver {
 
   start(order: MatrixOrder): Promise<void> {
     const { gid, input, neighbours, asked } = order;
-    const [before, ...after] = neighbours;
-    // Neither the first nor the last of its group.
-    for (const each of [...(before === undefined ? [] : [before]), { gid, input }, ...after]) {
+    // Now the first of its group, now the last.
+    const group = this.#begun++ % 2 === 0 ? [{ gid, input }, ...neighbours] : [...neighbours, { gid, input }];
+    for (const each of group) {
       this.#orders.set(each.gid, { ...order, ...each });
       this.#callers.set(each.gid, this.#workers.at(asked));
       this.#tell(each.gid, this.#ask({ ...order, ...each }, asked, neighbours.length > 0 ? gid : undefined));
@@ -124,6 +125,8 @@ export class CallerDriver implements TransactionDriver {
     if (workflow !== undefined && workflow.state !== state) {
       found.push(`its caller was told ${state}, and its workflow ended as ${workflow.state}`);
     }
+    // Nobody asks again for a neighbour.
+    if (order.neighbours.some((neighbour) => neighbour.gid === gid)) return found;
     const [first, ...others] = await Promise.all([...(this.#told.get(gid) ?? []), this.#ask(order, this.#steady)]);
     for (const other of others) {
       if (isDeepStrictEqual(first, other)) continue;

@@ -4,8 +4,8 @@ import type { MatrixFault } from './faults.js';
 import type { MatrixOptions } from './options.js';
 import { judge } from './result.js';
 
-/** Those that nothing befalls, in each group of a case: one before it and one after. */
-export const NEIGHBOURS = 2;
+/** How many of a case's group nothing befalls. */
+export const NEIGHBOURS = 1;
 
 /** What {@link judgeNeighbours} needs. */
 export interface Neighbours {

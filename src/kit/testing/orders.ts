@@ -2,10 +2,13 @@ import type { MatrixOrder } from './driver.js';
 import { isUndo, kills, killsCaller, lasts, standsStill, waitsForDeadline, type MatrixFault } from './faults.js';
 import type { MatrixLane } from './lanes.js';
 import type { MatrixOptions } from './options.js';
-import { TASK_TIMEOUT_MS } from './protocol.js';
 
 /** A worker that is silent for so long counts as dead, in milliseconds. */
 const SILENT_MS = 1_500;
+/** A workflow task that a killed worker had begun is another's soon: after so long, in milliseconds. */
+const TASK_MS = 3_000;
+/** The same of a group: a task of it makes calls, each of which may take two seconds, and is done again when it is late. */
+const GROUP_TASK_MS = { killed: 5_000, steady: 10_000 } as const;
 /** The deadline of a case in which it is to pass after the pivot or in the undo, or where no workflow has it. */
 const DEADLINE_MS = 5_000;
 /** The same in a group, where no call may wait for longer than two seconds. */
@@ -44,6 +47,7 @@ export function orderOf({ gid, neighbours, options, lane, queues, faults, longer
   const lasting = faults.filter(lasts);
   const window = windowMs * patience;
   const callMs = faults.some(standsStill) ? STILL_MS : attemptMs + (killed ? KILL_MS : 0);
+  const taskMs = lane.inGroups ? GROUP_TASK_MS[killed ? 'killed' : 'steady'] : TASK_MS;
   const places = placesOf(lane, queues, faults);
   const deadline = (lane.inGroups ? GROUP_DEADLINE_MS : DEADLINE_MS) * longer;
   return {
@@ -60,7 +64,7 @@ export function orderOf({ gid, neighbours, options, lane, queues, faults, longer
     asked: places.asked,
     terms: {
       taskQueue: places.taskQueue,
-      memo: { attemptMs: attemptMs * patience, silentMs: SILENT_MS * longer, taskMs: TASK_TIMEOUT_MS },
+      memo: { attemptMs: attemptMs * patience, silentMs: SILENT_MS * longer, taskMs },
     },
     times: { callMs: callMs * longer, takeOverMs: callMs * longer * CALLS },
   } satisfies MatrixOrder;

@@ -12,9 +12,6 @@ import type { MatrixMemo } from './workflow/shorten.js';
 /** The environment variable by which a worker knows that it is a matrix's; its value is a {@link MatrixWorker}. */
 export const MATRIX_VARIABLE = 'BACKSTITCH_MATRIX';
 
-/** A workflow task that a killed worker had begun is another's soon: after so long, in milliseconds. */
-export const TASK_TIMEOUT_MS = 3_000;
-
 /** What a worker of a matrix is told at its start. */
 export interface MatrixWorker {
   readonly taskQueue: string;
