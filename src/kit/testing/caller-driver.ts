@@ -50,6 +50,7 @@ export class CallerDriver implements TransactionDriver {
     this.#groups = new GroupRuns(client, workers, steady);
     this.rivals = {
       takeOver: (gid) => this.#becomesWorkflow(gid),
+      undo: (gid) => this.#cancelWorkflow(gid),
       ask: (gid, lane) => (lane === undefined ? this.#startWorkflow(gid) : this.#askToo(gid, lane)),
       workflowEnded: (gid) => this.#workflows.ended(gid),
     };
@@ -90,9 +91,7 @@ export class CallerDriver implements TransactionDriver {
 
   async cancel(gid: string, driver: string): Promise<void> {
     const group = groupOf(driver);
-    if (group !== undefined) return this.#groups.cancel(group);
-    await this.#becomesWorkflow(gid);
-    await this.#workflows.cancel(gid);
+    await (group === undefined ? this.#cancelWorkflow(gid) : this.#groups.cancel(group));
   }
 
   /** Every deadline is given at the start. */
@@ -173,6 +172,11 @@ export class CallerDriver implements TransactionDriver {
   async #becomesWorkflow(gid: string): Promise<void> {
     const announced = await this.#workers.at(this.#steady).request({ what: 'take-over', gid });
     if (announced !== true) await this.#startWorkflow(gid);
+  }
+
+  async #cancelWorkflow(gid: string): Promise<void> {
+    await this.#becomesWorkflow(gid);
+    await this.#workflows.cancel(gid);
   }
 
   async #startWorkflow(gid: string): Promise<void> {

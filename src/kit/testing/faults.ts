@@ -48,10 +48,13 @@ export const callerFaultKinds = [
  * Those of transactions that a group drives, at this point of the first attempt.
  * - `rival-direct-before`, `-after`: another caller's process begins to drive the same transaction itself.
  * - `rival-group-before`, `-after`: another caller asks for the same transaction, and another group has it too.
+ * - `rival-undone-before`, `-after`: another caller asks for a workflow and cancels it; the group goes on when
+ *   that has ended, and has undone what was done.
  * - `caller-killed-before`, `-after`: the process that asked for it is killed (SIGKILL), and no worker.
  */
 export const groupFaultKinds = [
   ...(['rival-direct-before', 'rival-direct-after', 'rival-group-before', 'rival-group-after'] as const),
+  ...(['rival-undone-before', 'rival-undone-after'] as const),
   ...(['caller-killed-before', 'caller-killed-after'] as const),
 ] as const;
 

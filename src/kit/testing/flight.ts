@@ -29,6 +29,8 @@ export interface Rivals {
   takeOver(gid: string): Promise<void>;
   /** Another caller asks for it as a workflow, or in that lane. */
   ask(gid: string, lane?: 'direct' | 'grouped'): Promise<void>;
+  /** A workflow takes it over as above, and is cancelled. */
+  undo(gid: string): Promise<void>;
   /** Resolves when its workflow has ended. */
   workflowEnded(gid: string): Promise<unknown>;
 }
@@ -233,6 +235,8 @@ export class Flight {
       case 'rival-direct-after':
       case 'rival-group-before':
       case 'rival-group-after':
+      case 'rival-undone-before':
+      case 'rival-undone-after':
         if (point === pointOf(kind) && this.#lane.isOwn(reached.driver) && armed.struck++ === 0) {
           await this.#meetRival(kind);
         }
@@ -251,6 +255,11 @@ export class Flight {
   async #meetRival(kind: FaultKind): Promise<void> {
     const { rivals } = this.#outside;
     if (rivals === undefined) return;
+    if (kind.startsWith('rival-undone-')) {
+      await rivals.undo(this.gid);
+      await rivals.workflowEnded(this.gid);
+      return;
+    }
     if (kind.startsWith('rival-')) {
       const lane = kind.startsWith('rival-direct-') ? 'direct' : kind.startsWith('rival-group-') ? 'grouped' : undefined;
       await rivals.ask(this.gid, lane);

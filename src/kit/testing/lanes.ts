@@ -35,8 +35,8 @@ export const matrixLanes: Readonly<Record<MatrixLaneName, MatrixLane>> = {
   grouped: {
     inCaller: true,
     inGroups: true,
-    // Nothing is announced that a relay could take over: that is a rival, who asks for a workflow.
-    kinds: [...faultKinds, ...callerFaultKinds.filter((kind) => !kind.startsWith('raced-')), ...groupFaultKinds],
+    // Nothing is announced that a relay could take over: it is rivals who do.
+    kinds: [...faultKinds, 'rival-before', 'rival-after', ...groupFaultKinds],
     isOwn: isGroupDriver,
   },
 };

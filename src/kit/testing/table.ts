@@ -31,6 +31,8 @@ const headings: Readonly<Record<FaultKind, readonly [string, string]>> = {
   'rival-direct-after': ['direct', 'after'],
   'rival-group-before': ['group', 'before'],
   'rival-group-after': ['group', 'after'],
+  'rival-undone-before': ['undone', 'before'],
+  'rival-undone-after': ['undone', 'after'],
   'caller-killed-before': ['caller', 'before'],
   'caller-killed-after': ['caller', 'after'],
 };
