@@ -39,7 +39,7 @@ export async function look(
       }
       const states = new Map(orderIds.map((id) => [id, stateOf(guards.get(orderGid(id)), workflows.get(id))]));
       const waiting =
-        [...guards.values()].some(({ announced, fate = 'none' }) => announced || isUnfinished(fate)) ||
+        [...guards.values()].some(({ announced, fate }) => announced || isUnfinished(fate)) ||
         [...states.values()].some(isUnfinished);
       if (waiting && !signal.aborted) {
         await delay(LOOK_MS);
@@ -101,7 +101,7 @@ function stateOf(guarded: Guarded | undefined, workflow: FoundState | undefined)
   return guarded?.rejected ? 'compensated' : 'none';
 }
 
-function isUnfinished(state: FoundState | 'none'): boolean {
+function isUnfinished(state: FoundState | 'none' | undefined): boolean {
   return state === 'running' || state === 'compensating';
 }
 
