@@ -105,7 +105,12 @@ describe('the judgement of a crash matrix', () => {
 
 describe('the neighbours of a transaction in a group', () => {
   const steps: MatrixSteps = { pay: 'step', ship: 'pivot' };
-  const judged = (state: 'committed' | 'compensated', kind: FaultKind, effect: number, disagreements: string[] = []) => {
+  const judged = (
+    state: 'committed' | 'compensated',
+    kind: FaultKind,
+    effect: number,
+    disagreements: string[] = [],
+  ) => {
     const driver = {
       ended: () => Promise.resolve({ state, message: 'a word' }),
       disagreements: () => Promise.resolve([...disagreements]),

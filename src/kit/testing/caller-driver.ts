@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { groupOf, isEnd } from '../workflow/fate.js';
 import { WorkflowStarter, type Ended, type MatrixOrder, type TransactionDriver } from './driver.js';
-import type { Rivals } from './flight.js';
 import { GroupRuns } from './group-runs.js';
+import type { Rivals } from './outside.js';
 import type { Asked, Stood, Told } from './protocol.js';
 import { ProcessGone, type MatrixProcess, type Workers } from './workers.js';
 

@@ -2,38 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MatrixCase } from './cases.js';
 import { isUndo, lasts, waitsForDeadline, type FaultKind, type MatrixFault } from './faults.js';
 import type { MatrixLane } from './lanes.js';
+import type { Outside } from './outside.js';
 import type { Answer, Reached } from './protocol.js';
 import type { MatrixProcess } from './workers.js';
-
-/** What a fault does to a transaction from outside. */
-export interface Outside {
-  /** `driver`: who makes the attempt, as the guard's rows name it. */
-  cancel(gid: string, driver: string): Promise<void>;
-  /** Lets the deadline pass now. Does nothing where none can be set any more. */
-  deadline(gid: string): Promise<void>;
-  /** Ends its run, or that of the group that drives it, and begins to settle it. */
-  terminate(gid: string, driver: string): Promise<void>;
-  /** Whether that process is one that is killed. */
-  mayKill(by: MatrixProcess): boolean;
-  /** The process that was asked for it, if one was. */
-  caller(gid: string): MatrixProcess | undefined;
-  /** Resolves when that process was killed. */
-  kill(gid: string, by: MatrixProcess): Promise<void>;
-  /** Where callers' processes are asked: those who come beside its driver. */
-  readonly rivals?: Rivals;
-}
-
-/** Other drivers of a transaction that callers' processes are asked for. */
-export interface Rivals {
-  /** A workflow takes it over: a relay starts it, or another caller. */
-  takeOver(gid: string): Promise<void>;
-  /** Another caller asks for it as a workflow, or in that lane. */
-  ask(gid: string, lane?: 'direct' | 'grouped'): Promise<void>;
-  /** A workflow takes it over as above, and is cancelled. */
-  undo(gid: string): Promise<void>;
-  /** Resolves when its workflow has ended. */
-  workflowEnded(gid: string): Promise<unknown>;
-}
 
 /** A fault of a transaction that runs. */
 interface Armed {
@@ -261,7 +232,11 @@ export class Flight {
       return;
     }
     if (kind.startsWith('rival-')) {
-      const lane = kind.startsWith('rival-direct-') ? 'direct' : kind.startsWith('rival-group-') ? 'grouped' : undefined;
+      const lane = kind.startsWith('rival-direct-')
+        ? 'direct'
+        : kind.startsWith('rival-group-')
+          ? 'grouped'
+          : undefined;
       await rivals.ask(this.gid, lane);
       return;
     }

@@ -26,7 +26,8 @@ export interface MatrixOptions {
    * The saga's options for each call, such as `{ lane: 'lean' }`. In the lanes `direct` and `grouped` the worker's program asks
    * for the transactions too: see `asks` of `matrixFaults`.
    */
-  readonly call?: Pick<SagaOptions, 'lane' | 'undo'> | { readonly lane: 'direct' | 'grouped'; readonly undo?: undefined };
+  readonly call?:
+    Pick<SagaOptions, 'lane' | 'undo'> | { readonly lane: 'direct' | 'grouped'; readonly undo?: undefined };
   /** How many pairs of faults are sampled. Default: 0 */
   readonly pairs?: number;
   /** The same seed samples the same pairs. Default: 1 */

@@ -1,6 +1,5 @@
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import { workflowInfo, type WorkflowInterceptors } from '@temporalio/workflow';
-import { TURN_ACTIVITY } from '../../workflow/group.js';
 
 /**
  * Shortens the times of a matrix's transactions, so that an attempt that hangs takes a second or two and not ten. It
@@ -23,6 +22,8 @@ export interface MatrixMemo {
 
 /** Waits between attempts are divided by this. */
 const FASTER = 20;
+/** How the kit's own activities are named; the only local one is a group's turn. */
+const OWN = 'backstitch.';
 /** The longest wait between attempts, in milliseconds. */
 const LONGEST_WAIT = 500;
 
@@ -66,7 +67,7 @@ export const interceptors = (): WorkflowInterceptors => ({
       scheduleActivity: (input, next) => next({ ...input, options: shortened(input.options) }),
       // A group's turn has limits of its own, below those of its calls together.
       scheduleLocalActivity: (input, next) =>
-        next(input.activityType === TURN_ACTIVITY ? input : { ...input, options: shortened(input.options) }),
+        next(input.activityType.startsWith(OWN) ? input : { ...input, options: shortened(input.options) }),
       // What leaves a group is as short as what never was in one.
       startChildWorkflowExecution: (input, next) => {
         const memo = memoOf();
