@@ -1,4 +1,4 @@
-/** A process that places orders for customers: asks for them in every lane, and drives those of the direct lane itself. */
+/** A process that places orders for customers in every lane: gathers those of the grouped one, and drives those of the direct one. */
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { createShop, serviceNames, type ServiceName } from '../../src/activities/index.js';
@@ -34,7 +34,9 @@ const { participants } = createShop({ databases });
 const { connection, namespace, taskQueue } = temporalSettings();
 const client = new Client({ connection: await Connection.connect(connection), namespace });
 const direct = directLane({ sagas: { placeOrder: placeOrderSaga }, participants, databases, ...TIMES });
-const placeOrder = transactionClient(client, { taskQueue, direct }).of(placeOrderTransaction);
+/** Customers come one by one: a group waits for some of them. */
+const groups = { delayMs: 50 };
+const placeOrder = transactionClient(client, { taskQueue, direct, groups }).of(placeOrderTransaction);
 
 async function place({ order, options }: AskedOrder): Promise<Told> {
   try {

@@ -29,6 +29,8 @@ const MAX_NAMES = 500;
 export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 600_000 }: PgOptions = {}): Database {
   // A connection that is lost while it idles in the pool is replaced; without a listener it would end the process.
   pool.on('error', () => undefined);
+  // So would one that is lost before whoever asked for it has it: a server that is stopped may say so in the same packet.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const names = new Map<string, string>();
   const nameOf = (text: string): string | undefined => {
     let name = names.get(text);
