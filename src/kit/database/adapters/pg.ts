@@ -29,8 +29,6 @@ const MAX_NAMES = 500;
 export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 600_000 }: PgOptions = {}): Database {
   // A connection that is lost while it idles in the pool is replaced; without a listener it would end the process.
   pool.on('error', () => undefined);
-  // So would one that is lost before whoever asked for it has it: a server that is stopped may say so in the same packet.
-  pool.on('connect', (client) => client.on('error', () => undefined));
   const names = new Map<string, string>();
   const nameOf = (text: string): string | undefined => {
     let name = names.get(text);
@@ -49,14 +47,18 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
 
   /** Connections that are given up: nothing has shown that they are well. */
   const lost = new WeakSet<PgClient>();
-  const known = new WeakSet<PgClient>();
+  const watched = new WeakSet<PgClient>();
+  // The server may end a connection while nothing runs on it (a transaction that took too long): that is an event.
+  const watch = (client: PgClient) => {
+    if (watched.has(client)) return;
+    watched.add(client);
+    client.on('error', () => lost.add(client));
+  };
+  // A server that is stopped may say so in the packet that makes a connection ready: before whoever asked for it has it.
+  pool.on('connect', watch);
   const connect = async (): Promise<PgClient> => {
     const client = await pool.connect();
-    if (!known.has(client)) {
-      known.add(client);
-      // The server may end a connection while nothing runs on it (a transaction that took too long): that is an event.
-      client.on('error', () => lost.add(client));
-    }
+    watch(client);
     return client;
   };
   const withClient = async <T>(timeoutMs: number, work: (client: PgClient) => Promise<T>): Promise<T> => {
