@@ -6,8 +6,8 @@ import type { SagaOptions } from '../workflow/saga/definition.js';
 import { wrongSagaOption } from '../workflow/saga/options.js';
 import { GidConflict, NotStarted } from './errors.js';
 import { outcomeOf } from './outcome.js';
-import { ask, explained, TimeIsOver } from './server.js';
-import { within } from './within.js';
+import { TimeIsOver, within } from './race.js';
+import { ask, explained } from './server.js';
 
 /** How calls in the lane `grouped` are gathered into groups. */
 export interface GroupOptions {

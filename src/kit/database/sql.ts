@@ -29,8 +29,16 @@ export interface TransactionSql extends Sql {
 
 /** A database as the kit sees it. Adapters: `pgDatabase`, `postgresJsDatabase`. */
 export interface Database {
-  /** Runs one statement in a transaction of its own. */
-  readonly run: Sql;
+  /**
+   * Runs one statement in a transaction of its own.
+   *
+   * @param timeoutMs how long it may take with its connection, as in {@link transaction}
+   */
+  readonly run: <Row extends object = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+    timeoutMs?: number,
+  ) => Promise<Row[]>;
   /**
    * Runs `work` in one SQL transaction at READ COMMITTED: committed when it resolves, rolled back when it throws.
    *

@@ -1,4 +1,4 @@
-import type { Opened, StartOrder } from './fate.js';
+import type { Opened } from './fate.js';
 
 /**
  * The words that every scheme shares: what a branch is, what may be asked of it, and what is known of the answer.
@@ -51,11 +51,16 @@ export interface Branch {
 
 /** What the guard writes beside the row of a step that announces its transaction. */
 export interface Announcement {
-  readonly start: StartOrder;
+  /** The `StartOrder` as JSON text, made before anything could change it: PostgreSQL keeps it unchanged. */
+  readonly start: string;
   /** When a worker takes the transaction over, in milliseconds from then. */
   readonly takeOverMs: number;
+  /** Told when it waits for a connection. */
+  waiting?(): void;
+  /** Told before anything of it is sent. */
+  sending?(): void;
   /** Told once it is committed. */
-  readonly written: () => void;
+  written(): void;
 }
 
 /** What the guard writes with the row of a step that is a group's first one of its transaction. */

@@ -83,6 +83,8 @@ export interface Announced {
   /** `direct:<call>`, or {@link WORKFLOW_OWNER}. */
   readonly owner: string;
   readonly state: 'running' | 'undoing';
+  /** What was announced; absent where a workflow put it there before a first step had come. */
+  readonly of?: Pick<StartOrder, 'transaction' | 'inputHash'>;
 }
 
 /** How a transaction stands in one participant's database. */
@@ -90,6 +92,8 @@ export interface Standing {
   readonly announced?: Announced;
   /** Who drove its first step that is there, such as `workflow:<run>`. */
   readonly driver?: string;
+  /** That step was refused. */
+  readonly rejected?: true;
   readonly fate?: Fate | Opened;
 }
 

@@ -147,7 +147,7 @@ describe('work in one statement', () => {
     const first = (gid: string, driver = 'direct:1') =>
       op(gid, 'action', {
         driver,
-        announcement: { start: { transaction: 't' } as never, takeOverMs: 1_000, written: () => written.push(gid) },
+        announcement: { start: '{"transaction":"t"}', takeOverMs: 1_000, written: () => written.push(gid) },
       });
     const [gid, refused, adopted] = [newGid(), newGid(), newGid()];
     await apply(first(gid), 5, announcing);

@@ -16,7 +16,7 @@ describe('an undo of what another driver has done', () => {
   const direct = (gid: string): Operation =>
     op(gid, 'action', {
       driver: 'direct:1',
-      announcement: { start, takeOverMs: 60_000, written: () => undefined },
+      announcement: { start: JSON.stringify(start), takeOverMs: 60_000, written: () => undefined },
     });
   const undo = (gid: string) => guard().undo(op(gid, 'compensation', { driver: 'workflow:1' }), {}, add(gid, -1));
 

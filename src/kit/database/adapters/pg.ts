@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { NotBegun } from '../not-begun.js';
 import type { Database } from '../sql.js';
 import { flightsOf } from './pg-flight.js';
 import type { PgClient, PgPool } from './pg-pool.js';
@@ -57,7 +58,14 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
   // A server that is stopped may say so in the packet that makes a connection ready: before whoever asked for it has it.
   pool.on('connect', watch);
   const connect = async (): Promise<PgClient> => {
-    const client = await pool.connect();
+    let client: PgClient;
+    try {
+      client = await pool.connect();
+    } catch (error) {
+      // What has a code was refused. What has none had no connection in time: the pool is busy, or the server is silent.
+      if (error instanceof Error && !('code' in error)) throw new NotBegun(`no connection: ${error.message}`, error);
+      throw error;
+    }
     watch(client);
     return client;
   };
@@ -83,8 +91,8 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
   };
 
   return {
-    run: <Row extends object>(text: string, values?: readonly unknown[]) =>
-      withClient(longest, (client) =>
+    run: <Row extends object>(text: string, values?: readonly unknown[], timeoutMs = longest) =>
+      withClient(timeoutMs, (client) =>
         client.query(values ? queryOf(text, values) : { text }).then(
           ({ rows }) => rows as Row[],
           (error: unknown) => {

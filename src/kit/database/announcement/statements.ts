@@ -1,4 +1,4 @@
-import { columns, limits, row, unbegun } from '../guard/statements.js';
+import { columns, limits, limitsAt, row, unbegun } from '../guard/statements.js';
 
 /**
  * The announcements' statements. Each that decides names the owner that it believes in: whoever is not the owner any more
@@ -33,11 +33,11 @@ returning 1 as claimed`;
 
 /**
  * The end: takes the announcement away and writes the fate, both or neither. That is the commit, or the end of the undo.
- * `$1` gid, `$2` owner, `$3` state it must be in (null: any), `$4` fate.
+ * `$1` gid, `$2` owner, `$3` state it must be in (null: any), `$4` fate, `$5`, `$6` limits.
  */
 export const end = `
-with gone as (
-  delete from backstitch.announcements
+with ${limitsAt(5, 6)}, gone as (
+  delete from backstitch.announcements using limits
   where gid = $1 and owner = $2 and state = coalesce($3, state)
   returning branch
 ), fated as (
@@ -55,16 +55,18 @@ with gone as (delete from backstitch.announcements where gid = $1 and owner = 'w
 update backstitch.guard set fate = null
 where gid = $1 and phase = 1 and driver = 'workflow' and fate->>'state' in ('running', 'undoing')`;
 
-/** Decides to undo. `$1` gid, `$2` owner. */
+/** Decides to undo. `$1` gid, `$2` owner, `$3`, `$4` limits. */
 export const undo = `
-update backstitch.announcements set state = 'undoing'
+with ${limitsAt(3, 4)}
+update backstitch.announcements set state = 'undoing' from limits
 where gid = $1 and owner = $2 and state = 'running'
 returning 1`;
 
-/** Gives the transaction to a workflow. `$1` gid, `$2` owner, `$3` milliseconds until a relay starts it again. */
+/** Gives the transaction to a workflow. `$1` gid, `$2` owner, `$3` milliseconds until a relay starts it, `$4`, `$5` limits. */
 export const handOver = `
+with ${limitsAt(4, 5)}
 update backstitch.announcements
-set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $3::float8 / 1000)
+set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $3::float8 / 1000) from limits
 where gid = $1 and owner = $2
 returning 1`;
 
@@ -115,7 +117,7 @@ from (
   order by take_over_at limit $1::int for update skip locked
 ) due
 where a.gid = due.gid and a.owner = due.owner
-returning a.gid, a.start::text as start, due.owner as "ownerBefore"`;
+returning a.gid, a.start::text as start`;
 
 /** The announcement of a transaction, locked. */
 export const announced = `
@@ -127,13 +129,14 @@ update backstitch.announcements
 set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $2::float8 / 1000), start = $3::text::json
 where gid = $1`;
 
-/** How a transaction stands in this database: its announcement, and its first step's driver and fate. */
+/** How a transaction stands in this database: its announcement, and its first step's driver, outcome and fate. */
 export const look = `
-select a.owner, a.state, g.driver, g.fate::text as fate
+select a.owner, a.state, a.start->>'transaction' as transaction, a.start->>'inputHash' as "inputHash",
+  g.driver, g.outcome, g.fate::text as fate
 from (select 1) one
 left join backstitch.announcements a on a.gid = $1
 left join lateral (
-  select driver, fate from backstitch.guard where gid = $1 and phase = 1 order by fate_at nulls last, fate is null, seq limit 1
+  select driver, outcome, fate from backstitch.guard where gid = $1 and phase = 1 order by fate_at nulls last, fate is null, seq limit 1
 ) g on true`;
 
 /** How long the next statement of the SQL transaction may take. `$1` milliseconds. */

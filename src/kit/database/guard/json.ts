@@ -19,6 +19,11 @@ export class UnstorableResult extends Error {
  */
 const ESCAPES = /\\(?:\\|u0000|ud[89a-f][0-9a-f]{2})/g;
 
+/** Whether PostgreSQL keeps this JSON text unchanged. */
+export function isStorable(json: string): boolean {
+  return storable(json) === json;
+}
+
 function storable(json: string): string {
   return json.replace(ESCAPES, (escape) => (escape === '\\\\' ? escape : '\ufffd'));
 }
@@ -45,7 +50,7 @@ export function toJson(value: unknown): string | null {
     }
     return part;
   });
-  if (storable(json) !== json) {
+  if (!isStorable(json)) {
     throw new UnstorableResult(
       'a text or a key of the value holds a zero character or half of a surrogate pair, which JSON in PostgreSQL does not carry: return other text',
     );

@@ -21,14 +21,16 @@ import * as statements from './statements.js';
 export async function claimAnnounced(sql: Sql, operation: Operation, row: ReturnType<typeof rowOf>): Promise<void> {
   const { announcement } = operation;
   if (announcement === undefined) throw new TypeError('it has no announcement');
-  const claimed = await sql(announce, [...row, ...limitsOf(operation), ...announcedOf(announcement)]);
+  const values = [...row, ...limitsOf(operation), ...announcedOf(announcement)];
+  announcement.sending?.();
+  const claimed = await sql(announce, values);
   if (claimed.length === 0) throw await elsewhere(sql, operation, row[3]);
   announcement.written();
 }
 
 /** The values of an announcement. */
 export function announcedOf({ start, takeOverMs }: Announcement): [string, number] {
-  return [toLog(start), takeOverMs];
+  return [start, takeOverMs];
 }
 
 /** What stands in the place of the fate of a transaction that a group has opened. */

@@ -40,7 +40,7 @@ export interface SagaDriver {
   readonly gid: string;
   /** Whether nobody else can have made calls for this transaction, which this run knows nothing of. */
   readonly isAlone: boolean;
-  /** Set where participants run in this process: each gets objects of its own, as it would from elsewhere. */
+  /** Set where participants run in this process: they and the body get what JSON makes of values, as from elsewhere. */
   readonly sharesMemory?: true;
   /** When the deadline passes, by {@link now}. */
   readonly deadlineAt: number | undefined;
@@ -67,6 +67,12 @@ export interface SagaDriver {
   stuck(opened: DeskCase): void;
   /** Asked once it is known that the transaction is to be undone, before anything of that: resolves when it may. */
   undoing?(): Promise<void>;
+  /**
+   * Told what the body threw, before it is decided.
+   *
+   * @throws if nothing may be decided on it: that breaks the run
+   */
+  threw?(thrown: unknown): void;
   /** Why no program may undo this transaction any more, if so. */
   windowPassed(): FailureNote | undefined;
   /** Says by when it had to be past its pivot. */

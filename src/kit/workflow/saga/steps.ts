@@ -207,7 +207,8 @@ export class Steps {
     ledger.succeed(record, result, driver.now());
     driver.changed();
     this.#tell();
-    return result;
+    // The body gets what it would get from elsewhere.
+    return driver.sharesMemory === true ? recall(record.result) : result;
   }
 
   /** Decides what becomes of a step whose call failed: the body's error, or a case for a person. */
@@ -235,11 +236,15 @@ export class Steps {
     return this.#succeeded(record, settled.result);
   }
 
-  /** Undefined where nothing may be decided. That a branch was done with another input proves that it was done, if there has been another input. */
+  /**
+   * Undefined where nothing may be decided. That a branch was done with another input proves that it was done, if there has
+   * been another input; and where others may have made calls for this transaction, as another release or a body that is not
+   * the same twice gives another one.
+   */
   #judge(record: BranchRecord, error: unknown): Judgement | undefined {
     const judgement = this.#of.judge(record, error);
     if (judgement?.mismatch !== true) return judgement;
-    return this.#calls.isLookedAt(record) || record.corrected !== undefined
+    return this.#calls.isLookedAt(record) || record.corrected !== undefined || !this.#of.driver.isAlone
       ? { ...judgement, knowledge: 'unknown' }
       : judgement;
   }

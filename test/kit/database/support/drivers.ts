@@ -160,7 +160,9 @@ async function driveDirect(part: Part, refuses: boolean): Promise<DriverAnswer> 
   const end = async (from: 'running' | 'undoing', state: 'committed' | 'compensated') =>
     (await announcements.end(part.gid, owner, from, fate(state))) ? state : 'left';
   try {
-    await driver.apply('a', { announcement: { start, takeOverMs: 60_000, written: () => undefined } });
+    await driver.apply('a', {
+      announcement: { start: JSON.stringify(start), takeOverMs: 60_000, written: () => undefined },
+    });
     await driver.apply('b');
   } catch (error) {
     if (error instanceof Decided) return error.fate.state as DriverAnswer;
