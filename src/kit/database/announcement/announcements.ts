@@ -15,6 +15,8 @@ import * as statements from './statements.js';
  * there is one decision, and everybody else learns that it was not theirs.
  */
 export interface Announcements {
+  /** Leaves what a group has opened to a relay, at once. Nothing, if it is announced here, or has ended. */
+  announce(gid: string, start: StartOrder): Promise<void>;
   /** Commits, or ends the undo: `false` if somebody else drives the transaction. A result that cannot be stored is left out. */
   end(gid: string, owner: string, state: Announced['state'] | undefined, fate: Fate): Promise<boolean>;
   /** A workflow that has taken it over gives it up, with nothing left and nothing decided: the gid is another's. */
@@ -67,6 +69,9 @@ export function announcementsOf(db: Database): Announcements {
     ...(start !== null && { start: JSON.parse(start) as StartOrder }),
   });
   return {
+    async announce(gid, start) {
+      await db.run(statements.announceOpened, [gid, toLog(start)]);
+    },
     async end(gid, owner, state, fate) {
       return (await db.run(statements.end, [gid, owner, state ?? null, fateToJson(fate)])).length > 0;
     },

@@ -14,6 +14,7 @@ import type { GroupMember, GroupOrder, GroupResult, MemberOutcome } from '../../
 import type { SagaBody, SagaCall, SagaOptions } from '../definition.js';
 import { wrongSagaOption } from '../options.js';
 import { describeReport } from '../report.js';
+import { announce } from '../adopt.js';
 import { SagaRun, type SagaOutcome } from '../run.js';
 import { Conflict, GroupDriver, Leaving } from './driver.js';
 import { Turns } from './turns.js';
@@ -143,7 +144,8 @@ class DrivenGroup {
   }
 
   /** A run that has ended with nothing decided. */
-  async #broken(member: GroupMember, { home, opened }: GroupDriver, why: unknown): Promise<MemberOutcome> {
+  async #broken(member: GroupMember, driver: GroupDriver, why: unknown): Promise<MemberOutcome> {
+    const { home, opened } = driver;
     if (why instanceof Conflict) return { how: 'conflict' };
     if (why instanceof MetDriver && why.fate !== undefined) {
       const { fate } = why;
@@ -152,13 +154,19 @@ class DrivenGroup {
       // What it has done itself has to be undone.
       if (opened === undefined) return { how: 'conflict' };
     } else if (!(why instanceof Leaving)) throw why; // A defect: the task is tried again with a mended worker.
-    await CancellationScope.nonCancellable(() => this.#leave(member, home));
+    await CancellationScope.nonCancellable(() => this.#leave(member, driver));
     return { how: 'left', home, why: why.message.slice(0, WHY) };
   }
 
-  /** Starts the workflow that goes on with a transaction. One that was started before has it already. */
-  async #leave({ gid, input, inputHash, summary, details }: GroupMember, home: string | undefined): Promise<void> {
-    const { workflowType } = workflowInfo();
+  /**
+   * Starts the workflow that goes on with a transaction. One that was started before has it already; unless that was refused,
+   * or is another transaction's: a relay starts it again, or tells of that.
+   */
+  async #leave(
+    { gid, input, inputHash, summary, details }: GroupMember,
+    { home, mayBeOpen }: GroupDriver,
+  ): Promise<void> {
+    const { workflowType, taskQueue } = workflowInfo();
     const call: SagaCall = home === undefined ? this.#overrides : { ...this.#overrides, adopt: { home } };
     try {
       await startChild(workflowType, {
@@ -173,6 +181,9 @@ class DrivenGroup {
       });
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      if (home === undefined || !mayBeOpen) return;
+      const transaction = { transaction: workflowType, scheme: 'saga', taskQueue, inputHash, input } as const;
+      await announce({ gid, home, start: { ...transaction, summary, details, overrides: this.#overrides } });
     }
   }
 
