@@ -18,6 +18,8 @@ export interface GroupMember {
   readonly inputHash: string;
   readonly summary?: string;
   readonly details?: string;
+  /** How long it had waited when its group was started, in milliseconds: its deadline counts that too. Default: 0 */
+  readonly waitedMs?: number;
 }
 
 /** What the workflow of a group gets with its options. */

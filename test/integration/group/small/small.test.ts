@@ -57,6 +57,22 @@ describe('a member of a group that leaves, and finds its id taken', function () 
   });
 });
 
+describe('a member of a group', function () {
+  this.timeout(120_000);
+
+  it('that leaves has its deadline counted from when it was asked for', async () => {
+    for (const member of [{}, { waitedMs: 3_000 }]) {
+      const id = world.id();
+      const startDelay = 'waitedMs' in member ? undefined : '2 seconds';
+      const workflowId = await world.startGroup('hurried', { id }, { startDelay }, member);
+      await world.client.workflow.getHandle(workflowId).result();
+      const call = world.caller('hurried')({ id }, { lane: 'durable' });
+      await assert.rejects(call, { name: 'TransactionCompensated', message: /DeadlineExceeded/ });
+      assert.equal(await world.net(id), 0);
+    }
+  });
+});
+
 describe('one gid for two transactions', function () {
   this.timeout(120_000);
   const lanes = ['grouped', 'direct', 'durable', 'lean'] as const;

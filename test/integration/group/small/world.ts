@@ -25,7 +25,7 @@ import {
 } from '../../../../src/kit/worker/index.js';
 import { TX_STATE } from '../../../../src/kit/workflow/attributes.js';
 import { groupDriver } from '../../../../src/kit/workflow/fate.js';
-import { GROUP_STATE } from '../../../../src/kit/workflow/group.js';
+import { GROUP_STATE, type GroupMember } from '../../../../src/kit/workflow/group.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../../../support/servers.js';
 import { asked, crossed, fork, hurried, pair, posted, single } from './workflows.js';
 
@@ -158,8 +158,9 @@ export class SmallWorld {
     transaction: string,
     given: Given,
     options: Pick<WorkflowStartOptions, 'startDelay'> = {},
+    more: Partial<GroupMember> = {},
   ): Promise<string> {
-    const members = [{ gid: given.id, input: given, inputHash: hashOf(given) }];
+    const members = [{ gid: given.id, input: given, inputHash: hashOf(given), ...more }];
     const { workflowId } = await this.client.workflow.start(transaction, {
       ...options,
       workflowId: `${given.id}-group`,

@@ -76,13 +76,14 @@ class DrivenGroup {
 
   async #drive(member: GroupMember, index: number): Promise<MemberOutcome> {
     const { gid, inputHash, input } = member;
+    const beganAt = begunAt(member);
     const { deadline } = this.#options;
     const view = this.#views[index] ?? { gid, state: 'running', note: '' };
-    const { workflowId, startTime } = workflowInfo();
+    const { workflowId } = workflowInfo();
     const driver = new GroupDriver({
       ...{ gid, inputHash, turns: this.#turns },
       driver: groupDriver(workflowId, index),
-      deadlineAt: deadline === undefined ? undefined : startTime.getTime() + msToNumber(deadline),
+      deadlineAt: deadline === undefined ? undefined : beganAt + msToNumber(deadline),
       overdue: `not past its pivot within ${typeof deadline === 'number' ? `${deadline} ms` : (deadline ?? '')}`,
     });
     const run = new SagaRun<unknown, unknown>(driver, this.#options);
@@ -162,16 +163,14 @@ class DrivenGroup {
    * Starts the workflow that goes on with a transaction. One that was started before has it already; unless that was refused,
    * or is another transaction's: a relay starts it again, or tells of that.
    */
-  async #leave(
-    { gid, input, inputHash, summary, details }: GroupMember,
-    { home, mayBeOpen }: GroupDriver,
-  ): Promise<void> {
+  async #leave(member: GroupMember, { home, mayBeOpen }: GroupDriver): Promise<void> {
+    const { gid, input, inputHash, summary, details } = member;
+    const overrides: SagaCall = { ...this.#overrides, beganAt: begunAt(member) };
     const { workflowType, taskQueue } = workflowInfo();
-    const call: SagaCall = home === undefined ? this.#overrides : { ...this.#overrides, adopt: { home } };
     try {
       await startChild(workflowType, {
         workflowId: gid,
-        args: Object.keys(call).length === 0 ? [input] : [input, call],
+        args: [input, home === undefined ? overrides : { ...overrides, adopt: { home } }],
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         parentClosePolicy: ParentClosePolicy.ABANDON,
         memo: { inputHash },
@@ -183,13 +182,18 @@ class DrivenGroup {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       if (home === undefined || !mayBeOpen) return;
       const transaction = { transaction: workflowType, scheme: 'saga', taskQueue, inputHash, input } as const;
-      await announce({ gid, home, start: { ...transaction, summary, details, overrides: this.#overrides } });
+      await announce({ gid, home, start: { ...transaction, summary, details, overrides } });
     }
   }
 
   #show(): void {
     setCurrentDetails(describeGroup(this.#views));
   }
+}
+
+/** When a member was asked for, by the server's clock. */
+function begunAt({ waitedMs = 0 }: GroupMember): number {
+  return workflowInfo().startTime.getTime() - waitedMs;
 }
 
 function noteOf(outcome: MemberOutcome): string {
