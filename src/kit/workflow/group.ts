@@ -90,7 +90,8 @@ export type TurnAnswer =
   | ({ readonly how: 'decided'; readonly detail: DecidedDetail; readonly opened?: true } & FailureNote)
   /** Of a decision: whether it was this driver's to take. */
   | { readonly how: 'won' | 'lost' }
-  | ({ readonly how: 'unknown' } & FailureNote);
+  /** `uncalled`: the worker has no database in which this first step could open the transaction. */
+  | ({ readonly how: 'unknown'; readonly uncalled?: true } & FailureNote);
 
 /** What came of a turn. */
 export interface TurnResult {

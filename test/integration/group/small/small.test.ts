@@ -60,6 +60,19 @@ describe('a member of a group that leaves, and finds its id taken', function () 
 describe('a member of a group', function () {
   this.timeout(120_000);
 
+  it('whose first step has no database, or no guard, goes on as a workflow', async () => {
+    const id = world.id();
+    const wait = '30 seconds';
+    assert.equal(await world.caller('posted')({ id }, { lane: 'grouped', wait }), 'posted is done');
+    const other = world.id();
+    assert.equal(await world.caller('asked')({ id: other }, { lane: 'grouped', wait }), 'asked is done');
+    const calls = (name: string, of: string) => world.calls.filter((call) => call === `${name} ${of}`).length;
+    // That it uses no guard is not known before it was called.
+    assert.deepEqual([calls('post.send.action', id), calls('bank.ask.action', other)], [1, 2]);
+    assert.deepEqual([await world.net(id), await world.net(other)], [1, 1]);
+    assert.deepEqual([await world.inProgress(id), await world.inProgress(other)], [0, 0]);
+  });
+
   it('that leaves has its deadline counted from when it was asked for', async () => {
     for (const member of [{}, { waitedMs: 3_000 }]) {
       const id = world.id();

@@ -121,7 +121,7 @@ export class GroupDriver implements SagaDriver {
   }
 
   #answered({ branch, operation }: Call, name: string, opens: boolean, answer: TurnAnswer): unknown {
-    this.#mayBeOpen ||= opens && (answer.how === 'unknown' || ('opened' in answer && answer.opened === true));
+    if (opens) this.#noteOpening(answer);
     switch (answer.how) {
       case 'done':
         if (opens && answer.opened !== true) {
@@ -143,6 +143,15 @@ export class GroupDriver implements SagaDriver {
       default:
         throw new TypeError(`a call was answered with '${answer.how}'`);
     }
+  }
+
+  /** What a first step's answer says of whether the transaction was opened with it. */
+  #noteOpening(answer: TurnAnswer): void {
+    const isOpen = 'opened' in answer && answer.opened === true;
+    const isUnopened = answer.how === 'unknown' ? answer.uncalled === true : !isOpen;
+    if (!isUnopened) this.#mayBeOpen = true;
+    // Nothing is there to be taken over.
+    else if (answer.how !== 'decided') this.home = undefined;
   }
 
   /** Leaves the group: nothing of this run goes on, but for what is under way. */
