@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decidedBy } from '../database/decided.js';
-import { groupsOf, type Groups } from '../database/group/groups.js';
+import { DECISION_MS, groupsOf, type Groups } from '../database/group/groups.js';
 import { functionsOf, type ParticipantFunction, type ParticipantImplementation } from '../direct/participants.js';
 import type { Operation } from '../workflow/branch.js';
 import { TURN_ACTIVITY, type Turn, type TurnAnswer, type TurnAsk, type TurnResult } from '../workflow/group.js';
@@ -23,8 +23,6 @@ const TURN_BYTES = 400_000;
 const BACKOFF_MS = 50;
 /** With less time than that no further attempt is begun, in milliseconds. */
 const LEAST_MS = 200;
-/** How long the decision to undo, or the ends of members, may take to be written, in milliseconds. */
-const DECISION_MS = 2_000;
 
 const UNCALLED: TurnAnswer = {
   ...{ how: 'unknown', type: 'NoDatabase', uncalled: true },
