@@ -2,7 +2,7 @@ import { releaseSchema, reserveSchema } from '../../contracts/services.js';
 import { Rejection, transactional, type Guard, type Sql } from '../../kit/database/index.js';
 import { safeInteger } from '../integers.js';
 import { validInput } from '../input.js';
-import { RELEASE, RESERVATION_STATUS, RESERVE, RESERVE_AT_ONCE } from './sql.js';
+import { RELEASE, RELEASE_AT_ONCE, RESERVATION_STATUS, RESERVE, RESERVE_AT_ONCE } from './sql.js';
 
 /** The stock, and what orders reserve of it: plain functions of an `sql`, which know nothing of transactions. */
 function createStock(sql: Sql) {
@@ -26,8 +26,8 @@ function createStock(sql: Sql) {
     /** Puts the units back. Rejections: `NotReserved`, `InvalidInput`. */
     async release(orderId: string, sku: string): Promise<{ released: number }> {
       validInput(releaseSchema, { orderId, sku });
-      const [row] = await sql<{ units: number }>(RELEASE, [orderId, sku]);
-      if (row) return { released: row.units };
+      const [row] = await sql<{ released: number }>(RELEASE, [orderId, sku]);
+      if (row) return row;
       throw new Rejection(
         'NotReserved',
         `the stock of order ${orderId} cannot be released: it is ${(await statusOf(orderId)) ?? 'not there'}`,
@@ -41,6 +41,7 @@ export function createInventory({ guard }: { guard: Guard }) {
   return transactional(guard, createStock, {
     reserve: {
       compensation: (stock, [orderId, sku]) => stock.release(orderId, sku),
+      undoAtOnce: ([orderId, sku]) => ({ statement: RELEASE_AT_ONCE, values: [orderId, sku] }),
       atOnce: ([orderId, sku, units]) => {
         validInput(reserveSchema, { orderId, sku, units });
         return { statement: RESERVE_AT_ONCE, values: [orderId, sku, units] };

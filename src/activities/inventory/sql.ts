@@ -34,10 +34,8 @@ select article.available, reserved.order_id from article left join reserved on t
 /** Reserves units, and says no more of why it could not than no row. */
 export const RESERVE_AT_ONCE = { with: RESERVING, text: 'select order_id as "orderId" from reserved' };
 
-/** Releases what an order reserved. No row: there is nothing reserved. */
-export const RELEASE = `
-with article as materialized (
-  select sku from stock where sku = $2 for no key update
+const releasing = (from: string) => `article as materialized (
+  select sku from ${from} where sku = $2 for no key update of stock
 ), released as (
   update reservations set status = 'released', released_at = now() from article
   where order_id = $1 and reservations.sku = article.sku and status = 'reserved'
@@ -45,7 +43,14 @@ with article as materialized (
 ), entered as (
   insert into stock_entries (sku, kind, amount, order_id)
   select sku, 'released', units, order_id from released
-)
-select units from released`;
+)`;
+
+/** Releases what an order reserved. No row: there is nothing reserved. */
+export const RELEASE = `
+with ${releasing('stock')}
+select units as released from released`;
+
+/** The undo of a reservation, where it is this driver's. */
+export const RELEASE_AT_ONCE = { with: releasing('applied, stock'), text: 'select units as released from released' };
 
 export const RESERVATION_STATUS = `select status from reservations where order_id = $1`;

@@ -15,6 +15,7 @@ import type { Forward, Undoable } from '../../kit/workflow/participant.js';
 import { validInput } from '../input.js';
 import {
   CANCEL_ORDER,
+  CANCEL_ORDER_AT_ONCE,
   COMPLETE_ORDER,
   CREATE_ORDER,
   CREATE_ORDER_AT_ONCE,
@@ -56,12 +57,17 @@ export function createOrders({ guard }: { guard: Guard }) {
     },
     /** Cancels the order and gives its points back. */
     compensation: (operation, input) =>
-      guard.undo(operation, input, async (sql) => {
-        const { orderId, customerId } = input;
-        const [row] = await sql<{ points_spent: number }>(CANCEL_ORDER, [orderId, customerId]);
-        if (!row) throw new Error(`order ${orderId} cannot be cancelled: it is ${await statusOf(sql, orderId)}`);
-        return { pointsReturned: row.points_spent };
-      }),
+      guard.undo(
+        operation,
+        input,
+        async (sql) => {
+          const { orderId, customerId } = input;
+          const [row] = await sql<{ pointsReturned: number }>(CANCEL_ORDER, [orderId, customerId]);
+          if (!row) throw new Error(`order ${orderId} cannot be cancelled: it is ${await statusOf(sql, orderId)}`);
+          return row;
+        },
+        () => ({ statement: CANCEL_ORDER_AT_ONCE, values: [input.orderId, input.customerId] }),
+      ),
   } satisfies Undoable<CreateOrder, CreatedOrder>;
 
   /** Completes a created order. Rejections: `OrderNotCreated` (it is anything else), `InvalidInput`. */

@@ -37,10 +37,8 @@ export const CREATE_ORDER_AT_ONCE = {
   text: 'select order_id as "orderId", points_spent as "pointsSpent" from created',
 };
 
-/** Cancels an order that is created, and gives its points back. No row: it is not created. */
-export const CANCEL_ORDER = `
-with customer as materialized (
-  select customer_id from customers where customer_id = $2 for no key update
+const cancelling = (from: string) => `customer as materialized (
+  select customer_id from ${from} where customer_id = $2 for no key update of customers
 ), cancelled as (
   update orders set status = 'cancelled', ended_at = now() from customer
   where order_id = $1 and orders.customer_id = customer.customer_id and status = 'created'
@@ -48,8 +46,18 @@ with customer as materialized (
 ), returned as (
   insert into point_entries (customer_id, kind, amount, order_id)
   select customer_id, 'returned', points_spent, order_id from cancelled where points_spent > 0
-)
-select points_spent from cancelled`;
+)`;
+
+/** Cancels an order that is created, and gives its points back. No row: it is not created. */
+export const CANCEL_ORDER = `
+with ${cancelling('customers')}
+select points_spent as "pointsReturned" from cancelled`;
+
+/** The same as the undo of its creation, where that is this driver's. */
+export const CANCEL_ORDER_AT_ONCE = {
+  with: cancelling('applied, customers'),
+  text: 'select points_spent as "pointsReturned" from cancelled',
+};
 
 /** Completes an order that is created. No row: it is not. */
 export const COMPLETE_ORDER = {

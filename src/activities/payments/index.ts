@@ -4,7 +4,7 @@ import { Rejection, type Guard, type Sql } from '../../kit/database/index.js';
 import type { Forward, Undoable } from '../../kit/workflow/participant.js';
 import { safeInteger } from '../integers.js';
 import { validInput } from '../input.js';
-import { CHARGE, CHARGE_AT_ONCE, PAYMENT_STATUS, REFUND } from './sql.js';
+import { CHARGE, CHARGE_AT_ONCE, PAYMENT_STATUS, REFUND, REFUND_AT_ONCE } from './sql.js';
 
 /** What charging a wallet answers. */
 interface Charged {
@@ -39,7 +39,13 @@ export function createPayments({ guard }: { guard: Guard }) {
         },
       ),
     /** Gives the amount back. */
-    compensation: (operation, input) => guard.undo(operation, input, (sql) => giveBack(sql, input)),
+    compensation: (operation, input) =>
+      guard.undo(
+        operation,
+        input,
+        (sql) => giveBack(sql, input),
+        () => ({ statement: REFUND_AT_ONCE, values: [input.orderId, input.customerId] }),
+      ),
   } satisfies Undoable<Charge, Charged>;
 
   /** Gives the amount of an order back that was paid long ago. Rejections: `NotCaptured`, `InvalidInput`. */
@@ -54,8 +60,8 @@ export function createPayments({ guard }: { guard: Guard }) {
 export type Payments = ReturnType<typeof createPayments>;
 
 async function giveBack(sql: Sql, { orderId, customerId }: GiveBack): Promise<{ refunded: number }> {
-  const [row] = await sql<{ amount: number }>(REFUND, [orderId, customerId]);
-  if (row) return { refunded: row.amount };
+  const [row] = await sql<{ refunded: number }>(REFUND, [orderId, customerId]);
+  if (row) return row;
   const [payment] = await sql<{ status: string }>(PAYMENT_STATUS, [orderId]);
   throw new Rejection(
     'NotCaptured',

@@ -34,10 +34,8 @@ select wallet.balance, paid.payment_id from wallet left join paid on true`;
 /** Charges a wallet, and says no more of why it could not than no row. */
 export const CHARGE_AT_ONCE = { with: CHARGING, text: 'select payment_id as "paymentId" from paid' };
 
-/** Refunds a captured payment. No row: there is none. */
-export const REFUND = `
-with wallet as materialized (
-  select customer_id from wallets where customer_id = $2 for no key update
+const refunding = (from: string) => `wallet as materialized (
+  select customer_id from ${from} where customer_id = $2 for no key update of wallets
 ), refunded as (
   update payments set status = 'refunded', refunded_at = now() from wallet
   where order_id = $1 and payments.customer_id = wallet.customer_id and status = 'captured'
@@ -45,7 +43,14 @@ with wallet as materialized (
 ), entered as (
   insert into wallet_entries (customer_id, kind, amount, order_id)
   select customer_id, 'refund', amount, order_id from refunded
-)
-select amount from refunded`;
+)`;
+
+/** Refunds a captured payment. No row: there is none. */
+export const REFUND = `
+with ${refunding('wallets')}
+select amount as refunded from refunded`;
+
+/** The undo of a charge, where it is this driver's. */
+export const REFUND_AT_ONCE = { with: refunding('applied, wallets'), text: 'select amount as refunded from refunded' };
 
 export const PAYMENT_STATUS = `select status from payments where order_id = $1`;

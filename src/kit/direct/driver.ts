@@ -2,6 +2,7 @@ import { decidedBy } from '../database/decided.js';
 import { DrivenElsewhere } from '../database/rejection.js';
 import type { Announcements } from '../database/announcement/announcements.js';
 import type { Operation } from '../workflow/branch.js';
+import type { Complete } from '../workflow/complete.js';
 import { MetDriver } from '../workflow/failure.js';
 import type { StartOrder } from '../workflow/fate.js';
 import { participantOf } from '../workflow/participant.js';
@@ -55,6 +56,7 @@ export interface DirectDriverOptions {
 export class DirectDriver implements SagaDriver {
   readonly gid: string;
   readonly isAlone = true;
+  readonly sharesMemory = true as const;
   readonly deadlineAt: number | undefined;
   /** The participant in whose database the transaction is announced, or may be. */
   home: string | undefined;
@@ -64,8 +66,11 @@ export class DirectDriver implements SagaDriver {
   readonly #began = performance.now();
   readonly #over = new AbortController();
   #waiting = false;
-  /** The call before. */
+  /** Calls that were asked for and have not ended. */
+  #calls = 0;
   #last: Promise<unknown> = Promise.resolve();
+  /** Whether the call under way has written the announcement. */
+  #isWritten = false;
   /** Ends the run with nothing decided. */
   breakOff: (why: Error) => void = () => undefined;
 
@@ -94,66 +99,85 @@ export class DirectDriver implements SagaDriver {
   }
 
   call(call: Call): Promise<unknown> {
-    const made = this.#last.then(
-      () => this.#call(call),
-      () => this.#call(call),
-    );
+    const begin = () => this.#call(call);
+    const isAlone = this.#calls++ === 0;
+    const made = isAlone ? begin() : this.#last.then(begin, begin);
     this.#last = made;
     return made;
   }
 
   async #call(call: Call): Promise<unknown> {
-    const { owner, who, start, takeOverMs, callMs, functionOf, announcementsOf } = this.#options;
-    const { branch, operation: name, args, options } = call;
-    const full = `${name}.${branch.op}`;
+    let operation: Operation | undefined;
+    try {
+      const work = this.#workOf(call);
+      operation = this.#operationOf(call);
+      if (operation.announcement !== undefined) this.home = participantOf(call.operation);
+      this.#waiting = true;
+      const result = await within(operation.timeoutMs, operation.function, work(operation, ...call.args));
+      this.#waiting = false;
+      if (operation.announcement !== undefined && !this.#isWritten) {
+        throw new HandOver(
+          `${operation.function} has not announced the transaction: it does not use the guard of a database`,
+        );
+      }
+      this.announced = true;
+      return result;
+    } catch (error) {
+      if (operation === undefined) throw error; // Nothing was asked.
+      // What gave no answer in time may still be at it.
+      this.#waiting = error instanceof HandOver;
+      throw this.#failed(error, operation, call.operation);
+    } finally {
+      this.#calls--;
+    }
+  }
+
+  /** @throws {@link HandOver} for what this process does not do */
+  #workOf({ branch, operation, options }: Call): ParticipantFunction {
+    const name = `${operation}.${branch.op}`;
+    if (branch.settle) throw new HandOver(`${name} is only to be looked at: a workflow does that`);
+    if (options.long === true) throw new HandOver(`${name} may take long`);
+    const work = this.#options.functionOf(name);
+    if (work === undefined) throw new HandOver(`this process has no ${name}`);
+    return work;
+  }
+
+  /** @throws {@link HandOver} for what there is no time for, and for a first step that cannot announce */
+  #operationOf({ branch, operation }: Call): Operation {
+    const { owner, who, start, takeOverMs, callMs, announcementsOf } = this.#options;
+    const name = `${operation}.${branch.op}`;
     // What is left is for the call, and for the decision after it.
     const leftMs = takeOverMs / 2 - (performance.now() - this.#began);
-    if (leftMs <= 0) throw new HandOver(`${full} was not begun: the transaction takes too long`);
-    if (branch.settle) throw new HandOver(`${full} is only to be looked at: a workflow does that`);
-    if (options.long === true) throw new HandOver(`${full} may take long`);
-    const work = functionOf(full);
-    if (work === undefined) throw new HandOver(`this process has no ${full}`);
+    if (leftMs <= 0) throw new HandOver(`${name} was not begun: the transaction takes too long`);
     const announces = !this.announced && branch.op === 'action';
-    const participant = participantOf(name);
+    const participant = participantOf(operation);
     if (announces && announcementsOf(participant) === undefined) {
-      throw new HandOver(`${full} comes first, and this process was not given the database of '${participant}'`);
+      throw new HandOver(`${name} comes first, and this process was not given the database of '${participant}'`);
     }
-    const announced = { written: false };
-    const timeoutMs = Math.min(callMs, leftMs);
-    const operation: Operation = {
-      ...branch,
-      function: full,
+    this.#isWritten = false;
+    const written = () => {
+      this.#isWritten = true;
+    };
+    const complete: Complete<Operation> = {
+      gid: branch.gid,
+      branch: branch.branch,
+      op: branch.op,
+      scheme: branch.scheme,
+      seq: branch.seq,
+      succeeded: branch.succeeded,
+      settle: branch.settle,
+      adopted: branch.adopted,
+      corrected: branch.corrected,
+      function: name,
       driver: owner,
       who,
       attempt: 1,
-      timeoutMs,
+      timeoutMs: Math.min(callMs, leftMs),
       signal: this.#over.signal,
-      ...(announces && {
-        announcement: {
-          start,
-          takeOverMs,
-          written: () => {
-            announced.written = true;
-          },
-        },
-      }),
+      announcement: announces ? { start, takeOverMs, written } : undefined,
+      opening: undefined,
     };
-    if (announces) this.home = participant;
-    let result: unknown;
-    this.#waiting = true;
-    try {
-      result = await within(timeoutMs, full, work(operation, ...args.map(asJson)));
-    } catch (error) {
-      // What gave no answer in time may still be at it.
-      this.#waiting = error instanceof HandOver;
-      throw this.#failed(error, operation, name);
-    }
-    this.#waiting = false;
-    if (announces && !announced.written) {
-      throw new HandOver(`${full} has not announced the transaction: it does not use the guard of a database`);
-    }
-    this.announced = true;
-    return result;
+    return complete;
   }
 
   #failed(error: unknown, operation: Operation, name: string): Error {
@@ -225,19 +249,16 @@ export class DirectDriver implements SagaDriver {
   }
 }
 
-/** A value as every other lane's participants get it. */
-function asJson(value: unknown): unknown {
-  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
-}
-
 /** @throws {@link HandOver} when there is no answer in time */
 function within<T>(ms: number, name: string, answer: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       reject(new HandOver(`${name} gave no answer within ${Math.round(ms)} ms`));
     }, ms);
-    answer.then(resolve, reject).finally(() => {
+    const clear = () => {
       clearTimeout(timer);
-    });
+    };
+    answer.then(clear, clear);
+    answer.then(resolve, reject);
   });
 }

@@ -74,8 +74,8 @@ async function call(ask: Ask<'call'>, { work, transaction, who, signal }: Callin
   const { branch, driver, function: name, args, opens, limitMs, attempts } = ask;
   if (work === undefined) return { how: 'unknown', type: 'NoFunction', message: `this worker has no ${name}` };
   const until = performance.now() + limitMs;
-  const row = { opened: false };
   for (let attempt = 1; ; attempt++) {
+    const row = { opened: false };
     const timeoutMs = until - performance.now();
     const over = new AbortController();
     const stop = () => {

@@ -68,6 +68,11 @@ export function groupDriver(groupId: string, member: number): string {
   return `${GROUP_DRIVER}${groupId}#${member}`;
 }
 
+/** The group of a driver, if it is a member of one. */
+export function groupOf(driver: string): string | undefined {
+  return isGroupDriver(driver) ? driver.slice(GROUP_DRIVER.length, driver.lastIndexOf('#')) : undefined;
+}
+
 /** Whether the driver of a guard row is a member of a group; databases read the name too. */
 export function isGroupDriver(driver: string): boolean {
   return driver.startsWith(GROUP_DRIVER);

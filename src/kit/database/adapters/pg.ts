@@ -45,48 +45,57 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
   });
   const way: PgWay = { queryOf, prepare, fly: flightsOf(pool) };
 
-  const withClient = async <T>(
-    timeoutMs: number,
-    work: (client: PgClient, onLost: () => void) => Promise<T>,
-  ): Promise<T> => {
+  /** Connections that are given up: nothing has shown that they are well. */
+  const lost = new WeakSet<PgClient>();
+  const watched = new WeakSet<PgClient>();
+  // The server may end a connection while nothing runs on it (a transaction that took too long): that is an event.
+  const watch = (client: PgClient) => {
+    if (watched.has(client)) return;
+    watched.add(client);
+    client.on('error', () => lost.add(client));
+  };
+  // A server that is stopped may say so in the packet that makes a connection ready: before whoever asked for it has it.
+  pool.on('connect', watch);
+  const connect = async (): Promise<PgClient> => {
     const client = await pool.connect();
-    const connection = { lost: false };
-    const onLost = () => {
-      connection.lost = true;
-    };
-    // The server may end a connection while nothing runs on it (a transaction that took too long): that is an event.
-    client.on('error', onLost);
-    let timer: NodeJS.Timeout | undefined;
-    const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        onLost();
+    watch(client);
+    return client;
+  };
+  const withClient = async <T>(timeoutMs: number, work: (client: PgClient) => Promise<T>): Promise<T> => {
+    const client = await connect();
+    return new Promise((resolve, reject) => {
+      let isOver = false;
+      const end = () => {
+        if (isOver) return;
+        isOver = true;
+        clearTimeout(timer);
+        client.release(lost.has(client));
+      };
+      const timer = setTimeout(() => {
+        lost.add(client);
+        end();
         reject(new Error(`the database was not done within ${timeoutMs} ms: its connection is given up`));
       }, timeoutMs);
+      const done = work(client);
+      done.then(end, end);
+      done.then(resolve, reject);
     });
-    try {
-      return await Promise.race([work(client, onLost), silence]);
-    } finally {
-      clearTimeout(timer);
-      // What a connection that is given up says in the end must find a listener.
-      if (!connection.lost) client.off('error', onLost);
-      client.release(connection.lost);
-    }
   };
 
   return {
     run: <Row extends object>(text: string, values?: readonly unknown[]) =>
-      withClient(longest, async (client, onLost) => {
-        try {
-          return (await client.query(values ? queryOf(text, values) : { text })).rows as Row[];
-        } catch (error) {
-          // Nothing has shown that the connection is well.
-          onLost();
-          throw error;
-        }
-      }),
+      withClient(longest, (client) =>
+        client.query(values ? queryOf(text, values) : { text }).then(
+          ({ rows }) => rows as Row[],
+          (error: unknown) => {
+            lost.add(client);
+            throw error;
+          },
+        ),
+      ),
     transaction: (work, timeoutMs = longest) =>
-      withClient(timeoutMs, async (client, onLost) => {
-        const transaction = new PgTransaction(client, way, onLost);
+      withClient(timeoutMs, async (client) => {
+        const transaction = new PgTransaction(client, way, () => lost.add(client));
         let result;
         try {
           result = await work(transaction.sql);

@@ -177,17 +177,26 @@ select coalesce(json_agg(s order by time desc, gid collate "C" desc), '[]')::tex
 from (select *, (extract(epoch from time) * 1000000)::bigint::text as at from scanned) s`;
 
 /**
- * Announced transactions, the latest first: after a place, begun at `$3` or later, `$4` of them at most. In progress there
- * are a few at a time.
+ * Transactions in progress, announced or opened by a group, the latest first: after a place, begun at `$3` or later, `$4` of
+ * them at most. There are a few at a time.
  */
 export const listRunning = `${placed},
+begun as (
+  select a.gid, a.state, a.start->>'transaction' as transaction,
+    case when a.owner = 'workflow' then 'workflow' else 'direct' end as lane, a.began_at
+  from backstitch.announcements a
+  union all
+  select g.gid, g.fate->>'state', g.fate->>'transaction', g.fate->>'lane', g.began_at
+  from backstitch.guard g
+  where g.phase = 1 and g.fate->>'state' in ('running', 'undoing')
+    and not exists (select 1 from backstitch.announcements a where a.gid = g.gid)
+),
 scanned as (
-  select a.gid, case a.state when 'undoing' then 'compensating' else a.state end as state,
-    a.start->>'transaction' as transaction, case when a.owner = 'workflow' then 'workflow' else 'direct' end as lane,
-    a.began_at as "beganAt", null as "endedAt", a.began_at as time
-  from backstitch.announcements a, place
-  where (a.began_at, a.gid) < (place.at, place.gid) and a.began_at >= place.since
-  order by a.began_at desc, a.gid collate "C" desc limit $4::int
+  select b.gid, case b.state when 'undoing' then 'compensating' else b.state end as state, b.transaction, b.lane,
+    b.began_at as "beganAt", null as "endedAt", b.began_at as time
+  from begun b, place
+  where (b.began_at, b.gid) < (place.at, place.gid) and b.began_at >= place.since
+  order by b.began_at desc, b.gid collate "C" desc limit $4::int
 )${listed}`;
 
 /** Transactions that have ended, the latest first. What began at a time has not ended before it: the index ends there. */

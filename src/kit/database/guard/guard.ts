@@ -2,7 +2,7 @@ import type { Operation } from '../../workflow/branch.js';
 import { StoredRejection, type Rejection } from '../rejection.js';
 import type { Database, Sql, TransactionSql } from '../sql.js';
 import { rejectionOf } from '../sqlstate.js';
-import { applyAtOnce, type AtOnce } from './at-once.js';
+import { applyAtOnce, undoAtOnce, type AtOnce } from './at-once.js';
 import { fromJson, hashInput, toLog } from './json.js';
 import { limitsOf, stopwatch } from './limits.js';
 import { claim, claimAnnounced, elsewhere, meet } from './meet.js';
@@ -54,6 +54,7 @@ export interface Guard {
    * input than phase 1 had; that one is stored.
    *
    * @param work runs only if phase 1 was applied, with its stored result
+   * @param atOnce the same work as one statement, as in {@link apply}; it has the action's result as `applied.result`
    * @returns what the work returned, now or before; `undefined` if there was nothing to undo
    * @throws {@link Suspended} if phase 1 was confirmed
    * @throws {@link InputMismatch} if phase 1 was applied with another input: nothing is undone
@@ -66,6 +67,7 @@ export interface Guard {
     operation: Operation,
     input: unknown,
     work: (sql: Sql, applied: Applied) => Promise<Result>,
+    atOnce?: () => AtOnce,
   ): Promise<Result | undefined>;
 
   /**
@@ -108,29 +110,28 @@ export interface Guarded<Result> {
 
 /** Makes the guard of one database. */
 export function createGuard(db: Database, options: GuardOptions = {}): Guard {
-  const { mask, probe = () => Promise.resolve() } = options;
-  // Nothing follows the guard's last statement, so it goes with the commit.
-  const optionsFor = ({ commitWith: last }: TransactionSql): PhaseOptions => ({ mask, last });
+  const { mask, probe } = options;
   const inTransaction = async <Result>(
     operation: Operation,
-    body: (sql: TransactionSql, operation: Operation, options: PhaseOptions) => Promise<Guarded<Result>>,
-    left = stopwatch(operation),
+    body: (sql: TransactionSql) => Promise<Result>,
   ): Promise<Result> => {
-    await probe('before', operation);
-    const { result } = await db.transaction((sql) => {
+    if (probe) await probe('before', operation);
+    const result = await db.transaction((sql) => {
       // It may have waited long for its connection.
       operation.signal.throwIfAborted();
-      return body(sql, left(), optionsFor(sql));
+      return body(sql);
     }, operation.timeoutMs);
-    await probe('committed', operation);
+    if (probe) await probe('committed', operation);
     return result;
   };
+  // Nothing follows the guard's last statement, so it goes with the commit.
+  const phaseOf = ({ commitWith: last }: TransactionSql): PhaseOptions => ({ mask, last });
   const probed =
     <Args extends unknown[], Result>(operation: Operation, work: (sql: Sql, ...args: Args) => Promise<Result>) =>
     async (sql: Sql, ...args: Args): Promise<Result> => {
-      await probe('working', operation);
+      if (probe) await probe('working', operation);
       const result = await work(sql, ...args);
-      await probe('worked', operation);
+      if (probe) await probe('worked', operation);
       return result;
     };
 
@@ -141,39 +142,57 @@ export function createGuard(db: Database, options: GuardOptions = {}): Guard {
       work: (sql: Sql) => Promise<Result>,
       atOnce?: () => AtOnce,
     ): Promise<Result> {
-      const left = stopwatch(operation);
+      const leftMs = stopwatch(operation);
+      const timed = () => ({ ...operation, timeoutMs: leftMs() });
       if (operation.settle) {
-        await probe('before', operation);
-        const settled = await db.transaction((sql) => {
-          operation.signal.throwIfAborted();
-          return guardSettle<Result>(sql, left(), input, optionsFor(sql));
-        }, operation.timeoutMs);
-        await probe('committed', operation);
+        const settled = await inTransaction(operation, (sql) => guardSettle<Result>(sql, timed(), input, phaseOf(sql)));
         return settledResult(operation, settled);
       }
-      try {
-        const guarded = probed(operation, work);
-        const body = async (sql: TransactionSql, timed: Operation, how: PhaseOptions): Promise<Guarded<Result>> => {
-          if (atOnce === undefined || how.last === undefined) return guardPhase1(sql, timed, input, guarded, how);
-          const done = await applyAtOnce<Result>(how.last, { operation, left, input, atOnce, mask, probe });
+      const body = async (sql: TransactionSql): Promise<Guarded<Result>> => {
+        const { commitWith } = sql;
+        if (atOnce !== undefined && commitWith !== undefined) {
+          const done = await applyAtOnce<Result>(commitWith, { operation, leftMs, input, atOnce, mask, probe });
           if (typeof done !== 'string') return done;
           // Who announces a transaction has it only if the key was free.
-          if (done === 'taken' && !operation.announcement) return readPhase1(how.last, operation, hashInput(input));
-          return guardPhase1(sql, left(), input, guarded, how);
-        };
-        return await inTransaction(operation, body, left);
+          if (done === 'taken' && !operation.announcement) return readPhase1(commitWith, operation, hashInput(input));
+        }
+        return guardPhase1(sql, timed(), input, probed(operation, work), phaseOf(sql));
+      };
+      try {
+        return (await inTransaction(operation, body)).result;
       } catch (error) {
         if (error instanceof StoredRejection) throw error;
         const rejection = rejectionOf(error);
         if (rejection === undefined) throw error;
-        const { result } = await recordRejection(db.run, left(), input, rejection, options);
+        const { result } = await recordRejection(db.run, timed(), input, rejection, options);
         return result as Result;
       }
     },
-    undo: (operation, input, work) =>
-      inTransaction(operation, (sql, timed, how) => guardUndo(sql, timed, input, probed(operation, work), how)),
-    confirm: (operation, input, work) =>
-      inTransaction(operation, (sql, timed, how) => guardConfirm(sql, timed, input, probed(operation, work), how)),
+    async undo<Applied, Result>(
+      operation: Operation,
+      input: unknown,
+      work: (sql: Sql, applied: Applied) => Promise<Result>,
+      atOnce?: () => AtOnce,
+    ): Promise<Result | undefined> {
+      const leftMs = stopwatch(operation);
+      const { result } = await inTransaction(operation, async (sql): Promise<Guarded<Result | undefined>> => {
+        const { commitWith } = sql;
+        if (atOnce !== undefined && commitWith !== undefined) {
+          const done = await undoAtOnce<Result>(commitWith, { operation, leftMs, input, atOnce, mask, probe });
+          if (typeof done !== 'string') return done;
+        }
+        const timed = { ...operation, timeoutMs: leftMs() };
+        return guardUndo(sql, timed, input, probed(operation, work), phaseOf(sql));
+      });
+      return result;
+    },
+    async confirm(operation, input, work) {
+      const leftMs = stopwatch(operation);
+      const { result } = await inTransaction(operation, (sql) =>
+        guardConfirm(sql, { ...operation, timeoutMs: leftMs() }, input, probed(operation, work), phaseOf(sql)),
+      );
+      return result;
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { canonicalJson } from './canonical.js';
 
 /**
  * How the guard writes values: as JSON text, and only what JSON carries unchanged.
@@ -75,12 +76,7 @@ export function textToLog(text: string): string {
  * @throws a TypeError for an input that is no JSON, such as a BigInt: it could not have travelled here
  */
 export function hashInput(input: unknown): string {
-  return hash('sha256', input === undefined ? 'undefined' : JSON.stringify(input, sortKeys), 'base64url');
-}
-
-function sortKeys(_: string, part: unknown): unknown {
-  if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
-  return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return hash('sha256', input === undefined ? 'undefined' : (canonicalJson(input) ?? 'null'), 'base64url');
 }
 
 /** A copy of the input with the values at these dotted paths replaced, for the log. */

@@ -6,9 +6,8 @@ export function limitsOf({ timeoutMs }: Pick<Operation, 'timeoutMs'>): [string, 
   return [String(transaction), String(Math.floor(transaction / 2))];
 }
 
-/** Begins to count an attempt's time. @returns the operation with what is left of it, whenever it is called */
-export function stopwatch(operation: Operation): () => Operation {
-  const { gid, branch, op, timeoutMs } = operation;
+/** Begins to count an attempt's time. @returns what is left of it, in milliseconds, whenever it is called */
+export function stopwatch({ gid, branch, op, timeoutMs }: Operation): () => number {
   const began = performance.now();
   return () => {
     const left = timeoutMs - (performance.now() - began);
@@ -18,6 +17,6 @@ export function stopwatch(operation: Operation): () => Operation {
         `${op} of branch '${branch}' in ${gid} is not begun: ${Math.round(left)} of its ${timeoutMs} ms are left: try again`,
       );
     }
-    return { ...operation, timeoutMs: left };
+    return left;
   };
 }

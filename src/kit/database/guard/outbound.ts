@@ -68,12 +68,12 @@ export function createOutbound(db: Database, options: OutboundOptions = {}): Out
         `${operation.function} cannot announce a transaction: one that a process or a group drives begins with an SQL step`,
       );
     }
-    const left = stopwatch(operation);
+    const leftMs = stopwatch(operation);
     await probe('before', operation);
     const answered = async (): Promise<unknown> => {
       let absent: Absent | undefined;
       for (;;) {
-        const timed = left();
+        const timed = { ...operation, timeoutMs: leftMs() };
         const until = performance.now() + timed.timeoutMs * SENDING_SHARE;
         const decision = await db.transaction((sql) => {
           // It may have waited long for its connection.

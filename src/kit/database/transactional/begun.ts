@@ -5,6 +5,7 @@ import type { FailureNote } from '../../workflow/failure.js';
 import type { Guard } from '../guard/guard.js';
 import { hashInput } from '../guard/json.js';
 import { InputMismatch, StoredRejection, Suspended } from '../rejection.js';
+import type { Sql } from '../sql.js';
 import type { MethodWork } from './method.js';
 
 /** A transaction whose driver is this process; what that does not give is said at {@link Transactional}. */
@@ -219,11 +220,13 @@ class Calls {
     const { method } = call;
     call.undos++;
     const operation = this.#operation(call, method.undo?.op ?? 'compensation', new AbortController().signal);
-    await this.#guard.undo(operation, call.args, async (sql, result) => {
+    const { atOnce } = method.undo ?? {};
+    const work = async (sql: Sql, result: unknown) => {
       // What may still come is barred nevertheless.
       if (method.undo === undefined) throw new Error('it only goes forward: it has neither a compensation nor amends');
       return method.undo.work(sql, argsOf(call), result);
-    });
+    };
+    await this.#guard.undo(operation, call.args, work, atOnce && (() => atOnce(argsOf(call))));
   }
 
   #operation({ method, branch, seq, succeeded, undos }: Call, op: Op, signal: AbortSignal): Operation {

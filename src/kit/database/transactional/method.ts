@@ -11,5 +11,6 @@ export interface MethodWork {
   readonly undo?: {
     readonly op: 'compensation' | 'amends';
     readonly work: (sql: Sql, args: readonly unknown[], result: unknown) => Promise<unknown>;
+    readonly atOnce?: (args: readonly unknown[]) => AtOnce;
   };
 }

@@ -57,22 +57,38 @@ type UndoOf<Service, Name extends keyof Service> = (
   result: ResultOf<Service, Name>,
 ) => Promise<unknown>;
 
-/** How one method is undone: by a compensation, by amends, or (it only goes forward) not at all. */
-type MethodPlan<Service, Name extends keyof Service> =
-  | {
-      readonly compensation: UndoOf<Service, Name>;
-      readonly amends?: undefined;
-      readonly atOnce?: AtOnceOf<Service, Name>;
-    }
-  | {
-      readonly amends: UndoOf<Service, Name>;
-      readonly compensation?: undefined;
-      readonly atOnce?: AtOnceOf<Service, Name>;
-    }
-  | { readonly compensation?: undefined; readonly amends?: undefined; readonly atOnce?: AtOnceOf<Service, Name> };
-
 /** The method as one statement, if it can be one: see {@link Guard.apply}. */
 type AtOnceOf<Service, Name extends keyof Service> = (args: ArgsOf<Service, Name>) => AtOnce;
+
+/** What every method's plan may have. */
+interface AnyMethodPlan<Service, Name extends keyof Service> {
+  readonly atOnce?: AtOnceOf<Service, Name>;
+}
+
+/** Of a method that can be undone, or made good: that as one statement, see {@link Guard.undo}. */
+interface UndonePlan<Service, Name extends keyof Service> extends AnyMethodPlan<Service, Name> {
+  readonly undoAtOnce?: AtOnceOf<Service, Name>;
+}
+
+interface CompensatedPlan<Service, Name extends keyof Service> extends UndonePlan<Service, Name> {
+  readonly compensation: UndoOf<Service, Name>;
+  readonly amends?: undefined;
+}
+
+interface AmendedPlan<Service, Name extends keyof Service> extends UndonePlan<Service, Name> {
+  readonly amends: UndoOf<Service, Name>;
+  readonly compensation?: undefined;
+}
+
+interface ForwardPlan<Service, Name extends keyof Service> extends AnyMethodPlan<Service, Name> {
+  readonly compensation?: undefined;
+  readonly amends?: undefined;
+  readonly undoAtOnce?: undefined;
+}
+
+/** How one method is undone: by a compensation, by amends, or (it only goes forward) not at all. */
+type MethodPlan<Service, Name extends keyof Service> =
+  CompensatedPlan<Service, Name> | AmendedPlan<Service, Name> | ForwardPlan<Service, Name>;
 
 /** The methods that take part, each with how it is undone. */
 export type Plan<Service> = { readonly [Name in MethodName<Service>]?: MethodPlan<Service, Name> };
@@ -143,6 +159,7 @@ interface AnyPlan<Service> {
   readonly compensation?: AnyUndo<Service>;
   readonly amends?: AnyUndo<Service>;
   readonly atOnce?: MethodWork['atOnce'];
+  readonly undoAtOnce?: MethodWork['atOnce'];
 }
 type AnyUndo<Service> = (service: Service, args: readonly unknown[], result: unknown) => Promise<unknown>;
 type AnyMethod = (...args: readonly unknown[]) => Promise<unknown>;
@@ -150,7 +167,7 @@ type AnyMethod = (...args: readonly unknown[]) => Promise<unknown>;
 function methodOf<Service extends object>(
   factory: (sql: Sql) => Service,
   name: string,
-  { compensation, amends, atOnce }: AnyPlan<Service>,
+  { compensation, amends, atOnce, undoAtOnce }: AnyPlan<Service>,
 ): MethodWork {
   const undo = compensation ?? amends;
   return {
@@ -161,6 +178,7 @@ function methodOf<Service extends object>(
     undo: undo && {
       op: compensation ? 'compensation' : 'amends',
       work: (sql, args, result) => undo(factory(sql), args, result),
+      atOnce: undoAtOnce,
     },
   };
 }
@@ -174,8 +192,14 @@ function operationOf(guard: Guard, { name, work, atOnce, undo }: MethodWork) {
       atOnce && (() => atOnce(listOf(name, input))),
     );
   if (undo === undefined) return { action };
+  const { atOnce: undoAtOnce } = undo;
   const undoing: Undoable<unknown, unknown>['compensation'] = (operation, input) =>
-    guard.undo(operation, input, async (sql, result) => undo.work(sql, listOf(name, input), result));
+    guard.undo(
+      operation,
+      input,
+      async (sql, result) => undo.work(sql, listOf(name, input), result),
+      undoAtOnce && (() => undoAtOnce(listOf(name, input))),
+    );
   return { action, [undo.op]: undoing };
 }
 

@@ -25,10 +25,12 @@ export class BranchCalls {
   /** Asks for a step for the first time in this run of the body. */
   send(record: BranchRecord, input: unknown): Promise<unknown> {
     const { options, corrected } = record;
-    const { retries = this.#retries } = options;
     try {
-      const args = [corrected === undefined ? input : recall(corrected.input)];
-      return this.#call(record, 'action', this.#profileOf(record), args, { ...options, retries });
+      const isOwn = corrected !== undefined || this.#driver.sharesMemory === true;
+      const args = [isOwn ? recall(inputOf(record)) : input];
+      const retries = options.retries ?? this.#retries;
+      const withRetries = retries === options.retries ? options : { ...options, retries };
+      return this.#call(record, 'action', this.#profileOf(record), args, withRetries);
     } catch (error) {
       return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }

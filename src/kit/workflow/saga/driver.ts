@@ -40,6 +40,8 @@ export interface SagaDriver {
   readonly gid: string;
   /** Whether nobody else can have made calls for this transaction, which this run knows nothing of. */
   readonly isAlone: boolean;
+  /** Set where participants run in this process: each gets objects of its own, as it would from elsewhere. */
+  readonly sharesMemory?: true;
   /** When the deadline passes, by {@link now}. */
   readonly deadlineAt: number | undefined;
   /** The time, in milliseconds since 1970, by the driver's own clock. */

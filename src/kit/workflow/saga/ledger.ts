@@ -1,3 +1,4 @@
+import type { Complete } from '../complete.js';
 import type { FailureNote } from '../failure.js';
 import type { StepOptions } from './definition.js';
 import type { Judgement } from './driver.js';
@@ -71,10 +72,30 @@ export class Ledger {
     this.groups.clear();
   }
 
-  begin(step: Omit<BranchRecord, 'seq' | 'state' | 'renewals' | 'pass'>): BranchRecord {
+  begin(begun: Omit<BranchRecord, 'seq' | 'state' | 'renewals' | 'pass'>): BranchRecord {
     const { pass } = this;
     this.#noteOthers();
-    const record: BranchRecord = { ...step, seq: this.branches.length + 1, state: 'running', renewals: 0, pass };
+    const { step, kind, operation, summary, input, options, startedAt } = begun;
+    const record: Complete<BranchRecord> = {
+      step,
+      seq: this.branches.length + 1,
+      kind,
+      operation,
+      summary,
+      input,
+      options,
+      startedAt,
+      state: 'running',
+      result: undefined,
+      failure: undefined,
+      endedAt: undefined,
+      undo: undefined,
+      corrected: undefined,
+      renewals: 0,
+      pass,
+      barred: undefined,
+      verify: undefined,
+    };
     this.branches.push(record);
     return record;
   }
