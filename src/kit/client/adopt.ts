@@ -28,7 +28,7 @@ export function startOptions(gid: string, start: StartOrder, adopt?: Adopt) {
  * @returns whether it was started now; else it was before
  * @throws what the server says: whether it was started is not known, and starting it again is safe
  */
-export async function startAdopting(client: Client, gid: string, start: StartOrder, adopt: Adopt): Promise<boolean> {
+export async function startAdopting(client: Client, gid: string, start: StartOrder, adopt?: Adopt): Promise<boolean> {
   const options = startOptions(gid, start, adopt);
   const tryToStart = async (workflowIdReusePolicy: 'REJECT_DUPLICATE' | 'ALLOW_DUPLICATE') => {
     try {

@@ -3,10 +3,12 @@ import { announcementsOf, type Announcements } from '../database/announcement/an
 import type { Database } from '../database/sql.js';
 import {
   ADOPT_ACTIVITY,
+  ANNOUNCE_ACTIVITY,
   CLOSE_ACTIVITY,
   WORKFLOW_OWNER,
   type Adopted,
   type AdoptOrder,
+  type AnnounceOrder,
   type CloseOrder,
 } from '../workflow/fate.js';
 import { journalActivities } from './journal.js';
@@ -34,6 +36,7 @@ export function adoptActivities(databases: ParticipantDatabases) {
       if (fate === undefined) await at(home).giveUp(gid);
       else await at(home).end(gid, WORKFLOW_OWNER, undefined, fate);
     },
+    [ANNOUNCE_ACTIVITY]: ({ home, gid, start }: AnnounceOrder): Promise<void> => at(home).announce(gid, start),
     ...journalActivities(databases),
   };
 }

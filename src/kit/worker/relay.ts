@@ -5,7 +5,7 @@ import { reasonOf, ServerUnavailable } from '../client/errors.js';
 import { explained } from '../client/server.js';
 import { announcementsOf, type Announcements, type TakenOver } from '../database/announcement/announcements.js';
 import type { TransactionReport } from '../workflow/failure.js';
-import { WORKFLOW_OWNER, type Fate } from '../workflow/fate.js';
+import { WORKFLOW_OWNER, type Fate, type StartOrder } from '../workflow/fate.js';
 import type { ParticipantDatabases } from './adopt.js';
 import { distinctOf } from './read-all.js';
 
@@ -116,7 +116,7 @@ export async function goOn(
   { gid, start }: TakenOver,
 ): Promise<boolean> {
   if (start !== undefined && (await startAdopting(client, gid, start, { home }))) return true;
-  const fate = await fateOfRun(client, gid, start?.transaction);
+  const fate = await fateOfRun(client, gid, start);
   const promoted = start?.promoted;
   if (fate !== undefined) {
     await announcements.end(gid, WORKFLOW_OWNER, undefined, promoted === undefined ? fate : { ...fate, promoted });
@@ -127,17 +127,26 @@ export async function goOn(
 /**
  * How the newest run of a gid ended, if it did by its own code.
  *
- * @param expected the workflow that was announced
+ * @param expected what was announced
  * @throws one line if the gid is another workflow's: then somebody has to end that, or rename it
  */
-async function fateOfRun(client: Client, gid: string, expected: string | undefined): Promise<Fate | undefined> {
+async function fateOfRun(
+  client: Client,
+  gid: string,
+  expected: Pick<StartOrder, 'transaction' | 'inputHash'> | undefined,
+): Promise<Fate | undefined> {
   const handle = client.workflow.getHandle(gid);
   const { status, type: transaction, memo, runId } = await handle.describe();
-  if (expected !== undefined && expected !== transaction) {
-    throw new Error(`it is announced as '${expected}', and a workflow '${transaction}' has its id: it cannot go on`);
+  if (expected !== undefined && expected.transaction !== transaction) {
+    throw new Error(
+      `it is announced as '${expected.transaction}', and a workflow '${transaction}' has its id: it cannot go on`,
+    );
   }
   if (!BY_THEMSELVES.includes(status.name)) return undefined;
   const inputHash = typeof memo?.inputHash === 'string' ? memo.inputHash : '';
+  if (expected !== undefined && inputHash !== '' && expected.inputHash !== inputHash) {
+    throw new Error(`a workflow '${transaction}' with another input has its id: it cannot go on`);
+  }
   const from = { transaction, inputHash, lane: 'workflow' };
   try {
     return { ...from, state: 'committed', result: await client.workflow.getHandle(gid, runId).result() };

@@ -129,9 +129,10 @@ export type Adopted =
       readonly promoted?: Promotion;
     };
 
-/** The activities by which a workflow takes a transaction over, and tells how it ended. */
+/** The activities by which a workflow takes a transaction over, tells how it ended, and leaves one to a relay. */
 export const ADOPT_ACTIVITY = 'backstitch.adopt';
 export const CLOSE_ACTIVITY = 'backstitch.close';
+export const ANNOUNCE_ACTIVITY = 'backstitch.announce';
 
 /** What those activities are asked. */
 export interface AdoptOrder {
@@ -151,6 +152,12 @@ export interface CloseOrder {
 
 /** The type of the failure of a workflow that finds its transaction committed, and its result not kept. */
 export const RESULT_NOT_KEPT = 'ResultNotKept';
+
+export interface AnnounceOrder {
+  readonly gid: string;
+  readonly home: string;
+  readonly start: StartOrder;
+}
 
 /** The type of the failure of a workflow whose gid has another input: it did nothing, and has decided nothing. */
 export const GID_CONFLICT = 'GidConflict';

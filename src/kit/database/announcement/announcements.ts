@@ -19,6 +19,8 @@ import * as statements from './statements.js';
  * less than that.
  */
 export interface Announcements {
+  /** Leaves what a group has opened to a relay, at once. Nothing, if it is announced here, or has ended. */
+  announce(gid: string, start: StartOrder): Promise<void>;
   /** Commits, or ends the undo: `false` if somebody else drives the transaction. A result that cannot be stored is left out. */
   end(
     gid: string,
@@ -81,6 +83,9 @@ export function announcementsOf(db: Database): Announcements {
     ...(start !== null && { start: JSON.parse(start) as StartOrder }),
   });
   return {
+    async announce(gid, start) {
+      await db.run(statements.announceOpened, [gid, toLog(start)], STATEMENT_MS);
+    },
     async end(gid, owner, state, fate, timeoutMs = STATEMENT_MS) {
       const values = [gid, owner, state ?? null, fateToJson(fate), ...limitsOf({ timeoutMs })];
       return (await db.run(statements.end, values, timeoutMs)).length > 0;

@@ -31,6 +31,14 @@ where ${unbegun('$1', '$2')}
 on conflict (gid, branch, phase) do nothing
 returning 1 as claimed`;
 
+/** Announces what a group has opened, for a relay to start its workflow. `$1` gid, `$2` the start. */
+export const announceOpened = `
+insert into backstitch.announcements (gid, start, owner, take_over_at)
+select $1, $2::text::json, 'workflow', clock_timestamp()
+where exists (
+  select from backstitch.guard where gid = $1 and phase = 1 and fate->>'state' in ('running', 'undoing'))
+on conflict (gid) do nothing`;
+
 /**
  * The end: takes the announcement away and writes the fate, both or neither. That is the commit, or the end of the undo.
  * `$1` gid, `$2` owner, `$3` state it must be in (null: any), `$4` fate, `$5`, `$6` limits.
