@@ -44,7 +44,8 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
     text,
     values: [...values],
   });
-  const way: PgWay = { queryOf, prepare, fly: flightsOf(pool) };
+  const fly = flightsOf(pool);
+  const way: PgWay = { queryOf, prepare, fly };
 
   /** Connections that are given up: nothing has shown that they are well. */
   const lost = new WeakSet<PgClient>();
@@ -101,6 +102,19 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
           },
         ),
       ),
+    ...(fly && {
+      runAll: <Row extends object>(
+        text: string,
+        [first = [], ...again]: readonly (readonly (string | null)[])[],
+        timeoutMs: number,
+      ) =>
+        withClient(timeoutMs, (client) =>
+          fly(client, queryOf(text, first), { again }).all.catch((error: unknown) => {
+            lost.add(client);
+            throw error;
+          }),
+        ) as Promise<Row[][]>,
+    }),
     transaction: (work, timeoutMs = longest) =>
       withClient(timeoutMs, async (client) => {
         const transaction = new PgTransaction(client, way, () => lost.add(client));

@@ -2,6 +2,7 @@ import type { Adopted, Announced, Fate, Opened, Promotion, Standing, StartOrder 
 import { fromJson, toLog } from '../guard/json.js';
 import { limitsOf } from '../guard/limits.js';
 import type { Database, Sql } from '../sql.js';
+import { Ends } from './ends.js';
 import { fateToJson } from './fate.js';
 import * as statements from './statements.js';
 
@@ -78,6 +79,7 @@ const STATEMENT_MS = 8_000;
 
 /** The announcements of a database; the guard's migrations have made their table. */
 export function announcementsOf(db: Database): Announcements {
+  const ends = new Ends(db);
   const taken = ({ gid, start }: { gid: string; start: string | null }) => ({
     gid,
     ...(start !== null && { start: JSON.parse(start) as StartOrder }),
@@ -87,8 +89,7 @@ export function announcementsOf(db: Database): Announcements {
       await db.run(statements.announceOpened, [gid, toLog(start)], STATEMENT_MS);
     },
     async end(gid, owner, state, fate, timeoutMs = STATEMENT_MS) {
-      const values = [gid, owner, state ?? null, fateToJson(fate), ...limitsOf({ timeoutMs })];
-      return (await db.run(statements.end, values, timeoutMs)).length > 0;
+      return ends.end([gid, owner, state ?? null, fateToJson(fate)], timeoutMs);
     },
     async giveUp(gid) {
       await db.run(statements.giveUp, [gid]);
