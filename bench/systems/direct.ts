@@ -23,24 +23,27 @@ export function directSystem<Order>(
     factor: 10,
     engine: false,
     start() {
+      const handedOver = new Map<string, Error>();
       const direct = directLane({
         ...limits,
         sagas: { [contract.workflow]: saga },
         participants,
         databases,
-        onHandOver: (gid, why) => {
-          throw new Error(`${gid} was handed over: ${why.message}`);
-        },
+        onHandOver: (gid, why) => handedOver.set(gid, why),
       });
       const order = transactionClient(client, { taskQueue: 'bench-direct', direct }).of(contract);
       return Promise.resolve({
         stop: () => Promise.resolve(),
         async place(input) {
           try {
-            await order(input, { lane: 'direct' });
+            // No worker takes over: what is handed over would be waited for.
+            await order(input, { lane: 'direct', wait: '1 minute' });
             return 'done';
           } catch (error) {
             if (error instanceof TransactionCompensated && error.report.cause.type === refusal) return 'undone';
+            const [first] = handedOver;
+            if (first !== undefined)
+              throw new Error(`${first[0]} was handed over: ${first[1].message}`, { cause: error });
             throw error;
           }
         },

@@ -46,15 +46,26 @@ export class TransactionPending extends Error {
     taskQueue: string;
     noWorker?: boolean;
     report?: TransactionReport;
+    /** What is the matter with asking, or with going on. */
+    cause?: unknown;
   }) {
-    const { gid, state, taskQueue, noWorker = false, report } = pending;
-    super(pendingMessage(gid, state, noWorker ? taskQueue : undefined, report));
+    const { gid, state, taskQueue, noWorker = false, report, cause } = pending;
+    const why = cause === undefined ? '' : ` (${reasonOf(cause)})`;
+    super(`${pendingMessage(gid, state, noWorker ? taskQueue : undefined, report)}${why}`, { cause });
     this.name = 'TransactionPending';
     this.gid = gid;
     this.state = state;
     this.noWorker = noWorker;
     this.report = report;
   }
+}
+
+/** What an error says, with what the server has said of it. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { message, cause } = error;
+  const isTold = cause instanceof Error && 'details' in cause && typeof cause.details === 'string';
+  return isTold ? `${message}: ${cause.details as string}` : message;
 }
 
 function pendingMessage(
@@ -115,7 +126,7 @@ export class GidConflict extends Error {
 }
 
 /**
- * Nothing was started: the call still waited in its own process for a group. Another caller of the same gid that waits there
+ * Nothing was started: the call still waited in its own process for a group, or for its turn. Another caller of the same gid that waits there
  * may have it started; calling again is safe.
  */
 export class NotStarted extends Error {

@@ -3,7 +3,8 @@ import { type Client, WorkflowFailedError, type WorkflowHandle } from '@temporal
 import type { LogPage } from '../workflow/log.js';
 import type { ScanOrder, ScanReport } from '../workflow/scan.js';
 import { NoWorker } from './errors.js';
-import { ask, explained, hasWorker, TimeIsOver, waitUntil } from './server.js';
+import { ask, explained, hasWorker, waitUntil } from './server.js';
+import { TimeIsOver } from './race.js';
 
 /** Workflows that are no transactions: work that somebody asks for and waits for. */
 

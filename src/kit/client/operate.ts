@@ -4,7 +4,8 @@ import { ApplicationFailure } from '@temporalio/common';
 import { DECIDE_UPDATE, type DeskNote, type DeskOrder } from '../workflow/desk.js';
 import { OPERATE_UPDATE, type OperatorNote, type OperatorOrder } from '../workflow/operate.js';
 import { OrderRefused, TransactionNotFound, WorkerSilent } from './errors.js';
-import { ANSWER_MS, explained, TimeIsOver, waitUntil } from './server.js';
+import { ANSWER_MS, explained, waitUntil } from './server.js';
+import { TimeIsOver } from './race.js';
 
 /**
  * Decides about a branch that waits at the desk.

@@ -1,9 +1,10 @@
-import { type Client, WorkflowFailedError } from '@temporalio/client';
+import { type Client, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
 import { TX_STATE } from '../workflow/attributes.js';
 import type { TransactionState } from '../workflow/branch.js';
 import { transactionFailure, type TransactionReport } from '../workflow/failure.js';
 import { GID_CONFLICT, RESULT_NOT_KEPT } from '../workflow/fate.js';
+import { DECISION_UPDATE, type Decision } from '../workflow/view.js';
 import {
   GidConflict,
   ResultNotKept,
@@ -12,7 +13,8 @@ import {
   TransactionPending,
   TransactionTerminated,
 } from './errors.js';
-import { ask, explained, hasWorker, longCall, TimeIsOver, waitUntil } from './server.js';
+import { ask, explained, hasWorker, longCall, waitUntil } from './server.js';
+import { TimeIsOver } from './race.js';
 
 /** One transaction that was started, and where. */
 export interface StartedRun {
@@ -71,6 +73,35 @@ export async function awaitDecision<T>(
     if (error instanceof TimeIsOver) throw await pending(client, run);
     throw explained(client, error);
   }
+}
+
+/** What it is decided to become of a transaction whose workflow was started before. */
+export async function awaitDecisionOf(client: Client, run: StartedRun, until: number): Promise<Decision> {
+  const handle = client.workflow.getHandle(run.gid, run.runId);
+  try {
+    return await awaitDecision(client, run, until, () => handle.executeUpdate<Decision, []>(DECISION_UPDATE));
+  } catch (error) {
+    // A run that has closed answers no updates: its outcome says all.
+    if (error instanceof WorkflowNotFoundError) return { state: 'committed' };
+    throw error;
+  }
+}
+
+/** Waits as {@link awaitOutcome} does, unless it will be undone. @throws {@link TransactionPending} as soon as that is decided */
+export async function awaitUndoOrOutcome<Result>(client: Client, run: StartedRun, until: number): Promise<Result> {
+  return outcomeAfter(client, run, until, await awaitDecisionOf(client, run, until));
+}
+
+/** The outcome of a transaction of which this was decided. @throws {@link TransactionPending} if it is undone */
+export function outcomeAfter<Result>(
+  client: Client,
+  run: StartedRun,
+  until: number,
+  { state, report }: Decision,
+): Promise<Result> {
+  const { gid, taskQueue } = run;
+  if (state === 'compensating' || state === 'stuck') throw new TransactionPending({ gid, state, taskQueue, report });
+  return awaitOutcome<Result>(client, run, until);
 }
 
 async function pending(client: Client, { gid, runId, taskQueue }: StartedRun): Promise<TransactionPending> {

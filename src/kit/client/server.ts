@@ -2,6 +2,7 @@ import { type Client, isGrpcDeadlineError, isGrpcServiceError } from '@temporali
 import { NamespaceNotFoundError } from '@temporalio/common/lib/errors.js';
 import { searchAttributeTypes } from '../workflow/attributes.js';
 import { ServerNotPrepared, ServerUnavailable } from './errors.js';
+import { within } from './race.js';
 
 /** How long the server may take for one answer, in milliseconds. Lost connections are retried within it. */
 export const ANSWER_MS = 30_000;
@@ -24,12 +25,6 @@ export async function ask<T>(client: Client, call: () => Promise<T>, ms = ANSWER
   }
 }
 
-/** The time for a wait is over; what was waited for goes on. */
-export class TimeIsOver extends Error {}
-
-/** `setTimeout` takes no more. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
 /** A call that answers when something has happened. */
 export interface LongCall<T> {
   /** @throws {@link TimeIsOver} when it has not answered by then, in milliseconds since 1970; else what the call throws */
@@ -50,20 +45,7 @@ export function longCall<T>(client: Client, call: () => Promise<T>): LongCall<T>
   const answer = client.withAbortSignal(over.signal, call);
   answer.catch(() => undefined); // Whoever waits hears of it.
   return {
-    async until(limit) {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<never>((_, reject) => {
-        const give = () => {
-          reject(new TimeIsOver());
-        };
-        timer = setTimeout(give, Math.min(Math.max(0, limit - Date.now()), MAX_TIMER_MS));
-      });
-      try {
-        return await Promise.race([answer, late]);
-      } finally {
-        clearTimeout(timer);
-      }
-    },
+    until: (limit) => within(answer, limit),
     giveUp() {
       over.abort();
     },

@@ -1,9 +1,4 @@
-import {
-  type Client,
-  WithStartWorkflowOperation,
-  WorkflowExecutionAlreadyStartedError,
-  WorkflowNotFoundError,
-} from '@temporalio/client';
+import { type Client, WithStartWorkflowOperation, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type { Duration } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { Scheme } from '../workflow/branch.js';
@@ -11,12 +6,12 @@ import type { StartOrder } from '../workflow/fate.js';
 import type { Lane, SagaOptions } from '../workflow/saga/definition.js';
 import { DECISION_UPDATE, type Decision } from '../workflow/view.js';
 import { startAdopting, startOptions } from './adopt.js';
-import { callDirect, type DirectLane } from './direct.js';
-import { GidConflict, TransactionPending } from './errors.js';
+import { callDirect, isOutcome, type DirectLane } from './direct.js';
+import { GidConflict } from './errors.js';
 import { outcomeOfFate } from './fate.js';
 import { Groups, type GroupOptions } from './group.js';
 import { hashOf } from './input.js';
-import { awaitDecision, awaitOutcome, type StartedRun } from './outcome.js';
+import { awaitDecision, awaitDecisionOf, awaitOutcome, outcomeAfter, type StartedRun } from './outcome.js';
 import { ask } from './server.js';
 import { orPending } from './within.js';
 
@@ -164,23 +159,45 @@ function transactionOf<Given, Input, Result>(
     return known.runId;
   };
 
-  const inProcess = (order: Order, undo: CallOptions['undo'], until: number): Promise<Result> => {
+  const inProcess = (
+    order: Order,
+    undo: CallOptions['undo'],
+    until: number,
+    onStarted?: () => void,
+  ): Promise<Result> => {
     if (direct === undefined) {
       throw new TypeError("lane 'direct' needs a process that drives: give transactionClient the option 'direct'");
     }
-    const { gid, start } = order;
-    return new Promise((resolve, reject) => {
-      const onUndoing = () => {
-        if (undo === 'background') reject(new TransactionPending({ gid, state: 'compensating', taskQueue }));
-      };
-      // What is changed in the input from here on is not the transaction's.
-      const driven = { gid, start: { ...start, input: asJson(start.input) } };
-      const run = { ...driven, overrides: start.overrides, onUndoing };
-      callDirect({ client, lane: direct, order: run, until, asWorkflow: () => asWorkflow(driven, undo, until) }).then(
-        resolve as (result: unknown) => void,
-        reject,
+    // What is changed in the input from here on is not the transaction's.
+    const kept = { gid: order.gid, start: { ...order.start, input: asJson(order.start.input) } };
+    return callDirect({
+      ...{ client, lane: direct, order: kept, undo, until, onStarted },
+      asWorkflow: () => asWorkflow(kept, undo, until, onStarted),
+    }) as Promise<Result>;
+  };
+
+  /** Resolves once it goes on whatever becomes of this process, or has ended. */
+  const startInProcess = async (order: Order): Promise<StartedTransaction<Result>> => {
+    const { gid } = order;
+    let ended!: Promise<Result>;
+    await new Promise<void>((resolve, reject) => {
+      ended = inProcess(order, 'wait', untilOf(), resolve);
+      ended.then(
+        () => {
+          resolve();
+        },
+        (error: unknown) => {
+          // How it has ended the result tells.
+          if (isOutcome(error)) resolve();
+          else reject(error instanceof Error ? error : new Error(String(error)));
+        },
       );
     });
+    return {
+      gid,
+      duplicate: false,
+      result: (waiting) => orPending(client, { gid, taskQueue }, ended, untilOf(waiting)),
+    };
   };
 
   /** Joins the next group. `result` waits for the outcome. */
@@ -234,15 +251,7 @@ function transactionOf<Given, Input, Result>(
       await started(untilOf());
       return { gid, duplicate: false, result: (waiting) => result(untilOf(waiting)) };
     }
-    if (options.lane === 'direct') {
-      const ended = inProcess(order, 'wait', untilOf());
-      ended.catch(() => undefined); // Whoever asks for the result hears of it.
-      return {
-        gid,
-        duplicate: false,
-        result: (waiting) => orPending(client, { gid, taskQueue }, ended, untilOf(waiting)),
-      };
-    }
+    if (options.lane === 'direct') return startInProcess(order);
     return startWorkflow(order);
   };
 
@@ -264,29 +273,22 @@ function transactionOf<Given, Input, Result>(
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
     const started = { ...run, runId: await existing(order) };
-    try {
-      const handle = client.workflow.getHandle(started.gid, started.runId);
-      return [
-        started,
-        await awaitDecision(client, started, until, () => handle.executeUpdate<Decision, []>(DECISION_UPDATE)),
-      ];
-    } catch (error) {
-      // A run that has closed answers no updates: its outcome says all.
-      if (error instanceof WorkflowNotFoundError) return [started, { state: 'committed' }];
-      throw error;
-    }
+    return [started, await awaitDecisionOf(client, started, until)];
   };
 
-  const asWorkflow = async (order: Order, undo: CallOptions['undo'], until: number): Promise<Result> => {
+  const asWorkflow = async (
+    order: Order,
+    undo: CallOptions['undo'],
+    until: number,
+    onStarted?: () => void,
+  ): Promise<Result> => {
     if (undo !== 'background') {
       const { gid, runId } = await startWorkflow(order);
+      onStarted?.();
       return awaitOutcome<Result>(client, { gid, runId, taskQueue }, until);
     }
-    const [run, { state, report }] = await startToDecision(order, until);
-    if (state === 'compensating' || state === 'stuck') {
-      throw new TransactionPending({ gid: run.gid, state, taskQueue, report });
-    }
-    return awaitOutcome<Result>(client, run, until);
+    const [run, decision] = await startToDecision(order, until);
+    return outcomeAfter<Result>(client, run, until, decision);
   };
 
   const call = async (given: Given, { undo, wait, ...options }: CallOptions = {}): Promise<Result> => {

@@ -29,8 +29,27 @@ export interface TransactionSql extends Sql {
 
 /** A database as the kit sees it. Adapters: `pgDatabase`, `postgresJsDatabase`. */
 export interface Database {
-  /** Runs one statement in a transaction of its own. */
-  readonly run: Sql;
+  /**
+   * Runs one statement in a transaction of its own.
+   *
+   * @param timeoutMs how long it may take with its connection, as in {@link transaction}
+   */
+  readonly run: <Row extends object = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+    timeoutMs?: number,
+  ) => Promise<Row[]>;
+  /**
+   * Runs one statement with each of these lists of values, in one transaction of its own, round trip and wait for the disk:
+   * all of them, or none. Resolves to the rows of each.
+   *
+   * Optional: a client that cannot do it leaves it out, and they are run one by one.
+   */
+  readonly runAll?: <Row extends object = Record<string, unknown>>(
+    text: string,
+    lists: readonly (readonly (string | null)[])[],
+    timeoutMs: number,
+  ) => Promise<Row[][]>;
   /**
    * Runs `work` in one SQL transaction at READ COMMITTED: committed when it resolves, rolled back when it throws.
    *

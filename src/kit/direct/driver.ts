@@ -1,7 +1,10 @@
+import { IllegalStateError } from '@temporalio/common';
+import type { DirectWatcher } from '../client/direct.js';
 import { decidedBy } from '../database/decided.js';
+import { NotBegun } from '../database/not-begun.js';
 import { DrivenElsewhere } from '../database/rejection.js';
 import type { Announcements } from '../database/announcement/announcements.js';
-import type { Operation } from '../workflow/branch.js';
+import type { Announcement, Operation } from '../workflow/branch.js';
 import type { Complete } from '../workflow/complete.js';
 import { MetDriver } from '../workflow/failure.js';
 import { participantOf } from '../workflow/participant.js';
@@ -16,12 +19,36 @@ export class HandOver extends Error {
   }
 }
 
+/** The first step waited for a connection, and nothing of it was sent: nothing has begun, and it may be tried again. */
+export class NotSent extends HandOver {}
+
 /** A definite answer of a participant that is no success. */
 class Decision extends Error {
   readonly judgement: Judgement;
   constructor(judgement: Judgement, cause: unknown) {
     super(judgement.message, { cause });
     this.judgement = judgement;
+  }
+}
+
+/** How far the first step has come, which announces the transaction. */
+class FirstStep implements Announcement {
+  readonly start: string;
+  readonly takeOverMs: number;
+  at: 'begun' | 'waiting' | 'sent' | 'written' = 'begun';
+
+  constructor(start: string, takeOverMs: number) {
+    this.start = start;
+    this.takeOverMs = takeOverMs;
+  }
+  waiting(): void {
+    this.at = 'waiting';
+  }
+  sending(): void {
+    this.at = 'sent';
+  }
+  written(): void {
+    this.at = 'written';
   }
 }
 
@@ -42,8 +69,7 @@ export interface DirectDriverOptions {
   /** The function of an operation, if this process has it. */
   readonly functionOf: (name: string) => ParticipantFunction | undefined;
   readonly announcementsOf: (participant: string) => Announcements | undefined;
-  /** Told when it is decided that the transaction is undone. */
-  readonly onUndoing: () => void;
+  readonly watcher: DirectWatcher | undefined;
 }
 
 /**
@@ -66,13 +92,13 @@ export class DirectDriver implements SagaDriver {
   readonly #began = performance.now();
   readonly #over = new AbortController();
   #waiting = false;
+  /** Why nothing more is called. */
+  #broken: Error | undefined;
   /** Calls that were asked for and have not ended. */
   #calls = 0;
   #last: Promise<unknown> = Promise.resolve();
-  /** Whether the call under way has written the announcement. */
-  #isWritten = false;
   /** Ends the run with nothing decided. */
-  breakOff: (why: Error) => void = () => undefined;
+  onBreak: (why: Error) => void = () => undefined;
 
   constructor(options: DirectDriverOptions) {
     this.#options = options;
@@ -84,9 +110,30 @@ export class DirectDriver implements SagaDriver {
     return this.#options.owner;
   }
 
-  /** Where the transaction is announced. */
-  get announcements(): Announcements | undefined {
-    return this.home === undefined ? undefined : this.#options.announcementsOf(this.home);
+  /**
+   * Decides in the database of home, for a limited time: all calls are over in the first half of the time until the take-over, a
+   * decision may take a quarter of it, and giving the transaction up another quarter.
+   *
+   * @returns nothing where nothing was announced, or may be
+   * @throws what leaves it unknown
+   */
+  decide(what: (announcements: Announcements, timeoutMs: number) => Promise<boolean>): Promise<boolean> | undefined {
+    const { announcementsOf, callMs, takeOverMs } = this.#options;
+    const announcements = this.home === undefined ? undefined : announcementsOf(this.home);
+    if (announcements === undefined) return undefined;
+    const timeoutMs = Math.max(Math.min(callMs, takeOverMs / 4), 1);
+    return within(timeoutMs, `the database of '${this.home ?? ''}'`, what(announcements, timeoutMs));
+  }
+
+  /** Whether it has taken longer than all that may take. */
+  get isOverdue(): boolean {
+    return performance.now() - this.#began > (this.#options.takeOverMs * 3) / 4;
+  }
+
+  /** Ends the run with nothing decided, and calls nothing more. */
+  breakOff(why: Error): void {
+    this.#broken ??= why;
+    this.onBreak(why);
   }
 
   /** Tells a call that is still under way that nobody waits for it any more. */
@@ -109,21 +156,27 @@ export class DirectDriver implements SagaDriver {
   async #call(call: Call): Promise<unknown> {
     let operation: Operation | undefined;
     try {
+      // What waited for its turn is not begun once the transaction is given up.
+      if (this.#broken !== undefined) throw this.#broken;
       const work = this.#workOf(call);
       operation = this.#operationOf(call);
-      if (operation.announcement !== undefined) this.home = participantOf(call.operation);
+      const { announcement } = operation;
+      if (announcement !== undefined) this.home = participantOf(call.operation);
       this.#waiting = true;
       const result = await within(operation.timeoutMs, operation.function, work(operation, ...call.args));
       this.#waiting = false;
-      if (operation.announcement !== undefined && !this.#isWritten) {
+      if (announcement instanceof FirstStep && announcement.at !== 'written') {
         throw new HandOver(
           `${operation.function} has not announced the transaction: it does not use the guard of a database`,
         );
       }
-      this.announced = true;
+      if (!this.announced) {
+        this.announced = true;
+        this.#options.watcher?.announced();
+      }
       return result;
     } catch (error) {
-      if (operation === undefined) throw error; // Nothing was asked.
+      if (operation === undefined) throw this.#given(error as Error); // Nothing was asked.
       // What gave no answer in time may still be at it.
       this.#waiting = error instanceof HandOver;
       throw this.#failed(error, operation, call.operation);
@@ -154,10 +207,6 @@ export class DirectDriver implements SagaDriver {
     if (announces && announcementsOf(participant) === undefined) {
       throw new HandOver(`${name} comes first, and this process was not given the database of '${participant}'`);
     }
-    this.#isWritten = false;
-    const written = () => {
-      this.#isWritten = true;
-    };
     const complete: Complete<Operation> = {
       gid: branch.gid,
       branch: branch.branch,
@@ -174,20 +223,24 @@ export class DirectDriver implements SagaDriver {
       attempt: 1,
       timeoutMs: Math.min(callMs, leftMs),
       signal: this.#over.signal,
-      announcement: announces ? { start, takeOverMs, written } : undefined,
+      announcement: announces ? new FirstStep(start, takeOverMs) : undefined,
       opening: undefined,
     };
     return complete;
   }
 
+  /** Nothing more is called after this. */
+  #given<T extends Error>(why: T): T {
+    this.#broken ??= why;
+    return why;
+  }
+
   #failed(error: unknown, operation: Operation, name: string): Error {
-    if (error instanceof DrivenElsewhere) return new MetDriver(participantOf(name));
+    if (error instanceof DrivenElsewhere) return this.#given(new MetDriver(participantOf(name)));
     const decision = error instanceof Error ? decidedBy(error, operation.op) : undefined;
-    if (decision === undefined) {
-      return error instanceof HandOver ? error : new HandOver(`${operation.function}: ${String(error)}`, error);
-    }
+    if (decision === undefined) return this.#given(this.#handOver(error, operation));
     const { type, detail } = decision;
-    if (detail.backstitch === 'decided') return new MetDriver(participantOf(name), detail.fate);
+    if (detail.backstitch === 'decided') return this.#given(new MetDriver(participantOf(name), detail.fate));
     return new Decision(
       {
         ...{ knowledge: 'rejected', type, message: (error as Error).message },
@@ -196,6 +249,23 @@ export class DirectDriver implements SagaDriver {
       },
       error,
     );
+  }
+
+  #handOver(error: unknown, { function: name, announcement }: Operation): HandOver {
+    const message = error instanceof HandOver ? error.message : `${name}: ${String(error)}`;
+    const isLate = error instanceof NotBegun || error instanceof HandOver;
+    if (isLate && announcement instanceof FirstStep && announcement.at === 'waiting') {
+      this.#over.abort(); // Nor is it sent any more.
+      this.home = undefined;
+      return new NotSent(message, error);
+    }
+    return error instanceof HandOver ? error : new HandOver(message, error);
+  }
+
+  /** @throws {@link HandOver} for what a body may do in a workflow only */
+  threw(thrown: unknown): void {
+    if (!(thrown instanceof IllegalStateError)) return;
+    throw this.#given(new HandOver(`the body does what only a workflow can do: ${thrown.message}`, thrown));
   }
 
   judge(error: unknown): Judgement {
@@ -208,12 +278,12 @@ export class DirectDriver implements SagaDriver {
     if (this.home === undefined || !this.announced) return;
     let won: boolean | undefined;
     try {
-      won = await this.announcements?.undo(this.gid, this.#options.owner);
+      won = await this.decide((at, timeoutMs) => at.undo(this.gid, this.owner, timeoutMs));
     } catch (error) {
       throw new HandOver(`the undo could not be decided: ${String(error)}`, error);
     }
     if (won !== true) throw new MetDriver(this.home);
-    this.#options.onUndoing();
+    this.#options.watcher?.undoing();
   }
 
   stuck(): void {
@@ -255,10 +325,15 @@ function within<T>(ms: number, name: string, answer: Promise<T>): Promise<T> {
     const timer = setTimeout(() => {
       reject(new HandOver(`${name} gave no answer within ${Math.round(ms)} ms`));
     }, ms);
-    const clear = () => {
-      clearTimeout(timer);
-    };
-    answer.then(clear, clear);
-    answer.then(resolve, reject);
+    answer.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error instanceof Error ? error : new Error(String(error)));
+      },
+    );
   });
 }

@@ -3,16 +3,18 @@ import { hostname } from 'node:os';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { DirectLane, DirectOrder, Driven } from '../client/direct.js';
 import { announcementsOf, type Announcements } from '../database/announcement/announcements.js';
-import { isStorable } from '../database/guard/json.js';
 import type { Database } from '../database/sql.js';
 import { MetDriver, TransactionStopped } from '../workflow/failure.js';
-import type { Announced, Fate, StartOrder } from '../workflow/fate.js';
+import type { Announced, Fate, Standing, StartOrder } from '../workflow/fate.js';
+import type { SagaBody, SagaOptions } from '../workflow/saga/definition.js';
 import { wrongSagaOption } from '../workflow/saga/options.js';
 import { describeReport } from '../workflow/saga/report.js';
 import { SagaRun, type SagaOutcome } from '../workflow/saga/run.js';
 import type { SagaWorkflow } from '../workflow/saga/workflow.js';
-import { DirectDriver, HandOver } from './driver.js';
-import { functionsOf, type ParticipantImplementation } from './participants.js';
+import { DirectDriver, HandOver, NotSent } from './driver.js';
+import { beyondServer, limitsOf, type Limits } from './limits.js';
+import { functionsOf, type ParticipantFunction, type ParticipantImplementation } from './participants.js';
+import { Turns } from './turns.js';
 
 /** Options of {@link directLane}. */
 export interface DirectLaneOptions {
@@ -28,7 +30,11 @@ export interface DirectLaneOptions {
   readonly takeOverMs?: number;
   /** A call that takes longer is given to a workflow, in milliseconds. Default: 2,000 */
   readonly callMs?: number;
-  /** Told of each transaction that was given to a workflow, with why. */
+  /** Transactions that are driven at a time; further ones wait for their turn. Default: 100 */
+  readonly atATime?: number;
+  /** Transactions that may wait for their turn; a further call is refused. Default: 10,000 */
+  readonly waiting?: number;
+  /** Told of each transaction that was given to a workflow, with why. What it throws is ignored. */
   readonly onHandOver?: (gid: string, why: Error) => void;
 }
 
@@ -58,66 +64,189 @@ export interface DirectLaneOptions {
  * none if it is compensated. It is checked exhaustively in test/kit/direct/model.
  */
 export function directLane(options: DirectLaneOptions): DirectLane {
-  const { who = `${process.pid}@${hostname()}`, takeOverMs = 10_000, callMs = 2_000, onHandOver } = options;
-  const functions = functionsOf(options.participants);
-  const announcements = new Map<string, Announcements>();
-  for (const [participant, database] of Object.entries(options.databases)) {
-    announcements.set(participant, announcementsOf(database));
+  return new Lane(options);
+}
+
+/** How long a lane that ends waits for what is under way, in milliseconds. */
+const GRACE_MS = 2_000;
+
+/** States: open → closing, where nothing begins any more → closed, once nothing is driven. */
+class Lane implements DirectLane {
+  readonly #sagas: DirectLaneOptions['sagas'];
+  readonly #functions: ReadonlyMap<string, ParticipantFunction>;
+  readonly #announcements = new Map<string, Announcements>();
+  readonly #limits: Limits;
+  readonly #who: string;
+  readonly #onHandOver: DirectLaneOptions['onHandOver'];
+  readonly #turns: Turns;
+  /** Those that are under way. */
+  readonly #drivers = new Set<DirectDriver>();
+  /** Looks for those that have taken too long. */
+  #watch: NodeJS.Timeout | undefined;
+  #isClosing = false;
+  #onQuiet: () => void = () => undefined;
+
+  constructor(options: DirectLaneOptions) {
+    this.#limits = limitsOf(options);
+    this.#sagas = options.sagas;
+    this.#functions = functionsOf(options.participants);
+    this.#who = options.who ?? `${process.pid}@${hostname()}`;
+    this.#onHandOver = options.onHandOver;
+    this.#turns = new Turns(this.#limits.atATime, this.#limits.waiting);
+    for (const [participant, database] of Object.entries(options.databases)) {
+      this.#announcements.set(participant, announcementsOf(database));
+    }
   }
-  return {
-    async drive(order) {
-      const { gid, start } = order;
-      const saga = options.sagas[start.transaction];
-      if (saga === undefined) {
-        throw new TypeError(`the direct lane of this process has no saga '${start.transaction}': give it in 'sagas'`);
-      }
-      const { definition } = saga as unknown as SagaWorkflow<unknown, unknown>;
-      const call = { ...definition.options, ...order.overrides };
-      const wrong = wrongSagaOption(call);
-      if (wrong !== undefined) throw new TypeError(wrong);
-      const { deadline } = call;
+
+  async drive(order: DirectOrder): Promise<Driven> {
+    const { gid, watcher } = order;
+    const saga = this.#sagaOf(order);
+    if (this.#turns.isFull) return { how: 'no-turn', why: `${this.#turns.waiting} transactions wait already` };
+    const turn = this.#turns.enter();
+    if (turn !== undefined) await turn;
+    try {
+      if (watcher?.isGone() === true) return { how: 'no-turn', why: 'nobody waited for it when its turn came' };
+      watcher?.begun();
       // A workflow that takes over has exactly the input that is announced: the body cannot reach it, and has one like it.
-      const text = JSON.stringify(start);
-      if (!isStorable(text)) {
-        const why = new HandOver('its input or its summary holds a zero character or half of a surrogate pair');
-        onHandOver?.(gid, why);
-        return { how: 'not-begun', why };
-      }
-      const { input } = JSON.parse(text) as StartOrder;
-      const driver = new DirectDriver({
-        ...{ gid, start: text, who, takeOverMs, callMs, owner: `direct:${randomUUID()}` },
-        deadlineMs: deadline === undefined ? undefined : msToNumber(deadline),
-        overdue: `not past its pivot within ${typeof deadline === 'number' ? `${deadline} ms` : (deadline ?? '')}`,
-        functionOf: (name) => functions.get(name),
-        announcementsOf: (participant) => announcements.get(participant),
-        onUndoing: order.onUndoing ?? (() => undefined),
-      });
-      const run = new SagaRun<unknown, unknown>(driver, call);
-      driver.breakOff = (why) => {
-        run.breakOff(why);
-      };
-      try {
-        const outcome = await run.execute(definition.body, input);
-        return await conclude(driver, run, outcome, order);
-      } catch (error) {
-        if (error instanceof MetDriver) {
-          const driven = await leaveTo(driver, error);
-          if (driven.how === 'handed-over') onHandOver?.(gid, driven.why);
-          return driven;
+      const text = JSON.stringify(order.start);
+      const beyond = beyondServer(order, text);
+      if (beyond !== undefined) return { how: 'not-begun', why: this.#tell(gid, beyond) };
+      for (const began = performance.now(); ;) {
+        if (this.#isClosing) return { how: 'not-begun', why: new HandOver('the direct lane of this process ends') };
+        const driver = this.#driverOf(order, saga, text);
+        this.#drivers.add(driver);
+        try {
+          return await this.#drive(driver, saga, text);
+        } catch (error) {
+          if (error instanceof MetDriver) {
+            return await this.#leaveTo(driver, error);
+          }
+          // It waits here for a connection: a workflow for each would only be more work for the same databases.
+          const mayWait = performance.now() - began < this.#limits.takeOverMs;
+          if (error instanceof NotSent && mayWait && watcher?.isGone() !== true) continue;
+          const why = this.#tell(gid, error instanceof Error ? error : new Error(String(error)));
+          return await this.#handOver(driver, why);
+        } finally {
+          driver.stop();
+          this.#drivers.delete(driver);
         }
-        const why = error instanceof Error ? error : new Error(String(error));
-        onHandOver?.(gid, why);
-        return await handOver(driver, why);
-      } finally {
-        driver.stop();
       }
-    },
-    async look(home, gid) {
-      const at = announcements.get(home);
-      if (at === undefined) throw new TypeError(`the direct lane of this process has no database of '${home}'`);
-      return at.look(gid);
-    },
-  };
+    } finally {
+      this.#turns.leave();
+      if (this.#isClosing && this.#drivers.size === 0) this.#onQuiet();
+    }
+  }
+
+  async look(home: string, gid: string): Promise<Standing> {
+    const at = this.#announcements.get(home);
+    if (at === undefined) throw new TypeError(`the direct lane of this process has no database of '${home}'`);
+    return at.look(gid, this.#limits.callMs);
+  }
+
+  async close(graceMs = GRACE_MS): Promise<void> {
+    this.#isClosing = true;
+    if (this.#drivers.size === 0) return;
+    const late = setTimeout(() => {
+      for (const driver of this.#drivers) driver.breakOff(new HandOver('the direct lane of this process ends'));
+    }, graceMs);
+    await new Promise<void>((resolve) => {
+      const before = this.#onQuiet;
+      this.#onQuiet = () => {
+        before();
+        resolve();
+      };
+    });
+    clearTimeout(late);
+    clearTimeout(this.#watch);
+  }
+
+  #sagaOf({ start }: DirectOrder): Saga {
+    const saga = this.#sagas[start.transaction] as unknown as SagaWorkflow<unknown, unknown> | undefined;
+    if (saga === undefined) {
+      throw new TypeError(`the direct lane of this process has no saga '${start.transaction}': give it in 'sagas'`);
+    }
+    const { body, options } = saga.definition;
+    const call = { ...options, ...start.overrides };
+    const wrong = wrongSagaOption(call);
+    if (wrong !== undefined) throw new TypeError(wrong);
+    return { body, options: call };
+  }
+
+  #driverOf({ gid, watcher }: DirectOrder, { options: { deadline } }: Saga, start: string): DirectDriver {
+    const { takeOverMs, callMs } = this.#limits;
+    return new DirectDriver({
+      ...{ gid, start, watcher, takeOverMs, callMs, who: this.#who, owner: `direct:${randomUUID()}` },
+      deadlineMs: deadline === undefined ? undefined : msToNumber(deadline),
+      overdue: `not past its pivot within ${typeof deadline === 'number' ? `${deadline} ms` : (deadline ?? '')}`,
+      functionOf: (name) => this.#functions.get(name),
+      announcementsOf: (participant) => this.#announcements.get(participant),
+    });
+  }
+
+  /** @throws {@link MetDriver}, or why it is given to a workflow */
+  async #drive(driver: DirectDriver, { body, options }: Saga, text: string): Promise<Driven> {
+    const start = JSON.parse(text) as StartOrder;
+    const run = new SagaRun<unknown, unknown>(driver, options);
+    driver.onBreak = (why) => {
+      run.breakOff(why);
+    };
+    this.#watch ??= this.#watchSoon();
+    const outcome = await run.execute(body, start.input);
+    return conclude(driver, run, outcome, start);
+  }
+
+  /** A body that waits for something else than its steps must not be driven for ever. */
+  #watchSoon(): NodeJS.Timeout {
+    const look = () => {
+      for (const driver of this.#drivers) {
+        if (driver.isOverdue) driver.breakOff(new HandOver('it takes too long'));
+      }
+      this.#watch = this.#drivers.size === 0 ? undefined : this.#watchSoon();
+    };
+    return setTimeout(look, this.#limits.takeOverMs / 4).unref();
+  }
+
+  #tell(gid: string, why: Error): Error {
+    try {
+      this.#onHandOver?.(gid, why);
+    } catch {
+      // It goes on all the same.
+    }
+    return why;
+  }
+
+  /**
+   * Another driver was met. Whoever has what this one had announced is followed; if nobody has, it has met another transaction
+   * under its gid: what it has done so far a workflow undoes.
+   */
+  async #leaveTo(driver: DirectDriver, { home, fate, message }: MetDriver): Promise<Driven> {
+    const { announced, gid } = driver;
+    const isItsOwn = fate !== undefined && home === driver.home;
+    if (!announced || isItsOwn) return { how: 'elsewhere', home, announced, fate };
+    const driven = await this.#handOver(driver, new HandOver(message));
+    if (driven.how === 'handed-over') this.#tell(gid, driven.why);
+    return driven;
+  }
+
+  /** Gives the transaction to a workflow, which its caller starts. Where that cannot be written the workflow takes it. */
+  async #handOver(driver: DirectDriver, why: Error): Promise<Driven> {
+    const { gid, owner, announced, home } = driver;
+    // A process that ends may not come to start it: then a relay does, at once.
+    const startMs = this.#isClosing ? 0 : undefined;
+    const asked = driver.decide((at, timeoutMs) =>
+      announced ? at.handOver(gid, owner, timeoutMs, startMs) : Promise.resolve(true),
+    );
+    // Nothing was sent for it.
+    if (home === undefined || asked === undefined) return { how: 'not-begun', why };
+    const won = await asked.catch(() => true);
+    return won ? { how: 'handed-over', home, announced, why } : { how: 'elsewhere', home, announced };
+  }
+}
+
+/** A saga, with the options of a call. */
+interface Saga {
+  readonly body: SagaBody<unknown, unknown>;
+  readonly options: SagaOptions;
 }
 
 /** Decides how the transaction ends, if that is this driver's to decide. */
@@ -125,7 +254,7 @@ async function conclude(
   driver: DirectDriver,
   { report }: Pick<SagaRun<unknown, unknown>, 'report'>,
   outcome: SagaOutcome<unknown>,
-  { start }: DirectOrder,
+  start: StartOrder,
 ): Promise<Driven> {
   const { transaction, inputHash } = start;
   const from = { transaction, inputHash, lane: 'direct' };
@@ -144,37 +273,16 @@ async function conclude(
 }
 
 async function end(driver: DirectDriver, state: Announced['state'], fate: Fate): Promise<Driven> {
-  const { gid, owner, announced, announcements, home } = driver;
+  const { gid, owner, announced, home } = driver;
   // Nothing was applied: what is stored answers everybody alike.
-  if (!announced || announcements === undefined || home === undefined) return { how: 'ended', fate };
-  let won: boolean;
+  if (!announced || home === undefined) return { how: 'ended', fate };
+  let won: boolean | undefined;
   try {
-    won = await announcements.end(gid, owner, state, fate);
+    won = await driver.decide((at, timeoutMs) => at.end(gid, owner, state, fate, timeoutMs));
   } catch (error) {
     throw new HandOver(`whether it has ended is not known: ${String(error)}`, error);
   }
-  return won ? { how: 'ended', fate } : { how: 'elsewhere', home };
-}
-
-/**
- * Another driver was met. Whoever has what this one had announced is followed; if nobody has, it has met another transaction
- * under its gid: what it has done so far a workflow undoes.
- */
-async function leaveTo(driver: DirectDriver, { home, fate, message }: MetDriver): Promise<Driven> {
-  if (driver.announced && (fate === undefined || home !== driver.home)) return handOver(driver, new HandOver(message));
-  return { how: 'elsewhere', home, fate };
-}
-
-/** Gives the transaction to a workflow, which its caller starts. Where that cannot be written the workflow takes it. */
-async function handOver(driver: DirectDriver, why: Error): Promise<Driven> {
-  const { gid, owner, announced, announcements, home } = driver;
-  // No step was ever asked for.
-  if (home === undefined || announcements === undefined) return { how: 'not-begun', why };
-  if (announced) {
-    const won = await announcements.handOver(gid, owner).catch(() => true);
-    if (!won) return { how: 'elsewhere', home };
-  }
-  return { how: 'handed-over', home, announced, why };
+  return won === true ? { how: 'ended', fate } : { how: 'elsewhere', home, announced };
 }
 
 /** A result as JSON carries it, as a workflow's would be. @throws {@link HandOver} for one that cannot be stored */

@@ -6,12 +6,14 @@ import type { Database } from '../database/sql.js';
 import {
   ADOPT_ACTIVITY,
   APPLIED_ACTIVITY,
+  ANNOUNCE_ACTIVITY,
   CLOSE_ACTIVITY,
   WORKFLOW_OWNER,
   type Adopted,
   type AdoptOrder,
   type AppliedOrder,
   type AppliedStep,
+  type AnnounceOrder,
   type CloseOrder,
 } from '../workflow/fate.js';
 import { journalActivities } from './journal.js';
@@ -43,6 +45,7 @@ export function adoptActivities(databases: ParticipantDatabases) {
       else await at(home).end(gid, WORKFLOW_OWNER, undefined, fate);
     },
     [APPLIED_ACTIVITY]: (order: AppliedOrder): Promise<AppliedStep[]> => appliedBefore(databases, order),
+    [ANNOUNCE_ACTIVITY]: ({ home, gid, start }: AnnounceOrder): Promise<void> => at(home).announce(gid, start),
     ...journalActivities(databases),
   };
 }

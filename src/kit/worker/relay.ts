@@ -1,12 +1,13 @@
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { ENDED, startAdopting } from '../client/adopt.js';
-import { ServerUnavailable } from '../client/errors.js';
+import { reasonOf, ServerUnavailable } from '../client/errors.js';
 import { explained } from '../client/server.js';
 import { announcementsOf, type Announcements, type TakenOver } from '../database/announcement/announcements.js';
 import type { TransactionReport } from '../workflow/failure.js';
 import { GID_CONFLICT, WORKFLOW_OWNER, type Fate, type StartOrder } from '../workflow/fate.js';
 import type { ParticipantDatabases } from './adopt.js';
+import { distinctOf } from './read-all.js';
 
 /** Options of {@link startRelay}. */
 export interface RelayOptions {
@@ -26,6 +27,9 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
+/** One transaction cannot go on. */
+class CannotGoOn extends Error {}
+
 /** Transactions that are taken over at a time. */
 const BATCH = 50;
 
@@ -43,18 +47,21 @@ export function startRelay({
   onWarning = () => undefined,
 }: RelayOptions): Relay {
   const over = new AbortController();
-  const loops = Object.entries(databases).map(async ([home, database]) => {
+  const loops = [...distinctOf(databases)].map(async ([home, database]) => {
     const announcements = announcementsOf(database);
-    let failing: string | undefined;
+    let failing: { readonly why: string; readonly isStart: boolean } | undefined;
     while (!over.signal.aborted) {
       try {
-        await relay(client, home, announcements);
-        if (failing !== undefined) onWarning(`transactions announced by '${home}' are taken over again`);
-        failing = undefined;
+        const taken = await relay(client, home, announcements);
+        // Where nothing was due nothing shows that what could not be started now can.
+        if (failing !== undefined && (taken > 0 || !failing.isStart)) {
+          onWarning(`transactions announced by '${home}' are taken over again`);
+          failing = undefined;
+        }
       } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
-        if (failing !== why) onWarning(`transactions announced by '${home}' cannot be taken over: ${why}`);
-        failing = why;
+        const why = reasonOf(error);
+        if (failing?.why !== why) onWarning(`transactions announced by '${home}' cannot be taken over: ${why}`);
+        failing = { why, isStart: error instanceof CannotGoOn || error instanceof ServerUnavailable };
       }
       await pause(intervalMs, over.signal);
     }
@@ -70,25 +77,29 @@ export function startRelay({
 /**
  * Takes over all that is due in one database.
  *
+ * @returns how many
  * @throws the first error, when everything else was taken over: one transaction that cannot go on does not hold up the others.
  * At once, if the server cannot be reached
  */
-async function relay(client: Client, home: string, announcements: Announcements): Promise<void> {
+async function relay(client: Client, home: string, announcements: Announcements): Promise<number> {
   let failed: Error | undefined;
   let taken: TakenOver[];
+  let count = 0;
   do {
     taken = await announcements.takeOver(BATCH);
+    count += taken.length;
     for (const each of taken) {
       try {
         await goOn(client, home, announcements, each);
       } catch (error) {
         const why = explained(client, error);
         if (why instanceof ServerUnavailable) throw why;
-        failed ??= new Error(`${each.gid}: ${why instanceof Error ? why.message : String(why)}`);
+        failed ??= new CannotGoOn(`${each.gid}: ${reasonOf(why)}`);
       }
     }
   } while (taken.length === BATCH);
   if (failed !== undefined) throw failed;
+  return count;
 }
 
 /**

@@ -55,8 +55,12 @@ export interface Announcement {
   readonly start: string;
   /** When a worker takes the transaction over, in milliseconds from then. */
   readonly takeOverMs: number;
+  /** Told when it waits for a connection. */
+  waiting?(): void;
+  /** Told before anything of it is sent. */
+  sending?(): void;
   /** Told once it is committed. */
-  readonly written: () => void;
+  written(): void;
 }
 
 /** What the guard writes with the row of a step that is a group's first one of its transaction. */

@@ -68,6 +68,11 @@ export function groupDriver(groupId: string, member: number): string {
   return `${GROUP_DRIVER}${groupId}#${member}`;
 }
 
+/** The group of a driver, if it is a member of one. */
+export function groupOf(driver: string): string | undefined {
+  return isGroupDriver(driver) ? driver.slice(GROUP_DRIVER.length, driver.lastIndexOf('#')) : undefined;
+}
+
 /** Whether the driver of a guard row is a member of a group; databases read the name too. */
 export function isGroupDriver(driver: string): boolean {
   return driver.startsWith(GROUP_DRIVER);
@@ -80,6 +85,8 @@ export interface Announced {
   readonly state: 'running' | 'undoing';
   /** The run of the workflow that has taken it over; absent: none has, whoever the owner is. */
   readonly run?: string;
+  /** What was announced; absent where a workflow put it there before a first step had come. */
+  readonly of?: Pick<StartOrder, 'transaction' | 'inputHash'>;
 }
 
 /** How a transaction stands in one participant's database. */
@@ -87,6 +94,8 @@ export interface Standing {
   readonly announced?: Announced;
   /** Who drove its first step that is there, such as `workflow:<run>`. */
   readonly driver?: string;
+  /** That step was refused. */
+  readonly rejected?: true;
   readonly fate?: Fate | Opened;
 }
 
@@ -122,9 +131,10 @@ export type Adopted =
       readonly promoted?: Promotion;
     };
 
-/** The activities by which a workflow takes a transaction over, and tells how it ended. */
+/** The activities by which a workflow takes a transaction over, tells how it ended, and leaves one to a relay. */
 export const ADOPT_ACTIVITY = 'backstitch.adopt';
 export const CLOSE_ACTIVITY = 'backstitch.close';
+export const ANNOUNCE_ACTIVITY = 'backstitch.announce';
 
 /** The activity by which it looks, before it ends, for what was done before it and it has not come to. */
 export const APPLIED_ACTIVITY = 'backstitch.applied';
@@ -162,6 +172,12 @@ export interface CloseOrder {
 
 /** The type of the failure of a workflow that finds its transaction committed, and its result not kept. */
 export const RESULT_NOT_KEPT = 'ResultNotKept';
+
+export interface AnnounceOrder {
+  readonly gid: string;
+  readonly home: string;
+  readonly start: StartOrder;
+}
 
 /** The type of the failure of a workflow whose gid has another input: it did nothing, and has decided nothing. */
 export const GID_CONFLICT = 'GidConflict';

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { NotBegun } from '../not-begun.js';
 import type { Database } from '../sql.js';
 import { flightsOf } from './pg-flight.js';
 import type { PgClient, PgPool } from './pg-pool.js';
@@ -43,18 +44,30 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
     text,
     values: [...values],
   });
-  const way: PgWay = { queryOf, prepare, fly: flightsOf(pool) };
+  const fly = flightsOf(pool);
+  const way: PgWay = { queryOf, prepare, fly };
 
   /** Connections that are given up: nothing has shown that they are well. */
   const lost = new WeakSet<PgClient>();
-  const known = new WeakSet<PgClient>();
+  const watched = new WeakSet<PgClient>();
+  // The server may end a connection while nothing runs on it (a transaction that took too long): that is an event.
+  const watch = (client: PgClient) => {
+    if (watched.has(client)) return;
+    watched.add(client);
+    client.on('error', () => lost.add(client));
+  };
+  // A server that is stopped may say so in the packet that makes a connection ready: before whoever asked for it has it.
+  pool.on('connect', watch);
   const connect = async (): Promise<PgClient> => {
-    const client = await pool.connect();
-    if (!known.has(client)) {
-      known.add(client);
-      // The server may end a connection while nothing runs on it (a transaction that took too long): that is an event.
-      client.on('error', () => lost.add(client));
+    let client: PgClient;
+    try {
+      client = await pool.connect();
+    } catch (error) {
+      // What has a code was refused. What has none had no connection in time: the pool is busy, or the server is silent.
+      if (error instanceof Error && !('code' in error)) throw new NotBegun(`no connection: ${error.message}`, error);
+      throw error;
     }
+    watch(client);
     return client;
   };
   const withClient = async <T>(timeoutMs: number, work: (client: PgClient) => Promise<T>): Promise<T> => {
@@ -79,8 +92,8 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
   };
 
   return {
-    run: <Row extends object>(text: string, values?: readonly unknown[]) =>
-      withClient(longest, (client) =>
+    run: <Row extends object>(text: string, values?: readonly unknown[], timeoutMs = longest) =>
+      withClient(timeoutMs, (client) =>
         client.query(values ? queryOf(text, values) : { text }).then(
           ({ rows }) => rows as Row[],
           (error: unknown) => {
@@ -89,6 +102,19 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
           },
         ),
       ),
+    ...(fly && {
+      runAll: <Row extends object>(
+        text: string,
+        [first = [], ...again]: readonly (readonly (string | null)[])[],
+        timeoutMs: number,
+      ) =>
+        withClient(timeoutMs, (client) =>
+          fly(client, queryOf(text, first), { again }).all.catch((error: unknown) => {
+            lost.add(client);
+            throw error;
+          }),
+        ) as Promise<Row[][]>,
+    }),
     transaction: (work, timeoutMs = longest) =>
       withClient(timeoutMs, async (client) => {
         const transaction = new PgTransaction(client, way, () => lost.add(client));

@@ -1,6 +1,8 @@
 import type { Adopted, Announced, Fate, Opened, Promotion, Standing, StartOrder } from '../../workflow/fate.js';
 import { fromJson, toLog } from '../guard/json.js';
+import { limitsOf } from '../guard/limits.js';
 import type { Database, Sql } from '../sql.js';
+import { Ends } from './ends.js';
 import { fateToJson } from './fate.js';
 import * as statements from './statements.js';
 
@@ -13,16 +15,31 @@ import * as statements from './statements.js';
  *
  * Invariant: whoever decides (to commit, to undo) changes the row in the same statement, naming itself as the owner. So
  * there is one decision, and everybody else learns that it was not theirs.
+ *
+ * `timeoutMs`: how long a statement may take with its connection, in milliseconds; by default 8,000. It waits for a lock for
+ * less than that.
  */
 export interface Announcements {
+  /** Leaves what a group has opened to a relay, at once. Nothing, if it is announced here, or has ended. */
+  announce(gid: string, start: StartOrder): Promise<void>;
   /** Commits, or ends the undo: `false` if somebody else drives the transaction. A result that cannot be stored is left out. */
-  end(gid: string, owner: string, state: Announced['state'] | undefined, fate: Fate): Promise<boolean>;
+  end(
+    gid: string,
+    owner: string,
+    state: Announced['state'] | undefined,
+    fate: Fate,
+    timeoutMs?: number,
+  ): Promise<boolean>;
   /** A workflow that has taken it over gives it up, with nothing left and nothing decided: the gid is another's. */
   giveUp(gid: string): Promise<void>;
   /** Decides to undo: `false` if somebody else drives the transaction. */
-  undo(gid: string, owner: string): Promise<boolean>;
-  /** Gives the transaction to a workflow, which the caller then starts: `false` if somebody else drives it. */
-  handOver(gid: string, owner: string): Promise<boolean>;
+  undo(gid: string, owner: string, timeoutMs?: number): Promise<boolean>;
+  /**
+   * Gives the transaction to a workflow, which the caller then starts: `false` if somebody else drives it.
+   *
+   * @param startMs after so long a relay starts it, in milliseconds
+   */
+  handOver(gid: string, owner: string, timeoutMs?: number, startMs?: number): Promise<boolean>;
   /**
    * A workflow takes the transaction for itself, whoever drove it.
    *
@@ -41,7 +58,7 @@ export interface Announcements {
     promotion: Promotion,
   ): Promise<{ readonly owner: string; readonly taken?: TakenOver } | undefined>;
   /** How a transaction stands here. */
-  look(gid: string): Promise<Standing>;
+  look(gid: string, timeoutMs?: number): Promise<Standing>;
 }
 
 /** What tells a transaction from another one under the same gid. */
@@ -52,53 +69,69 @@ export interface TakenOver {
   readonly gid: string;
   /** Absent: a workflow has it from its beginning. */
   readonly start?: StartOrder;
-  readonly ownerBefore: string;
 }
 
 /** How long after a workflow was started for it an announcement is looked at again, in milliseconds. */
 export const LOOK_AGAIN_MS = 10_000;
 /** Limits of a workflow's taking over, in milliseconds: it may wait for a first step in flight. */
 const ADOPT_MS = 8_000;
+/** Limit of every other statement, in milliseconds, where the caller sets none. */
+const STATEMENT_MS = 8_000;
 
 /** The announcements of a database; the guard's migrations have made their table. */
 export function announcementsOf(db: Database): Announcements {
-  const taken = ({ gid, start, ownerBefore }: { gid: string; start: string | null; ownerBefore: string }) => ({
+  const ends = new Ends(db);
+  const taken = ({ gid, start }: { gid: string; start: string | null }) => ({
     gid,
-    ownerBefore,
     ...(start !== null && { start: JSON.parse(start) as StartOrder }),
   });
   return {
-    async end(gid, owner, state, fate) {
-      return (await db.run(statements.end, [gid, owner, state ?? null, fateToJson(fate)])).length > 0;
+    async announce(gid, start) {
+      await db.run(statements.announceOpened, [gid, toLog(start)], STATEMENT_MS);
+    },
+    async end(gid, owner, state, fate, timeoutMs = STATEMENT_MS) {
+      return ends.end([gid, owner, state ?? null, fateToJson(fate)], timeoutMs);
     },
     async giveUp(gid) {
       await db.run(statements.giveUp, [gid]);
     },
-    async undo(gid, owner) {
-      return (await db.run(statements.undo, [gid, owner])).length > 0;
+    async undo(gid, owner, timeoutMs = STATEMENT_MS) {
+      return (await db.run(statements.undo, [gid, owner, ...limitsOf({ timeoutMs })], timeoutMs)).length > 0;
     },
-    async handOver(gid, owner) {
-      return (await db.run(statements.handOver, [gid, owner, LOOK_AGAIN_MS])).length > 0;
+    async handOver(gid, owner, timeoutMs = STATEMENT_MS, startMs = LOOK_AGAIN_MS) {
+      const values = [gid, owner, startMs, ...limitsOf({ timeoutMs })];
+      return (await db.run(statements.handOver, values, timeoutMs)).length > 0;
     },
     adopt: (gid, own = {}, run) => adopt(db, gid, own, run),
     async takeOver(limit) {
-      return (await db.run<Parameters<typeof taken>[0]>(statements.takeOver, [limit, LOOK_AGAIN_MS])).map(taken);
+      const values = [limit, LOOK_AGAIN_MS];
+      return (await db.run<Parameters<typeof taken>[0]>(statements.takeOver, values, STATEMENT_MS)).map(taken);
     },
     promote: (gid, promotion) => promote(db, gid, promotion),
-    async look(gid) {
-      type Row = Record<'owner' | 'run' | 'driver' | 'fate', string | null> & {
-        state: Announced['state'] | null;
-      };
-      const [row] = await db.run<Row>(statements.look, [gid]);
+    async look(gid, timeoutMs = STATEMENT_MS) {
+      const [row] = await db.run<LookRow>(statements.look, [gid], timeoutMs);
       if (row === undefined) return {};
-      const { owner, state, run, driver, fate } = row;
+      const { owner, state, run, transaction, inputHash, driver, outcome, fate } = row;
+      const of = transaction === null || inputHash === null ? undefined : { transaction, inputHash };
       return {
-        ...(owner !== null && state !== null && { announced: { owner, state, ...(run !== null && { run }) } }),
+        ...(owner !== null && state !== null && { announced: { owner, state, of, ...(run !== null && { run }) } }),
         ...(driver !== null && { driver }),
+        ...(outcome === 'rejected' && { rejected: true as const }),
         ...(fate !== null && { fate: fromJson(fate) as Fate | Opened }),
       };
     },
   };
+}
+
+interface LookRow {
+  readonly run: string | null;
+  readonly owner: string | null;
+  readonly state: Announced['state'] | null;
+  readonly transaction: string | null;
+  readonly inputHash: string | null;
+  readonly driver: string | null;
+  readonly outcome: string | null;
+  readonly fate: string | null;
 }
 
 /** Another transaction is under way: what was written to take it over goes. */
@@ -151,10 +184,10 @@ async function promote(db: Database, gid: string, promotion: Promotion) {
     if (owner === 'workflow') {
       // The same order again: whether it was started is not known.
       const same = actor === promotion.actor && reason === promotion.reason && at === promotion.at;
-      return { owner, ...(same && { taken: { gid, start, ownerBefore: owner } }) };
+      return { owner, ...(same && { taken: { gid, start } }) };
     }
     const promoted: StartOrder = { ...start, promoted: promotion };
     await sql(statements.promote, [gid, LOOK_AGAIN_MS, toLog(promoted)]);
-    return { owner, taken: { gid, start: promoted, ownerBefore: owner } };
+    return { owner, taken: { gid, start: promoted } };
   }, ADOPT_MS);
 }

@@ -1,4 +1,4 @@
-import { columns, limits, row, unbegun } from '../guard/statements.js';
+import { columns, limits, limitsAt, row, unbegun } from '../guard/statements.js';
 
 /**
  * The announcements' statements. Each that decides names the owner that it believes in: whoever is not the owner any more
@@ -31,13 +31,21 @@ where ${unbegun('$1', '$2')}
 on conflict (gid, branch, phase) do nothing
 returning 1 as claimed`;
 
+/** Announces what a group has opened, for a relay to start its workflow. `$1` gid, `$2` the start. */
+export const announceOpened = `
+insert into backstitch.announcements (gid, start, owner, take_over_at)
+select $1, $2::text::json, 'workflow', clock_timestamp()
+where exists (
+  select from backstitch.guard where gid = $1 and phase = 1 and fate->>'state' in ('running', 'undoing'))
+on conflict (gid) do nothing`;
+
 /**
  * The end: takes the announcement away and writes the fate, both or neither. That is the commit, or the end of the undo.
- * `$1` gid, `$2` owner, `$3` state it must be in (null: any), `$4` fate.
+ * `$1` gid, `$2` owner, `$3` state it must be in (null: any), `$4` fate, `$5`, `$6` limits.
  */
 export const end = `
-with gone as (
-  delete from backstitch.announcements
+with ${limitsAt(5, 6)}, gone as (
+  delete from backstitch.announcements using limits
   where gid = $1 and owner = $2 and state = coalesce($3, state)
   returning branch
 ), fated as (
@@ -55,16 +63,18 @@ with gone as (delete from backstitch.announcements where gid = $1 and owner = 'w
 update backstitch.guard set fate = null
 where gid = $1 and phase = 1 and driver = 'workflow' and fate->>'state' in ('running', 'undoing')`;
 
-/** Decides to undo. `$1` gid, `$2` owner. */
+/** Decides to undo. `$1` gid, `$2` owner, `$3`, `$4` limits. */
 export const undo = `
-update backstitch.announcements set state = 'undoing'
+with ${limitsAt(3, 4)}
+update backstitch.announcements set state = 'undoing' from limits
 where gid = $1 and owner = $2 and state = 'running'
 returning 1`;
 
-/** Gives the transaction to a workflow. `$1` gid, `$2` owner, `$3` milliseconds until a relay starts it again. */
+/** Gives the transaction to a workflow. `$1` gid, `$2` owner, `$3` milliseconds until a relay starts it, `$4`, `$5` limits. */
 export const handOver = `
+with ${limitsAt(4, 5)}
 update backstitch.announcements
-set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $3::float8 / 1000)
+set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $3::float8 / 1000) from limits
 where gid = $1 and owner = $2
 returning 1`;
 
@@ -115,7 +125,7 @@ from (
   order by take_over_at limit $1::int for update skip locked
 ) due
 where a.gid = due.gid and a.owner = due.owner
-returning a.gid, a.start::text as start, due.owner as "ownerBefore"`;
+returning a.gid, a.start::text as start`;
 
 /** The announcement of a transaction, locked. */
 export const announced = `
@@ -127,13 +137,14 @@ update backstitch.announcements
 set owner = 'workflow', take_over_at = clock_timestamp() + make_interval(secs => $2::float8 / 1000), start = $3::text::json
 where gid = $1`;
 
-/** How a transaction stands in this database: its announcement, and its first step's driver and fate. */
+/** How a transaction stands in this database: its announcement, and its first step's driver, outcome and fate. */
 export const look = `
-select a.owner, a.state, a.run, g.driver, g.fate::text as fate
+select a.owner, a.state, a.run, a.start->>'transaction' as transaction, a.start->>'inputHash' as "inputHash",
+  g.driver, g.outcome, g.fate::text as fate
 from (select 1) one
 left join backstitch.announcements a on a.gid = $1
 left join lateral (
-  select driver, fate from backstitch.guard where gid = $1 and phase = 1 order by fate_at nulls last, fate is null, seq limit 1
+  select driver, outcome, fate from backstitch.guard where gid = $1 and phase = 1 order by fate_at nulls last, fate is null, seq limit 1
 ) g on true`;
 
 /**
@@ -182,17 +193,26 @@ select coalesce(json_agg(s order by time desc, gid collate "C" desc), '[]')::tex
 from (select *, (extract(epoch from time) * 1000000)::bigint::text as at from scanned) s`;
 
 /**
- * Announced transactions, the latest first: after a place, begun at `$3` or later, `$4` of them at most. In progress there
- * are a few at a time.
+ * Transactions in progress, announced or opened by a group, the latest first: after a place, begun at `$3` or later, `$4` of
+ * them at most. There are a few at a time.
  */
 export const listRunning = `${placed},
+begun as (
+  select a.gid, a.state, a.start->>'transaction' as transaction,
+    case when a.owner = 'workflow' then 'workflow' else 'direct' end as lane, a.began_at
+  from backstitch.announcements a
+  union all
+  select g.gid, g.fate->>'state', g.fate->>'transaction', g.fate->>'lane', g.began_at
+  from backstitch.guard g
+  where g.phase = 1 and g.fate->>'state' in ('running', 'undoing')
+    and not exists (select 1 from backstitch.announcements a where a.gid = g.gid)
+),
 scanned as (
-  select a.gid, case a.state when 'undoing' then 'compensating' else a.state end as state,
-    a.start->>'transaction' as transaction, case when a.owner = 'workflow' then 'workflow' else 'direct' end as lane,
-    a.began_at as "beganAt", null as "endedAt", a.began_at as time
-  from backstitch.announcements a, place
-  where (a.began_at, a.gid) < (place.at, place.gid) and a.began_at >= place.since
-  order by a.began_at desc, a.gid collate "C" desc limit $4::int
+  select b.gid, case b.state when 'undoing' then 'compensating' else b.state end as state, b.transaction, b.lane,
+    b.began_at as "beganAt", null as "endedAt", b.began_at as time
+  from begun b, place
+  where (b.began_at, b.gid) < (place.at, place.gid) and b.began_at >= place.since
+  order by b.began_at desc, b.gid collate "C" desc limit $4::int
 )${listed}`;
 
 /** Transactions that have ended, the latest first. What began at a time has not ended before it: the index ends there. */

@@ -93,6 +93,7 @@ async function tryAtOnce<Result>(
     const { statement, values } = atOnce();
     const limits = limitsOf({ timeoutMs: leftMs() });
     const all = [...values, ...rowOf(operation, input, mask), ...limits, ...more];
+    operation.announcement?.sending?.();
     const [row] = await commitWith<{ result: string }>(textOf(statement, values.length, kind), all);
     if (row === undefined)
       throw new Error('the guard table took no row: it must have no rule or trigger that drops one');

@@ -116,6 +116,7 @@ export function createGuard(db: Database, options: GuardOptions = {}): Guard {
     body: (sql: TransactionSql) => Promise<Result>,
   ): Promise<Result> => {
     if (probe) await probe('before', operation);
+    operation.announcement?.waiting?.();
     const result = await db.transaction((sql) => {
       // It may have waited long for its connection.
       operation.signal.throwIfAborted();

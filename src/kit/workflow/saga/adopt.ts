@@ -5,6 +5,7 @@ import { transactionFailure, type TransactionReport } from '../failure.js';
 import {
   ADOPT_ACTIVITY,
   APPLIED_ACTIVITY,
+  ANNOUNCE_ACTIVITY,
   CLOSE_ACTIVITY,
   GID_CONFLICT,
   homesOf,
@@ -14,6 +15,7 @@ import {
   type AdoptOrder,
   type AppliedOrder,
   type AppliedStep,
+  type AnnounceOrder,
   type CloseOrder,
   type Fate,
 } from '../fate.js';
@@ -41,6 +43,11 @@ const looking = proxyActivities<{ [APPLIED_ACTIVITY](order: AppliedOrder): Promi
   // It cannot end before that is known.
   retry,
   summary: 'look for steps that were done before',
+});
+const announcing = proxyActivities<{ [ANNOUNCE_ACTIVITY](order: AnnounceOrder): Promise<void> }>({
+  startToCloseTimeout: retryProfiles.forward.startToCloseMs,
+  retry,
+  summary: 'leave the transaction to a relay',
 });
 const closing = proxyActivities<{ [CLOSE_ACTIVITY](order: CloseOrder): Promise<void> }>({
   startToCloseTimeout: retryProfiles.forward.startToCloseMs,
@@ -88,6 +95,11 @@ export async function takeOver(options: SagaCall, { home }: Adopt): Promise<Take
 export function appliedBefore(adopt: Adopt): Promise<AppliedStep[]> {
   const { workflowId: gid } = workflowInfo();
   return CancellationScope.nonCancellable(() => looking[APPLIED_ACTIVITY]({ gid, homes: homesOf(adopt) }));
+}
+
+/** Leaves a transaction that a group has opened to a relay, as its workflow cannot be started now. Waits for as long as that takes. */
+export function announce(order: AnnounceOrder): Promise<void> {
+  return announcing[ANNOUNCE_ACTIVITY](order);
 }
 
 /** How a run ended. */

@@ -67,6 +67,12 @@ export interface SagaDriver {
   stuck(opened: DeskCase): void;
   /** Asked once it is known that the transaction is to be undone, before anything of that: resolves when it may. */
   undoing?(): Promise<void>;
+  /**
+   * Told what the body threw, before it is decided.
+   *
+   * @throws if nothing may be decided on it: that breaks the run
+   */
+  threw?(thrown: unknown): void;
   /** Why no program may undo this transaction any more, if so. */
   windowPassed(): FailureNote | undefined;
   /** Says by when it had to be past its pivot. */

@@ -209,6 +209,7 @@ export class SagaRun<Input, Result> {
       const isFirst = this.ledger.pass === 1 && !this.#settling;
       outcome = { result: await (isFirst ? body(tx, input) : this.#driver.shielded(() => body(tx, input))) };
     } catch (thrown) {
+      this.#driver.threw?.(thrown);
       outcome = { thrown };
       this.#threw = true;
     }

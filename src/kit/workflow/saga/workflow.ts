@@ -71,7 +71,7 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
     }
     options = taken.options;
   }
-  const driver = new WorkflowDriver(options, taken?.beganAt);
+  const driver = new WorkflowDriver(options, begunAt(options, taken));
   let run = new SagaRun<Input, Result>(driver, options);
   const observe = () => {
     const current = run;
@@ -136,6 +136,12 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
   if (!allHandlersFinished()) await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   if (outcome.committed) return outcome.result;
   throw failure ?? new Error('a saga that is not committed has failed');
+}
+
+/** When the transaction began, as far as anybody before this run knows. */
+function begunAt({ beganAt }: SagaCall, taken: Taken | undefined): number | undefined {
+  const known = [beganAt, taken?.beganAt].filter((at) => at !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 /** A call with options that make no sense ends before anything happens. */
