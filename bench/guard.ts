@@ -40,7 +40,11 @@ const stepwise = (pool: pg.Pool) => pgDatabase({ connect: () => pool.connect(), 
 /** The guard without work in one statement. */
 function inTransaction(db: Database): Guard {
   const guard = createGuard(db);
-  return { ...guard, apply: (operation, input, work) => guard.apply(operation, input, work) };
+  return {
+    ...guard,
+    apply: (operation, input, work) => guard.apply(operation, input, work),
+    undo: (operation, input, work) => guard.undo(operation, input, work),
+  };
 }
 
 const WAYS: readonly { name: string; by: (pool: pg.Pool) => Database; guard: (db: Database) => Guard }[] = [

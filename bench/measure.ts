@@ -50,7 +50,9 @@ export async function measureSlot(
       throw new Error(`${name}: the books do not balance: ${wrong.length} accounts: ${wrong.slice(0, 5).join('; ')}`);
     }
     const { history } = running;
-    const histories = history ? await Promise.all(loaded.slice(0, 100).map(({ order }) => history(order.orderId))) : [];
+    const some = history && (await Promise.all(loaded.slice(0, 100).map(({ order }) => history(order.orderId))));
+    const perSaga = (figure: 'events' | 'bytes') =>
+      some === undefined ? (system.engine ? null : 0) : mean(some.map((each) => each[figure]));
     return {
       perSecond: loaded.length / load.seconds,
       p50Ms: percentile(load.latenciesMs, 0.5),
@@ -58,17 +60,16 @@ export async function measureSlot(
       serialP50Ms: percentile(alone.latenciesMs, 0.5),
       cpuSecondsPer1000:
         cpuBefore === null || cpuAfter === null ? null : ((cpuAfter - cpuBefore) / loaded.length) * 1000,
-      eventsPerSaga: mean(histories.map(({ events }) => events)),
-      bytesPerSaga: mean(histories.map(({ bytes }) => bytes)),
+      eventsPerSaga: perSaga('events'),
+      bytesPerSaga: perSaga('bytes'),
     };
   } finally {
     await running.stop();
   }
 }
 
-/** The mean; 0 of nothing. */
 function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / Math.max(values.length, 1);
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /**

@@ -30,9 +30,12 @@ export interface Figures {
   readonly serialP50Ms: number;
   /** CPU seconds of engine, worker and PostgreSQL together; null where the platform does not tell. */
   readonly cpuSecondsPer1000: number | null;
-  /** Events and bytes of Temporal's history, the mean of done and undone as they were run; 0 without an engine. */
-  readonly eventsPerSaga: number;
-  readonly bytesPerSaga: number;
+  /**
+   * Events and bytes of Temporal's history, the mean of done and undone as they were run; 0 without an engine, null where sagas
+   * share a history.
+   */
+  readonly eventsPerSaga: number | null;
+  readonly bytesPerSaga: number | null;
 }
 
 const figureNames = [

@@ -3,6 +3,7 @@ import type { Engine } from '../engine.js';
 import { dedupRow } from '../guards.js';
 import { directSystem, PATIENT } from '../systems/direct.js';
 import { operation } from '../systems/in-process.js';
+import { groupedSystem } from '../systems/grouped.js';
 import type { KitSaga, System } from '../systems/system.js';
 import { kitSystem } from '../systems/with-engine.js';
 import type { GrowthDatabases } from './books.js';
@@ -26,6 +27,7 @@ export interface GrowthBench {
 const lanes = {
   'floor+dedup': ({ plain }: GrowthBench) => floorSystem(takersOf(plain, dedupRow)),
   direct: ({ engine, databases }: GrowthBench) => directSystem(engine, growth(databases), PATIENT),
+  grouped: ({ engine, databases }: GrowthBench) => groupedSystem(engine, growth(databases)),
   lean: ({ engine, databases }: GrowthBench) => kitSystem(engine, growth(databases), 'lean'),
   durable: ({ engine, databases, operations }: GrowthBench) =>
     kitSystem(engine, growth(databases), 'durable', { databases, operations }),

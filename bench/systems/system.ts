@@ -17,7 +17,7 @@ export interface System<Order = PlaceOrder> {
 export interface RunningSystem<Order = PlaceOrder> {
   /** Runs one saga to its end, and resolves to how it ended. */
   readonly place: (order: Order) => Promise<'done' | 'undone'>;
-  /** What Temporal's history holds of the saga; absent without an engine. */
+  /** What Temporal's history holds of the saga; absent without an engine, and where sagas share one. */
   readonly history?: (gid: string) => Promise<{ events: number; bytes: number }>;
   readonly stop: () => Promise<void>;
 }

@@ -1,10 +1,11 @@
-/** A process that places orders for customers: asks for them in every lane, and drives those of the direct lane itself. */
+/** A process that places orders for customers in every lane: gathers those of the grouped one, and drives those of the direct one. */
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { createShop, serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { temporalSettings, workerSettings } from '../../src/config.js';
 import { placeOrderTransaction } from '../../src/contracts/transactions.js';
 import {
+  NotStarted,
   ServerUnavailable,
   TransactionCompensated,
   TransactionPending,
@@ -33,14 +34,18 @@ const { participants } = createShop({ databases });
 const { connection, namespace, taskQueue } = temporalSettings();
 const client = new Client({ connection: await Connection.connect(connection), namespace });
 const direct = directLane({ sagas: { placeOrder: placeOrderSaga }, participants, databases, ...TIMES });
-const placeOrder = transactionClient(client, { taskQueue, direct }).of(placeOrderTransaction);
+/** Customers come one by one: a group waits for some of them. */
+const groups = { delayMs: 50 };
+const placeOrder = transactionClient(client, { taskQueue, direct, groups }).of(placeOrderTransaction);
 
 async function place({ order, options }: AskedOrder): Promise<Told> {
   try {
     return { told: 'placed', result: await placeOrder(order, { ...options, wait: '30 seconds' }) };
   } catch (error) {
     if (error instanceof TransactionCompensated) return { told: 'undone', reason: error.report.cause.type };
-    if (error instanceof ServerUnavailable) return { told: 'again', reason: error.message };
+    if (error instanceof ServerUnavailable || error instanceof NotStarted) {
+      return { told: 'again', reason: error.message };
+    }
     if (error instanceof TransactionPending) {
       return { told: error.state === 'stuck' ? 'stuck' : 'again', reason: error.message };
     }

@@ -9,7 +9,7 @@ export type Link = (typeof links)[number];
 export const workers = ['worker-1', 'worker-2'] as const;
 export type WorkerName = (typeof workers)[number];
 
-/** Processes that place orders for the customers, and drive those of the direct lane. */
+/** Processes that place orders for the customers: gather those of the grouped lane, and drive those of the direct lane. */
 export const callers = ['caller-1', 'caller-2'] as const;
 export type CallerName = (typeof callers)[number];
 
@@ -111,7 +111,7 @@ export function isProcess(target: Fault['target']): target is ProcessName {
   return [...workers, ...callers].some((name) => name === target);
 }
 
-export const lanes = ['durable', 'lean', 'direct'] as const;
+export const lanes = ['durable', 'lean', 'direct', 'grouped'] as const;
 export type Lane = (typeof lanes)[number];
 
 /** Options of one order: lanes, deadlines and retries are mixed, by the seed too. */

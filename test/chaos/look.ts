@@ -39,7 +39,8 @@ export async function look(
       }
       const states = new Map(orderIds.map((id) => [id, stateOf(guards.get(orderGid(id)), workflows.get(id))]));
       const waiting =
-        [...guards.values()].some(({ announced }) => announced) || [...states.values()].some(isUnfinished);
+        [...guards.values()].some(({ announced, fate }) => announced || isUnfinished(fate)) ||
+        [...states.values()].some(isUnfinished);
       if (waiting && !signal.aborted) {
         await delay(LOOK_MS);
         continue;
@@ -60,7 +61,7 @@ export async function look(
   }
 }
 
-/** What the guard of the first step tells of a transaction. */
+/** What the guard of the first step tells of a transaction; its fate is unfinished while a group drives it. */
 interface Guarded {
   readonly announced: boolean;
   readonly fate?: FoundState;
@@ -74,7 +75,7 @@ async function readGuards(database: pg.Client): Promise<Map<string, Guarded>> {
     fate: FoundState | null;
     rejected: boolean;
   }>(
-    `select gid, a.gid is not null as announced, g.fate->>'state' as fate, coalesce(g.outcome = 'rejected', false) as rejected
+    `select gid, a.gid is not null as announced, replace(g.fate->>'state', 'undoing', 'compensating') as fate, coalesce(g.outcome = 'rejected', false) as rejected
      from (select * from backstitch.guard where branch = 'create-order' and phase = 1) g
      full join backstitch.announcements a using (gid)`,
   );
@@ -100,7 +101,7 @@ function stateOf(guarded: Guarded | undefined, workflow: FoundState | undefined)
   return guarded?.rejected ? 'compensated' : 'none';
 }
 
-function isUnfinished(state: FoundState | 'none'): boolean {
+function isUnfinished(state: FoundState | 'none' | undefined): boolean {
   return state === 'running' || state === 'compensating';
 }
 

@@ -115,6 +115,11 @@ describe('the import layers', () => {
       `import type { Operation } from '../../workflow/branch.js';`,
     ],
     [
+      'kit/database may read what it and the workflows agree on',
+      'src/kit/database/guard/a.ts',
+      `import { isEnd } from '../../workflow/fate.js';`,
+    ],
+    [
       'the worker may take everything',
       'src/worker.ts',
       `import pg from 'pg'; import { createShop } from './activities/index.js';`,

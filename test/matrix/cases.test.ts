@@ -6,7 +6,10 @@ import {
   type MatrixResult,
   type MatrixSteps,
 } from '../../src/kit/testing/index.js';
+import type { TransactionDriver } from '../../src/kit/testing/driver.js';
+import type { FaultKind } from '../../src/kit/testing/faults.js';
 import { Gathering } from '../../src/kit/testing/gathering.js';
+import { judgeNeighbours } from '../../src/kit/testing/neighbours.js';
 import { judge } from '../../src/kit/testing/result.js';
 import type { MatrixProcess } from '../../src/kit/testing/workers.js';
 
@@ -100,11 +103,46 @@ describe('the judgement of a crash matrix', () => {
   });
 });
 
+describe('the neighbours of a transaction in a group', () => {
+  const steps: MatrixSteps = { pay: 'step', ship: 'pivot' };
+  const judged = (
+    state: 'committed' | 'compensated',
+    kind: FaultKind,
+    effect: number,
+    disagreements: string[] = [],
+  ) => {
+    const driver = {
+      ended: () => Promise.resolve({ state, message: 'a word' }),
+      disagreements: () => Promise.resolve([...disagreements]),
+    } as unknown as TransactionDriver;
+    const effects = () => Promise.resolve({ pay: effect, ship: effect });
+    const faults = [{ step: 'pay', operation: 'action', kind }] as const;
+    return judgeNeighbours({ gids: ['gid-1'], faults, driver, options: { steps, effects }, limitMs: 1_000 });
+  };
+
+  it('have to be committed, whatever befalls it', async () => {
+    assert.deepEqual(await judged('committed', 'fails', 1), []);
+    assert.deepEqual(await judged('compensated', 'fails', 0), ['its neighbour gid-1: it is compensated: a word']);
+  });
+
+  it('may be undone when their whole group was ended, or their deadline has passed, and never by half', async () => {
+    assert.deepEqual(await judged('compensated', 'terminated-before', 0), []);
+    assert.deepEqual(await judged('compensated', 'deadline-after', 0), []);
+    assert.deepEqual(await judged('compensated', 'terminated-before', 1), [
+      'its neighbour gid-1: it says compensated, and the databases say committed',
+    ]);
+  });
+
+  it('have to be what their callers were told', async () => {
+    assert.deepEqual(await judged('committed', 'fails', 1, ['a line']), ['its neighbour gid-1: a line']);
+  });
+});
+
 describe('a kill of a crash matrix', () => {
   const worker = {} as MatrixProcess;
   const gathering = () => {
     const kills: MatrixProcess[] = [];
-    return { kills, of: new Gathering((by) => Promise.resolve(void kills.push(by))) };
+    return { kills, of: new Gathering((by) => Promise.resolve(void kills.push(by)), 2_500) };
   };
 
   it('waits for every transaction that is to be struck by it', async () => {

@@ -1,4 +1,4 @@
-/** The shop's worker as a crash matrix runs it, and a caller that drives orders itself: see docs/testing.md. */
+/** The shop's worker as a crash matrix runs it, and a caller that asks for orders or drives them itself: see docs/testing.md. */
 import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pg from 'pg';
@@ -10,6 +10,7 @@ import { directLane } from '../../src/kit/direct/index.js';
 import { matrixFaults } from '../../src/kit/testing/index.js';
 import {
   adoptActivities,
+  groupActivities,
   participantActivities,
   startRelay,
   transactionLogger,
@@ -27,6 +28,7 @@ const databases = Object.fromEntries(
   ]),
 ) as Record<ServiceName, Database>;
 
+const who = `matrix ${process.pid}`;
 const faults = matrixFaults();
 const shop = createShop({ databases, probe: faults.probe });
 const participants = faults.participants(shop.participants);
@@ -36,9 +38,10 @@ const client = new Client({ connection, namespace, interceptors: faults.clientIn
 faults.asks({
   client,
   databases,
-  transactions: (times) =>
+  transactions: ({ groups, ...times }) =>
     transactionClient(client, {
       taskQueue,
+      groups,
       direct: directLane({ sagas: { placeOrder }, participants, databases, ...times }),
     }),
 });
@@ -50,8 +53,9 @@ const worker = await Worker.create(
     taskQueue,
     workflowsPath,
     activities: {
-      ...participantActivities(participants, { who: `matrix ${process.pid}` }),
+      ...participantActivities(participants, { who }),
       ...adoptActivities(databases),
+      ...groupActivities({ participants, databases, who }),
     },
   }),
 );

@@ -36,7 +36,7 @@ export async function startAdopting(
   client: Client,
   gid: string,
   start: StartOrder,
-  adopt: Adopt,
+  adopt?: Adopt,
   look?: () => Promise<Standing>,
 ): Promise<boolean> {
   const options = startOptions(gid, start, adopt);

@@ -89,10 +89,11 @@ async function outcomeOfOther(
     refuseConflict(gid, start, fate);
     if (isEnd(fate)) return outcomeOfFate(gid, fate);
   } else if (now === undefined) {
-    const byProcess = driver?.startsWith('direct:');
+    const byProcess = driver?.startsWith('direct:') === true;
     if (byProcess && rejected) throw new GidConflict(gid, 'with other content, and refused at its first step');
-    // What a process has announced goes only with a fate.
-    if (byProcess || announced) throw waiter.pending(new TypeError(otherDatabase(home)));
+    // What a process has announced goes only with a fate, or is undone by a workflow that gives way to another one.
+    const isLost = byProcess ? !(await hasRun(call.client, gid)) : announced && driver === undefined;
+    if (isLost) throw waiter.pending(new TypeError(otherDatabase(home)));
     // It was a workflow from its beginning.
     await refuseOther(call.client, gid, start);
     return outcomeOfRun(call);
@@ -110,21 +111,28 @@ async function followWorkflow(
 ): Promise<unknown> {
   const { client, lane, order, until } = call;
   const { gid, start } = order;
+  let wasOther = false;
+  let follows = false;
   try {
     while (!(await ask(client, () => startAdopting(client, gid, start, { home }, () => lane.look(home, gid))))) {
       try {
         await refuseOther(client, gid, start);
         break;
       } catch (error) {
-        // A workflow with another input that still runs is about to hear that the gid is this one's.
-        const runs = error instanceof GidConflict && (await isRunning(client, gid));
-        if (!runs || !announced || Date.now() > until) throw error;
-        await sleep(LOOK_MS.longest);
+        // Another transaction's workflow: it is waited for, and once it has ended another run is started.
+        if (!(error instanceof GidConflict) || !announced || Date.now() > until) throw error;
+        const runs = await isRunning(client, gid);
+        if (!runs && wasOther) throw error;
+        wasOther = !runs;
+        if (runs) await sleep(LOOK_MS.longest);
       }
     }
     waiter.announced();
+    follows = true;
     return await outcomeOfRun(call);
   } catch (error) {
+    // Its workflow has met another transaction, and has undone this one.
+    if (follows && error instanceof GidConflict) throw error;
     // It goes on: a relay starts its workflow as soon as that can be.
     if (announced && !isOutcome(error)) throw waiter.pending(error);
     throw error;
@@ -182,6 +190,16 @@ async function follow(
 
 function otherDatabase(home: string): string {
   return `nothing of it is in the database that 'databases' of directLane has for '${home}': it must be the one that the guard of '${home}' writes to`;
+}
+
+async function hasRun(client: Client, gid: string): Promise<boolean> {
+  try {
+    await ask(client, () => client.workflow.getHandle(gid).describe());
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
 }
 
 async function isRunning(client: Client, gid: string): Promise<boolean> {

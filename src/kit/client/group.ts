@@ -45,6 +45,8 @@ export interface Joined {
 /** A transaction in a group that is gathered. */
 interface Entry {
   readonly member: GroupMember;
+  /** When it was asked for, by `performance.now()`. */
+  readonly since: number;
   readonly transaction: string;
   readonly group: Group;
   /** In bytes. */
@@ -213,7 +215,10 @@ export class Groups {
   /** Runs a group to its end. Never throws: its members' callers hear what went wrong. */
   async #run({ transaction, overrides, entries }: Group): Promise<void> {
     const { client, taskQueue, eagerStart } = this.#at;
-    const members = entries.map(({ member }) => member);
+    const members = entries.map(({ member, since }) => ({
+      ...member,
+      waitedMs: Math.round(performance.now() - since),
+    }));
     const workflowId = `${transaction}-group-${randomUUID()}`;
     try {
       const handle = await ask(client, () =>
@@ -261,5 +266,6 @@ function entryOf(group: Group, member: GroupMember, size: number): Entry {
     for (const fail of failing) fail(error);
   };
   const { transaction } = group;
-  return { transaction, group, member, size, callers: 0, started, outcome, onStarted, onOutcome, onError };
+  const since = performance.now();
+  return { transaction, group, member, since, size, callers: 0, started, outcome, onStarted, onOutcome, onError };
 }

@@ -40,6 +40,17 @@ export interface Database {
     timeoutMs?: number,
   ) => Promise<Row[]>;
   /**
+   * Runs one statement with each of these lists of values, in one transaction of its own, round trip and wait for the disk:
+   * all of them, or none. Resolves to the rows of each.
+   *
+   * Optional: a client that cannot do it leaves it out, and they are run one by one.
+   */
+  readonly runAll?: <Row extends object = Record<string, unknown>>(
+    text: string,
+    lists: readonly (readonly (string | null)[])[],
+    timeoutMs: number,
+  ) => Promise<Row[][]>;
+  /**
    * Runs `work` in one SQL transaction at READ COMMITTED: committed when it resolves, rolled back when it throws.
    *
    * The `sql` that `work` gets is valid only until it settles. A statement whose promise nobody awaits is part of the

@@ -120,7 +120,7 @@ class Lane implements DirectLane {
           return await this.#drive(driver, saga, text);
         } catch (error) {
           if (error instanceof MetDriver) {
-            return { how: 'elsewhere', home: error.home, announced: driver.announced, fate: error.fate };
+            return await this.#leaveTo(driver, error);
           }
           // It waits here for a connection: a workflow for each would only be more work for the same databases.
           const mayWait = performance.now() - began < this.#limits.takeOverMs;
@@ -214,6 +214,19 @@ class Lane implements DirectLane {
       // It goes on all the same.
     }
     return why;
+  }
+
+  /**
+   * Another driver was met. Whoever has what this one had announced is followed; if nobody has, it has met another transaction
+   * under its gid: what it has done so far a workflow undoes.
+   */
+  async #leaveTo(driver: DirectDriver, { home, fate, message }: MetDriver): Promise<Driven> {
+    const { announced, gid } = driver;
+    const isItsOwn = fate !== undefined && home === driver.home;
+    if (!announced || isItsOwn) return { how: 'elsewhere', home, announced, fate };
+    const driven = await this.#handOver(driver, new HandOver(message));
+    if (driven.how === 'handed-over') this.#tell(gid, driven.why);
+    return driven;
   }
 
   /** Gives the transaction to a workflow, which its caller starts. Where that cannot be written the workflow takes it. */

@@ -4,9 +4,9 @@ import { ApplicationFailure, TerminatedFailure } from '@temporalio/common';
 import { operate, OrderRefused, TransactionNotFound } from '../client/index.js';
 import { settle } from '../worker/settle.js';
 import { initialAttributes, transactionFailure, type SagaOptions } from '../workflow/index.js';
-import type { Outside } from './flight.js';
 import type { MatrixLaneName } from './lanes.js';
-import { TASK_TIMEOUT_MS, type DriveTimes, type Terms } from './protocol.js';
+import type { Outside } from './outside.js';
+import type { DriveTimes, Terms } from './protocol.js';
 import type { MatrixResult } from './result.js';
 import { MATRIX_MEMO } from './workflow/shorten.js';
 
@@ -15,7 +15,7 @@ const DEADLINE_MS = 150;
 /** How long a settling run may take to be started. */
 const SETTLE_ATTEMPTS = 10;
 
-const by = { actor: 'crash matrix', reason: 'a fault was set' } as const;
+export const faultOrder = { actor: 'crash matrix', reason: 'a fault was set' } as const;
 
 /** How a transaction ended. */
 export interface Ended {
@@ -27,6 +27,8 @@ export interface Ended {
 export interface MatrixOrder {
   readonly gid: string;
   readonly input: unknown;
+  /** Those that share its group. */
+  readonly neighbours: readonly { readonly gid: string; readonly input: unknown }[];
   readonly call: Omit<SagaOptions, 'lane'> & { readonly lane?: MatrixLaneName };
   /** How its workflow is started, now or later. */
   readonly terms: Terms;
@@ -38,6 +40,7 @@ export interface MatrixOrder {
 
 /** Has the transactions of a matrix driven, ends them in every way that is not their own, and waits for them. */
 export interface TransactionDriver extends Omit<Outside, 'kill' | 'mayKill'> {
+  /** Begins it, and its neighbours. */
   start(order: MatrixOrder): Promise<void>;
   /** Waits until it has ended by itself. */
   ended(gid: string): Promise<Ended>;
@@ -52,7 +55,7 @@ export class WorkflowStarter implements TransactionDriver {
   readonly #client: Client;
   readonly #workflow: string;
   /** Settling runs that are being started. */
-  readonly #settling = new Map<string, Promise<void>>();
+  readonly #settling = new Map<string, Promise<boolean>>();
 
   constructor(client: Client, workflow: string) {
     this.#client = client;
@@ -66,7 +69,7 @@ export class WorkflowStarter implements TransactionDriver {
       args: [input, call],
       memo: { [MATRIX_MEMO]: memo },
       typedSearchAttributes: initialAttributes('saga'),
-      workflowTaskTimeout: TASK_TIMEOUT_MS,
+      workflowTaskTimeout: memo.taskMs,
     });
   }
 
@@ -96,18 +99,22 @@ export class WorkflowStarter implements TransactionDriver {
     return Promise.resolve([]); // Its workflow's outcome is all that there is.
   }
 
+  caller(): undefined {
+    return undefined;
+  }
+
   async abandon(gid: string): Promise<void> {
-    await this.#unlessEnded(this.#client.workflow.getHandle(gid).terminate('the crash matrix gives it up'));
+    await unlessEnded(this.#client.workflow.getHandle(gid).terminate('the crash matrix gives it up'));
   }
 
   async cancel(gid: string): Promise<void> {
-    await this.#unlessEnded(this.#client.workflow.getHandle(gid).cancel());
+    await unlessEnded(this.#client.workflow.getHandle(gid).cancel());
   }
 
   async deadline(gid: string): Promise<void> {
     const deadlineAt = Date.now() + DEADLINE_MS;
     try {
-      await operate(this.#client, gid, { action: 'deadline', deadlineAt, ...by });
+      await operate(this.#client, gid, { action: 'deadline', deadlineAt, ...faultOrder });
     } catch (error) {
       if (error instanceof OrderRefused || error instanceof TransactionNotFound) return;
       throw error;
@@ -121,29 +128,30 @@ export class WorkflowStarter implements TransactionDriver {
     const handle = this.#client.workflow.getHandle(gid, runId);
     let ended: () => void = () => undefined;
     const terminated = new Promise<void>((resolve) => (ended = resolve));
-    this.#settling.set(gid, this.#settle(gid, runId, terminated));
-    await this.#unlessEnded(handle.terminate(by.reason)).finally(ended);
+    const settled = settleSoon(terminated, () => settle(this.#client, { workflowId: gid, runId }));
+    this.#settling.set(gid, settled);
+    await unlessEnded(handle.terminate(faultOrder.reason)).finally(ended);
   }
+}
 
-  /** As the scan would, at once. */
-  async #settle(gid: string, runId: string, terminated: Promise<void>): Promise<void> {
-    await terminated;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await settle(this.#client, { workflowId: gid, runId });
-        return;
-      } catch (error) {
-        if (attempt === SETTLE_ATTEMPTS) throw error;
-        await sleep(attempt * 50);
-      }
-    }
+/** Does something to a run, unless that has ended. */
+export async function unlessEnded(asked: Promise<unknown>): Promise<void> {
+  try {
+    await asked;
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
   }
+}
 
-  async #unlessEnded(asked: Promise<unknown>): Promise<void> {
+/** Settles what was terminated, as the scan would, at once: tries it until the server can. */
+export async function settleSoon<Result>(terminated: Promise<void>, trySettle: () => Promise<Result>): Promise<Result> {
+  await terminated;
+  for (let attempt = 1; ; attempt++) {
     try {
-      await asked;
+      return await trySettle();
     } catch (error) {
-      if (!(error instanceof WorkflowNotFoundError)) throw error;
+      if (attempt === SETTLE_ATTEMPTS) throw error;
+      await sleep(attempt * 50);
     }
   }
 }

@@ -44,7 +44,22 @@ export const callerFaultKinds = [
   ...(['rival-before', 'rival-after'] as const),
 ] as const;
 
-export type FaultKind = (typeof faultKinds)[number] | (typeof callerFaultKinds)[number];
+/**
+ * Those of transactions that a group drives, at this point of the first attempt.
+ * - `rival-direct-before`, `-after`: another caller's process begins to drive the same transaction itself.
+ * - `rival-group-before`, `-after`: another caller asks for the same transaction, and another group has it too.
+ * - `rival-undone-before`, `-after`: another caller asks for a workflow and cancels it; the group goes on when
+ *   that has ended, and has undone what was done.
+ * - `caller-killed-before`, `-after`: the process that asked for it is killed (SIGKILL), and no worker.
+ */
+export const groupFaultKinds = [
+  ...(['rival-direct-before', 'rival-direct-after', 'rival-group-before', 'rival-group-after'] as const),
+  ...(['rival-undone-before', 'rival-undone-after'] as const),
+  ...(['caller-killed-before', 'caller-killed-after'] as const),
+] as const;
+
+export type FaultKind =
+  (typeof faultKinds)[number] | (typeof callerFaultKinds)[number] | (typeof groupFaultKinds)[number];
 
 /** What is asked of a branch: a row of the table. */
 export type MatrixOperation = 'action' | 'compensation' | 'amends' | 'pivot' | 'forward';
@@ -70,9 +85,14 @@ export function lasts({ kind, operation }: MatrixFault): boolean {
   return kind === 'hangs' || kind === 'fails' || kind === 'unheard';
 }
 
-/** Whether a fault kills a worker. */
-export function kills({ kind }: MatrixFault): boolean {
-  return kind === 'killed-before' || kind === 'killed-after';
+/** Whether a fault kills a process. */
+export function kills(fault: MatrixFault): boolean {
+  return killsCaller(fault) || fault.kind === 'killed-before' || fault.kind === 'killed-after';
+}
+
+/** Whether a fault kills the process that asked for the transaction. */
+export function killsCaller({ kind }: MatrixFault): boolean {
+  return kind === 'caller-killed-before' || kind === 'caller-killed-after';
 }
 
 /**

@@ -2,33 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MatrixCase } from './cases.js';
 import { isUndo, lasts, waitsForDeadline, type FaultKind, type MatrixFault } from './faults.js';
 import type { MatrixLane } from './lanes.js';
+import type { Outside } from './outside.js';
 import type { Answer, Reached } from './protocol.js';
 import type { MatrixProcess } from './workers.js';
-
-/** What a fault does to a transaction from outside. */
-export interface Outside {
-  cancel(gid: string): Promise<void>;
-  /** Lets the deadline pass now. Does nothing where none can be set any more. */
-  deadline(gid: string): Promise<void>;
-  /** Ends its run, and begins to settle it. */
-  terminate(gid: string): Promise<void>;
-  /** Whether that worker is one that is killed. */
-  mayKill(by: MatrixProcess): boolean;
-  /** Resolves when that worker was killed. */
-  kill(gid: string, by: MatrixProcess): Promise<void>;
-  /** Where a caller's process drives: those who come beside it. */
-  readonly rivals?: Rivals;
-}
-
-/** Other drivers of a transaction that a caller's process drives. */
-export interface Rivals {
-  /** A relay takes it over. */
-  takeOver(gid: string): Promise<void>;
-  /** Another caller asks for it as a workflow. */
-  ask(gid: string): Promise<void>;
-  /** Resolves when its workflow has ended. */
-  workflowEnded(gid: string): Promise<unknown>;
-}
 
 /** A fault of a transaction that runs. */
 interface Armed {
@@ -197,7 +173,7 @@ export class Flight {
         return fault.operation === 'action' && lasting('before') ? 'hang' : 'go';
       case 'cancelled-before':
       case 'cancelled-after':
-        if (once(pointOf(kind))) await this.#outside.cancel(this.gid);
+        if (once(pointOf(kind))) await this.#outside.cancel(this.gid, reached.driver);
         return 'go';
       case 'deadline-before':
       case 'deadline-after':
@@ -206,19 +182,19 @@ export class Flight {
         return 'go';
       case 'killed-before':
       case 'killed-after':
-        if (point !== pointOf(kind) || armed.lifted || !this.#outside.mayKill(by)) return 'go';
-        // A further attempt that comes before the kill is struck too.
-        armed.struck++;
-        await this.#outside.kill(this.gid, by);
-        armed.lifted = true;
+        if (point === pointOf(kind)) await this.#kill(armed, by);
+        return 'go';
+      case 'caller-killed-before':
+      case 'caller-killed-after':
+        if (point === pointOf(kind)) await this.#kill(armed, this.#outside.caller(this.gid));
         return 'go';
       case 'terminated-before':
         if (!once('before')) return 'go';
-        await this.#outside.terminate(this.gid);
+        await this.#outside.terminate(this.gid, reached.driver);
         await this.#ended;
         return 'late';
       case 'terminated-after':
-        if (once('after')) await this.#outside.terminate(this.gid);
+        if (once('after')) await this.#outside.terminate(this.gid, reached.driver);
         return 'go';
       case 'taken-over-before':
       case 'taken-over-after':
@@ -226,6 +202,12 @@ export class Flight {
       case 'raced-after':
       case 'rival-before':
       case 'rival-after':
+      case 'rival-direct-before':
+      case 'rival-direct-after':
+      case 'rival-group-before':
+      case 'rival-group-after':
+      case 'rival-undone-before':
+      case 'rival-undone-after':
         if (point === pointOf(kind) && this.#lane.isOwn(reached.driver) && armed.struck++ === 0) {
           await this.#meetRival(kind);
         }
@@ -233,11 +215,29 @@ export class Flight {
     }
   }
 
+  async #kill(armed: Armed, victim: MatrixProcess | undefined): Promise<void> {
+    if (armed.lifted || victim === undefined || !this.#outside.mayKill(victim)) return;
+    // A further attempt that comes before the kill is struck too.
+    armed.struck++;
+    await this.#outside.kill(this.gid, victim);
+    armed.lifted = true;
+  }
+
   async #meetRival(kind: FaultKind): Promise<void> {
     const { rivals } = this.#outside;
     if (rivals === undefined) return;
+    if (kind.startsWith('rival-undone-')) {
+      await rivals.undo(this.gid);
+      await rivals.workflowEnded(this.gid);
+      return;
+    }
     if (kind.startsWith('rival-')) {
-      await rivals.ask(this.gid);
+      const lane = kind.startsWith('rival-direct-')
+        ? 'direct'
+        : kind.startsWith('rival-group-')
+          ? 'grouped'
+          : undefined;
+      await rivals.ask(this.gid, lane);
       return;
     }
     await rivals.takeOver(this.gid);

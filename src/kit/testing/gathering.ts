@@ -1,21 +1,21 @@
 import type { MatrixProcess } from './workers.js';
 
-/** How long a kill waits for other transactions that are to be struck by one, in milliseconds. */
-const GATHER_MS = 2_500;
-
 /**
  * Kills a worker when all transactions that are to lose it have come to their point, or the first one has waited for
  * long: a worker's start costs more than all else in a matrix.
  */
 export class Gathering {
   readonly #kill: (worker: MatrixProcess) => Promise<void>;
+  readonly #waitMs: number;
   /** Transactions whose worker is to be killed, and was not yet. */
   readonly #expected = new Set<string>();
   readonly #arrived = new Map<string, { readonly by: MatrixProcess; readonly killed: () => void }>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(kill: (worker: MatrixProcess) => Promise<void>) {
+  /** @param waitMs how long a kill waits for other transactions that are to be struck by one, in milliseconds */
+  constructor(kill: (worker: MatrixProcess) => Promise<void>, waitMs: number) {
     this.#kill = kill;
+    this.#waitMs = waitMs;
   }
 
   expect(gid: string): void {
@@ -41,7 +41,7 @@ export class Gathering {
       });
       this.#timer ??= setTimeout(() => {
         this.#strike();
-      }, GATHER_MS);
+      }, this.#waitMs);
       this.#look();
     });
   }

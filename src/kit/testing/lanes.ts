@@ -1,5 +1,6 @@
 import type { Lane } from '../workflow/index.js';
-import { callerFaultKinds, faultKinds, type FaultKind } from './faults.js';
+import { isGroupDriver } from '../workflow/fate.js';
+import { callerFaultKinds, faultKinds, groupFaultKinds, type FaultKind } from './faults.js';
 
 /** A lane of a matrix: how its transactions are driven. */
 export interface MatrixLane {
@@ -8,6 +9,8 @@ export interface MatrixLane {
    * the matrix starts them as workflows.
    */
   readonly inCaller: boolean;
+  /** Whether a worker drives what callers have asked for, each transaction in a group with others that nothing befalls. */
+  readonly inGroups: boolean;
   /** What may befall them. */
   readonly kinds: readonly FaultKind[];
   /** Whether who made an attempt, as the guard's rows name it, is the lane's own driver: it is there that a fault has to strike. */
@@ -15,9 +18,9 @@ export interface MatrixLane {
 }
 
 /** The names of lanes. */
-export type MatrixLaneName = Lane | 'direct';
+export type MatrixLaneName = Lane | 'direct' | 'grouped';
 
-const asWorkflow: MatrixLane = { inCaller: false, kinds: faultKinds, isOwn: () => true };
+const asWorkflow: MatrixLane = { inCaller: false, inGroups: false, kinds: faultKinds, isOwn: () => true };
 
 /** Every lane. */
 export const matrixLanes: Readonly<Record<MatrixLaneName, MatrixLane>> = {
@@ -25,7 +28,15 @@ export const matrixLanes: Readonly<Record<MatrixLaneName, MatrixLane>> = {
   lean: asWorkflow,
   direct: {
     inCaller: true,
+    inGroups: false,
     kinds: [...faultKinds, ...callerFaultKinds],
     isOwn: (driver) => driver.startsWith('direct:'),
+  },
+  grouped: {
+    inCaller: true,
+    inGroups: true,
+    // Nothing is announced that a relay could take over: it is rivals who do.
+    kinds: [...faultKinds, 'rival-before', 'rival-after', ...groupFaultKinds],
+    isOwn: isGroupDriver,
   },
 };

@@ -1,6 +1,5 @@
 import { Rejection } from '../database/index.js';
 import type { Operation } from '../workflow/branch.js';
-import { serveRequest, type MatrixCallers } from './callers.js';
 import type { Point } from './faults.js';
 import type { Answer, FromWorker, Request, Terms, ToWorker } from './protocol.js';
 
@@ -20,8 +19,8 @@ export class MatrixLink {
   readonly #serving: Promise<void>;
   #serves: () => void = () => undefined;
   #last = 0;
-  /** Set before it serves. */
-  callers: MatrixCallers | undefined;
+  /** Does what the matrix asks for. Set before it serves. */
+  serve: ((request: Request) => Promise<unknown>) | undefined;
 
   constructor() {
     let serve: () => void = () => undefined;
@@ -69,9 +68,9 @@ export class MatrixLink {
   async #reply(id: number, request: Request): Promise<void> {
     await this.#serving;
     try {
-      if (this.callers === undefined)
+      if (this.serve === undefined)
         throw new Error('it was not told how to ask: call asks() of matrixFaults() before workerOptions()');
-      send({ type: 'reply', id, reply: await serveRequest(request, this.callers) });
+      send({ type: 'reply', id, reply: await this.serve(request) });
     } catch (error) {
       send({ type: 'reply', id, error: String(error) });
     }

@@ -7,9 +7,10 @@ import { bundleWorkflowCode, type WorkerOptions } from '@temporalio/worker';
 import type { Probe } from '../database/index.js';
 import type { ParticipantImplementation } from '../worker/index.js';
 import type { Operation } from '../workflow/branch.js';
-import type { MatrixCallers } from './callers.js';
+import type { GroupOrder } from '../workflow/group.js';
+import { serverOf, type MatrixCallers } from './callers.js';
 import { MatrixLink } from './link.js';
-import { MATRIX_VARIABLE, TASK_TIMEOUT_MS, type MatrixWorker } from './protocol.js';
+import { MATRIX_VARIABLE, type MatrixWorker } from './protocol.js';
 import { MATRIX_MEMO } from './workflow/shorten.js';
 
 /** What a worker takes part in a matrix by. In a process that no matrix has started all of it does nothing. */
@@ -27,7 +28,7 @@ export interface MatrixFaults {
   workerOptions(options: WorkerOptions): Promise<WorkerOptions>;
   /** For the client of {@link asks}: workflows that it starts run as the matrix's do. */
   readonly clientInterceptors: ClientInterceptors;
-  /** For lanes in which callers' processes drive: lets the matrix ask for transactions in this process. */
+  /** For the lanes `direct` and `grouped`: lets the matrix ask for transactions in this process. */
   asks(callers: MatrixCallers): void;
 }
 
@@ -71,7 +72,7 @@ export function matrixFaults(): MatrixFaults {
       workflow: [
         {
           async startWithDetails(input, next) {
-            const terms = await matrix.terms(input.options.workflowId);
+            const terms = await matrix.terms(gidOf(input.options));
             if (terms === undefined) return next(input);
             const { taskQueue, memo } = terms;
             return next({
@@ -80,7 +81,7 @@ export function matrixFaults(): MatrixFaults {
                 ...input.options,
                 taskQueue,
                 memo: { ...input.options.memo, [MATRIX_MEMO]: memo },
-                workflowTaskTimeout: msToTs(TASK_TIMEOUT_MS),
+                workflowTaskTimeout: msToTs(memo.taskMs),
               },
             });
           },
@@ -88,7 +89,7 @@ export function matrixFaults(): MatrixFaults {
       ],
     },
     asks(callers) {
-      matrix.callers = callers;
+      matrix.serve = serverOf(callers);
     },
   };
 }
@@ -120,6 +121,12 @@ function mapped<Participants extends Readonly<Record<string, ParticipantImplemen
       ),
     ),
   ) as Participants;
+}
+
+/** The transaction that a workflow is started for; of a group any: all of them are started alike. */
+function gidOf({ workflowId, args }: { readonly workflowId: string; readonly args: unknown[] }): string {
+  const { group } = (args[1] ?? {}) as { readonly group?: GroupOrder };
+  return group?.members[0]?.gid ?? workflowId;
 }
 
 const shorten = fileURLToPath(new URL(`./workflow/shorten${extname(import.meta.url)}`, import.meta.url));

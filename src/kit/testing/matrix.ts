@@ -6,13 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CallerDriver } from './caller-driver.js';
 import { matrixCases, type MatrixCase } from './cases.js';
 import { DeskClerk } from './desk-clerk.js';
-import { WorkflowStarter, type Ended, type MatrixOrder, type TransactionDriver } from './driver.js';
-import { isUndo, kills, lasts, standsStill, waitsForDeadline, type MatrixFault } from './faults.js';
+import { WorkflowStarter, type Ended, type TransactionDriver } from './driver.js';
+import { kills, type MatrixFault } from './faults.js';
 import { Flight } from './flight.js';
 import { Gathering } from './gathering.js';
 import { recordHistories } from './histories.js';
 import { matrixLanes, type MatrixLane } from './lanes.js';
+import { judgeNeighbours, NEIGHBOURS } from './neighbours.js';
 import type { MatrixOptions } from './options.js';
+import { orderOf, type Queues } from './orders.js';
 import type { Reached, Terms } from './protocol.js';
 import { judge, rowName, type MatrixReport, type MatrixResult } from './result.js';
 import { matrixTable } from './table.js';
@@ -20,18 +22,12 @@ import { startWorker, Workers, type MatrixProcess } from './workers.js';
 
 /** Cases with a killed worker that are under way at a time, besides the others. */
 const KILLED_AT_A_TIME = 16;
-/** A worker that is silent for so long counts as dead, in milliseconds. */
-const SILENT_MS = 1_500;
 /** How long late attempts may take when all is over, in milliseconds. */
 const LATE_MS = 20_000;
-/** The deadline of a case in which it is to pass after the pivot or in the undo, or where no workflow has it. */
-const DEADLINE_MS = 5_000;
-/** How long a call in a caller's process may take that stands still for another driver or the deadline. */
-const STILL_MS = 10_000;
-/** A call waits so long, besides, where a process is killed. */
-const KILL_MS = 1_500;
-/** Until what is driven in a caller's process is taken over so many calls may take their whole time. */
-const CALLS = 3;
+/** How long a kill waits for other transactions that are to be struck by one, in milliseconds. */
+const GATHER_MS = 2_500;
+/** The same where they are driven in groups, in which no call may wait for longer than two seconds. */
+const GATHER_IN_GROUPS_MS = 1_000;
 /**
  * How often a case is run whose fault never struck, or that brought to the desk what had no fault, each time with twice
  * the times: on a slow machine an attempt may time out by itself, and the transaction takes another way.
@@ -65,7 +61,7 @@ class Matrix {
   readonly #clerk: DeskClerk;
   readonly #workers: Workers;
   readonly #gathering: Gathering;
-  readonly #queues: { readonly steady: string; readonly killed: string };
+  readonly #queues: Queues;
   /** Rejects when the matrix itself fails: a worker cannot be started, the desk cannot be read. */
   readonly #broken: Promise<never>;
   /** Where a guard with the probe was seen. */
@@ -88,7 +84,10 @@ class Matrix {
     this.#broken.catch(() => undefined);
     const start = (taskQueue: string) => startWorker(worker, { taskQueue, bundle }, this);
     this.#workers = new Workers(start, this.#queues, fail);
-    this.#gathering = new Gathering((by) => this.#workers.kill(by));
+    this.#gathering = new Gathering(
+      (by) => this.#workers.kill(by),
+      this.#lane.inGroups ? GATHER_IN_GROUPS_MS : GATHER_MS,
+    );
     this.#driver = this.#lane.inCaller
       ? new CallerDriver(client, workflow, this.#workers, steady)
       : new WorkflowStarter(client, workflow);
@@ -190,29 +189,35 @@ class Matrix {
   async #runOnce(matrixCase: MatrixCase, longer = 1): Promise<MatrixResult> {
     const { workflow, limitMs = 90_000, histories, client } = this.#options;
     const all = [...matrixCase.faults, ...matrixCase.triggers];
-    const queue = all.some(kills) ? this.#queues.killed : this.#queues.steady;
-    if (this.#lane.inCaller) await this.#workers.at(queue).ready;
+    const fresh = () => `${workflow}-${this.#tag}-${++this.#count}`;
+    const neighbours = Array.from({ length: this.#lane.inGroups ? NEIGHBOURS : 0 }, fresh);
+    const gid = fresh();
+    const order = orderOf({
+      ...{ gid, neighbours, options: this.#options, lane: this.#lane, queues: this.#queues },
+      ...{ faults: all, longer },
+    });
+    if (this.#lane.inCaller) await this.#workers.at(order.asked).ready;
     const began = Date.now();
-    const gid = `${workflow}-${this.#tag}-${++this.#count}`;
     const flight = new Flight(gid, {
       case: matrixCase,
       lane: this.#lane,
       probed: (step) => this.#probed.has(step),
       outside: {
-        cancel: (id) => this.#driver.cancel(id),
+        cancel: (id, driver) => this.#driver.cancel(id, driver),
         deadline: (id) => this.#driver.deadline(id),
-        terminate: (id) => this.#driver.terminate(id),
+        terminate: (id, driver) => this.#driver.terminate(id, driver),
+        caller: (id) => this.#driver.caller(id),
         mayKill: (by) => by !== this.#workers.at(this.#queues.steady),
         kill: (id, by) => this.#gathering.arrive(id, by),
         rivals: this.#driver.rivals,
       },
     });
     this.#flights.set(gid, flight);
-    const order = this.#orderOf(gid, queue, all, longer);
-    this.#terms.set(gid, order.terms);
+    for (const each of [gid, ...neighbours]) this.#terms.set(each, order.terms);
     const { deadline } = order.call;
     if (deadline !== undefined) flight.deadlineAt = began + deadline;
     if (all.some(kills)) this.#gathering.expect(gid);
+    const beside = { driver: this.#driver, options: this.#options, limitMs };
     let ended: Ended | undefined;
     let effects: Readonly<Record<string, number>> = {};
     const reasons: string[] = [];
@@ -223,6 +228,7 @@ class Matrix {
       if (!(await flight.over(LATE_MS))) reasons.push('an attempt of it has not ended');
       if (ended !== undefined) reasons.push(...(await this.#driver.disagreements(gid, ended)));
       effects = await this.#options.effects(gid);
+      reasons.push(...(await judgeNeighbours({ ...beside, gids: neighbours, faults: all })));
       if (histories !== undefined) await recordHistories(client, gid, matrixCase, histories);
     } catch (error) {
       reasons.push(error instanceof Error ? error.message : String(error));
@@ -240,37 +246,6 @@ class Matrix {
       ...{ missed: flight.missed.map(faultName), strayed: flight.strayed.map(faultName) },
       verdict: reasons.length > 0 ? 'wrong' : cases.length > 0 ? 'desk' : 'ok',
     };
-  }
-
-  /** How a transaction is asked for, with the times that its faults need. */
-  #orderOf(gid: string, queue: string, faults: readonly MatrixFault[], longer: number) {
-    const { input, call, attemptMs = 2_000, windowMs = 6_000 } = this.#options;
-    const killed = faults.some(kills);
-    // What waits for others at its point must not time out meanwhile, nor what waits for another worker.
-    const patience = longer * (killed ? 2 : 1);
-    const lasting = faults.filter(lasts);
-    const window = windowMs * patience;
-    const callMs = faults.some(standsStill) ? STILL_MS : attemptMs + (killed ? KILL_MS : 0);
-    return {
-      gid,
-      input: input(gid),
-      call: {
-        ...{ ...call, retries: 2 },
-        // What cannot be done for long goes to the desk soon.
-        ...(lasting.some(({ operation }) => isUndo(operation)) && { compensationWindow: window }),
-        ...(lasting.some(({ operation }) => !isUndo(operation)) && { forwardWindow: window }),
-        deadline: faults.some((fault) => waitsForDeadline(fault, this.#lane.inCaller))
-          ? DEADLINE_MS * longer
-          : undefined,
-      },
-      asked: queue,
-      terms: {
-        // What a caller's process has begun that is killed goes on elsewhere.
-        taskQueue: this.#lane.inCaller ? this.#queues.steady : queue,
-        memo: { attemptMs: attemptMs * patience, silentMs: SILENT_MS * longer },
-      },
-      times: { callMs: callMs * longer, takeOverMs: callMs * longer * CALLS },
-    } satisfies MatrixOrder;
   }
 }
 

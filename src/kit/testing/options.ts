@@ -23,10 +23,11 @@ export interface MatrixOptions {
    */
   readonly effects: (gid: string) => Promise<Readonly<Record<string, number>>>;
   /**
-   * The saga's options for each call, such as `{ lane: 'lean' }`. In the lane `direct` the worker's program drives the
-   * transactions too: see `asks` of `matrixFaults`.
+   * The saga's options for each call, such as `{ lane: 'lean' }`. In the lanes `direct` and `grouped` the worker's program asks
+   * for the transactions too: see `asks` of `matrixFaults`.
    */
-  readonly call?: Pick<SagaOptions, 'lane' | 'undo'> | { readonly lane: 'direct'; readonly undo?: undefined };
+  readonly call?:
+    Pick<SagaOptions, 'lane' | 'undo'> | { readonly lane: 'direct' | 'grouped'; readonly undo?: undefined };
   /** How many pairs of faults are sampled. Default: 0 */
   readonly pairs?: number;
   /** The same seed samples the same pairs. Default: 1 */

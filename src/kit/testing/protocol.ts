@@ -1,4 +1,4 @@
-import type { CallOptions } from '../client/index.js';
+import type { CallOptions, GroupOptions } from '../client/index.js';
 import type { Op } from '../workflow/branch.js';
 import type { Standing } from '../workflow/fate.js';
 import type { Point } from './faults.js';
@@ -11,9 +11,6 @@ import type { MatrixMemo } from './workflow/shorten.js';
 
 /** The environment variable by which a worker knows that it is a matrix's; its value is a {@link MatrixWorker}. */
 export const MATRIX_VARIABLE = 'BACKSTITCH_MATRIX';
-
-/** A workflow task that a killed worker had begun is another's soon: after so long, in milliseconds. */
-export const TASK_TIMEOUT_MS = 3_000;
 
 /** What a worker of a matrix is told at its start. */
 export interface MatrixWorker {
@@ -44,12 +41,14 @@ export interface Reached {
  */
 export type Answer = 'go' | 'late' | 'fail' | 'refuse' | 'hang';
 
-/** How long a transaction that is driven in a caller's process may take, in milliseconds. */
+/** How long a transaction that is driven in a caller's process may take, in milliseconds, and how groups are gathered there. */
 export interface DriveTimes {
   /** One call. */
   readonly callMs: number;
   /** All of it, until another may take it over. */
   readonly takeOverMs: number;
+  /** For the lane `grouped`: `groups` of `transactionClient`. */
+  readonly groups?: GroupOptions;
 }
 
 /** A transaction that a worker process is asked for, as a caller. */
@@ -59,6 +58,8 @@ export interface Asked {
   readonly input: unknown;
   readonly options: CallOptions;
   readonly times: DriveTimes;
+  /** What has the same name here is asked for through one `transactionClient`, which makes one group of it. */
+  readonly party?: string;
 }
 
 /** What a caller was told. `pending`, `unreachable`: it has to ask again; `terminated`: once that is settled. */
@@ -79,6 +80,8 @@ export type Request =
   | { readonly what: 'start'; readonly asked: Asked }
   /** To take it over as a relay does, whoever drives it. Replies whether it was announced. */
   | { readonly what: 'take-over'; readonly gid: string }
+  /** To settle the members of a group whose run was ended, as the scan does. */
+  | { readonly what: 'settle-group'; readonly workflowId: string; readonly runId: string }
   /** To look how it stands in each database. Replies {@link Stood}s. */
   | { readonly what: 'look'; readonly gid: string };
 

@@ -27,6 +27,14 @@ const headings: Readonly<Record<FaultKind, readonly [string, string]>> = {
   'raced-after': ['raced', 'after'],
   'rival-before': ['rival', 'before'],
   'rival-after': ['rival', 'after'],
+  'rival-direct-before': ['direct', 'before'],
+  'rival-direct-after': ['direct', 'after'],
+  'rival-group-before': ['group', 'before'],
+  'rival-group-after': ['group', 'after'],
+  'rival-undone-before': ['undone', 'before'],
+  'rival-undone-after': ['undone', 'after'],
+  'caller-killed-before': ['caller', 'before'],
+  'caller-killed-after': ['caller', 'after'],
 };
 
 const words = { ok: 'ok', desk: 'desk', wrong: 'WRONG' } as const;

@@ -1,16 +1,23 @@
 import { activityInfo } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
+import { readApplied } from '../database/announcement/applied.js';
 import { announcementsOf, type Announcements } from '../database/announcement/announcements.js';
 import type { Database } from '../database/sql.js';
 import {
   ADOPT_ACTIVITY,
+  APPLIED_ACTIVITY,
+  ANNOUNCE_ACTIVITY,
   CLOSE_ACTIVITY,
   WORKFLOW_OWNER,
   type Adopted,
   type AdoptOrder,
+  type AppliedOrder,
+  type AppliedStep,
+  type AnnounceOrder,
   type CloseOrder,
 } from '../workflow/fate.js';
 import { journalActivities } from './journal.js';
+import { distinctOf, readAll } from './read-all.js';
 
 /** The databases of participants, by the participants' names: those whose steps may begin a transaction. */
 export type ParticipantDatabases = Readonly<Record<string, Database>>;
@@ -37,6 +44,29 @@ export function adoptActivities(databases: ParticipantDatabases) {
       if (fate === undefined) await at(home).giveUp(gid);
       else await at(home).end(gid, WORKFLOW_OWNER, undefined, fate);
     },
+    [APPLIED_ACTIVITY]: (order: AppliedOrder): Promise<AppliedStep[]> => appliedBefore(databases, order),
+    [ANNOUNCE_ACTIVITY]: ({ home, gid, start }: AnnounceOrder): Promise<void> => at(home).announce(gid, start),
     ...journalActivities(databases),
   };
+}
+
+/**
+ * What the process that had the transaction before its workflow has done and nobody has undone, in all databases that are known here.
+ *
+ * @throws if one of them cannot be read: that is asked again
+ */
+async function appliedBefore(databases: ParticipantDatabases, { gid, homes }: AppliedOrder): Promise<AppliedStep[]> {
+  const distinct = distinctOf(databases);
+  const { read, unread } = await readAll(distinct, (database) => readApplied(database, gid));
+  if (unread.length > 0) throw new Error(unread.join('; '));
+  // Which process has begun it there: another transaction may have the same gid elsewhere.
+  const begunBy = new Set<string>();
+  for (const { home, found } of read) {
+    if (!homes.some((each) => databases[each] === distinct.get(home))) continue;
+    for (const { driver } of found) if (driver.startsWith('direct:')) begunBy.add(driver);
+  }
+  return read
+    .flatMap(({ found }) => found)
+    .filter(({ driver, undone }) => !undone && begunBy.has(driver))
+    .map(({ branch, function: name, input, result }) => ({ branch, function: name, input, result }));
 }

@@ -1,10 +1,11 @@
 import { Context } from '@temporalio/activity';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decidedBy } from '../database/decided.js';
-import { groupsOf, type Groups } from '../database/group/groups.js';
+import { DECISION_MS, groupsOf, type Groups } from '../database/group/groups.js';
 import { functionsOf, type ParticipantFunction, type ParticipantImplementation } from '../direct/participants.js';
 import type { Operation } from '../workflow/branch.js';
 import { TURN_ACTIVITY, type Turn, type TurnAnswer, type TurnAsk, type TurnResult } from '../workflow/group.js';
+import { participantOf } from '../workflow/participant.js';
 import type { ParticipantDatabases } from './adopt.js';
 
 /** Options of {@link groupActivities}. */
@@ -22,8 +23,11 @@ const TURN_BYTES = 400_000;
 const BACKOFF_MS = 50;
 /** With less time than that no further attempt is begun, in milliseconds. */
 const LEAST_MS = 200;
-/** How long the decision to undo, or the ends of members, may take to be written, in milliseconds. */
-const DECISION_MS = 2_000;
+
+const UNCALLED: TurnAnswer = {
+  ...{ how: 'unknown', type: 'NoDatabase', uncalled: true },
+  message: 'it comes first, and this worker was not given a database of its participant',
+};
 
 type Ask<Kind extends TurnAsk['kind']> = Extract<TurnAsk, { kind: Kind }>;
 
@@ -44,6 +48,7 @@ export function groupActivities({ participants, databases, who }: GroupActivitie
         asks.map((ask) => {
           switch (ask.kind) {
             case 'call':
+              if (ask.opens !== undefined && !groups.has(participantOf(ask.function))) return Promise.resolve(UNCALLED);
               return call(ask, { work: functions.get(ask.function), transaction, who, signal });
             case 'undo':
               return decide(ask, async () => groupAt(groups, ask.home).undo(ask));
@@ -69,8 +74,8 @@ async function call(ask: Ask<'call'>, { work, transaction, who, signal }: Callin
   const { branch, driver, function: name, args, opens, limitMs, attempts } = ask;
   if (work === undefined) return { how: 'unknown', type: 'NoFunction', message: `this worker has no ${name}` };
   const until = performance.now() + limitMs;
-  const row = { opened: false };
   for (let attempt = 1; ; attempt++) {
+    const row = { opened: false };
     const timeoutMs = until - performance.now();
     const over = new AbortController();
     const stop = () => {

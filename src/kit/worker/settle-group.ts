@@ -1,5 +1,5 @@
-import { type Client, WorkflowExecutionAlreadyStartedError, type WorkflowExecutionInfo } from '@temporalio/client';
-import { startOptions, wasRefused } from '../client/adopt.js';
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { startAdopting, wasRefused } from '../client/adopt.js';
 import type { SagaCall, Settle } from '../workflow/saga/definition.js';
 import { readEndedRun } from './ended-run.js';
 import { ENDED_FROM_OUTSIDE } from './settle.js';
@@ -30,12 +30,7 @@ export async function settleGroup(
   for (const { gid, input, inputHash, summary, details } of group?.members ?? []) {
     const start = { input, inputHash, summary, details, transaction: ended.type, taskQueue: ended.taskQueue };
     const call: SagaCall = { ...overrides, settle };
-    try {
-      await client.workflow.start(ended.type, startOptions(gid, { ...start, scheme: 'saga', overrides: call }));
-      started.push(gid);
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    }
+    if (await startAdopting(client, gid, { ...start, scheme: 'saga', overrides: call })) started.push(gid);
   }
   return started;
 }

@@ -68,6 +68,11 @@ export function groupDriver(groupId: string, member: number): string {
   return `${GROUP_DRIVER}${groupId}#${member}`;
 }
 
+/** The group of a driver, if it is a member of one. */
+export function groupOf(driver: string): string | undefined {
+  return isGroupDriver(driver) ? driver.slice(GROUP_DRIVER.length, driver.lastIndexOf('#')) : undefined;
+}
+
 /** Whether the driver of a guard row is a member of a group; databases read the name too. */
 export function isGroupDriver(driver: string): boolean {
   return driver.startsWith(GROUP_DRIVER);
@@ -126,11 +131,30 @@ export type Adopted =
       readonly promoted?: Promotion;
     };
 
-/** The activities by which a workflow takes a transaction over, and tells how it ended. */
+/** The activities by which a workflow takes a transaction over, tells how it ended, and leaves one to a relay. */
 export const ADOPT_ACTIVITY = 'backstitch.adopt';
 export const CLOSE_ACTIVITY = 'backstitch.close';
+export const ANNOUNCE_ACTIVITY = 'backstitch.announce';
+
+/** The activity by which it looks, before it ends, for what was done before it and it has not come to. */
+export const APPLIED_ACTIVITY = 'backstitch.applied';
+
+/** A step that is done, or may be, and not undone. */
+export interface AppliedStep {
+  readonly branch: string;
+  /** The full name of the function, such as `payments.charge.action`. */
+  readonly function: string;
+  /** As it is kept, with what is masked; absent if it is long. */
+  readonly input?: unknown;
+  readonly result?: unknown;
+}
 
 /** What those activities are asked. */
+export interface AppliedOrder {
+  readonly gid: string;
+  /** The participants in whose databases it was taken over. */
+  readonly homes: readonly string[];
+}
 export interface AdoptOrder {
   readonly gid: string;
   readonly home: string;
@@ -148,6 +172,12 @@ export interface CloseOrder {
 
 /** The type of the failure of a workflow that finds its transaction committed, and its result not kept. */
 export const RESULT_NOT_KEPT = 'ResultNotKept';
+
+export interface AnnounceOrder {
+  readonly gid: string;
+  readonly home: string;
+  readonly start: StartOrder;
+}
 
 /** The type of the failure of a workflow whose gid has another input: it did nothing, and has decided nothing. */
 export const GID_CONFLICT = 'GidConflict';

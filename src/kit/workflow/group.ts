@@ -18,6 +18,8 @@ export interface GroupMember {
   readonly inputHash: string;
   readonly summary?: string;
   readonly details?: string;
+  /** How long it had waited when its group was started, in milliseconds: its deadline counts that too. Default: 0 */
+  readonly waitedMs?: number;
 }
 
 /** What the workflow of a group gets with its options. */
@@ -88,7 +90,8 @@ export type TurnAnswer =
   | ({ readonly how: 'decided'; readonly detail: DecidedDetail; readonly opened?: true } & FailureNote)
   /** Of a decision: whether it was this driver's to take. */
   | { readonly how: 'won' | 'lost' }
-  | ({ readonly how: 'unknown' } & FailureNote);
+  /** `uncalled`: the worker has no database in which this first step could open the transaction. */
+  | ({ readonly how: 'unknown'; readonly uncalled?: true } & FailureNote);
 
 /** What came of a turn. */
 export interface TurnResult {

@@ -22,6 +22,7 @@ import {
   type Relay,
 } from '../../../src/kit/worker/index.js';
 import type { Operation } from '../../../src/kit/workflow/branch.js';
+import { DECIDE_UPDATE, type DeskOrder } from '../../../src/kit/workflow/desk.js';
 import { TRANSACTION_QUERY, type TransactionView } from '../../../src/kit/workflow/view.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../../support/servers.js';
 import * as workflows from './steps-workflows.js';
@@ -71,9 +72,9 @@ export class StepsWorld {
       this.#opened.push({ pool, database });
       const db = (this.databases[name] = pgDatabase(pool));
       await migrate(db, 'guard', guardMigrations);
+      const limit = name === 'c' ? 1_000 : 1_000_000;
       await db.run(
-        'create table effects (gid text, step text, n integer check (n < 1000), primary key (gid, step))',
-        [],
+        `create table effects (gid text, step text, n integer check (n < ${limit}), primary key (gid, step))`,
       );
     }
     const connection = await Connection.connect({ address });
@@ -177,6 +178,13 @@ export class StepsWorld {
     }
   }
 
+  /** A person decides about a branch that waits. @returns the outcome of the transaction then, as its workflow tells it */
+  async decide(gid: string, order: Pick<DeskOrder, 'branch' | 'action' | 'input'>): Promise<unknown> {
+    const handle = this.client.workflow.getHandle(gid);
+    await handle.executeUpdate(DECIDE_UPDATE, { args: [{ actor: 'ann', reason: 'a test', ...order }] });
+    return handle.result();
+  }
+
   async #everywhere<Row extends object>(text: string, gid: string): Promise<Row[]> {
     const found = await Promise.all(Object.values(this.databases).map((database) => database.run<Row>(text, [gid])));
     return found.flat();
@@ -184,8 +192,8 @@ export class StepsWorld {
 
   #participants(fault: Fault = () => undefined) {
     return Object.fromEntries(
-      NAMES.map((name) => {
-        const guard = createGuard(this.databases[name] as Database);
+      Object.entries(this.databases).map(([name, database]) => {
+        const guard = createGuard(database);
         const action = async (operation: Operation, input: Asked) => {
           await fault(operation, 'before');
           const at = await guard.apply(operation, input, async (sql) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { TransactionCompensated } from '../../../src/kit/client/index.js';
+import { GidConflict, TransactionCompensated } from '../../../src/kit/client/index.js';
+import type { TransactionReport } from '../../../src/kit/workflow/failure.js';
 import { diesIn, loses, StepsWorld, type Fault } from './steps-world.js';
 
 /** Nothing is taken over before its process has done what the test wants, but by its own hand. */
@@ -53,6 +54,46 @@ describe('a workflow that takes over from a process', function () {
     assert.deepEqual(await world.effects(gid), ['one=1', 'three=1', 'two=1']);
   });
 
+  describe('of another release, which has a step less than the process had', () => {
+    const stuck = async (gid: string, n: number) => {
+      const call = world.caller('simple', { saga: 'doesMore', fault: loses('three') });
+      call({ gid, n }).catch(() => undefined);
+      assert.deepEqual(await world.stuck(gid), { branch: 'extra', type: 'UnknownStep' });
+    };
+
+    it('is not committed before a person has decided about that step', async () => {
+      const gid = world.gid();
+      await stuck(gid, 1);
+      assert.deepEqual(await world.announced(gid), ['workflow']);
+      assert.deepEqual(await world.decide(gid, { branch: 'extra', action: 'skip' }), { n: 1 });
+      assert.deepEqual(await world.effects(gid), ['extra=1', 'one=1', 'three=1', 'two=1']);
+      assert.deepEqual(await world.announced(gid), []);
+    });
+
+    it('has not undone it all before a person has decided about that step, who can have it undone', async () => {
+      const gid = world.gid();
+      await stuck(gid, 2_000);
+      assert.deepEqual(await world.effects(gid), ['extra=2000']);
+      const order = { branch: 'extra', action: 'retry', input: { n: 2_000 } } as const;
+      const error: unknown = await world.decide(gid, order).catch((thrown: unknown) => thrown);
+      assert.equal((error as { cause: { type: string } }).cause.type, 'TransactionCompensated');
+      assert.deepEqual(await world.effects(gid), []);
+    });
+
+    it('has failed where a person leaves it, and names it', async () => {
+      const gid = world.gid();
+      await stuck(gid, 2_000);
+      const order = { branch: 'extra', action: 'skip' } as const;
+      const error: unknown = await world.decide(gid, order).catch((thrown: unknown) => thrown);
+      const { cause } = error as { cause: { type: string; details: [TransactionReport] } };
+      assert.equal(cause.type, 'TransactionFailed');
+      assert.deepEqual(
+        cause.details[0].notUndone.map(({ step }) => step),
+        ['extra'],
+      );
+    });
+  });
+
   describe('under a gid that an older run has had, which ended before its first step', () => {
     /** The older run had an input that was corrected since. */
     const corrected = async (gid: string, fault: Fault, lane = {}) => {
@@ -90,5 +131,39 @@ describe('a workflow that takes over from a process', function () {
     await world.caller('other')({ gid, n: 7 }, { lane: 'durable' });
     assert.deepEqual(await world.caller('simple', { fault: loses('two') })({ gid, n: 1 }), { n: 1 });
     assert.deepEqual(await world.effects(gid), ['one=1', 'refund=7', 'three=1', 'two=1']);
+  });
+
+  describe('under a gid that is used for two inputs at once, each with a first step of its own', () => {
+    it('leaves nothing of either, where both are driven by processes', async () => {
+      const gid = world.gid();
+      let begun = 0;
+      let go: () => void = () => undefined;
+      const both = new Promise<void>((resolve) => (go = resolve));
+      const fault: Fault = async ({ op }, when) => {
+        if (op !== 'action' || when !== 'after') return;
+        if (++begun === 2) go();
+        await both;
+      };
+      const calls = [
+        { gid, n: 1 },
+        { gid, n: 2, bFirst: true },
+      ].map((order) => world.caller('eitherFirst', { fault, lane: PATIENT })(order));
+      for (const told of await Promise.allSettled(calls)) assert.equal(told.status, 'rejected');
+      await world.over(gid);
+      assert.deepEqual(await world.effects(gid), []);
+    });
+
+    it('leaves nothing of a workflow that comes to the step of a process', async () => {
+      const gid = world.gid();
+      const held = diesIn('two', 'after');
+      const inProcess = world.caller('eitherFirst', { fault: held.fault, lane: PATIENT })({ gid, n: 2, bFirst: true });
+      await held.reached;
+      await assert.rejects(world.caller('eitherFirst')({ gid, n: 1 }, { lane: 'durable' }), GidConflict);
+      assert.deepEqual(await world.effects(gid), ['two=2']);
+      inProcess.catch(() => undefined);
+      await world.makeDue(gid);
+      await world.over(gid);
+      assert.deepEqual(await world.effects(gid), []);
+    });
   });
 });

@@ -14,7 +14,7 @@ import {
   type Operation,
   type Sql,
 } from '../../../src/kit/database/index.js';
-import { add, counted, never, newGid, op, Stage } from './support/stage.js';
+import { add, counted, never, newGid, op, refuse, Stage } from './support/stage.js';
 
 /** Adds to the ledger, if it is no more than 100; what it then answers is not all that the table has. */
 const ADDED = {
@@ -132,6 +132,8 @@ describe('work in one statement', () => {
     }
     const broken = () => ({ statement: { text: 'select 1 / ($1::int - 1) as one' }, values: [1] });
     await assert.rejects(guard.apply(op(gid, 'action'), {}, never, broken), { code: '22012' });
+    const two = () => ({ statement: { text: 'select $1::int as one from generate_series(1, 2)' }, values: [1] });
+    await assert.rejects(guard.apply(op(gid, 'action'), {}, never, two), /more than one row/);
     assert.equal(await stage.row(gid, 1), undefined);
     await apply(op(gid, 'action'), 5);
   });
@@ -184,5 +186,100 @@ describe('work in one statement', () => {
     const gid = newGid();
     await apply(op(gid, 'action'), 5, probing);
     assert.deepEqual(points, ['before 0', 'working 0', 'worked 0', 'committed 5']);
+  });
+});
+
+/** Takes from the ledger what was added to it, by the action's result, if that is no more than 50. */
+const TAKEN = {
+  with: `taken as (
+    insert into ledger (gid, amount) select $1, -(applied.result->>'done')::int from applied returning amount)`,
+  text: 'select -amount as taken from taken where amount >= -50',
+};
+
+describe('an undo in one statement', () => {
+  const stage = new Stage();
+  let guard: Guard;
+  before(() => {
+    guard = createGuard(stage.db);
+  });
+  const applied = async (gid: string, amount = 5, more: Partial<Operation> = {}) => {
+    await guard.apply(op(gid, 'action', more), { amount }, add(gid, amount));
+    return gid;
+  };
+  const taking = (gid: string) => (): AtOnce => ({ statement: TAKEN, values: [gid] });
+  const take =
+    (gid: string) =>
+    async (sql: Sql, { done }: { done: number }) => {
+      await sql('insert into ledger (gid, amount) values ($1, $2)', [gid, -done]);
+      return { taken: done };
+    };
+  const undo = (operation: Operation, amount = 5, by = guard) =>
+    by.undo(operation, { amount }, take(operation.gid), taking(operation.gid));
+
+  it('is one round trip, and gets the result of what it undoes; a duplicate gets the same', async () => {
+    const { db, take: trips, close } = await counted(stage.url);
+    const gid = await applied(newGid());
+    assert.deepEqual(await undo(op(gid, 'compensation'), 5, createGuard(db)), { taken: 5 });
+    assert.equal(trips(), 1);
+    assert.deepEqual(await undo(op(gid, 'compensation', { attempt: 2 })), { taken: 5 });
+    assert.equal(await stage.net(gid), 0);
+    await close();
+  });
+
+  it('leaves the row that work in a transaction leaves', async () => {
+    const [one, other] = [await applied(newGid()), await applied(newGid())];
+    const masking = createGuard(stage.db, { mask: ['amount'] });
+    await undo(op(one, 'compensation'), 5, masking);
+    await masking.undo(op(other, 'compensation'), { amount: 5 }, take(other));
+    const told = async (gid: string) => {
+      const { began_at, ended_at, written, ...rest } = (await stage.row(gid, 2)) ?? {};
+      assert.ok(began_at instanceof Date && ended_at instanceof Date && ended_at >= began_at && written !== null);
+      return { ...rest, gid: 'one' };
+    };
+    assert.deepEqual(await told(one), await told(other));
+  });
+
+  it('bars what was never applied, and leaves what was refused', async () => {
+    const [never1, refused] = [newGid(), newGid()];
+    assert.equal(await undo(op(never1, 'compensation')), undefined);
+    await assert.rejects(guard.apply(op(never1, 'action'), { amount: 5 }, never), Suspended);
+    await assert.rejects(guard.apply(op(refused, 'action'), { amount: 5 }, refuse), Rejection);
+    assert.equal(await undo(op(refused, 'compensation')), undefined);
+    assert.deepEqual([await stage.net(never1), await stage.net(refused)], [0, 0]);
+  });
+
+  it('is refused for what was applied with another input, unless a person changed it', async () => {
+    const gid = await applied(newGid());
+    await assert.rejects(undo(op(gid, 'compensation'), 6), InputMismatch);
+    assert.equal(await stage.net(gid), 5);
+    assert.deepEqual(await undo(op(gid, 'compensation', { corrected: true }), 6), { taken: 5 });
+    assert.equal(await stage.net(gid), 0);
+  });
+
+  it('undoes what another driver has applied the ordinary way', async () => {
+    const gid = await applied(newGid(), 5, { driver: 'workflow:before' });
+    assert.deepEqual(await undo(op(gid, 'compensation')), { taken: 5 });
+    assert.equal(await stage.net(gid), 0);
+  });
+
+  it('that gives no row has no effect, and the work does it or says why not', async () => {
+    const [gid, unknown] = [await applied(newGid(), 60), await applied(newGid(), 60)];
+    assert.deepEqual(await undo(op(gid, 'compensation'), 60), { taken: 60 });
+    assert.equal(await stage.net(gid), 0);
+    const failing = () => Promise.reject(new Error('not now'));
+    const operation = op(unknown, 'compensation');
+    await assert.rejects(guard.undo(operation, { amount: 60 }, failing, taking(unknown)), /not now/);
+    assert.equal(await stage.net(unknown), 60);
+    assert.deepEqual(await undo(operation, 60), { taken: 60 });
+  });
+
+  it('waits for an undo in flight, and is then its duplicate', async () => {
+    const gid = await applied(newGid());
+    const rivals = await Promise.all(Array.from({ length: 8 }, () => undo(op(gid, 'compensation'))));
+    assert.deepEqual(
+      rivals,
+      Array.from({ length: 8 }, () => ({ taken: 5 })),
+    );
+    assert.equal(await stage.net(gid), 0);
   });
 });

@@ -8,7 +8,7 @@ function byReplacer(value: unknown): string | undefined {
     typeof part === 'object' && part !== null && !Array.isArray(part)
       ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
       : part,
-  ) as string | undefined;
+  );
 }
 
 describe('canonical JSON', () => {

@@ -25,6 +25,12 @@ const atOnce = [
   ['action at once', 'refused action at once'],
   ['action at once', 'settle'],
   ['refused action at once', 'settle'],
+  ['action', 'undo at once'],
+  ['refused action', 'undo at once'],
+  ['action at once', 'undo at once'],
+  ['undo', 'undo at once'],
+  ['undo at once', 'undo at once'],
+  ['undo at once', 'settle'],
 ] as const satisfies ActorKind[][];
 
 for (const [title, flights, combinations] of [
@@ -65,8 +71,8 @@ for (const [title, flights, combinations] of [
       assert.equal(net, applied - undone, `the effect is what the guard says: ${seen}`);
       assert.ok(net === 0 || net === 1, seen);
 
-      const undos = answers.filter(({ kind }) => kind === 'undo');
-      const actions = answers.filter(({ kind }) => kind !== 'undo');
+      const undos = answers.filter(({ kind }) => kind.startsWith('undo'));
+      const actions = answers.filter(({ kind }) => !kind.startsWith('undo'));
       const settled = answers.filter(({ kind }) => kind === 'settle').map(({ answer }) => answer.kind);
       if (undos.some(({ answer }) => answer.kind === 'returned')) assert.equal(net, 0, `an undo answered: ${seen}`);
       for (const { answer } of actions) {

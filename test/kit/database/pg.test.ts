@@ -69,13 +69,41 @@ describe('a pg pool as a database', () => {
       assert.deepEqual(await read(), []);
     }
   });
+
+  it('survives a server that is stopped just as it has taken a connection', async () => {
+    const fresh = new pg.Pool({ connectionString: network.url, max: 1 });
+    const again = pgDatabase(fresh);
+    for (const use of [() => again.run('select 1'), () => again.transaction((sql) => sql('select 1', []))]) {
+      // Both in one packet: nobody who waits for the connection has it yet.
+      network.endNext();
+      await assert.rejects(use());
+      assert.deepEqual(await again.run('select 1 as one'), [{ one: 1 }]);
+      await again.run('select pg_terminate_backend(pg_backend_pid())').catch(() => undefined);
+    }
+    await fresh.end();
+  });
 });
 
-/** A network between a pool and its server that can go silent: what is sent arrives nowhere, and nobody is told. */
+/** That a connection is ready, as a server tells it. */
+const READY = Buffer.from('Z\0\0\0\u0005I', 'latin1');
+/** What a server says that is stopped. */
+const STOPPED = (() => {
+  const fields = ['SFATAL', 'VFATAL', 'C57P01', 'Mterminating connection due to administrator command', ''];
+  const body = Buffer.from(fields.map((field) => `${field}\0`).join(''));
+  const head = Buffer.from('E\0\0\0\0');
+  head.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
+})();
+
+/**
+ * A network between a pool and its server that can go silent: what is sent arrives nowhere, and nobody is told. Or it lets a
+ * server end a connection in the packet in which it has taken it.
+ */
 class Network {
   readonly url: string;
   readonly #server: Server;
   readonly #sockets: Set<Socket>;
+  #endsNext = false;
 
   private constructor(url: string, server: Server, sockets: Set<Socket>) {
     this.url = url;
@@ -88,7 +116,9 @@ class Network {
     const sockets = new Set<Socket>();
     const server = createServer((near) => {
       const far = connect(Number(port), hostname);
-      near.pipe(far).pipe(near);
+      near.pipe(far);
+      if (network.#endsNext) network.#endOnceReady(near, far);
+      else far.pipe(near);
       for (const socket of [near, far]) {
         sockets.add(socket);
         socket.on('error', () => undefined);
@@ -102,7 +132,21 @@ class Network {
     const through = new URL(url);
     through.hostname = '127.0.0.1';
     through.port = String((server.address() as AddressInfo).port);
-    return new Network(through.href, server, sockets);
+    const network = new Network(through.href, server, sockets);
+    return network;
+  }
+
+  /** Ends the next connection. */
+  endNext(): void {
+    this.#endsNext = true;
+  }
+
+  #endOnceReady(near: Socket, far: Socket): void {
+    this.#endsNext = false;
+    far.on('data', (chunk) => {
+      if (chunk.subarray(-READY.length).equals(READY)) near.end(Buffer.concat([chunk, STOPPED]));
+      else near.write(chunk);
+    });
   }
 
   /** On the connections that there are. */

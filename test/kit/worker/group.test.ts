@@ -191,6 +191,26 @@ describe('a turn of a group', () => {
     assert.ok(odd[0]?.how === 'unknown' && odd[0].type === 'NotJson', JSON.stringify(odd[0]));
   });
 
+  it('ends those whose rows nobody has locked, and waits for none', async () => {
+    const gids = [newGid(), newGid(), newGid()];
+    const [one = '', locked = '', other = ''] = gids;
+    await carry(gids.map((gid) => call(gid)));
+    const holder = await stage.pool.connect();
+    try {
+      await holder.query('begin');
+      await holder.query('select 1 from backstitch.guard where gid = $1 for update', [locked]);
+      assert.deepEqual(hows(await carry([end(one), end(locked), end(other)])), ['won', 'lost', 'won']);
+      assert.deepEqual(hows(await carry([{ kind: 'undo', ...home(locked) }])), ['unknown']);
+      // Its statement does not wait either.
+      const waits = await stage.pool.query('select 1 from pg_locks where not granted');
+      assert.equal(waits.rowCount, 0);
+    } finally {
+      await holder.query('rollback');
+      holder.release();
+    }
+    assert.deepEqual(hows(await carry([end(locked)])), ['won']);
+  });
+
   it('leaves out answers that a history cannot carry', async () => {
     const long: Work = () => Promise.resolve('x'.repeat(300_000));
     const answers = await carry(

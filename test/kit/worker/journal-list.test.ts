@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import pg from 'pg';
-import { listEnded } from '../../../src/kit/database/announcement/statements.js';
+import { listEnded, listRunning } from '../../../src/kit/database/announcement/statements.js';
 import { guardMigrations, migrate, pgDatabase, type Database } from '../../../src/kit/database/index.js';
 import { listJournal } from '../../../src/kit/worker/journal-list.js';
 import type { JournalLine, JournalListOrder } from '../../../src/kit/workflow/index.js';
@@ -18,6 +18,12 @@ values ($1, 'pay', 1, 'action', 'applied', '', 'direct:1', 1, 'payments.charge.a
 const RUNNING = `
 insert into backstitch.announcements (gid, branch, start, owner, state, began_at, take_over_at)
 values ($1, 'pay', '{"transaction": "pay"}', 'direct:1', $3, $2::text::timestamptz, $2::text::timestamptz)`;
+
+/** Writes the first step of a transaction that a group has opened; `$1` gid, `$2` ISO 8601, `$3` state. */
+const OPENED = `
+insert into backstitch.guard (gid, branch, phase, op, outcome, input_hash, driver, seq, function, who, attempt, began_at, fate)
+values ($1, 'pay', 1, 'action', 'applied', '', 'group:g#1', 1, 'payments.charge.action', 'w1', 1, $2::text::timestamptz,
+  jsonb_build_object('state', $3::text, 'transaction', 'pay', 'lane', 'grouped'))`;
 
 interface Made {
   readonly database: number;
@@ -127,6 +133,23 @@ describe('the list of transactions that are no workflows', function () {
     assert.deepEqual(states(await all({ of: 'running', state: 'compensating', limit: 9 })), ['b compensating']);
   });
 
+  it('has those that groups drive among them, each once', async () => {
+    await at(0).run(OPENED, ['a', iso(1), 'undoing']);
+    await at(0).run(RUNNING, ['b', iso(2), 'running']);
+    await at(0).run(OPENED, ['c', iso(3), 'running']);
+    // A workflow has taken it over.
+    await at(0).run(OPENED, ['d', iso(4), 'running']);
+    await at(0).run(RUNNING, ['d', iso(4), 'undoing']);
+    const lines = await all({ of: 'running', since: iso(1), limit: 9 }, { scan: 1, most: 2 });
+    assert.deepEqual(
+      lines.map(({ gid, state, lane, transaction }) => [gid, state, lane, transaction].join(' ')),
+      ['d compensating direct pay', 'c running grouped pay', 'b running direct pay', 'a compensating grouped pay'],
+    );
+    const [, c] = lines;
+    assert.deepEqual([c?.beganAt, c?.endedAt], ['2026-11-21T12:00:00.000Z', undefined]);
+    assert.deepEqual(await all({ of: 'ended', limit: 9 }), []);
+  });
+
   it('tells which database cannot be read, and lists what the others have', async () => {
     await at(0).run(ENDED, ['there', iso(1), iso(2), 'committed']);
     const away = pgDatabase(new pg.Pool({ connectionString: 'postgres://nobody@127.0.0.1:1/away' }));
@@ -135,7 +158,7 @@ describe('the list of transactions that are no workflows', function () {
     assert.match(unread[0] ?? '', /^the database of 'away' cannot be read: .*ECONNREFUSED/);
   });
 
-  it('reads only its part of a large guard, by the index of the ends', async () => {
+  it('reads only its part of a large guard, by the indexes of the ends and of what groups drive', async () => {
     await at(0).run(
       `insert into backstitch.guard (gid, branch, phase, op, outcome, input_hash, driver, seq, function, who, attempt, fate, fate_at)
        select 'many-' || n, 'pay', 1, 'action', 'applied', '', 'direct:1', 1, 'f', 'w', 1, '{"state": "committed"}',
@@ -144,13 +167,18 @@ describe('the list of transactions that are no workflows', function () {
     );
     await at(0).run('analyze backstitch.guard');
     const values = ['1800000000000000', `'x'`, 'null', '1000'];
-    const text = listEnded.replace(/\$(\d)/g, (_, n: string) => values[Number(n) - 1] ?? '');
-    const plan = await at(0).run<{ 'QUERY PLAN': string }>(`explain (costs off) ${text}`);
-    const shown = plan.map((line) => line['QUERY PLAN']).join('\n');
+    const planOf = async (list: string) => {
+      const text = list.replace(/\$(\d)/g, (_, n: string) => values[Number(n) - 1] ?? '');
+      const plan = await at(0).run<{ 'QUERY PLAN': string }>(`explain (costs off) ${text}`);
+      return plan.map((line) => line['QUERY PLAN']).join('\n');
+    };
+    const ended = await planOf(listEnded);
     assert.match(
-      shown,
+      ended,
       /Limit[^]*Incremental Sort[^]*Presorted Key: g\.fate_at[^]*Index Scan Backward using guard_fate/,
-      shown,
+      ended,
     );
+    const running = await planOf(listRunning);
+    assert.match(running, /Index Scan (on|using) guard_opened/, running);
   });
 });

@@ -1,5 +1,5 @@
 import type { FailureNote, TransactionReport } from '../../workflow/failure.js';
-import type { Fate } from '../../workflow/fate.js';
+import { isGroupDriver, type Fate } from '../../workflow/fate.js';
 import type { Journal, JournalRow } from '../../workflow/journal.js';
 import type { FoundState } from '../list.js';
 import type { ShownBranch, ShownCall, ShownDriver, ShownTransaction } from './shown.js';
@@ -56,11 +56,11 @@ function stateOf({ rows, announced, fate }: Journal): FoundState | undefined {
 
 /** Whether the driver of a guard's row is no workflow of its transaction. */
 function isOutside(driver: string): boolean {
-  return driver.startsWith('direct:') || driver.startsWith('group:');
+  return driver.startsWith('direct:') || isGroupDriver(driver);
 }
 
 function laneOf(owner: string): string {
-  if (owner.startsWith('group:')) return 'grouped';
+  if (isGroupDriver(owner)) return 'grouped';
   return owner.startsWith('direct:') ? 'direct' : 'workflow';
 }
 
@@ -70,7 +70,7 @@ function driverOf({ rows, announced, home }: Journal): OutsideDriver {
   const outside = rows.find(({ driver }) => isOutside(driver));
   const owner = announced?.owner ?? outside?.driver ?? 'workflow';
   return {
-    kind: owner.startsWith('group:') ? 'group' : 'process',
+    kind: isGroupDriver(owner) ? 'group' : 'process',
     owner,
     ...{ who: outside?.who, home, takeOverAt: announced?.takeOverAt },
   };

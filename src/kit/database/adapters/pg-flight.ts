@@ -18,12 +18,16 @@ export interface Along {
   /** BEGIN: as the connection has prepared it, or parsed anew, which only a statement without a name may have before it. */
   readonly begin?: 'prepared' | 'parsed';
   readonly commit?: true;
+  /** The same statement again, with each of these lists of values. */
+  readonly again?: readonly (readonly (string | null)[])[];
 }
 
 /** A statement on its way, with what goes along. */
 export interface Flight {
-  /** @throws the first error of the flight */
+  /** The statement's rows. @throws the first error of the flight */
   readonly rows: Promise<object[]>;
+  /** Those of each time that it ran. */
+  readonly all: Promise<object[][]>;
   /** Whether the answer to BEGIN has come. */
   readonly begun: boolean;
   /** The answer to COMMIT: `ROLLBACK` if a statement had failed. */
@@ -37,6 +41,7 @@ export type Fly = (client: PgClient, query: { name?: string; text: string; value
 interface Query {
   submit(connection: Connection): unknown;
   readonly portal: string;
+  readonly name: string | undefined;
   prepare(connection: Connection): void;
   _getRows(connection: Connection, rows?: number): void;
   handleCommandComplete(message: { text: string }, connection: Connection): void;
@@ -44,13 +49,17 @@ interface Query {
 }
 type QueryClass = new (
   query: { name?: string; text: string; values: unknown[] },
-  callback: (error: Error | null, result?: { rows: object[] }) => void,
+  callback: (error: Error | null, result?: Result | Result[]) => void,
 ) => Query;
+interface Result {
+  readonly rows: object[];
+}
 
 /** What it needs of pg's `Connection`. */
 interface Connection {
   parse(statement: { text: string }): void;
-  bind(statement: { statement: string | undefined }): void;
+  bind(statement: { statement: string | undefined; values?: readonly (string | null)[] }): void;
+  describe(portal: { type: 'P'; name: string }): void;
   execute(portal: { portal: string }): void;
   sync(): void;
 }
@@ -64,10 +73,10 @@ export function flightsOf(pool: PgPool): Fly | undefined {
   const FlightQuery = flightQuery(Query);
   return (client, query, along) => {
     let flight!: InstanceType<typeof FlightQuery>;
-    const rows = new Promise<object[]>((resolve, reject) => {
-      flight = new FlightQuery(query, along, (error, result) => {
+    const all = new Promise<object[][]>((resolve, reject) => {
+      flight = new FlightQuery(query, along, (error, result = []) => {
         if (error) reject(error);
-        else resolve(result?.rows ?? []);
+        else resolve((Array.isArray(result) ? result : [result]).map(({ rows }) => rows));
       });
       (client as unknown as { query(query: Query): unknown }).query(flight);
     }).catch((error: unknown) => {
@@ -76,7 +85,10 @@ export function flightsOf(pool: PgPool): Fly | undefined {
       throw error;
     });
     return {
-      rows,
+      all,
+      get rows() {
+        return all.then(([rows = []]) => rows);
+      },
       get begun() {
         return flight.begun;
       },
@@ -92,7 +104,7 @@ function flightQuery(Base: QueryClass) {
     begun = false;
     ended: string | undefined;
     readonly #along: Along;
-    #ran = false;
+    #ran = 0;
 
     constructor(
       query: ConstructorParameters<QueryClass>[0],
@@ -117,22 +129,27 @@ function flightQuery(Base: QueryClass) {
     /** Called once the statement is bound; not if its values cannot be written. */
     override _getRows(connection: Connection): void {
       connection.execute({ portal: this.portal });
+      for (const values of this.#along.again ?? []) {
+        connection.bind({ statement: this.name, values });
+        connection.describe({ type: 'P', name: '' });
+        connection.execute({ portal: '' });
+      }
       if (this.#along.commit) this.#send(connection, COMMIT);
       connection.sync();
     }
 
-    /** Each statement answers once: BEGIN, the statement itself, COMMIT. */
+    /** Each answers once: BEGIN, the statement each time that it runs, COMMIT. */
     override handleCommandComplete(message: { text: string }, connection: Connection): void {
       if (this.#along.begin && !this.begun) this.begun = true;
-      else if (this.#ran) this.ended = message.text;
+      else if (this.#ran > (this.#along.again?.length ?? 0)) this.ended = message.text;
       else {
-        this.#ran = true;
+        this.#ran++;
         super.handleCommandComplete(message, connection);
       }
     }
 
     override handleEmptyQuery(connection: Connection): void {
-      this.#ran = true;
+      this.#ran++;
       super.handleEmptyQuery(connection);
     }
 

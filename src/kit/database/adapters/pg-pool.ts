@@ -2,6 +2,7 @@
 export interface PgPool {
   connect(): Promise<PgClient>;
   on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'connect', listener: (client: PgClient) => void): unknown;
   /** The class of its connections, which a `pg.Pool` has: BEGIN and COMMIT then take no round trip of their own. */
   readonly Client?: unknown;
 }

@@ -44,11 +44,20 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
     text,
     values: [...values],
   });
-  const way: PgWay = { queryOf, prepare, fly: flightsOf(pool) };
+  const fly = flightsOf(pool);
+  const way: PgWay = { queryOf, prepare, fly };
 
   /** Connections that are given up: nothing has shown that they are well. */
   const lost = new WeakSet<PgClient>();
-  const known = new WeakSet<PgClient>();
+  const watched = new WeakSet<PgClient>();
+  // The server may end a connection while nothing runs on it (a transaction that took too long): that is an event.
+  const watch = (client: PgClient) => {
+    if (watched.has(client)) return;
+    watched.add(client);
+    client.on('error', () => lost.add(client));
+  };
+  // A server that is stopped may say so in the packet that makes a connection ready: before whoever asked for it has it.
+  pool.on('connect', watch);
   const connect = async (): Promise<PgClient> => {
     let client: PgClient;
     try {
@@ -58,11 +67,7 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
       if (error instanceof Error && !('code' in error)) throw new NotBegun(`no connection: ${error.message}`, error);
       throw error;
     }
-    if (!known.has(client)) {
-      known.add(client);
-      // The server may end a connection while nothing runs on it (a transaction that took too long): that is an event.
-      client.on('error', () => lost.add(client));
-    }
+    watch(client);
     return client;
   };
   const withClient = async <T>(timeoutMs: number, work: (client: PgClient) => Promise<T>): Promise<T> => {
@@ -97,6 +102,19 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
           },
         ),
       ),
+    ...(fly && {
+      runAll: <Row extends object>(
+        text: string,
+        [first = [], ...again]: readonly (readonly (string | null)[])[],
+        timeoutMs: number,
+      ) =>
+        withClient(timeoutMs, (client) =>
+          fly(client, queryOf(text, first), { again }).all.catch((error: unknown) => {
+            lost.add(client);
+            throw error;
+          }),
+        ) as Promise<Row[][]>,
+    }),
     transaction: (work, timeoutMs = longest) =>
       withClient(timeoutMs, async (client) => {
         const transaction = new PgTransaction(client, way, () => lost.add(client));

@@ -2,6 +2,7 @@ import type { Adopted, Announced, Fate, Opened, Promotion, Standing, StartOrder 
 import { fromJson, toLog } from '../guard/json.js';
 import { limitsOf } from '../guard/limits.js';
 import type { Database, Sql } from '../sql.js';
+import { Ends } from './ends.js';
 import { fateToJson } from './fate.js';
 import * as statements from './statements.js';
 
@@ -19,6 +20,8 @@ import * as statements from './statements.js';
  * less than that.
  */
 export interface Announcements {
+  /** Leaves what a group has opened to a relay, at once. Nothing, if it is announced here, or has ended. */
+  announce(gid: string, start: StartOrder): Promise<void>;
   /** Commits, or ends the undo: `false` if somebody else drives the transaction. A result that cannot be stored is left out. */
   end(
     gid: string,
@@ -82,14 +85,17 @@ function lockMs(timeoutMs: number): string {
 
 /** The announcements of a database; the guard's migrations have made their table. */
 export function announcementsOf(db: Database): Announcements {
+  const ends = new Ends(db);
   const taken = ({ gid, start }: { gid: string; start: string | null }) => ({
     gid,
     ...(start !== null && { start: JSON.parse(start) as StartOrder }),
   });
   return {
+    async announce(gid, start) {
+      await db.run(statements.announceOpened, [gid, toLog(start)], STATEMENT_MS);
+    },
     async end(gid, owner, state, fate, timeoutMs = STATEMENT_MS) {
-      const values = [gid, owner, state ?? null, fateToJson(fate), lockMs(timeoutMs)];
-      return (await db.run(statements.end, values, timeoutMs)).length > 0;
+      return ends.end([gid, owner, state ?? null, fateToJson(fate)], timeoutMs);
     },
     async giveUp(gid) {
       await db.run(statements.giveUp, [gid]);

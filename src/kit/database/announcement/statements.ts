@@ -31,6 +31,14 @@ where ${unbegun('$1', '$2')}
 on conflict (gid, branch, phase) do nothing
 returning 1 as claimed`;
 
+/** Announces what a group has opened, for a relay to start its workflow. `$1` gid, `$2` the start. */
+export const announceOpened = `
+insert into backstitch.announcements (gid, start, owner, take_over_at)
+select $1, $2::text::json, 'workflow', clock_timestamp()
+where exists (
+  select from backstitch.guard where gid = $1 and phase = 1 and fate->>'state' in ('running', 'undoing'))
+on conflict (gid) do nothing`;
+
 /**
  * How long a decision waits for a lock, in milliseconds: nothing else can hold it up in the server. It is set when its row was
  * found and is not locked yet, within the same statement.
@@ -143,6 +151,19 @@ left join lateral (
   select driver, outcome, fate from backstitch.guard where gid = $1 and phase = 1 order by fate_at nulls last, fate is null, seq limit 1
 ) g on true`;
 
+/**
+ * First operations that were applied, or were sent and not answered. `$1` gid. An answer of a worker carries 2 MB: what is long is
+ * left out.
+ */
+export const appliedSteps = `
+select branch, function, driver,
+  exists (select from backstitch.guard u where u.gid = g.gid and u.branch = g.branch and u.phase = 2) as undone,
+  case when length(input::text) < 50000 then input::text end as input,
+  case when length(result::text) < 50000 then result::text end as result
+from backstitch.guard g
+where gid = $1 and phase = 1 and op = 'action' and outcome in ('applied', 'intent')
+order by seq desc`;
+
 /** How long the next statement of the SQL transaction may take. `$1` milliseconds. */
 export const statementLimit = `select set_config('statement_timeout', $1::text, true)`;
 
@@ -176,17 +197,26 @@ select coalesce(json_agg(s order by time desc, gid collate "C" desc), '[]')::tex
 from (select *, (extract(epoch from time) * 1000000)::bigint::text as at from scanned) s`;
 
 /**
- * Announced transactions, the latest first: after a place, begun at `$3` or later, `$4` of them at most. In progress there
- * are a few at a time.
+ * Transactions in progress, announced or opened by a group, the latest first: after a place, begun at `$3` or later, `$4` of
+ * them at most. There are a few at a time.
  */
 export const listRunning = `${placed},
+begun as (
+  select a.gid, a.state, a.start->>'transaction' as transaction,
+    case when a.owner = 'workflow' then 'workflow' else 'direct' end as lane, a.began_at
+  from backstitch.announcements a
+  union all
+  select g.gid, g.fate->>'state', g.fate->>'transaction', g.fate->>'lane', g.began_at
+  from backstitch.guard g
+  where g.phase = 1 and g.fate->>'state' in ('running', 'undoing')
+    and not exists (select 1 from backstitch.announcements a where a.gid = g.gid)
+),
 scanned as (
-  select a.gid, case a.state when 'undoing' then 'compensating' else a.state end as state,
-    a.start->>'transaction' as transaction, case when a.owner = 'workflow' then 'workflow' else 'direct' end as lane,
-    a.began_at as "beganAt", null as "endedAt", a.began_at as time
-  from backstitch.announcements a, place
-  where (a.began_at, a.gid) < (place.at, place.gid) and a.began_at >= place.since
-  order by a.began_at desc, a.gid collate "C" desc limit $4::int
+  select b.gid, case b.state when 'undoing' then 'compensating' else b.state end as state, b.transaction, b.lane,
+    b.began_at as "beganAt", null as "endedAt", b.began_at as time
+  from begun b, place
+  where (b.began_at, b.gid) < (place.at, place.gid) and b.began_at >= place.since
+  order by b.began_at desc, b.gid collate "C" desc limit $4::int
 )${listed}`;
 
 /** Transactions that have ended, the latest first. What began at a time has not ended before it: the index ends there. */

@@ -1,7 +1,11 @@
 import type { Fate } from '../../workflow/fate.js';
 import { fateToJson } from '../announcement/fate.js';
+import { limitsOf } from '../guard/limits.js';
 import type { Database } from '../sql.js';
 import * as statements from './statements.js';
+
+/** How long the decision to undo, or the ends of members, may take to be written, in milliseconds. */
+export const DECISION_MS = 2_000;
 
 /** The row of a member's first step that was applied, and the name by which it drives the transaction. */
 export interface MemberRow {
@@ -38,13 +42,14 @@ export interface Groups {
 
 /** The groups' view of a database; the guard's migrations have made its table. */
 export function groupsOf(db: Database): Groups {
+  const limits = limitsOf({ timeoutMs: DECISION_MS });
   return {
     async undo({ gid, branch, driver }) {
-      return (await db.run(statements.undo, [gid, branch, driver])).length > 0;
+      return (await db.run(statements.undo, [gid, branch, driver, ...limits])).length > 0;
     },
     async end(members) {
       const texts = members.map((member) => fateToJson(member.fate, (fate) => ({ ...member, fate })));
-      const rows = await db.run<{ gid: string }>(statements.end, [`[${texts.join(',')}]`]);
+      const rows = await db.run<{ gid: string }>(statements.end, [`[${texts.join(',')}]`, ...limits]);
       return new Set(rows.map(({ gid }) => gid));
     },
   };

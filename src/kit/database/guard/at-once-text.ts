@@ -23,20 +23,20 @@ export function textOf(statement: Statement, values: number, kind: Kind): string
 
 /**
  * The announcement, if there is one, comes first, as in every statement that takes both keys; the guard's row comes last.
- * Without a row of the work there is no outcome, and without an outcome no row of the guard. An undo has no outcome either
- * where there is nothing that its own driver has applied with its input, and a first step of a process or a group has none where
- * somebody else has begun the transaction: whatever leaves the row out must take the work back.
+ * Without a row of the work there is no outcome, and without an outcome no row of the guard: whatever leaves the row out must
+ * take the work back. There is none either where somebody else has begun the transaction, and of an undo where there is
+ * nothing that its own driver has applied with its input.
  */
 function build({ with: parts, text }: Statement, values: number, kind: Kind): string {
   const at = (place: number) => `$${values + place}`;
   const undoes = kind === 'undo';
-  const [opened, fate] = kind === 'opened' ? [', fate', `, ${at(13)}::text::jsonb`] : ['', ''];
   const may = [
     'done.result is not null',
-    ...(undoes ? ['applied.found'] : []),
+    ...(kind === 'undo' ? ['applied.found'] : []),
     ...(kind === 'opened' ? [unannounced(at(1))] : []),
     ...(kind === 'opened' || kind === 'announced' ? [unbegun(at(1), at(2))] : []),
   ].join(' and ');
+  const [opened, fate] = kind === 'opened' ? [', fate', `, ${at(13)}::text::jsonb`] : ['', ''];
   const queries = [
     limitsAt(values + 11, values + 12),
     ...(kind === 'announced' ? [`announced as (${announcing(at)}\n  returning 1\n)`] : []),
@@ -52,7 +52,7 @@ select ${at(1)}, ${at(2)}, ${undoes ? 2 : 1}, ${at(3)},
   case when ${may} then 'applied' end,
   ${at(4)}, ${at(5)}::text::jsonb, ${at(6)}, ${at(7)}::int, ${at(8)}, ${at(9)}, ${at(10)}::int,
   done.result, clock_timestamp()${fate}
-from ${from} left join (select to_jsonb(work) as result from work) done on true
+from ${from} cross join (select (select to_jsonb(work) from work) as result) done
 returning result::text as result`;
 }
 

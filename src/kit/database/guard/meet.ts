@@ -1,5 +1,5 @@
 import type { Announcement, Opening, Operation } from '../../workflow/branch.js';
-import type { Fate, Opened } from '../../workflow/fate.js';
+import { isEnd, isGroupDriver, type Fate, type Opened } from '../../workflow/fate.js';
 import { announce } from '../announcement/statements.js';
 import { Decided, DrivenElsewhere, InputMismatch } from '../rejection.js';
 import type { Sql } from '../sql.js';
@@ -76,7 +76,7 @@ export async function elsewhere(sql: Sql, operation: Operation, inputHash: strin
 export function meet(operation: Operation, rows: Pick<MetRows, 'first' | 'home'>): void {
   const { first, home } = rows;
   const fate = fromJson(home?.fate ?? null) as Fate | Opened | undefined;
-  if (isGroup(operation.driver)) {
+  if (isGroupDriver(operation.driver)) {
     meetAsGroup(operation, rows, fate);
     return;
   }
@@ -85,17 +85,8 @@ export function meet(operation: Operation, rows: Pick<MetRows, 'first' | 'home'>
   // Whoever owns it by now: another workflow may have been meant to have it, and this one does not know of that.
   const isDriven = first.announced || fate !== undefined;
   // A group may have opened it after this workflow had taken over what was there: it has to take over again.
-  const isGroups = home !== undefined && isGroup(home.driver);
+  const isGroups = home !== undefined && isGroupDriver(home.driver);
   if (isDriven && (operation.adopted !== true || isGroups)) throw new DrivenElsewhere(operation, first.driver);
-}
-
-function isEnd(fate: Fate | Opened): fate is Fate {
-  return fate.state !== 'running' && fate.state !== 'undoing';
-}
-
-/** As `groupDriver` names it. */
-function isGroup(driver: string): boolean {
-  return driver.startsWith('group:');
 }
 
 /** A group goes on only where nobody else has been: on its own rows, and past what was refused to whomever. */

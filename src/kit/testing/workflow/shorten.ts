@@ -16,10 +16,14 @@ export interface MatrixMemo {
   readonly attemptMs: number;
   /** How long a worker may be silent, in milliseconds. */
   readonly silentMs: number;
+  /** How long a workflow task may take, in milliseconds. */
+  readonly taskMs: number;
 }
 
 /** Waits between attempts are divided by this. */
 const FASTER = 20;
+/** How the kit's own activities are named; the only local one is a group's turn. */
+const OWN = 'backstitch.';
 /** The longest wait between attempts, in milliseconds. */
 const LONGEST_WAIT = 500;
 
@@ -32,8 +36,12 @@ interface Times {
   retry?: { initialInterval?: Given; maximumInterval?: Given };
 }
 
+function memoOf(): MatrixMemo | undefined {
+  return workflowInfo().memo?.[MATRIX_MEMO] as MatrixMemo | undefined;
+}
+
 function shortened<Options extends Times>(options: Options): Options {
-  const memo = workflowInfo().memo?.[MATRIX_MEMO] as MatrixMemo | undefined;
+  const memo = memoOf();
   if (memo === undefined) return options;
   const { attemptMs, silentMs } = memo;
   const { startToCloseTimeout, scheduleToCloseTimeout, heartbeatTimeout, retry } = options;
@@ -57,7 +65,19 @@ export const interceptors = (): WorkflowInterceptors => ({
   outbound: [
     {
       scheduleActivity: (input, next) => next({ ...input, options: shortened(input.options) }),
-      scheduleLocalActivity: (input, next) => next({ ...input, options: shortened(input.options) }),
+      // A group's turn has limits of its own, below those of its calls together.
+      scheduleLocalActivity: (input, next) =>
+        next(input.activityType.startsWith(OWN) ? input : { ...input, options: shortened(input.options) }),
+      // What leaves a group is as short as what never was in one.
+      startChildWorkflowExecution: (input, next) => {
+        const memo = memoOf();
+        if (memo === undefined) return next(input);
+        const { options } = input;
+        return next({
+          ...input,
+          options: { ...options, memo: { ...options.memo, [MATRIX_MEMO]: memo }, workflowTaskTimeout: memo.taskMs },
+        });
+      },
     },
   ],
 });

@@ -4,6 +4,8 @@ import { TX_SCHEME, TX_STATE } from '../attributes.js';
 import { transactionFailure, type TransactionReport } from '../failure.js';
 import {
   ADOPT_ACTIVITY,
+  APPLIED_ACTIVITY,
+  ANNOUNCE_ACTIVITY,
   CLOSE_ACTIVITY,
   GID_CONFLICT,
   homesOf,
@@ -11,6 +13,9 @@ import {
   type Adopt,
   type Adopted,
   type AdoptOrder,
+  type AppliedOrder,
+  type AppliedStep,
+  type AnnounceOrder,
   type CloseOrder,
   type Fate,
 } from '../fate.js';
@@ -32,6 +37,17 @@ const adopting = proxyActivities<{ [ADOPT_ACTIVITY](order: AdoptOrder): Promise<
   // Until it has the transaction nothing else can be done, nor may be.
   retry,
   summary: 'take the transaction over',
+});
+const looking = proxyActivities<{ [APPLIED_ACTIVITY](order: AppliedOrder): Promise<AppliedStep[]> }>({
+  startToCloseTimeout: retryProfiles.forward.startToCloseMs,
+  // It cannot end before that is known.
+  retry,
+  summary: 'look for steps that were done before',
+});
+const announcing = proxyActivities<{ [ANNOUNCE_ACTIVITY](order: AnnounceOrder): Promise<void> }>({
+  startToCloseTimeout: retryProfiles.forward.startToCloseMs,
+  retry,
+  summary: 'leave the transaction to a relay',
 });
 const closing = proxyActivities<{ [CLOSE_ACTIVITY](order: CloseOrder): Promise<void> }>({
   startToCloseTimeout: retryProfiles.forward.startToCloseMs,
@@ -73,6 +89,17 @@ export async function takeOver(options: SagaCall, { home }: Adopt): Promise<Take
   const failedAt = settle?.failedAt ?? workflowInfo().startTime.getTime();
   const reason = settle?.reason ?? 'the process that drove it had decided to undo it, and did not end that';
   return { options: { ...options, adopt, settle: { ...settle, failedAt, reason, undo: true } }, beganAt };
+}
+
+/** What the drivers before have done, and nobody has undone. Waits for as long as that takes. */
+export function appliedBefore(adopt: Adopt): Promise<AppliedStep[]> {
+  const { workflowId: gid } = workflowInfo();
+  return CancellationScope.nonCancellable(() => looking[APPLIED_ACTIVITY]({ gid, homes: homesOf(adopt) }));
+}
+
+/** Leaves a transaction that a group has opened to a relay, as its workflow cannot be started now. Waits for as long as that takes. */
+export function announce(order: AnnounceOrder): Promise<void> {
+  return announcing[ANNOUNCE_ACTIVITY](order);
 }
 
 /** How a run ended. */

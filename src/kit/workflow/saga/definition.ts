@@ -48,6 +48,8 @@ export interface SagaCall extends SagaOptions {
   readonly settle?: Settle;
   /** Set by what starts a workflow for a transaction that was driven outside Temporal: it takes that over. */
   readonly adopt?: Adopt;
+  /** Set by a group that the transaction leaves: when it began, in milliseconds since 1970. Default: its run's start. */
+  readonly beganAt?: number;
   /** Set by what starts a group: this run is no transaction, but drives all these. */
   readonly group?: GroupOrder;
 }

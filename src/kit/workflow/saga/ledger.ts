@@ -1,5 +1,6 @@
 import type { Complete } from '../complete.js';
 import type { FailureNote } from '../failure.js';
+import type { AppliedStep } from '../fate.js';
 import type { StepOptions } from './definition.js';
 import type { Judgement } from './driver.js';
 import { keep, type Kept } from './kept.js';
@@ -142,6 +143,23 @@ export class Ledger {
     if (record.undo === undefined) throw new Error(`the undo of '${record.step}' was never begun`);
     Object.assign(record.undo, { state, endedAt: at });
     if (state !== 'skipped') this.undone = [...this.undone, record.step];
+  }
+
+  /** A step that an earlier driver has done, and that the body does not name. */
+  foundUnknown({ branch, function: name, input, result }: AppliedStep, startedAt: number): BranchRecord {
+    const operation = name.slice(0, name.lastIndexOf('.'));
+    const known = { kind: 'step', operation, summary: branch, input: keep(input), options: {}, startedAt } as const;
+    const record = this.begin({ step: branch, ...known });
+    this.succeed(record, result, startedAt);
+    return record;
+  }
+
+  /** Whether a branch of this name was begun. */
+  knows(branch: string): boolean {
+    return this.branches.some(
+      ({ step, renewals }) =>
+        branch === step || (branch.startsWith(`${step}~`) && Number(branch.slice(step.length + 1)) <= renewals + 1),
+    );
   }
 
   find(step: string): BranchRecord | undefined {

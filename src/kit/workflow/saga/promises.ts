@@ -1,5 +1,8 @@
 /** Promises of a saga's run that end as nobody expects of one. */
 
+/** Turns of the queue of promises in which a body begins what follows. */
+export const QUIET_TURNS = 20;
+
 /** What waits for it never goes on. */
 export function never(): Promise<never> {
   return new Promise(() => undefined);

@@ -1,6 +1,14 @@
 import type { TransactionState } from '../branch.js';
 import { Desk, type DeskCase } from '../desk.js';
-import { GrammarError, MetDriver, StepFailed, TransactionStopped, type TransactionReport } from '../failure.js';
+import {
+  GrammarError,
+  MetDriver,
+  StepFailed,
+  TransactionStopped,
+  type FailureNote,
+  type TransactionReport,
+} from '../failure.js';
+import type { AppliedStep } from '../fate.js';
 import { participantOf } from '../participant.js';
 import { BranchCalls } from './calls.js';
 import type { SagaBody, SagaCall, StepOptions, Tx } from './definition.js';
@@ -154,6 +162,39 @@ export class SagaRun<Input, Result> {
     } else if (this.ledger.toUndo.length > 0) await this.#driver.shielded(() => this.#undo(cause));
   }
 
+  /**
+   * Before the run ends: what drivers before it have done, and its body does not name, as theirs was of another release. No program
+   * knows whether that belongs to this end, so a person decides; `skip` leaves it.
+   *
+   * @param applied steps that are done, and not undone
+   * @param failed why the transaction is not committed; absent: it is
+   */
+  async decideUnknown(applied: readonly AppliedStep[], failed?: { readonly cause: unknown }): Promise<void> {
+    const unknown = applied.filter(({ branch }) => !this.ledger.knows(branch));
+    if (unknown.length === 0) return;
+    const records = unknown.map((step) => this.ledger.foundUnknown(step, this.#driver.now()));
+    const wasLeft = this.#report?.state === 'failed';
+    const describe = (state: TransactionState) => {
+      if (failed !== undefined) this.#report = this.#describe(failed.cause, state);
+      this.#driver.changed(this.state);
+    };
+    await this.#driver.shielded(() =>
+      undoBranches(records, {
+        ...this.#undoing(() => {
+          describe('compensating');
+        }),
+        order: 'parallel',
+        closed: UNKNOWN_STEP,
+        revocable: false,
+      }),
+    );
+    if (failed !== undefined) {
+      const isLeft = wasLeft || records.some(({ undo }) => undo?.state === 'skipped');
+      this.#phase = isLeft ? 'failed' : 'compensated';
+    }
+    describe(this.#phase);
+  }
+
   /** Ends the run with nothing decided: the body never goes on, and {@link execute} throws this. */
   breakOff(why: Error): void {
     this.#break(why);
@@ -247,16 +288,10 @@ export class SagaRun<Input, Result> {
     this.#report = this.#describe(cause, 'compensating');
     if (branches.length > 0) this.#enter('compensating');
     const ended = await undoBranches(branches, {
+      ...this.#undoing(changed),
       order: this.#options.undo ?? 'newest-first',
-      desk: this.desk,
-      ledger: this.ledger,
-      now: () => this.#driver.now(),
-      call: (record, args) => this.#calls.undo(record, args),
-      judge: (record, error) => this.#judge(record, error),
       closed: this.#driver.windowPassed(),
       revocable: isRevocable(cause) && !this.ledger.isOver,
-      earlier: this.#earlier,
-      changed,
     });
     if (ended === 'forward') return ended;
     const isLeft = branches.some(({ undo }) => undo?.state === 'skipped');
@@ -264,6 +299,18 @@ export class SagaRun<Input, Result> {
     this.#report = this.#describe(cause, state);
     this.#enter(state);
     return ended;
+  }
+
+  #undoing(changed: () => void) {
+    return {
+      desk: this.desk,
+      ledger: this.ledger,
+      now: () => this.#driver.now(),
+      call: (record: BranchRecord, args: unknown[]) => this.#calls.undo(record, args),
+      judge: (record: BranchRecord, error: unknown) => this.#judge(record, error),
+      earlier: this.#earlier,
+      changed,
+    };
   }
 
   /**
@@ -331,6 +378,12 @@ export class SagaRun<Input, Result> {
     this.#driver.changed(this.state);
   }
 }
+
+const UNKNOWN_STEP: FailureNote = {
+  type: 'UnknownStep',
+  message:
+    'it was done by another release of the transaction: the one that ends it has no such step, and cannot tell what is due',
+};
 
 /** Whether what stopped a transaction may be another way now: a definite no and a broken rule stay what they are. */
 function isRevocable(cause: unknown): boolean {

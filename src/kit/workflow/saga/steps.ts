@@ -8,7 +8,7 @@ import { brokenRule } from './grammar.js';
 import { keep, recall, type Kept } from './kept.js';
 import { inputOf, type BranchRecord, type Ledger, type StepKind } from './ledger.js';
 import { wrongStepOption } from './options.js';
-import { ignore, never, rejected } from './promises.js';
+import { ignore, never, QUIET_TURNS, rejected } from './promises.js';
 import type { Verdict } from './verdict.js';
 
 /** What the steps of a run share with it. */
@@ -67,7 +67,7 @@ export class Steps {
       }
       // What a pause holds back begins when it is over, or when it is cancelled.
       if (this.#held > 0) await this.#of.driver.resumed()?.catch(ignore);
-      for (let turn = 0; turn < TURNS; turn++) await Promise.resolve();
+      for (let turn = 0; turn < QUIET_TURNS; turn++) await Promise.resolve();
     } while (!this.isQuiet);
     return first;
   }
@@ -321,9 +321,6 @@ export class Steps {
     return broken;
   }
 }
-
-/** Turns of the queue of promises in which a body begins what follows. */
-const TURNS = 20;
 
 const FITS: readonly DeskAction[] = ['retry', 'resolve', 'skip'];
 

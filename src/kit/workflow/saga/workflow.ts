@@ -15,7 +15,7 @@ import { OPERATE_UPDATE, type OperatorNote, type OperatorOrder } from '../operat
 import { DECISION_UPDATE, TRANSACTION_QUERY, type Decision, type TransactionView } from '../view.js';
 import type { SagaBody, SagaCall, SagaOptions } from './definition.js';
 import { wrongSagaOption } from './options.js';
-import { endAsOther, endBy, OtherTransaction, takeOver, tellEnd, type Taken } from './adopt.js';
+import { appliedBefore, endAsOther, endBy, OtherTransaction, takeOver, tellEnd, type Taken } from './adopt.js';
 import { describeReport } from './report.js';
 import { driveGroup } from './group/drive.js';
 import { SagaRun, type SagaOutcome } from './run.js';
@@ -71,7 +71,7 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
     }
     options = taken.options;
   }
-  const driver = new WorkflowDriver(options, taken?.beganAt);
+  const driver = new WorkflowDriver(options, begunAt(options, taken));
   let run = new SagaRun<Input, Result>(driver, options);
   const observe = () => {
     const current = run;
@@ -111,6 +111,7 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
         if (!(error instanceof OtherTransaction)) throw error;
         // With another input it may have come there by another way.
         await run.giveUp(error);
+        if (options.adopt !== undefined) await run.decideUnknown(await appliedBefore(options.adopt), { cause: error });
         if (run.report?.state !== 'failed') return endAsOther(error, options.adopt);
         outcome = { committed: false, cause: error };
         break;
@@ -120,6 +121,9 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
       run = new SagaRun<Input, Result>(driver, options);
       observe();
     }
+  }
+  if (options.adopt !== undefined) {
+    await run.decideUnknown(await appliedBefore(options.adopt), outcome.committed ? undefined : outcome);
   }
   const { report } = run;
   const wasLeft = run.desk.notes.some(({ action }) => action === 'skip');
@@ -132,6 +136,12 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
   if (!allHandlersFinished()) await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   if (outcome.committed) return outcome.result;
   throw failure ?? new Error('a saga that is not committed has failed');
+}
+
+/** When the transaction began, as far as anybody before this run knows. */
+function begunAt({ beganAt }: SagaCall, taken: Taken | undefined): number | undefined {
+  const known = [beganAt, taken?.beganAt].filter((at) => at !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 /** A call with options that make no sense ends before anything happens. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, type WorkflowStartOptions } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import pg from 'pg';
 import { hashOf } from '../../../../src/kit/client/input.js';
@@ -19,12 +19,13 @@ import {
   adoptActivities,
   groupActivities,
   participantActivities,
-  scanActivities,
   startRelay,
   transactionWorkerOptions,
   type Relay,
 } from '../../../../src/kit/worker/index.js';
+import { TX_STATE } from '../../../../src/kit/workflow/attributes.js';
 import { groupDriver } from '../../../../src/kit/workflow/fate.js';
+import { GROUP_STATE, type GroupMember } from '../../../../src/kit/workflow/group.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../../../support/servers.js';
 import { asked, crossed, fork, hurried, pair, posted, single } from './workflows.js';
 
@@ -33,20 +34,23 @@ const sagas = { asked, crossed, fork, hurried, pair, posted, single };
 type Given = Readonly<Record<string, unknown>> & { readonly id: string };
 
 /** A bank and a mint whose steps each take 1, on real guards; and a post, which has no database. */
-function createParticipants(bank: Guard, mint: Guard, onCall: (name: string) => void) {
+function createParticipants(bank: Guard, mint: Guard, onCall: (name: string, given: Given) => void) {
   const effect = (gid: string, amount: number) => async (sql: Database['run']) => {
     await sql('insert into ledger (gid, amount) values ($1, $2)', [gid, amount]);
     return {};
   };
   const plain = {
-    action: ({ function: name }: Operation, { id }: Given) => {
-      onCall(`${name} ${id}`);
+    action: ({ function: name }: Operation, given: Given) => {
+      onCall(name, given);
       return Promise.resolve({});
     },
     compensation: () => Promise.resolve(),
   };
   const taking = (guard: Guard) => ({
-    action: (operation: Operation, given: Given) => guard.apply(operation, given, effect(operation.gid, 1)),
+    action: async (operation: Operation, given: Given) => {
+      onCall(operation.branch, given);
+      return guard.apply(operation, given, effect(operation.gid, 1));
+    },
     compensation: async (operation: Operation, given: Given) => {
       await guard.undo(operation, given, effect(operation.gid, -1));
     },
@@ -58,8 +62,10 @@ export type SmallParticipants = ReturnType<typeof createParticipants>;
 /** A bank and a mint on real servers, for sagas of two steps. */
 export class SmallWorld {
   readonly taskQueue = `small-${randomUUID()}`;
-  /** The calls of steps without a guard, with their gids. */
+  /** The calls: their steps (functions, of those without a guard) and gids. */
   readonly calls: string[] = [];
+  /** Steps that fail, with their gids. */
+  readonly failing = new Set<string>();
   /** What the relay has warned of. */
   readonly warnings: string[] = [];
   readonly #opened: { readonly database: TestDatabase; readonly pool: pg.Pool; readonly db: Database }[] = [];
@@ -99,7 +105,10 @@ export class SmallWorld {
 
   #participants(): SmallParticipants {
     const { bank, mint } = this.databases;
-    return createParticipants(createGuard(bank), createGuard(mint), (name) => this.calls.push(name));
+    return createParticipants(createGuard(bank), createGuard(mint), (name, { id }) => {
+      this.calls.push(`${name} ${id}`);
+      if (this.failing.has(`${name} ${id}`)) throw new Error('out of order');
+    });
   }
 
   async startWorker(): Promise<void> {
@@ -114,7 +123,6 @@ export class SmallWorld {
         ...participantActivities(participants, { who }),
         ...adoptActivities(databases),
         ...groupActivities({ participants, databases, who }),
-        ...scanActivities(),
       },
     });
     const running = worker.run();
@@ -143,6 +151,24 @@ export class SmallWorld {
     return transactionClient(client, { taskQueue, direct }).of<Given, Given, string>({
       ...{ workflow, scheme: 'saga', parse: (given) => given, gid: ({ id }) => id, summary: ({ id }) => id },
     });
+  }
+
+  /** Starts a group of one, for which no caller waits. @returns its workflow's id */
+  async startGroup(
+    transaction: string,
+    given: Given,
+    options: Pick<WorkflowStartOptions, 'startDelay'> = {},
+    more: Partial<GroupMember> = {},
+  ): Promise<string> {
+    const members = [{ gid: given.id, input: given, inputHash: hashOf(given), ...more }];
+    const { workflowId } = await this.client.workflow.start(transaction, {
+      ...options,
+      workflowId: `${given.id}-group`,
+      taskQueue: this.taskQueue,
+      args: [null, { group: { members } }],
+      typedSearchAttributes: [{ key: TX_STATE, value: GROUP_STATE }],
+    });
+    return workflowId;
   }
 
   /** Does steps in the bank as a group does that then dies; the first of them opens the transaction. */

@@ -17,7 +17,8 @@ import {
  * for a lock in the database), or done.
  */
 
-export type ActorKind = 'action' | 'refused action' | 'action at once' | 'refused action at once' | 'undo' | 'settle';
+export type ActorKind =
+  'action' | 'refused action' | 'action at once' | 'refused action at once' | 'undo' | 'undo at once' | 'settle';
 
 /** Where an actor plays its part. */
 export interface Part {
@@ -159,11 +160,13 @@ const playGuard: Play<ActorKind> = (kind, { gid, name, db, gate }) => {
     // Between the commit and the reply, too, a process may die.
     probe: (point) => (point === 'committed' ? gate() : Promise.resolve()),
   });
-  if (kind === 'undo') {
-    return guard.undo(operation(gid, 'compensation', name), {}, async (sql) => {
+  if (kind === 'undo' || kind === 'undo at once') {
+    const undo = async (sql: Sql) => {
       await sql('insert into ledger (gid, amount) values ($1, -1)', [gid]);
       return { undoneBy: name };
-    });
+    };
+    const atOnce = () => ({ statement: UNDO_AT_ONCE, values: [gid, name] });
+    return guard.undo(operation(gid, 'compensation', name), {}, undo, kind === 'undo' ? undefined : atOnce);
   }
   const action = operation(gid, 'action', name);
   const refused = kind.startsWith('refused');
@@ -182,6 +185,11 @@ const playGuard: Play<ActorKind> = (kind, { gid, name, db, gate }) => {
 };
 
 const added = 'added as (insert into ledger (gid, amount) values ($1, 1) returning amount)';
+/** It has its effect whether there is something to undo or not, if nobody takes it back. */
+const UNDO_AT_ONCE = {
+  with: 'taken as (insert into ledger (gid, amount) values ($1, -1) returning amount)',
+  text: 'select $2::text as "undoneBy" from taken',
+};
 const AT_ONCE = { with: added, text: 'select $2::text as "doneBy" from added' };
 /** It gives no row, and yet it has an effect, if nobody takes it back. */
 const REFUSED_AT_ONCE = { with: added, text: 'select $2::text as "doneBy" from added where amount > 1' };

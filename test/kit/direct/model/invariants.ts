@@ -27,6 +27,8 @@ export function unfinished(
   learned: (step: number) => Outcome | undefined,
 ): string | undefined {
   const { announcements, steps, workflow, calls } = state;
+  const isItsOwn = workflow.foreign && workflow.outcome === 'committed';
+  if (workflow.own === 'there' && !isItsOwn) return 'I1: a step of another input is left';
   if (announcements.some((announced) => announced !== undefined)) return 'I1: an announcement is left';
   if (endsOf(state).length === 0 && !holds(state, body, 'undone'))
     return 'I1: steps have effects, and nobody ends that';

@@ -12,6 +12,7 @@ const otherWay: Instance = { ...two, goesOnAfter: 0 };
 const INSTANCES: Readonly<Record<string, Instance>> = {
   'two callers and an ordinary workflow, three steps': { ...ordinary, callers: ['D1', 'D2'] },
   'a caller and an ordinary workflow with another input': { ...ordinary, ordinary: 'other input' },
+  'a caller and an ordinary workflow with another first step': { ...ordinary, ordinary: 'other first step' },
   'a caller and workflows that are refused at once': { ...ordinary, ordinary: 'refused' },
   'a caller and workflows that end before their first step': { ...ordinary, ordinary: 'ended' },
   'two callers; after its first step was rejected the body goes on in another database': otherWay,
@@ -103,7 +104,11 @@ const RULES: Readonly<Record<Guard, Needed | Net>> = {
   'adopt: fences a first step that comes later': needed('I1: the fate is not kept'),
   'adopt: takes the announcement': needed(undoneNotAll),
   'adopt: obeys the state': needed(committedNotAll),
-  'adopt: goes on with the announced input': needed(undoneNotAll, { ...ordinary, ordinary: 'other input' }),
+  'adopt: nothing of another input': needed(undoneNotAll, { ...ordinary, ordinary: 'other input' }),
+  'other input: undoes what it did before it met the transaction': needed('I1: a step of another input is left', {
+    ...ordinary,
+    ordinary: 'other first step',
+  }),
   'workflow: obeys a fate that it meets': needed(committedNotAll),
   'workflow: adopts what it meets': needed(undoneNotAll),
   'workflow: adopts what it meets, whoever owns it': needed(committedNotAll),

@@ -39,7 +39,7 @@ import { WorkflowRun } from './workflow.js';
  * Workflow: there is one at a time, and no second one after one that decided.
  * 1. It *adopts*: one SQL transaction inserts the announcement (owner = workflow), or takes the one that is there; then, in a
  *    new statement, looks for a fate. Where there is one all is rolled back, and the workflow ends by it. If the input that
- *    was announced is not its own, it goes on with that one.
+ *    was announced is not its own, all is rolled back too: it undoes what it has done, and ends, having decided nothing.
  * 2. Adopted running: it runs the body from the beginning, each step by its guard. All applied: that is the commit. One
  *    rejected: that is the undo.
  * 3. Adopted undoing: it looks at every step in order, up to the first that is not there, which it bars. Then it undoes.
@@ -111,10 +111,10 @@ export interface Instance extends Body {
   /** By step: its database. Default: each has its own. */
   readonly databaseOf?: readonly number[];
   /**
-   * Somebody may start it in the ordinary way: with the same input, with another one, so that it is refused at once, or so
+   * Somebody may start it in the ordinary way: with the same input, with another one, with one that has a first step of its own, so that it is refused at once, or so
    * that it ends, undone, before it comes to any step.
    */
-  readonly ordinary?: 'same input' | 'other input' | 'refused' | 'ended';
+  readonly ordinary?: 'same input' | 'other input' | 'other first step' | 'refused' | 'ended';
   /** Whether decisions are watched (I4). Default: yes; not, to see what else a wrong one breaks. */
   readonly decisions?: boolean;
 }
@@ -123,7 +123,8 @@ function startOtherwise({ ordinary }: Instance, without: Without, add: Add): voi
   if (ordinary === undefined) return;
   add('somebody starts it as an ordinary workflow', (next) => {
     begin(next, without);
-    next.workflow.foreign = ordinary === 'other input';
+    next.workflow.foreign = ordinary === 'other input' || ordinary === 'other first step';
+    if (ordinary === 'other first step' && next.workflow.own === 'none') next.workflow.at = 'own';
   });
   if (ordinary !== 'refused' && ordinary !== 'ended') return;
   add(`somebody starts it as a workflow that is ${ordinary} at once`, (next) => {
@@ -155,7 +156,7 @@ function initialOf({ steps, callers }: Instance): State {
     }),
     workflow: {
       ...{ at: 'none', step: 0, adopted: 0, alone: false, settles: false, foreign: false },
-      ...{ sent: 0, refused: 0, outcome: undefined, older: false },
+      ...{ sent: 0, refused: 0, outcome: undefined, older: false, own: 'none' },
     },
     decided: undefined,
     told: undefined,

@@ -69,12 +69,13 @@ export interface DirectCall {
 export interface Workflow {
   /**
    * - `none`: not started
+   * - `own`: asks for the step that another input has first
    * - `adopt`: takes the announcement in the database of a step over; `adopt, having looked`: only where a guard is missing
    * - `step`: asks for a step; `look`: settles one; `undo`: one
    * - `close`: deletes the announcement, writes the fate; `fate`: only where a guard is missing
    * - `ended`
    */
-  at: 'none' | 'adopt' | 'adopt, having looked' | 'step' | 'look' | 'undo' | 'close' | 'fate' | 'ended';
+  at: 'none' | 'own' | 'adopt' | 'adopt, having looked' | 'step' | 'look' | 'undo' | 'close' | 'fate' | 'ended';
   step: number;
   /** Databases, as bits, whose announcement it has taken over. 0: an ordinary workflow that has met nobody. */
   adopted: number;
@@ -91,6 +92,8 @@ export interface Workflow {
   outcome: Outcome | undefined;
   /** It is a run that had ended by its own code before it came to any step, and that no announcement is known to. */
   older: boolean;
+  /** The effect of the step that another input has first, and the callers' has not. */
+  own: Step['effect'];
 }
 
 /** Everything: the participants' databases, the processes, and what was told. */
@@ -129,6 +132,7 @@ export function copy(state: State): State {
       refused: run.refused,
       outcome: run.outcome,
       older: run.older,
+      own: run.own,
     },
     decided,
     told,
@@ -150,7 +154,7 @@ const WORDS = [
     'undoing',
   ] as const),
   ...(['W', 'D1', 'D2', 'step', 'store', 'commit', 'decide', 'undo', 'end', 'hand over', 'start', 'follow'] as const),
-  ...(['told', 'announce', 'fate', 'adopt', 'adopt, having looked', 'look', 'close', 'ended'] as const),
+  ...(['told', 'announce', 'fate', 'adopt', 'adopt, having looked', 'look', 'close', 'ended', 'own'] as const),
 ] as const;
 type Word = (typeof WORDS)[number];
 const CODES = Object.fromEntries(WORDS.map((word, index) => [word, index + 1])) as Record<Word, number>;
@@ -167,8 +171,8 @@ export function keyOf({ steps, announcements, calls, workflow, decided, told, wr
   for (const { at, step, home, late, lateHandOver } of calls) {
     key.push(codeOf(at), step, numberOf(home), codeOf(late?.what), numberOf(late?.step), Number(lateHandOver));
   }
-  const { at, step, adopted, alone, settles, foreign, sent, refused, outcome, older } = workflow;
+  const { at, step, adopted, alone, settles, foreign, sent, refused, outcome, older, own } = workflow;
   key.push(codeOf(at), step, adopted, Number(alone), Number(settles), Number(foreign), sent, refused, codeOf(outcome));
-  key.push(Number(older));
+  key.push(Number(older), codeOf(own));
   return String.fromCharCode(...key) + (wrong ?? '');
 }

@@ -36,6 +36,12 @@ export class WorkflowRun {
           this.#adopt(next);
         });
         break;
+      case 'own':
+        act('asks for the first step of its own', (_, workflow) => {
+          workflow.own = 'there';
+          goTo(workflow, 'step', 0);
+        });
+        break;
       case 'step':
         this.#asks(state, act);
         this.#mayStop(act);
@@ -223,9 +229,11 @@ export class WorkflowRun {
     if (announced === undefined) {
       announced = { branch: undefined, owner: 'W', state: 'running' };
       if (!this.#without.has('adopt: fences a first step that comes later')) state.announcements[database] = announced;
+    } else if (announced.branch !== undefined && this.#refuses(workflow)) {
+      this.#giveUp(workflow);
+      return;
     } else if (!this.#without.has('adopt: takes the announcement')) announced.owner = 'W';
     workflow.adopted |= 1 << database;
-    workflow.foreign &&= this.#without.has('adopt: goes on with the announced input');
     workflow.settles ||= announced.state === 'undoing' && !this.#without.has('adopt: obeys the state');
     // It begins anew, with what it knows now.
     goTo(workflow, workflow.settles ? 'look' : 'step', 0);
@@ -240,12 +248,28 @@ export class WorkflowRun {
 
   #end({ workflow }: State, outcome: Outcome): void {
     workflow.outcome = outcome;
+    if (outcome === 'undone' && workflow.own === 'there') workflow.own = 'taken back';
     goTo(workflow, workflow.adopted === 0 ? 'ended' : 'close', 0);
   }
 
   /** Ends as the transaction has ended before. */
   #endBy({ workflow }: State, fate: Outcome): void {
+    if (this.#refuses(workflow)) {
+      this.#giveUp(workflow);
+      return;
+    }
     workflow.outcome = fate;
+    goTo(workflow, 'ended', 0);
+  }
+
+  #refuses({ foreign }: Workflow): boolean {
+    return foreign && !this.#without.has('adopt: nothing of another input');
+  }
+
+  /** Ends as none of this transaction: it has decided nothing of it. */
+  #giveUp(workflow: Workflow): void {
+    const leaves = this.#without.has('other input: undoes what it did before it met the transaction');
+    if (workflow.own === 'there' && !leaves) workflow.own = 'taken back';
     goTo(workflow, 'ended', 0);
   }
 

@@ -14,6 +14,7 @@ import type { GroupMember, GroupOrder, GroupResult, MemberOutcome } from '../../
 import type { SagaBody, SagaCall, SagaOptions } from '../definition.js';
 import { wrongSagaOption } from '../options.js';
 import { describeReport } from '../report.js';
+import { announce } from '../adopt.js';
 import { SagaRun, type SagaOutcome } from '../run.js';
 import { Conflict, GroupDriver, Leaving } from './driver.js';
 import { Turns } from './turns.js';
@@ -75,13 +76,14 @@ class DrivenGroup {
 
   async #drive(member: GroupMember, index: number): Promise<MemberOutcome> {
     const { gid, inputHash, input } = member;
+    const beganAt = begunAt(member);
     const { deadline } = this.#options;
     const view = this.#views[index] ?? { gid, state: 'running', note: '' };
-    const { workflowId, startTime } = workflowInfo();
+    const { workflowId } = workflowInfo();
     const driver = new GroupDriver({
       ...{ gid, inputHash, turns: this.#turns },
       driver: groupDriver(workflowId, index),
-      deadlineAt: deadline === undefined ? undefined : startTime.getTime() + msToNumber(deadline),
+      deadlineAt: deadline === undefined ? undefined : beganAt + msToNumber(deadline),
       overdue: `not past its pivot within ${typeof deadline === 'number' ? `${deadline} ms` : (deadline ?? '')}`,
     });
     const run = new SagaRun<unknown, unknown>(driver, this.#options);
@@ -143,7 +145,8 @@ class DrivenGroup {
   }
 
   /** A run that has ended with nothing decided. */
-  async #broken(member: GroupMember, { home, opened }: GroupDriver, why: unknown): Promise<MemberOutcome> {
+  async #broken(member: GroupMember, driver: GroupDriver, why: unknown): Promise<MemberOutcome> {
+    const { home, opened } = driver;
     if (why instanceof Conflict) return { how: 'conflict' };
     if (why instanceof MetDriver && why.fate !== undefined) {
       const { fate } = why;
@@ -152,18 +155,22 @@ class DrivenGroup {
       // What it has done itself has to be undone.
       if (opened === undefined) return { how: 'conflict' };
     } else if (!(why instanceof Leaving)) throw why; // A defect: the task is tried again with a mended worker.
-    await CancellationScope.nonCancellable(() => this.#leave(member, home));
+    await CancellationScope.nonCancellable(() => this.#leave(member, driver));
     return { how: 'left', home, why: why.message.slice(0, WHY) };
   }
 
-  /** Starts the workflow that goes on with a transaction. One that was started before has it already. */
-  async #leave({ gid, input, inputHash, summary, details }: GroupMember, home: string | undefined): Promise<void> {
-    const { workflowType } = workflowInfo();
-    const call: SagaCall = home === undefined ? this.#overrides : { ...this.#overrides, adopt: { home } };
+  /**
+   * Starts the workflow that goes on with a transaction. One that was started before has it already; unless that was refused,
+   * or is another transaction's: a relay starts it again, or tells of that.
+   */
+  async #leave(member: GroupMember, { home, mayBeOpen }: GroupDriver): Promise<void> {
+    const { gid, input, inputHash, summary, details } = member;
+    const overrides: SagaCall = { ...this.#overrides, beganAt: begunAt(member) };
+    const { workflowType, taskQueue } = workflowInfo();
     try {
       await startChild(workflowType, {
         workflowId: gid,
-        args: Object.keys(call).length === 0 ? [input] : [input, call],
+        args: [input, home === undefined ? overrides : { ...overrides, adopt: { home } }],
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         parentClosePolicy: ParentClosePolicy.ABANDON,
         memo: { inputHash },
@@ -173,12 +180,20 @@ class DrivenGroup {
       });
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      if (home === undefined || !mayBeOpen) return;
+      const transaction = { transaction: workflowType, scheme: 'saga', taskQueue, inputHash, input } as const;
+      await announce({ gid, home, start: { ...transaction, summary, details, overrides } });
     }
   }
 
   #show(): void {
     setCurrentDetails(describeGroup(this.#views));
   }
+}
+
+/** When a member was asked for, by the server's clock. */
+function begunAt({ waitedMs = 0 }: GroupMember): number {
+  return workflowInfo().startTime.getTime() - waitedMs;
 }
 
 function noteOf(outcome: MemberOutcome): string {

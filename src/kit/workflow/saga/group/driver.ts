@@ -53,6 +53,7 @@ export class GroupDriver implements SagaDriver {
   readonly #options: GroupDriverOptions;
   /** The step that opened the transaction. */
   #opened: string | undefined;
+  #mayBeOpen = false;
   #last: Promise<unknown> | undefined;
   /** Whether its group has nothing more to do for it. */
   #isOver = false;
@@ -74,6 +75,11 @@ export class GroupDriver implements SagaDriver {
   get opened(): TurnHome | undefined {
     const { gid, home } = this;
     return this.#opened === undefined || home === undefined ? undefined : { gid, home, branch: this.#opened };
+  }
+
+  /** Whether it has opened the transaction, or may have. */
+  get mayBeOpen(): boolean {
+    return this.#mayBeOpen;
   }
 
   now(): number {
@@ -115,6 +121,7 @@ export class GroupDriver implements SagaDriver {
   }
 
   #answered({ branch, operation }: Call, name: string, opens: boolean, answer: TurnAnswer): unknown {
+    if (opens) this.#noteOpening(answer);
     switch (answer.how) {
       case 'done':
         if (opens && answer.opened !== true) {
@@ -136,6 +143,15 @@ export class GroupDriver implements SagaDriver {
       default:
         throw new TypeError(`a call was answered with '${answer.how}'`);
     }
+  }
+
+  /** What a first step's answer says of whether the transaction was opened with it. */
+  #noteOpening(answer: TurnAnswer): void {
+    const isOpen = 'opened' in answer && answer.opened === true;
+    const isUnopened = answer.how === 'unknown' ? answer.uncalled === true : !isOpen;
+    if (!isUnopened) this.#mayBeOpen = true;
+    // Nothing is there to be taken over.
+    else if (answer.how !== 'decided') this.home = undefined;
   }
 
   /** Leaves the group: nothing of this run goes on, but for what is under way. */

@@ -8,11 +8,10 @@ import {
   type TurnAsk,
   type TurnResult,
 } from '../../group.js';
+import { QUIET_TURNS } from '../promises.js';
 
 /** How long a turn may take beyond the calls in it, in milliseconds. */
 const MORE_MS = 3_000;
-/** Turns of the queue of promises without a further ask, after which all members have asked that were about to. */
-const QUIET = 20;
 
 interface Asked {
   readonly ask: TurnAsk;
@@ -63,8 +62,9 @@ export class Turns {
   async #takeTurns(): Promise<void> {
     this.#isUnderWay = true;
     for (;;) {
+      // After so many without a further ask all members have asked that were about to.
       do await Promise.resolve();
-      while (++this.#quiet < QUIET);
+      while (++this.#quiet < QUIET_TURNS);
       const asked = this.#asked;
       if (asked.length === 0) break;
       this.#asked = [];
