@@ -136,7 +136,7 @@ async function refuseOther(client: Client, gid: string, start: StartOrder | unde
   if (ENDED.includes(status.name)) return;
   const isOther = type !== start.transaction || (memo?.inputHash !== undefined && memo.inputHash !== start.inputHash);
   if (!isOther) return;
-  const what = type === start.transaction ? 'with other content' : `of '${type}'`;
+  const what = type === start.transaction ? `'${type}' with other content` : `'${type}'`;
   throw new Error(
     `it is announced as '${start.transaction}', and a workflow ${what} has its id: it waits for the end of that`,
   );

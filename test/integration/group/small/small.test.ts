@@ -31,9 +31,20 @@ describe('the grouped lane, in trouble', function () {
       assert.equal(await world.caller('pair')({ id }, { lane: 'grouped' }), 'pair is done');
     });
 
-    it('by another workflow: it is told who has it', async () => {
+    it('by another workflow that has ended: goes on', async () => {
       const id = world.id();
       await world.client.workflow.execute('somethingElse', { workflowId: id, taskQueue: world.taskQueue });
+      world.failing.add(`b ${id}`);
+      await assert.rejects(world.caller('pair')({ id }, { lane: 'grouped' }), GidConflict);
+      world.failing.clear();
+      while ((await world.inProgress(id)) > 0);
+      assert.equal(await world.net(id), 2);
+    });
+
+    it('by another workflow that runs: it is told who has it', async () => {
+      const id = world.id();
+      const { taskQueue } = world;
+      await world.client.workflow.start('somethingElse', { workflowId: id, taskQueue, startDelay: '1 hour' });
       world.failing.add(`b ${id}`);
       await assert.rejects(world.caller('pair')({ id }, { lane: 'grouped' }), GidConflict);
       world.failing.clear();
