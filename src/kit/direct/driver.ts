@@ -6,7 +6,7 @@ import { DrivenElsewhere } from '../database/rejection.js';
 import type { Announcements } from '../database/announcement/announcements.js';
 import type { Operation } from '../workflow/branch.js';
 import type { Complete } from '../workflow/complete.js';
-import { MetDriver } from '../workflow/failure.js';
+import { MetDriver, type CauseNote } from '../workflow/failure.js';
 import { participantOf } from '../workflow/participant.js';
 import type { Call, Judgement, SagaDriver } from '../workflow/saga/driver.js';
 import { FirstStep } from './first-step.js';
@@ -244,11 +244,11 @@ export class DirectDriver implements SagaDriver {
   }
 
   /** @throws {@link MetDriver} if a workflow has the transaction, {@link HandOver} if that cannot be found out */
-  async undoing(): Promise<void> {
+  async undoing(cause: CauseNote): Promise<void> {
     if (this.home === undefined || !this.announced) return;
     let won: boolean | undefined;
     try {
-      won = await this.decide((at, timeoutMs) => at.undo(this.gid, this.owner, timeoutMs));
+      won = await this.decide((at, timeoutMs) => at.undo(this.gid, this.owner, cause, timeoutMs));
     } catch (error) {
       throw new HandOver(`the undo could not be decided: ${String(error)}`, error);
     }

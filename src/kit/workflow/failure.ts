@@ -27,6 +27,12 @@ export interface FailureNote {
   readonly message: string;
 }
 
+/** Why a transaction was not committed. `step` is absent for a deadline, a cancellation, an error in the body. */
+export interface CauseNote extends FailureNote {
+  readonly step?: string;
+  readonly knowledge?: Knowledge;
+}
+
 /** A step that did not succeed, as a transaction's body sees it under every driver. */
 export class StepFailed extends Error {
   readonly step: string;
@@ -51,6 +57,17 @@ export class TransactionStopped extends Error {
     super(message);
     this.name = 'TransactionStopped';
     this.type = type;
+  }
+}
+
+/** Why the driver before had decided to undo a transaction. */
+export class DecidedBefore extends Error {
+  readonly note: CauseNote;
+
+  constructor(note: CauseNote) {
+    super(note.message);
+    this.name = note.type;
+    this.note = note;
   }
 }
 
@@ -92,8 +109,8 @@ export interface TransactionReport {
   readonly gid: string;
   readonly scheme: Scheme;
   readonly state: TransactionState;
-  /** The first error: why it was not committed. `step` is absent for a deadline, a cancellation, an error in the body. */
-  readonly cause: FailureNote & { readonly step?: string; readonly knowledge?: Knowledge };
+  /** The first error. */
+  readonly cause: CauseNote;
   /** Steps that were undone, in the order in which that was done; those too that a person fixed outside. */
   readonly undone: readonly string[];
   /** Steps that happened or may have happened, and were not undone. */

@@ -1,5 +1,5 @@
 import type { Scheme } from './branch.js';
-import type { TransactionReport } from './failure.js';
+import type { CauseNote, TransactionReport } from './failure.js';
 
 /**
  * What becomes of a transaction that is not a workflow from its beginning: how it is announced, and how its end is kept.
@@ -54,6 +54,8 @@ export interface Opened {
   readonly transaction: string;
   readonly inputHash: string;
   readonly lane: 'grouped';
+  /** Why it is undone. */
+  readonly cause?: CauseNote;
 }
 
 /** Whether what stands there is the end. */
@@ -129,6 +131,8 @@ export type Adopted =
       /** When it was announced, in milliseconds since 1970. */
       readonly beganAt: number;
       readonly promoted?: Promotion;
+      /** Why its driver had decided to undo it. */
+      readonly cause?: CauseNote;
     };
 
 /** The activities by which a workflow takes a transaction over, tells how it ended, and leaves one to a relay. */

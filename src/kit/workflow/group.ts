@@ -1,5 +1,5 @@
 import type { Branch } from './branch.js';
-import type { DecidedDetail, FailureNote } from './failure.js';
+import type { CauseNote, DecidedDetail, FailureNote } from './failure.js';
 import type { Fate } from './fate.js';
 
 /**
@@ -58,7 +58,7 @@ export interface Turn {
 /** What a member asks for: a call of an operation, the decision to undo, or its end. */
 export type TurnAsk = { readonly driver: string } & (
   | ({ readonly kind: 'call' } & TurnCall)
-  | ({ readonly kind: 'undo' } & TurnHome)
+  | ({ readonly kind: 'undo'; readonly cause: CauseNote } & TurnHome)
   | ({ readonly kind: 'end' } & TurnHome & { readonly from: 'running' | 'undoing'; readonly fate: Fate })
 );
 

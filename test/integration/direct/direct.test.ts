@@ -82,11 +82,16 @@ describe('the direct lane', function () {
     });
   }
 
-  it('gives an undo that fails to a workflow, which undoes and never acts again', async () => {
+  it('gives an undo that fails to a workflow, which undoes, never acts again, and tells why it was decided', async () => {
     const { placeOrder, faults } = world.caller();
     faults.set({ function: 'orders.create.compensation', kind: 'fail' });
     const order = world.order('poor');
-    await assert.rejects(placeOrder(order, direct), TransactionCompensated);
+    await assert.rejects(placeOrder(order, direct), (error: unknown) => {
+      assert.ok(error instanceof TransactionCompensated);
+      const { step, type, knowledge } = error.report.cause;
+      assert.deepEqual([step, type, knowledge], ['pay', 'InsufficientFunds', 'rejected']);
+      return true;
+    });
     assert.equal(await world.fate(order.orderId), 'compensated');
   });
 

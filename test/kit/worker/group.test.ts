@@ -12,6 +12,9 @@ import { groupDriver, type Fate } from '../../../src/kit/workflow/fate.js';
 import type { Turn, TurnAnswer, TurnAsk, TurnCall } from '../../../src/kit/workflow/group.js';
 import { add, newGid, op, Stage } from '../database/support/stage.js';
 
+/** Why one is undone. */
+const CAUSE = { type: 'Refused', message: 'no' };
+
 describe('a turn of a group', () => {
   const stage = new Stage();
   let guard: Guard;
@@ -52,11 +55,11 @@ describe('a turn of a group', () => {
     assert.deepEqual((await stage.row(first, 1))?.fate, {
       ...{ state: 'running', transaction: 'order', inputHash: 'hash', lane: 'grouped' },
     });
-    const undo: TurnAsk = { kind: 'undo', ...home(third) };
+    const undo: TurnAsk = { kind: 'undo', cause: CAUSE, ...home(third) };
     assert.deepEqual(hows(await carry([undo])), ['won']);
     assert.deepEqual(hows(await carry([end(first), end(second), end(third), undo])), ['won', 'won', 'lost', 'won']);
     assert.deepEqual((await stage.row(second, 1))?.fate, committed);
-    assert.deepEqual(hows(await carry([end(first), { kind: 'undo', ...home(first) }])), ['lost', 'lost']);
+    assert.deepEqual(hows(await carry([end(first), { kind: 'undo', cause: CAUSE, ...home(first) }])), ['lost', 'lost']);
   });
 
   it('says again that a step has opened the transaction, when its attempt before did', async () => {
@@ -200,7 +203,7 @@ describe('a turn of a group', () => {
       await holder.query('begin');
       await holder.query('select 1 from backstitch.guard where gid = $1 for update', [locked]);
       assert.deepEqual(hows(await carry([end(one), end(locked), end(other)])), ['won', 'lost', 'won']);
-      assert.deepEqual(hows(await carry([{ kind: 'undo', ...home(locked) }])), ['unknown']);
+      assert.deepEqual(hows(await carry([{ kind: 'undo', cause: CAUSE, ...home(locked) }])), ['unknown']);
       // Its statement does not wait either.
       const waits = await stage.pool.query('select 1 from pg_locks where not granted');
       assert.equal(waits.rowCount, 0);

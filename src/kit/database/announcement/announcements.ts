@@ -1,4 +1,5 @@
 import type { Adopted, Announced, Fate, Opened, Promotion, Standing, StartOrder } from '../../workflow/fate.js';
+import type { CauseNote } from '../../workflow/failure.js';
 import { fromJson, toLog } from '../guard/json.js';
 import { limitsOf } from '../guard/limits.js';
 import type { Database, Sql } from '../sql.js';
@@ -33,7 +34,7 @@ export interface Announcements {
   /** A workflow that has taken it over gives it up, with nothing left and nothing decided: the gid is another's. */
   giveUp(gid: string): Promise<void>;
   /** Decides to undo: `false` if somebody else drives the transaction. */
-  undo(gid: string, owner: string, timeoutMs?: number): Promise<boolean>;
+  undo(gid: string, owner: string, cause: CauseNote, timeoutMs?: number): Promise<boolean>;
   /**
    * Gives the transaction to a workflow, which the caller then starts: `false` if somebody else drives it.
    *
@@ -100,8 +101,9 @@ export function announcementsOf(db: Database): Announcements {
     async giveUp(gid) {
       await db.run(statements.giveUp, [gid]);
     },
-    async undo(gid, owner, timeoutMs = STATEMENT_MS) {
-      return (await db.run(statements.undo, [gid, owner, lockMs(timeoutMs)], timeoutMs)).length > 0;
+    async undo(gid, owner, cause, timeoutMs = STATEMENT_MS) {
+      const values = [gid, owner, lockMs(timeoutMs), toLog(cause)];
+      return (await db.run(statements.undo, values, timeoutMs)).length > 0;
     },
     async handOver(gid, owner, timeoutMs = STATEMENT_MS, startMs = LOOK_AGAIN_MS) {
       const values = [gid, owner, startMs, lockMs(timeoutMs)];
@@ -152,7 +154,7 @@ async function adopt(db: Database, gid: string, own: Own, run: string | undefine
 }
 
 async function adoptWithin(sql: Sql, gid: string, own: Own, run: string | undefined): Promise<Adopted> {
-  type Row = { state: Announced['state']; beganAt: number; promoted?: string | null } & {
+  type Row = { state: Announced['state']; beganAt: number; cause: string | null; promoted?: string | null } & {
     readonly [Part in keyof Own]-?: string | null;
   };
   const limits = [String(ADOPT_MS), String(ADOPT_MS / 2)];
@@ -171,8 +173,10 @@ async function adoptWithin(sql: Sql, gid: string, own: Own, run: string | undefi
     }
   }
   const { promoted = null } = announced;
+  const undone = [announced, grouped].find((row) => row?.state === 'undoing');
   return {
-    state: grouped?.state === 'undoing' ? 'undoing' : announced.state,
+    state: undone === undefined ? 'running' : 'undoing',
+    ...(undone?.cause != null && { cause: JSON.parse(undone.cause) as CauseNote }),
     beganAt: Math.min(announced.beganAt, grouped?.beganAt ?? Infinity),
     ...(promoted !== null && { promoted: JSON.parse(promoted) as Promotion }),
   };

@@ -39,4 +39,12 @@ create unique index guard_opened on backstitch.guard (gid) where phase = 1 and f
 -- The run of the workflow that has taken it over: the end of any other run of the gid is not its end.
 alter table backstitch.announcements add column run text;`,
   },
+  {
+    name: '008-cause',
+    sql: `
+-- Why it is undone.
+alter table backstitch.announcements add column cause json;
+-- It is as large as it has to be at its busiest: a table that is cut back makes plans that read all of it when it has grown.
+alter table backstitch.announcements set (vacuum_truncate = off);`,
+  },
 ];

@@ -69,9 +69,9 @@ with gone as (delete from backstitch.announcements where gid = $1 and owner = 'w
 update backstitch.guard set fate = null
 where gid = $1 and phase = 1 and driver = 'workflow' and fate->>'state' in ('running', 'undoing')`;
 
-/** Decides to undo. `$1` gid, `$2` owner, `$3` as above. */
+/** Decides to undo. `$1` gid, `$2` owner, `$3` as above, `$4` why. */
 export const undo = `
-update backstitch.announcements set state = 'undoing'
+update backstitch.announcements set state = 'undoing', cause = $4::text::json
 where gid = $1 and owner = $2 and state = 'running' and ${lockLimitAt('$3')}
 returning 1`;
 
@@ -94,7 +94,7 @@ insert into backstitch.announcements as a (gid, owner, take_over_at, run)
 select $1, 'workflow', clock_timestamp() + make_interval(secs => $2::float8 / 1000), $5 from limits
 on conflict (gid) do update set owner = 'workflow', take_over_at = excluded.take_over_at, run = excluded.run
 returning a.state, a.start->>'inputHash' as "inputHash", a.start->>'transaction' as transaction, (extract(epoch from a.began_at) * 1000)::float8 as "beganAt",
-  (a.start->'promoted')::text as promoted`;
+  (a.start->'promoted')::text as promoted, a.cause::text as cause`;
 
 /**
  * The same where a group drives it: from here on the group decides nothing. A first step in flight is not waited for: the
@@ -104,7 +104,7 @@ export const adoptFromGroup = `
 update backstitch.guard set driver = 'workflow'
 where gid = $1 and phase = 1 and fate->>'state' in ('running', 'undoing')
 returning fate->>'state' as state, fate->>'inputHash' as "inputHash", fate->>'transaction' as transaction,
-  (extract(epoch from began_at) * 1000)::float8 as "beganAt"`;
+  (fate->'cause')::text as cause, (extract(epoch from began_at) * 1000)::float8 as "beganAt"`;
 
 /** The fate of a transaction, if this database has it. */
 export const fateOf = `

@@ -1,5 +1,7 @@
+import type { CauseNote } from '../../workflow/failure.js';
 import type { Fate } from '../../workflow/fate.js';
 import { fateToJson } from '../announcement/fate.js';
+import { toLog } from '../guard/json.js';
 import { limitsOf } from '../guard/limits.js';
 import type { Database } from '../sql.js';
 import * as statements from './statements.js';
@@ -31,7 +33,7 @@ export interface MemberEnd extends MemberRow {
  */
 export interface Groups {
   /** Decides to undo. @returns false if somebody else drives the transaction */
-  undo(member: MemberRow): Promise<boolean>;
+  undo(member: MemberRow & { readonly cause: CauseNote }): Promise<boolean>;
   /**
    * Ends members, each for itself. A result that cannot be stored is left out.
    *
@@ -44,8 +46,8 @@ export interface Groups {
 export function groupsOf(db: Database): Groups {
   const limits = limitsOf({ timeoutMs: DECISION_MS });
   return {
-    async undo({ gid, branch, driver }) {
-      return (await db.run(statements.undo, [gid, branch, driver, ...limits])).length > 0;
+    async undo({ gid, branch, driver, cause }) {
+      return (await db.run(statements.undo, [gid, branch, driver, toLog(cause), ...limits])).length > 0;
     },
     async end(members) {
       const texts = members.map((member) => fateToJson(member.fate, (fate) => ({ ...member, fate })));

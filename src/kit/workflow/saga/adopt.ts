@@ -80,7 +80,7 @@ export async function takeOver(options: SagaCall, { home }: Adopt): Promise<Take
   );
   if (found.fate !== undefined) return { fate: found.fate };
   if (found.conflict === true) throw new OtherTransaction();
-  const { state, beganAt, promoted = options.adopt?.promoted } = found;
+  const { state, beganAt, cause, promoted = options.adopt?.promoted } = found;
   const before = options.adopt === undefined || options.adopt.home === home ? [] : homesOf(options.adopt);
   const adopt: Adopt = { home, ...(before.length > 0 && { before }), ...(promoted && { promoted }) };
   if (state === 'running') return { options: { ...options, adopt }, beganAt };
@@ -88,7 +88,7 @@ export async function takeOver(options: SagaCall, { home }: Adopt): Promise<Take
   const { settle } = options;
   const failedAt = settle?.failedAt ?? workflowInfo().startTime.getTime();
   const reason = settle?.reason ?? 'the process that drove it had decided to undo it, and did not end that';
-  return { options: { ...options, adopt, settle: { ...settle, failedAt, reason, undo: true } }, beganAt };
+  return { options: { ...options, adopt, settle: { ...settle, failedAt, reason, cause, undo: true } }, beganAt };
 }
 
 /** What the drivers before have done, and nobody has undone. Waits for as long as that takes. */

@@ -1,5 +1,6 @@
 import type { Duration } from '@temporalio/common';
 import type { DeskDecision } from '../desk.js';
+import type { CauseNote } from '../failure.js';
 import type { Adopt } from '../fate.js';
 import type { GroupOrder } from '../group.js';
 import type { Amendable, Forward, OperationRef, Undoable } from '../participant.js';
@@ -60,6 +61,8 @@ export interface Settle {
   readonly failedAt: number;
   /** How it was ended, and by whom. */
   readonly reason: string;
+  /** Why its driver before had decided to undo it, if that had. */
+  readonly cause?: CauseNote;
   /** It was being undone: what it had asked may still be on its way, so it is undone to its end, whatever is found. */
   readonly undo?: true;
   /** What persons decided in the runs before, in order: what they did by hand no guard knows. */

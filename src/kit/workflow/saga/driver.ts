@@ -1,6 +1,6 @@
 import type { Branch, Knowledge, TransactionState } from '../branch.js';
 import type { DeskCase } from '../desk.js';
-import type { FailureNote } from '../failure.js';
+import type { CauseNote, FailureNote } from '../failure.js';
 import type { Fate } from '../fate.js';
 import type { StepOptions } from './definition.js';
 
@@ -66,7 +66,7 @@ export interface SagaDriver {
   /** Told when a branch begins to wait for a person. */
   stuck(opened: DeskCase): void;
   /** Asked once it is known that the transaction is to be undone, before anything of that: resolves when it may. */
-  undoing?(): Promise<void>;
+  undoing?(cause: CauseNote): Promise<void>;
   /**
    * Told what the body threw, before it is decided.
    *

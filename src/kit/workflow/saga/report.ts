@@ -1,5 +1,5 @@
 import type { TransactionState } from '../branch.js';
-import { StepFailed, TransactionStopped, type TransactionReport } from '../failure.js';
+import { DecidedBefore, StepFailed, TransactionStopped, type CauseNote, type TransactionReport } from '../failure.js';
 import type { Ledger } from './ledger.js';
 
 /** What a saga that does not commit says of itself: why, what was undone, and what happened and was not. */
@@ -36,7 +36,9 @@ export function describeReport({ cause, undone, notUndone }: TransactionReport):
   ].join('; ');
 }
 
-function describeCause(cause: unknown): TransactionReport['cause'] {
+/** An error as it is told. */
+export function describeCause(cause: unknown): CauseNote {
+  if (cause instanceof DecidedBefore) return cause.note;
   if (cause instanceof StepFailed) {
     const { step, knowledge, type, message } = cause;
     return { step, knowledge, type, message };

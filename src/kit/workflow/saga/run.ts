@@ -1,6 +1,7 @@
 import type { TransactionState } from '../branch.js';
 import { Desk, type DeskCase } from '../desk.js';
 import {
+  DecidedBefore,
   GrammarError,
   MetDriver,
   StepFailed,
@@ -11,12 +12,12 @@ import {
 import type { AppliedStep } from '../fate.js';
 import { participantOf } from '../participant.js';
 import { BranchCalls } from './calls.js';
-import type { SagaBody, SagaCall, StepOptions, Tx } from './definition.js';
+import type { SagaBody, SagaCall, Settle, StepOptions, Tx } from './definition.js';
 import type { Judgement, SagaDriver } from './driver.js';
 import { Earlier } from './earlier.js';
 import { Ledger, type BranchRecord, type StepKind } from './ledger.js';
 import { never } from './promises.js';
-import { reportOf } from './report.js';
+import { describeCause, reportOf } from './report.js';
 import { Steps } from './steps.js';
 import { undoBranches } from './undo.js';
 import { Verdict } from './verdict.js';
@@ -77,7 +78,7 @@ export class SagaRun<Input, Result> {
     this.#options = options;
     const { settle } = options;
     this.#settling = settle !== undefined;
-    if (settle?.undo === true) this.#verdict.missing(new TransactionStopped('Terminated', settle.reason));
+    if (settle?.undo === true) this.#verdict.missing(endOf(settle));
     this.desk = new Desk(
       () => driver.now(),
       (opened) => {
@@ -238,7 +239,7 @@ export class SagaRun<Input, Result> {
       this.#enter('failed');
       return { committed: false, cause };
     }
-    const asked = this.#driver.undoing?.();
+    const asked = this.#driver.undoing?.(describeCause(cause));
     if (asked !== undefined) await asked;
     if ((await this.#driver.shielded(() => this.#undo(cause))) === 'undone') return { committed: false, cause };
     this.#forceForward();
@@ -248,7 +249,7 @@ export class SagaRun<Input, Result> {
   /** What a run that settles undoes is due to the end of its first run. */
   #causeOf(cause: unknown): unknown {
     const { settle } = this.#options;
-    return settle === undefined || this.ledger.pivoted ? cause : new TransactionStopped('Terminated', settle.reason);
+    return settle === undefined || this.ledger.pivoted ? cause : endOf(settle);
   }
 
   #tx(): Tx {
@@ -384,6 +385,11 @@ const UNKNOWN_STEP: FailureNote = {
   message:
     'it was done by another release of the transaction: the one that ends it has no such step, and cannot tell what is due',
 };
+
+/** Why a transaction that is settled is undone. */
+function endOf({ cause, reason }: Settle): Error {
+  return cause === undefined ? new TransactionStopped('Terminated', reason) : new DecidedBefore(cause);
+}
 
 /** Whether what stopped a transaction may be another way now: a definite no and a broken rule stay what they are. */
 function isRevocable(cause: unknown): boolean {

@@ -127,6 +127,9 @@ function isNo(error: unknown): boolean {
 }
 
 /** @param name of the group: two workers may carry one and the same member, if a task of its workflow was lost */
+/** Why it is undone. */
+const CAUSE = { type: 'Refused', message: 'no' };
+
 async function driveGroup(part: Part, refuses: boolean, group: string): Promise<DriverAnswer> {
   const name = groupDriver(`${part.gid}-${group}`, 0);
   const driver = new Driver(part, name, refuses);
@@ -140,7 +143,7 @@ async function driveGroup(part: Part, refuses: boolean, group: string): Promise<
   } catch (error) {
     if (error instanceof Decided) return error.fate.state as DriverAnswer;
     // Suspended: its own undo came first, which is another's.
-    if (!(error instanceof Rejection) || !(await groups.undo(home))) return 'left';
+    if (!(error instanceof Rejection) || !(await groups.undo({ ...home, cause: CAUSE }))) return 'left';
     try {
       await driver.undo();
     } catch (undoing) {
@@ -166,7 +169,7 @@ async function driveDirect(part: Part, refuses: boolean): Promise<DriverAnswer> 
     await driver.apply('b');
   } catch (error) {
     if (error instanceof Decided) return error.fate.state as DriverAnswer;
-    if (!isNo(error) || !(await announcements.undo(part.gid, owner))) return 'left';
+    if (!isNo(error) || !(await announcements.undo(part.gid, owner, CAUSE))) return 'left';
     await driver.undo();
     return end('undoing', 'compensated');
   }

@@ -1,5 +1,5 @@
 import { msToNumber } from '@temporalio/common/lib/time.js';
-import { MetDriver } from '../../failure.js';
+import { MetDriver, type CauseNote } from '../../failure.js';
 import { GROUP_ATTEMPTS, GROUP_CALL_MS, type TurnAnswer, type TurnHome } from '../../group.js';
 import { participantOf } from '../../participant.js';
 import type { Call, Judgement, SagaDriver } from '../driver.js';
@@ -166,10 +166,10 @@ export class GroupDriver implements SagaDriver {
     return never();
   }
 
-  async undoing(): Promise<void> {
+  async undoing(cause: CauseNote): Promise<void> {
     const { opened } = this;
     if (opened === undefined) return;
-    const { how } = await this.#options.turns.ask({ kind: 'undo', driver: this.#options.driver, ...opened });
+    const { how } = await this.#options.turns.ask({ kind: 'undo', driver: this.#options.driver, cause, ...opened });
     if (how !== 'won') await this.leave('whether it is to be undone is not for its group to decide any more');
   }
 
