@@ -189,8 +189,11 @@ describe('the caller of a transaction in the direct lane', function () {
 
   it('hears that its id was refused at the first step when it comes with another input', async () => {
     const gid = world.gid();
+    const { a } = world.databases;
+    assert.ok(a);
+    await a.run('alter table effects add constraint positive check (n > 0) not valid');
     const call = world.caller('simple');
-    assert.ok((await thrown(call({ gid, n: 2_000 }))) instanceof TransactionCompensated);
+    assert.ok((await thrown(call({ gid, n: -1 }))) instanceof TransactionCompensated);
     const error = await thrown(call({ gid, n: 1 }));
     assert.ok(error instanceof GidConflict);
     assert.match(error.message, /refused at its first step/);
