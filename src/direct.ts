@@ -10,7 +10,7 @@ import { placeOrder } from './workflows/place-order.js';
 /** The shop's transactions, driven by this process. */
 export interface ShopDriver {
   readonly lane: DirectLane;
-  /** Closes the pools: what is under way then goes to workflows. */
+  /** Ends what is under way, or gives it to workflows; then closes the pools. */
   readonly close: () => Promise<void>;
 }
 
@@ -29,9 +29,13 @@ export async function openShopDriver(onHandOver: (gid: string, why: Error) => vo
     const faults = createFaults();
     const { participants } = createShop({ databases, probe: faults.probe });
     for (const fault of wantedFaults(wanted, [...functionsOf(participants).keys()])) faults.set(fault);
+    const lane = directLane({ sagas: { placeOrder }, participants, databases, onHandOver });
     return {
-      lane: directLane({ sagas: { placeOrder }, participants, databases, onHandOver }),
-      close: () => pools.close(),
+      lane,
+      close: async () => {
+        await lane.close();
+        await pools.close();
+      },
     };
   } catch (error) {
     await pools.close();
