@@ -23,7 +23,7 @@ describe("the arguments of the benchmark's growth", () => {
   it('have defaults: every axis and lane, once, on the development server', () => {
     const { axes, lanes, rounds, server, svg } = parseGrowthOptions([]);
     assert.deepEqual(axes, ['steps', 'clients', 'undone']);
-    assert.deepEqual(lanes.slice(0, 4), ['floor+dedup', 'direct', 'lean', 'durable']);
+    assert.deepEqual(lanes, ['floor+dedup', 'direct', 'grouped', 'lean', 'durable']);
     assert.deepEqual({ rounds, server, svg }, { rounds: 1, server: 'development', svg: undefined });
   });
 
