@@ -5,9 +5,9 @@ import { openMatrixShop, type MatrixShop } from './shop.js';
 
 /** Pairs of faults. In the lean lane most of what a fault may meet is one moment: fewer tell as much. */
 const PAIRS = {
-  durable: Number(process.env.MATRIX_PAIRS ?? 200),
-  lean: Number(process.env.MATRIX_PAIRS_LEAN ?? 50),
-  direct: Number(process.env.MATRIX_PAIRS_DIRECT ?? 70),
+  durable: Number(process.env.MATRIX_PAIRS ?? 120),
+  lean: Number(process.env.MATRIX_PAIRS_LEAN ?? 40),
+  direct: Number(process.env.MATRIX_PAIRS_DIRECT ?? 50),
   grouped: Number(process.env.MATRIX_PAIRS_GROUPED ?? 30),
 };
 /** Single faults that there are at least. */
