@@ -1,5 +1,6 @@
-import { Context } from '@temporalio/activity';
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
 import { decidedBy } from '../database/decided.js';
 import { DECISION_MS, groupsOf, type Groups } from '../database/group/groups.js';
 import { functionsOf, type ParticipantFunction, type ParticipantImplementation } from '../direct/participants.js';
@@ -43,6 +44,8 @@ export function groupActivities({ participants, databases, who }: GroupActivitie
   return {
     async [TURN_ACTIVITY]({ transaction, asks }: Turn): Promise<TurnResult> {
       const { cancellationSignal: signal } = Context.current();
+      // Each call listens; Node takes more than ten listeners for a leak.
+      setMaxListeners(0, signal);
       const ends = endsOf(asks, groups);
       const answers = await Promise.all(
         asks.map((ask) => {

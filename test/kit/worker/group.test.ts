@@ -62,6 +62,19 @@ describe('a turn of a group', () => {
     assert.deepEqual(hows(await carry([end(first), { kind: 'undo', cause: CAUSE, ...home(first) }])), ['lost', 'lost']);
   });
 
+  it('of many calls makes Node warn of nothing', async () => {
+    const warned: Error[] = [];
+    const onWarning = (warning: Error) => warned.push(warning);
+    process.on('warning', onWarning);
+    try {
+      await carry(Array.from({ length: 25 }, () => call(newGid())));
+      await new Promise(setImmediate); // Warnings come in a turn of their own.
+    } finally {
+      process.off('warning', onWarning);
+    }
+    assert.deepEqual(warned, []);
+  });
+
   it('says again that a step has opened the transaction, when its attempt before did', async () => {
     const gid = newGid();
     await carry([call(gid)]);
