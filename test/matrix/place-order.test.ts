@@ -5,10 +5,10 @@ import { openMatrixShop, type MatrixShop } from './shop.js';
 
 /** Pairs of faults. In the lean lane most of what a fault may meet is one moment: fewer tell as much. */
 const PAIRS = {
-  durable: Number(process.env.MATRIX_PAIRS ?? 120),
-  lean: Number(process.env.MATRIX_PAIRS_LEAN ?? 40),
-  direct: Number(process.env.MATRIX_PAIRS_DIRECT ?? 50),
-  grouped: Number(process.env.MATRIX_PAIRS_GROUPED ?? 30),
+  durable: Number(process.env.MATRIX_PAIRS ?? 80),
+  lean: Number(process.env.MATRIX_PAIRS_LEAN ?? 30),
+  direct: Number(process.env.MATRIX_PAIRS_DIRECT ?? 40),
+  grouped: Number(process.env.MATRIX_PAIRS_GROUPED ?? 20),
 };
 /** Single faults that there are at least. */
 const SINGLE = { durable: 150, lean: 150, direct: 200, grouped: 240 };

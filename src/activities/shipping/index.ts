@@ -15,7 +15,7 @@ import { validInput } from '../input.js';
 import { DISPATCH, LOSE, RECALL, RECALL_STATUS, TAKE_BACK } from './sql.js';
 
 /** What dispatching an order answers. */
-interface Dispatched {
+export interface Dispatched {
   shipmentId: string;
 }
 
