@@ -33,7 +33,7 @@ const UNCALLED: TurnAnswer = {
 type Ask<Kind extends TurnAsk['kind']> = Extract<TurnAsk, { kind: Kind }>;
 
 /**
- * The activity that carries what the members of a group ask for. Each call is an operation of a participant as any other,
+ * The activity that carries what the members of a group ask for. Each call is an operation of a participant like every other,
  * with its guard; it is tried a few times within its limit. What fails or takes longer is unknown, and keeps the others
  * from nothing.
  */
@@ -42,7 +42,7 @@ export function groupActivities({ participants, databases, who }: GroupActivitie
   const groups = new Map<string, Groups>();
   for (const [participant, database] of Object.entries(databases)) groups.set(participant, groupsOf(database));
   return {
-    async [TURN_ACTIVITY]({ transaction, asks }: Turn): Promise<TurnResult> {
+    [TURN_ACTIVITY]: async ({ transaction, asks }: Turn): Promise<TurnResult> => {
       const { cancellationSignal: signal } = Context.current();
       // Each call listens; Node takes more than ten listeners for a leak.
       setMaxListeners(0, signal);

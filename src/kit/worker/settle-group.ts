@@ -6,7 +6,7 @@ import { ENDED_FROM_OUTSIDE } from './settle.js';
 
 /**
  * Starts the workflows that finish the members of a group whose run was ended from outside: each looks at what became of
- * its steps, as any transaction whose run was ended does. One that had ended before ends so again; one that had left the
+ * its steps, like every transaction whose run was ended. One that had ended before ends so again; one that had left the
  * group has a workflow already.
  *
  * @returns the gids of those that were started; none, if another run is newer or alive, or this one was refused at its start

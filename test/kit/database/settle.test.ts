@@ -124,7 +124,7 @@ describe('settling an operation', () => {
 describe('an undo by amends', () => {
   const stage = new Stage();
 
-  it('takes phase 2 as any undo does: done once, a bar where nothing happened, no action after it', async () => {
+  it('takes phase 2 like every undo: done once, a bar where nothing happened, no action after it', async () => {
     const guard = createGuard(stage.db);
     const [done, nothing] = [newGid(), newGid()];
     await guard.apply(op(done, 'action'), {}, add(done, 1));

@@ -28,7 +28,6 @@ describe('a turn of a group', () => {
     const participants = { shop: { pay: { action: work }, plain: { action: () => Promise.resolve('done') } } };
     const activities = groupActivities({ participants, databases: { shop: stage.db }, who: 'test' });
     const turn: Turn = { transaction: 'order', asks };
-    // eslint-disable-next-line @typescript-eslint/unbound-method -- it uses no `this`
     const run = activities['backstitch.turn'];
     const { answers, bytes }: Awaited<ReturnType<typeof run>> = await new MockActivityEnvironment().run(run, turn);
     assert.equal(answers.length, asks.length);

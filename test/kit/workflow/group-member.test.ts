@@ -58,7 +58,6 @@ describe('a member of a group', () => {
     };
     const take = async (ask: TurnAsk): Promise<TurnAnswer> => {
       asks.push(ask.kind === 'call' ? `${ask.branch.branch} ${ask.branch.op}` : ask.kind);
-      // eslint-disable-next-line @typescript-eslint/unbound-method -- it uses no `this`
       const carry = activities['backstitch.turn'];
       const carried: Awaited<ReturnType<typeof carry>> = await new MockActivityEnvironment().run(carry, {
         ...{ transaction: 'test', asks: [ask] },
