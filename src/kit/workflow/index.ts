@@ -26,6 +26,7 @@ export { DECIDE_UPDATE, type DeskAction, type DeskCase, type DeskNote, type Desk
 export {
   StepFailed,
   transactionFailure,
+  type CauseNote,
   type DecidedDetail,
   type FailureNote,
   type TransactionReport,
