@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowFailedError, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
-import { TX_STATE } from '../workflow/attributes.js';
 import type { TransactionState } from '../workflow/branch.js';
 import { transactionFailure, type TransactionReport } from '../workflow/failure.js';
 import { GID_CONFLICT, RESULT_NOT_KEPT } from '../workflow/fate.js';
@@ -14,6 +13,7 @@ import {
   TransactionPending,
   TransactionTerminated,
 } from './errors.js';
+import { stateOf } from './list.js';
 import { ask, explained, hasWorker, longCall, waitUntil } from './server.js';
 import { TimeIsOver } from './race.js';
 
@@ -23,7 +23,12 @@ export interface StartedRun {
   /** Absent: the only run there is. */
   readonly runId?: string;
   readonly taskQueue: string;
+  /** Whether it was started before: it may wait for a person already. */
+  readonly duplicate?: boolean;
 }
+
+/** When that is looked for in a run that was started before, in milliseconds. */
+const FIRST_LOOK_MS = 500;
 
 /** How often it is looked whether a transaction waits for a person, while its end is waited for. */
 const LOOK_MS = 15_000;
@@ -45,9 +50,9 @@ export async function awaitOutcome<Result>(
   const handle = client.workflow.getHandle(run.gid, run.runId);
   const ended = longCall(client, () => handle.result());
   try {
-    for (;;) {
+    for (let nextMs = run.duplicate === true ? FIRST_LOOK_MS : lookMs; ; nextMs = lookMs) {
       try {
-        return (await ended.until(Math.min(until, Date.now() + lookMs))) as Result;
+        return (await ended.until(Math.min(until, Date.now() + nextMs))) as Result;
       } catch (error) {
         if (error instanceof WorkflowFailedError) throw outcomeOf(run.gid, error);
         if (!(error instanceof TimeIsOver)) throw explained(client, error);
@@ -123,7 +128,7 @@ async function pending(client: Client, { gid, runId, taskQueue }: StartedRun): P
     ask(client, () => client.workflow.getHandle(gid, runId).describe()),
     hasWorker(client, taskQueue),
   ]);
-  const state = (description.typedSearchAttributes.get(TX_STATE) ?? 'running') as TransactionState;
+  const state = stateOf(description) as TransactionState;
   return new TransactionPending({ gid, state, taskQueue, noWorker: !served });
 }
 

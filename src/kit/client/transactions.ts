@@ -1,18 +1,17 @@
-import { type Client, WithStartWorkflowOperation, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import type { Duration } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { Scheme } from '../workflow/branch.js';
-import type { StartOrder } from '../workflow/fate.js';
 import type { Lane, SagaOptions } from '../workflow/saga/definition.js';
-import { DECISION_UPDATE, type Decision } from '../workflow/view.js';
-import { startAdopting, startOptions } from './adopt.js';
+import { startAdopting } from './adopt.js';
+import { AsWorkflow, type Order } from './as-workflow.js';
 import { callDirect, isOutcome } from './direct.js';
 import type { DirectLane } from './direct-lane.js';
 import { GidConflict } from './errors.js';
 import { outcomeOfFate } from './fate.js';
 import { Groups, type GroupOptions } from './group.js';
 import { hashOf } from './input.js';
-import { awaitDecision, awaitDecisionOf, awaitOutcome, outcomeAfter, type StartedRun } from './outcome.js';
+import { awaitOutcome } from './outcome.js';
 import { ask } from './server.js';
 import { orPending } from './within.js';
 
@@ -135,6 +134,8 @@ function transactionOf<Given, Input, Result>(
   groups: Groups,
   contract: TransactionContract<Given, Input, Result>,
 ): Transaction<Given, Result> {
+  const workflow = new AsWorkflow(client, eagerStart);
+
   /** What a call is about. It is made once: neither a parser nor a caller that changes what it gave makes another one of it. */
   const orderOf = (given: Given, options: StartOptions): Order => {
     const input = contract.parse(given);
@@ -151,21 +152,7 @@ function transactionOf<Given, Input, Result>(
     return { gid: contract.gid(input), start };
   };
 
-  /** The run that has the gid already. @throws {@link GidConflict} when it is of something else */
-  const existing = async ({ gid, start: { inputHash } }: Order): Promise<string> => {
-    const known = await ask(client, () => client.workflow.getHandle(gid).describe());
-    if (known.type !== contract.workflow) throw new GidConflict(gid, `as a run of '${known.type}'`);
-    const hash = known.memo?.inputHash;
-    if (hash !== undefined && hash !== inputHash) throw new GidConflict(gid, 'with other content');
-    return known.runId;
-  };
-
-  const inProcess = (
-    order: Order,
-    undo: CallOptions['undo'],
-    until: number,
-    onStarted?: () => void,
-  ): Promise<Result> => {
+  const inProcess = (order: Order, undo: Undo, until: number, onStarted?: () => void): Promise<Result> => {
     if (direct === undefined) {
       throw new TypeError("lane 'direct' needs a process that drives: give transactionClient the option 'direct'");
     }
@@ -173,7 +160,7 @@ function transactionOf<Given, Input, Result>(
     const kept = { gid: order.gid, start: { ...order.start, input: asJson(order.start.input) } };
     return callDirect({
       ...{ client, lane: direct, order: kept, undo, until, onStarted },
-      asWorkflow: () => asWorkflow(kept, undo, until, onStarted),
+      asWorkflow: () => workflow.run(kept, undo, until, onStarted),
     }) as Promise<Result>;
   };
 
@@ -202,7 +189,7 @@ function transactionOf<Given, Input, Result>(
   };
 
   /** Joins the next group. `result` waits for the outcome. */
-  const joinGroup = (order: Order, undo: CallOptions['undo']) => {
+  const joinGroup = (order: Order, undo: Undo) => {
     const { gid, start } = order;
     const { input, overrides, inputHash, summary, details } = start;
     const joined = groups.join(contract.workflow, overrides, { gid, input, inputHash, summary, details });
@@ -218,30 +205,11 @@ function transactionOf<Given, Input, Result>(
           const { home } = outcome;
           // Its workflow was started; unless what has its id is of a rival that ended with nothing done.
           if (home !== undefined) await ask(client, () => startAdopting(client, gid, start, { home }));
-          return asWorkflow(order, undo, until);
+          return workflow.run(order, undo, until);
         }
       }
     };
     return { started: (until: number) => joined.started(until), result };
-  };
-
-  const startWorkflow = async (order: Order): Promise<StartedTransaction<Result> & { readonly runId: string }> => {
-    const { gid, start } = order;
-    const started = (runId: string, duplicate: boolean) => ({
-      gid,
-      runId,
-      duplicate,
-      result: (waiting?: WaitOptions) => awaitOutcome<Result>(client, { gid, runId, taskQueue }, untilOf(waiting)),
-    });
-    try {
-      const handle = await ask(client, () =>
-        client.workflow.start(contract.workflow, { ...startOptions(gid, start), requestEagerStart: eagerStart }),
-      );
-      return started(handle.firstExecutionRunId, false);
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      return started(await existing(order), true);
-    }
   };
 
   const start = async (given: Given, options: StartOptions = {}): Promise<StartedTransaction<Result>> => {
@@ -253,60 +221,22 @@ function transactionOf<Given, Input, Result>(
       return { gid, duplicate: false, result: (waiting) => result(untilOf(waiting)) };
     }
     if (options.lane === 'direct') return startInProcess(order);
-    return startWorkflow(order);
+    const run = await workflow.start(order);
+    const result = (waiting?: WaitOptions) => awaitOutcome<Result>(client, run, untilOf(waiting));
+    return { gid, runId: run.runId, duplicate: run.duplicate, result };
   };
 
-  const startToDecision = async (order: Order, until: number): Promise<[StartedRun, Decision]> => {
-    const prepared = startOptions(order.gid, order.start);
-    const run = { gid: order.gid, taskQueue };
-    const operation = new WithStartWorkflowOperation(contract.workflow, {
-      ...prepared,
-      workflowIdConflictPolicy: 'FAIL',
-    });
-    try {
-      const decision = await awaitDecision(client, run, until, () =>
-        client.workflow.executeUpdateWithStart<() => Promise<Result>, Decision, []>(DECISION_UPDATE, {
-          startWorkflowOperation: operation,
-        }),
-      );
-      return [run, decision];
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    }
-    const started = { ...run, runId: await existing(order) };
-    return [started, await awaitDecisionOf(client, started, until)];
-  };
-
-  const asWorkflow = async (
-    order: Order,
-    undo: CallOptions['undo'],
-    until: number,
-    onStarted?: () => void,
-  ): Promise<Result> => {
-    if (undo !== 'background') {
-      const { gid, runId } = await startWorkflow(order);
-      onStarted?.();
-      return awaitOutcome<Result>(client, { gid, runId, taskQueue }, until);
-    }
-    const [run, decision] = await startToDecision(order, until);
-    return outcomeAfter<Result>(client, run, until, decision);
-  };
-
-  const call = async (given: Given, { undo, wait, ...options }: CallOptions = {}): Promise<Result> => {
+  const call = async (given: Given, { undo = 'wait', wait, ...options }: CallOptions = {}): Promise<Result> => {
     const until = untilOf({ wait });
     const order = orderOf(given, options);
     if (options.lane === 'direct') return inProcess(order, undo, until);
     if (options.lane === 'grouped') return joinGroup(order, undo).result(until);
-    return asWorkflow(order, undo, until);
+    return workflow.run(order, undo, until);
   };
   return Object.assign(call, { start });
 }
 
-/** A transaction that was asked for. */
-interface Order {
-  readonly gid: string;
-  readonly start: StartOrder;
-}
+type Undo = NonNullable<CallOptions['undo']>;
 
 /** What the workflow gets as its second argument; nothing when there is nothing to override. */
 function overridesOf({

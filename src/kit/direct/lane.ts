@@ -15,7 +15,7 @@ import { DirectDriver } from './driver.js';
 import { HandOver, NotSent } from './hand-over.js';
 import { beyondServer, limitsOf, type Limits } from './limits.js';
 import { functionsOf, type ParticipantFunction, type ParticipantImplementation } from './participants.js';
-import { Turns } from './turns.js';
+import { Semaphore } from './semaphore.js';
 
 /** Options of {@link directLane}. */
 export interface DirectLaneOptions {
@@ -79,7 +79,7 @@ class Lane implements DirectLane {
   readonly #limits: Limits;
   readonly #who: string;
   readonly #onHandOver: DirectLaneOptions['onHandOver'];
-  readonly #turns: Turns;
+  readonly #turns: Semaphore;
   /** Those that are under way. */
   readonly #drivers = new Set<DirectDriver>();
   /** Looks for those that have taken too long. */
@@ -93,7 +93,7 @@ class Lane implements DirectLane {
     this.#functions = functionsOf(options.participants);
     this.#who = options.who ?? `${process.pid}@${hostname()}`;
     this.#onHandOver = options.onHandOver;
-    this.#turns = new Turns(this.#limits.atATime, this.#limits.waiting);
+    this.#turns = new Semaphore(this.#limits.atATime, this.#limits.waiting);
     for (const [participant, database] of Object.entries(options.databases)) {
       this.#announcements.set(participant, announcementsOf(database));
     }

@@ -1,12 +1,11 @@
 import type { TransactionState } from '../branch.js';
-import { Desk, type DeskCase } from '../desk.js';
+import type { Desk } from '../desk.js';
 import {
   DecidedBefore,
   GrammarError,
   MetDriver,
   StepFailed,
   TransactionStopped,
-  type FailureNote,
   type TransactionReport,
 } from '../failure.js';
 import type { AppliedStep } from '../fate.js';
@@ -14,12 +13,11 @@ import { participantOf } from '../participant.js';
 import { BranchCalls } from './calls.js';
 import type { SagaBody, SagaCall, Settle, StepOptions, Tx } from './definition.js';
 import type { Judgement, SagaDriver } from './driver.js';
-import { Earlier } from './earlier.js';
+import { Ending } from './ending.js';
 import { Ledger, type BranchRecord, type StepKind } from './ledger.js';
 import { never } from './promises.js';
-import { describeCause, reportOf } from './report.js';
+import { describeCause } from './report.js';
 import { Steps } from './steps.js';
-import { undoBranches } from './undo.js';
 import { Verdict } from './verdict.js';
 
 /** How a run ended: {@link SagaRun.report} says what was undone. */
@@ -54,15 +52,11 @@ export type SagaOutcome<Result> = { committed: true; result: Result } | { commit
  */
 export class SagaRun<Input, Result> {
   readonly ledger = new Ledger();
-  readonly desk: Desk;
   readonly #verdict = new Verdict(this.ledger, () => this.#settling);
   readonly #driver: SagaDriver;
   readonly #options: SagaCall;
   readonly #steps: Steps;
-  readonly #calls: BranchCalls;
-  readonly #earlier: Earlier;
-  /** The state, but for what waits at the desk. */
-  #phase: Exclude<TransactionState, 'stuck'> = 'running';
+  readonly #ending: Ending;
   /** Whether steps are only looked at: what was applied counts, what was not is barred. */
   #settling: boolean;
   /** Set when a person forced the transaction forward: neither deadline nor cancellation stop it any more. */
@@ -71,7 +65,6 @@ export class SagaRun<Input, Result> {
   #threw = false;
   /** Ends the run with an error of the driver or the worker, not of a participant: nothing may be decided on it. */
   #break: (defect: unknown) => void = () => undefined;
-  #report: TransactionReport | undefined;
 
   constructor(driver: SagaDriver, options: SagaCall) {
     this.#driver = driver;
@@ -79,40 +72,28 @@ export class SagaRun<Input, Result> {
     const { settle } = options;
     this.#settling = settle !== undefined;
     if (settle?.undo === true) this.#verdict.missing(endOf(settle));
-    this.desk = new Desk(
-      () => driver.now(),
-      (opened) => {
-        this.#deskChanged(opened);
-      },
-      settle?.decisions,
-    );
-    const earlier = new Earlier(settle?.decisions);
-    this.#earlier = earlier;
     const settling = () => this.#settling;
-    this.#calls = new BranchCalls(driver, options, settling);
-    this.#steps = new Steps(
-      {
-        driver,
-        options,
-        ledger: this.ledger,
-        verdict: this.#verdict,
-        desk: this.desk,
-        earlier,
-        settling,
-        judge: (record, error) => this.#judge(record, error),
-        refusal: () => this.#refusal(),
-      },
-      this.#calls,
-    );
+    const calls = new BranchCalls(driver, options, settling);
+    const judge = (record: BranchRecord, error: unknown) => this.#judge(record, error);
+    const { ledger } = this;
+    this.#ending = new Ending({ driver, options, ledger, calls, judge });
+    const { desk, earlier } = this.#ending;
+    const refusal = () => this.#refusal();
+    const of = { driver, options, ledger, verdict: this.#verdict, desk, earlier, settling, judge, refusal };
+    this.#steps = new Steps(of, calls);
   }
 
   get state(): TransactionState {
-    return this.desk.isEmpty ? this.#phase : 'stuck';
+    return this.#ending.state;
+  }
+
+  get desk(): Desk {
+    return this.#ending.desk;
   }
 
   /** Why the transaction is not committed, from the moment that this is decided. */
   get report(): TransactionReport | undefined {
-    return this.#report;
+    return this.#ending.report;
   }
 
   /** Lets no further step begin, unless the pivot was scheduled. The caller cancels what is running. */
@@ -125,7 +106,8 @@ export class SagaRun<Input, Result> {
   /** Says why the transaction cannot be stopped any more, if so. */
   get beyondStop(): string | undefined {
     if (this.#settling) return 'it is being settled';
-    if (this.#phase !== 'running') return `it is ${this.#phase}`;
+    const { phase } = this.#ending;
+    if (phase !== 'running') return `it is ${phase}`;
     if (this.#forced || this.ledger.pivoted) return 'it is past its pivot, or was forced forward';
     return undefined;
   }
@@ -157,43 +139,13 @@ export class SagaRun<Input, Result> {
   async #retreat(cause: Error): Promise<void> {
     this.#verdict.broke(cause);
     await this.#driver.shielded(() => this.#steps.quiet());
-    if (this.ledger.pivoted) {
-      this.#report = this.#describe(cause, 'failed');
-      this.#enter('failed');
-    } else if (this.ledger.toUndo.length > 0) await this.#driver.shielded(() => this.#undo(cause));
+    if (this.ledger.pivoted) this.#ending.fail(cause);
+    else if (this.ledger.toUndo.length > 0) await this.#driver.shielded(() => this.#ending.undo(cause));
   }
 
-  /**
-   * Before the run ends: what drivers before it have done, and its body does not name, as theirs was of another release. No program
-   * knows whether that belongs to this end, so a person decides; `skip` leaves it.
-   *
-   * @param applied steps that are done, and not undone
-   * @param failed why the transaction is not committed; absent: it is
-   */
-  async decideUnknown(applied: readonly AppliedStep[], failed?: { readonly cause: unknown }): Promise<void> {
-    const unknown = applied.filter(({ branch }) => !this.ledger.knows(branch));
-    if (unknown.length === 0) return;
-    const records = unknown.map((step) => this.ledger.foundUnknown(step, this.#driver.now()));
-    const wasLeft = this.#report?.state === 'failed';
-    const describe = (state: TransactionState) => {
-      if (failed !== undefined) this.#report = this.#describe(failed.cause, state);
-      this.#driver.changed(this.state);
-    };
-    await this.#driver.shielded(() =>
-      undoBranches(records, {
-        ...this.#undoing(() => {
-          describe('compensating');
-        }),
-        order: 'parallel',
-        closed: UNKNOWN_STEP,
-        revocable: false,
-      }),
-    );
-    if (failed !== undefined) {
-      const isLeft = wasLeft || records.some(({ undo }) => undo?.state === 'skipped');
-      this.#phase = isLeft ? 'failed' : 'compensated';
-    }
-    describe(this.#phase);
+  /** See {@link Ending.decideUnknown}. */
+  decideUnknown(applied: readonly AppliedStep[], failed?: { readonly cause: unknown }): Promise<void> {
+    return this.#ending.decideUnknown(applied, failed);
   }
 
   /** Ends the run with nothing decided: the body never goes on, and {@link execute} throws this. */
@@ -226,7 +178,7 @@ export class SagaRun<Input, Result> {
     }
     const { reason } = this.#verdict;
     if ('result' in outcome && reason === undefined) {
-      this.#enter('committed');
+      this.#ending.enter('committed');
       return { committed: true, result: outcome.result };
     }
     const cause = this.#causeOf(reason ?? (outcome as { thrown: unknown }).thrown);
@@ -235,13 +187,12 @@ export class SagaRun<Input, Result> {
       return this.#decide(body, input);
     }
     if (this.ledger.pivoted) {
-      this.#report = this.#describe(cause, 'failed');
-      this.#enter('failed');
+      this.#ending.fail(cause);
       return { committed: false, cause };
     }
     const asked = this.#driver.undoing?.(describeCause(cause));
     if (asked !== undefined) await asked;
-    if ((await this.#driver.shielded(() => this.#undo(cause))) === 'undone') return { committed: false, cause };
+    if ((await this.#driver.shielded(() => this.#ending.undo(cause))) === 'undone') return { committed: false, cause };
     this.#forceForward();
     return this.#decide(body, input);
   }
@@ -276,42 +227,8 @@ export class SagaRun<Input, Result> {
     const { barrier } = this.#verdict;
     if (barrier !== undefined) return barrier;
     // What settles looks at everything that the body names.
-    const mayBegin = this.#phase === 'running' && (this.#settling || !this.#threw);
+    const mayBegin = this.#ending.phase === 'running' && (this.#settling || !this.#threw);
     return mayBegin ? undefined : new GrammarError("it was begun after the saga's body had ended");
-  }
-
-  async #undo(cause: unknown): Promise<'undone' | 'forward'> {
-    const branches = this.ledger.toUndo;
-    const changed = () => {
-      this.#report = this.#describe(cause, 'compensating');
-      this.#driver.changed();
-    };
-    this.#report = this.#describe(cause, 'compensating');
-    if (branches.length > 0) this.#enter('compensating');
-    const ended = await undoBranches(branches, {
-      ...this.#undoing(changed),
-      order: this.#options.undo ?? 'newest-first',
-      closed: this.#driver.windowPassed(),
-      revocable: isRevocable(cause) && !this.ledger.isOver,
-    });
-    if (ended === 'forward') return ended;
-    const isLeft = branches.some(({ undo }) => undo?.state === 'skipped');
-    const state = isLeft ? 'failed' : 'compensated';
-    this.#report = this.#describe(cause, state);
-    this.#enter(state);
-    return ended;
-  }
-
-  #undoing(changed: () => void) {
-    return {
-      desk: this.desk,
-      ledger: this.ledger,
-      now: () => this.#driver.now(),
-      call: (record: BranchRecord, args: unknown[]) => this.#calls.undo(record, args),
-      judge: (record: BranchRecord, error: unknown) => this.#judge(record, error),
-      earlier: this.#earlier,
-      changed,
-    };
   }
 
   /**
@@ -341,15 +258,9 @@ export class SagaRun<Input, Result> {
   #forceForward(): void {
     this.#forced = true;
     this.#settling = false;
-    this.#report = undefined;
     this.#verdict.clear();
     this.ledger.nextPass();
-    this.#enter('running');
-  }
-
-  #deskChanged(opened: DeskCase | undefined): void {
-    this.#driver.changed(this.state);
-    if (opened !== undefined) this.#driver.stuck(opened);
+    this.#ending.revoke();
   }
 
   /**
@@ -369,30 +280,9 @@ export class SagaRun<Input, Result> {
     }
     return undefined;
   }
-
-  #describe(cause: unknown, state: TransactionState): TransactionReport {
-    return reportOf(this.#driver.gid, this.ledger, cause, state);
-  }
-
-  #enter(phase: Exclude<TransactionState, 'stuck'>): void {
-    this.#phase = phase;
-    this.#driver.changed(this.state);
-  }
 }
-
-const UNKNOWN_STEP: FailureNote = {
-  type: 'UnknownStep',
-  message:
-    'it was done by another release of the transaction: the one that ends it has no such step, and cannot tell what is due',
-};
 
 /** Why a transaction that is settled is undone. */
 function endOf({ cause, reason }: Settle): Error {
   return cause === undefined ? new TransactionStopped('Terminated', reason) : new DecidedBefore(cause);
-}
-
-/** Whether what stopped a transaction may be another way now: a definite no and a broken rule stay what they are. */
-function isRevocable(cause: unknown): boolean {
-  if (cause instanceof StepFailed) return cause.knowledge === 'unknown';
-  return cause instanceof TransactionStopped && cause.type !== 'Terminated';
 }

@@ -1,5 +1,5 @@
-/** Lets so many in at a time; others wait for their turns, in their order. */
-export class Turns {
+/** Lets so many in at a time; others wait in their order. */
+export class Semaphore {
   readonly #atATime: number;
   readonly #most: number;
   #inside = 0;
