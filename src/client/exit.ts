@@ -52,6 +52,7 @@ const stateExits: Readonly<Record<FoundState, ExitCode>> = {
   terminated: EXIT.stuck,
   'timed-out': EXIT.stuck,
   cancelled: EXIT.stuck,
+  elsewhere: EXIT.undone,
 };
 
 /** The exit code that tells of a transaction in this state. */

@@ -193,6 +193,7 @@ const orderStates: Readonly<Record<ShownTransaction['state'], string>> = {
   terminated: 'its run was terminated from outside: the scan settles it',
   'timed-out': 'its run timed out: the scan settles it',
   cancelled: 'its run was cancelled from outside: the scan settles it',
+  elsewhere: 'was refused: its id is that of another transaction, and nothing was done',
 };
 
 /** The same of what came after: a recall, and its end. */

@@ -1,12 +1,15 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
-import { TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
+import { OTHER_STATE, TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
 import type { Scheme, TransactionState } from '../workflow/branch.js';
 import type { JournalPlace } from './journal.js';
 import { journalLines } from './list-journal.js';
 import { ask } from './server.js';
 
-/** The state of a transaction as it is found: its own, or how its run was ended from outside before it had one. */
-export type FoundState = TransactionState | 'terminated' | 'timed-out' | 'cancelled';
+/**
+ * The state of a transaction as it is found: its own, or how its run was ended from outside before it had one. `elsewhere`:
+ * the run has met another transaction under its id, and has left nothing.
+ */
+export type FoundState = TransactionState | 'terminated' | 'timed-out' | 'cancelled' | typeof OTHER_STATE;
 
 /** All states by which transactions can be listed. */
 export const foundStates = [
@@ -121,8 +124,7 @@ async function* listRuns(client: Client, options: ListOptions): AsyncGenerator<L
 
 function queryOf({ state, scheme, since }: ListOptions): string {
   const terms = [scheme === undefined ? `${TX_SCHEME.name} IS NOT NULL` : `${TX_SCHEME.name} = '${scheme}'`];
-  // One without a state met another transaction under its id, and did nothing.
-  terms.push(state === undefined ? `${TX_STATE.name} IS NOT NULL` : stateTerm(state));
+  terms.push(state === undefined ? `(${NO_STATE} OR ${TX_STATE.name} != '${OTHER_STATE}')` : `(${stateTerm(state)})`);
   if (since !== undefined) terms.push(`StartTime >= '${since.toISOString()}'`);
   return terms.join(' AND ');
 }
@@ -131,8 +133,14 @@ function stateTerm(state: FoundState): string {
   if (state === 'terminated') return "ExecutionStatus = 'Terminated'";
   if (state === 'timed-out') return "ExecutionStatus = 'TimedOut'";
   if (state === 'cancelled') return "ExecutionStatus = 'Canceled'";
-  return `${TX_STATE.name} = '${state}' AND ExecutionStatus IN ('Running', 'Completed', 'Failed')`;
+  const term = `${TX_STATE.name} = '${state}' AND ExecutionStatus IN ('Running', 'Completed', 'Failed')`;
+  if (state === 'running') return `(${term}) OR (${NO_STATE} AND ExecutionStatus IN ('Running', 'Failed'))`;
+  if (state === 'committed') return `(${term}) OR (${NO_STATE} AND ExecutionStatus = 'Completed')`;
+  return term;
 }
+
+/** The run's status says it. */
+const NO_STATE = `${TX_STATE.name} IS NULL`;
 
 function listed(info: WorkflowExecutionInfo): ListedTransaction {
   return {
@@ -147,13 +155,18 @@ function listed(info: WorkflowExecutionInfo): ListedTransaction {
   };
 }
 
+type Seen = Pick<WorkflowExecutionInfo, 'status' | 'typedSearchAttributes'>;
+
 /** The state of a transaction's run; a run that was ended from outside never reached one of its own. */
-export function foundState({
-  status,
-  typedSearchAttributes,
-}: Pick<WorkflowExecutionInfo, 'status' | 'typedSearchAttributes'>): FoundState {
-  if (status.name === 'TERMINATED') return 'terminated';
-  if (status.name === 'TIMED_OUT') return 'timed-out';
-  if (status.name === 'CANCELLED') return 'cancelled';
-  return (typedSearchAttributes.get(TX_STATE) ?? 'running') as FoundState;
+export function foundState(info: Seen): FoundState {
+  if (info.status.name === 'TERMINATED') return 'terminated';
+  if (info.status.name === 'TIMED_OUT') return 'timed-out';
+  if (info.status.name === 'CANCELLED') return 'cancelled';
+  return stateOf(info);
+}
+
+/** The state that a run had last, however it ended. */
+export function stateOf({ status, typedSearchAttributes }: Seen): TransactionState | typeof OTHER_STATE {
+  const plain = status.name === 'COMPLETED' ? 'committed' : 'running';
+  return (typedSearchAttributes.get(TX_STATE) ?? plain) as TransactionState | typeof OTHER_STATE;
 }

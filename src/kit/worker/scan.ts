@@ -106,6 +106,7 @@ function endedQuery({ since, transactions = [] }: ScanSince): string {
   const names = transactions.map((name) => `'${name.replaceAll("'", "''")}'`).join(', ');
   const ours = [
     `${TX_STATE.name} IN (${open})`,
+    `(${TX_SCHEME.name} IS NOT NULL AND ${TX_STATE.name} IS NULL)`,
     ...(names === '' ? [] : [`(WorkflowType IN (${names}) AND ${TX_SCHEME.name} IS NULL)`]),
   ].join(' OR ');
   const statuses = "ExecutionStatus IN ('Terminated', 'TimedOut', 'Failed', 'Canceled')";

@@ -1,8 +1,12 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
-import type { Scheme, TransactionState } from './branch.js';
+import type { Scheme } from './branch.js';
 
 /** The search attributes by which transactions are found; register them in the namespace. */
 export const TX_SCHEME = defineSearchAttributeKey('TxScheme', 'KEYWORD');
+/**
+ * The state where a run's own status does not say it. Absent: the transaction is `running` while its run is, and `committed`
+ * when that has completed. So the many that simply commit cost the server's list no third write.
+ */
 export const TX_STATE = defineSearchAttributeKey('TxState', 'KEYWORD');
 /** Since when a transaction waits for a person. */
 export const TX_STUCK_SINCE = defineSearchAttributeKey('TxStuckSince', 'DATETIME');
@@ -17,11 +21,10 @@ export const searchAttributeTypes = {
   TxBranch: 'KeywordList',
 } as const;
 
-/** What a client sets when it starts a transaction, so that the first state costs no event of its own. */
+/** What `TxState` says of a run that has met another transaction under its id, and has left nothing. */
+export const OTHER_STATE = 'elsewhere';
+
+/** What a client sets when it starts a transaction, so that it costs no event of its own. */
 export function initialAttributes(scheme: Scheme) {
-  const running: TransactionState = 'running';
-  return [
-    { key: TX_SCHEME, value: scheme },
-    { key: TX_STATE, value: running },
-  ];
+  return [{ key: TX_SCHEME, value: scheme }];
 }

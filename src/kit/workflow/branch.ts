@@ -15,7 +15,7 @@ export type Op =
 /** The scheme that a global transaction runs under. */
 export type Scheme = 'saga' | 'tcc' | '2pc' | '3pc' | 'message' | 'state';
 
-/** The state of a global transaction, as the search attribute `TxState` shows it. */
+/** The state of a global transaction. */
 export type TransactionState = 'running' | 'compensating' | 'committed' | 'compensated' | 'stuck' | 'failed';
 
 /**

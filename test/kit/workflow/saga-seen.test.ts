@@ -11,7 +11,7 @@ import {
   type Decision,
   type TransactionView,
 } from '../../../src/kit/workflow/index.js';
-import { fail, gate, refuse, succeed } from './support/letters.js';
+import { fail, gate, refuse, succeed, type Script } from './support/letters.js';
 import { SagaWorld } from './support/saga-world.js';
 
 describe('a saga as others see it', () => {
@@ -154,17 +154,33 @@ describe('a saga as others see it', () => {
     assert.deepEqual(rest, [{ TxState: 'running', TxStuckSince: null, TxBranch: null }, { TxState: 'failed' }]);
   });
 
-  it('leaves alone what its caller has set', async () => {
-    const { client } = world.environment;
-    const workflowId = `steps-${randomUUID()}`;
-    await client.workflow.execute('steps', {
-      taskQueue: world.taskQueue,
-      workflowId,
-      typedSearchAttributes: initialAttributes('saga'),
+  describe('started with its scheme, as clients do', () => {
+    const start = (name: 'steps' | 'whole', script: Script = {}) =>
+      world.start(name, script, {}, { typedSearchAttributes: initialAttributes('saga') });
+
+    it('writes no state while it runs and when it commits: the status of its run says that', async () => {
+      const handle = await start('steps');
+      await world.end(handle);
+      assert.deepEqual(await upserts(handle.workflowId), []);
+      const { typedSearchAttributes } = await handle.describe();
+      assert.equal(typedSearchAttributes.get(TX_STATE), undefined);
     });
-    assert.deepEqual(await upserts(workflowId), [{ TxState: 'committed' }]);
-    const { typedSearchAttributes } = await client.workflow.getHandle(workflowId).describe();
-    assert.equal(typedSearchAttributes.get(TX_STATE), 'committed');
+
+    it('writes what the status does not say: that it is undone', async () => {
+      const { gid } = await world.end(await start('steps', { c: refuse }));
+      assert.deepEqual(await upserts(gid), [{ TxState: 'compensating' }, { TxState: 'compensated' }]);
+    });
+
+    it('writes each state from the first that it had to write', async () => {
+      const { gid } = await world.end(await start('steps', { a: refuse }));
+      assert.deepEqual(await upserts(gid), [{ TxState: 'compensated' }]);
+      const handle = await start('whole', { f: refuse });
+      await world.stuck(handle);
+      await world.decide(handle, { branch: 'f', action: 'resolve', result: 'by hand' });
+      await world.end(handle);
+      const [stuck, running, ...rest] = await upserts(handle.workflowId);
+      assert.deepEqual([stuck?.TxState, running?.TxState, ...rest], ['stuck', 'running', { TxState: 'committed' }]);
+    });
   });
 
   describe('who ask for its decision', () => {

@@ -27,7 +27,7 @@ export async function* runsSince(client: Client, since: Date): AsyncGenerator<Fo
   yield* pages(
     client,
     `${TX_SCHEME.name} IS NOT NULL AND CloseTime >= ${from} AND (ExecutionStatus != 'Completed'` +
-      ` OR ${TX_STATE.name} != 'committed' OR ${TX_STUCK_SINCE.name} IS NOT NULL)`,
+      ` OR ${TX_STUCK_SINCE.name} IS NOT NULL)`,
   );
   yield* pages(
     client,

@@ -1,6 +1,6 @@
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import { CancellationScope, proxyActivities, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
-import { TX_SCHEME, TX_STATE } from '../attributes.js';
+import { OTHER_STATE, TX_SCHEME, TX_STATE } from '../attributes.js';
 import { transactionFailure, type TransactionReport } from '../failure.js';
 import {
   ADOPT_ACTIVITY,
@@ -130,7 +130,7 @@ export async function tellEnd(adopt: Adopt, ended: Ended): Promise<void> {
  */
 export async function endAsOther({ message }: OtherTransaction, adopt: Adopt | undefined): Promise<never> {
   if (adopt !== undefined) await close(adopt);
-  upsertSearchAttributes([{ key: TX_STATE, value: null }]);
+  upsertSearchAttributes([{ key: TX_STATE, value: OTHER_STATE }]);
   throw ApplicationFailure.nonRetryable(`${message}: nothing was done`, GID_CONFLICT);
 }
 

@@ -1,15 +1,7 @@
 import { msToNumber } from '@temporalio/common/lib/time.js';
-import {
-  CancellationScope,
-  condition,
-  setCurrentDetails,
-  sleep,
-  upsertSearchAttributes,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { CancellationScope, condition, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
 import type { AlarmKind } from '../alarms.js';
 import { raiseAlarm } from '../alarms-workflow.js';
-import { TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../attributes.js';
 import type { TransactionState } from '../branch.js';
 import {
   callActivity,
@@ -30,6 +22,7 @@ import { describeView, type TransactionView } from '../view.js';
 import type { Lane, SagaCall } from './definition.js';
 import type { Call, SagaDriver } from './driver.js';
 import type { SagaRun } from './run.js';
+import { ShownState } from './shown.js';
 
 /** When a deadline counts as near: this part of the time to it is over. */
 const NEAR = 0.8;
@@ -52,8 +45,7 @@ export class WorkflowDriver implements SagaDriver {
   #view: (() => TransactionView) | undefined;
   #deadlineAt: number | undefined;
   #paused: OperatorNote | undefined;
-  /** What the search attributes say. */
-  #shown: string | undefined;
+  readonly #shown = new ShownState();
 
   /** @param startedAt when the transaction began, in milliseconds since 1970 */
   constructor(options: SagaCall, startedAt = workflowInfo().startTime.getTime()) {
@@ -64,9 +56,6 @@ export class WorkflowDriver implements SagaDriver {
     this.startedAt = startedAt;
     // What settles has its time behind it.
     this.#deadlineAt = deadline === undefined || settle ? undefined : this.startedAt + msToNumber(deadline);
-    // Where the attributes are not registered the first task fails, and not the one that begins the undo.
-    if (workflowInfo().typedSearchAttributes.get(TX_STATE) === undefined) this.#enter('running');
-    else this.#shown = 'running';
   }
 
   /** A task that was lost, or the process that drove it before, may have made calls too. */
@@ -231,7 +220,7 @@ export class WorkflowDriver implements SagaDriver {
 
   changed(state?: TransactionState): void {
     if (this.#view) setCurrentDetails(describeView(this.#view()));
-    if (state !== undefined) this.#enter(state);
+    if (state !== undefined) this.#shown.show(state, this.#run?.desk.cases ?? []);
   }
 
   stuck({ branch, op, since, failure }: DeskCase): void {
@@ -280,26 +269,6 @@ export class WorkflowDriver implements SagaDriver {
   #alarm(kind: AlarmKind, message: string, branch?: string, at = this.now()): Promise<void> {
     const id = [this.gid, workflowInfo().runId, kind, ...(branch === undefined ? [] : [branch]), at].join('/');
     return raiseAlarm({ id, kind, gid: this.gid, branch, at, message });
-  }
-
-  /** A change of state is one event; which branches are stuck belongs to it. */
-  #enter(state: TransactionState): void {
-    const cases = state === 'stuck' ? (this.#run?.desk.cases ?? []) : [];
-    const branches = cases.map(({ branch }) => branch);
-    const shows = [state, ...branches].join('\n');
-    if (shows === this.#shown) return;
-    const wasStuck = this.#shown?.startsWith('stuck') === true;
-    this.#shown = shows;
-    const scheme = workflowInfo().typedSearchAttributes.get(TX_SCHEME);
-    const [oldest] = cases;
-    upsertSearchAttributes([
-      ...(scheme === undefined ? [{ key: TX_SCHEME, value: 'saga' }] : []),
-      { key: TX_STATE, value: state },
-      ...(oldest !== undefined ? [{ key: TX_STUCK_SINCE, value: new Date(oldest.since) }] : []),
-      ...(oldest !== undefined ? [{ key: TX_BRANCH, value: branches }] : []),
-      ...(oldest === undefined && wasStuck ? [{ key: TX_STUCK_SINCE, value: null }] : []),
-      ...(oldest === undefined && wasStuck ? [{ key: TX_BRANCH, value: null }] : []),
-    ]);
   }
 }
 

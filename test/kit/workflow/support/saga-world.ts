@@ -121,13 +121,13 @@ export class SagaWorld {
     name: keyof Workflows,
     script: Script = {},
     options: SagaCall = {},
-    where: Pick<WorkflowStartOptions, 'taskQueue' | 'workflowTaskTimeout'> = this,
+    where: Partial<Pick<WorkflowStartOptions, 'taskQueue' | 'workflowTaskTimeout' | 'typedSearchAttributes'>> = {},
   ): Promise<Handle> {
     const gid = `${name}-${randomUUID()}`;
     this.letters.scripts.set(gid, script);
     return this.environment.client.workflow.start(name, {
-      taskQueue: where.taskQueue,
-      workflowTaskTimeout: where.workflowTaskTimeout,
+      taskQueue: this.taskQueue,
+      ...where,
       workflowId: gid,
       args: [undefined, options],
     });
