@@ -4,6 +4,7 @@ import { Client, Connection } from '@temporalio/client';
 import { placeOrderTransaction } from '../../src/contracts/transactions.js';
 import {
   countDesk,
+  showTransaction,
   transactionClient,
   type ShownTransaction,
   type StuckTransaction,
@@ -147,7 +148,11 @@ describe('the command line of the desk', function () {
     assert.equal(done.code, 0, done.stderr.join('\n'));
     assert.deepEqual(done.json(), { total: 25, transactions: 25, decided: 25, refused: {}, failures: [] });
     for (const gid of gids) {
-      const { report } = await ended(gid);
+      await client.workflow
+        .getHandle(gid)
+        .result()
+        .catch(() => undefined);
+      const { report } = await showTransaction(client, gid);
       assert.ok(report?.undone.includes('pay'));
     }
     mend();

@@ -8,34 +8,42 @@ import { TransactionCompensated, transactionClient } from '../../src/kit/client/
 import { Proxy } from '../chaos/proxy.js';
 import { Program } from '../support/program.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
+import { itSideBySide } from '../support/side-by-side.js';
 
 /**
  * In the lanes lean and grouped the first workflow task does all steps, pivot included, before the server hears of any. If
  * its answer is lost, another task runs the body again, and must not decide as if nothing had happened.
  */
-for (const lane of ['lean', 'grouped'] as const)
-  describe(`the lane ${lane}, when the answer of its first task is lost`, function () {
-    this.timeout(120_000);
-    const databases = new Map<string, TestDatabase>();
-    const workers: Program[] = [];
-    let proxy: Proxy | undefined;
-    let connection: Connection | undefined;
+describe('when the answer of the first task is lost', function () {
+  this.timeout(120_000);
+  const databases: TestDatabase[] = [];
+  const workers: Program[] = [];
+  const proxies: Proxy[] = [];
+  let connection: Connection;
 
-    after(async () => {
-      for (const worker of workers) worker.kill('SIGTERM');
-      await Promise.all(workers.map((worker) => worker.ended));
-      await connection?.close();
-      await proxy?.close();
-      for (const database of databases.values()) await database.drop();
-    });
+  before(async () => {
+    connection = await Connection.connect({ address: await temporalAddress() });
+  });
+  after(async () => {
+    for (const worker of workers) worker.kill('SIGTERM');
+    await Promise.all(workers.map((worker) => worker.ended));
+    await connection.close();
+    for (const proxy of proxies) await proxy.close();
+    for (const database of databases) await database.drop();
+  });
 
-    it('and its deadline has passed when another worker has it: the customer is told what is so', async () => {
+  itSideBySide(
+    ['lean', 'grouped'] as const,
+    (lane) => `and the deadline has passed when another worker has it: the customer is told what is so (${lane})`,
+    async (lane) => {
       const address = await temporalAddress();
       const taskQueue = `${lane}-lost-${process.pid}`;
       const env: NodeJS.ProcessEnv = { BACKSTITCH_TASK_QUEUE: taskQueue };
+      let ordersUrl = '';
       for (const service of serviceNames) {
         const database = await testDatabase(service);
-        databases.set(service, database);
+        databases.push(database);
+        if (service === 'orders') ordersUrl = database.url;
         env[`DATABASE_URL_${service.toUpperCase()}`] = database.url;
       }
       const start = async (TEMPORAL_ADDRESS: string): Promise<Program> => {
@@ -44,7 +52,6 @@ for (const lane of ['lean', 'grouped'] as const)
         await worker.printed(/serving task queue/);
         return worker;
       };
-      connection = await Connection.connect({ address });
       const client = new Client({ connection });
       const where = { address, namespace: 'default', connection: { address }, taskQueue, ui: undefined };
       const placeOrder = transactionClient(client, { taskQueue }).of(placeOrderTransaction);
@@ -55,7 +62,8 @@ for (const lane of ['lean', 'grouped'] as const)
         amount: 100,
       });
 
-      proxy = await Proxy.start(Number(address.split(':')[1]));
+      const proxy = await Proxy.start(Number(address.split(':')[1]));
+      proxies.push(proxy);
       const first = await start(`127.0.0.1:${proxy.port}`);
       await openShop(client, where, { customers: ['1'], walletCents: 1_000, points: 0, sku: 'cd', units: 10 });
       await placeOrder(order('before'), { lane });
@@ -66,7 +74,7 @@ for (const lane of ['lean', 'grouped'] as const)
         () => 'placed',
         (error: unknown) => (error instanceof TransactionCompensated ? 'undone' : String(error)),
       );
-      const status = () => statusOf(databases.get('orders')?.url ?? '', order('lost').orderId);
+      const status = () => statusOf(ordersUrl, order('lost').orderId);
       for (const until = Date.now() + 20_000; (await status()) !== 'placed' && Date.now() < until;);
       assert.equal(await status(), 'placed', 'all its steps were done');
       first.kill('SIGKILL');
@@ -76,8 +84,9 @@ for (const lane of ['lean', 'grouped'] as const)
       const books = await proveBooks(client, where);
       assert.deepEqual(books.differences, []);
       assert.equal((await status()) === 'placed' ? 'placed' : 'undone', answer, 'the customer was told what is so');
-    });
-  });
+    },
+  );
+});
 
 async function statusOf(url: string, orderId: string): Promise<string | undefined> {
   const client = new pg.Client({ connectionString: url });

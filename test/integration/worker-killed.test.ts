@@ -8,6 +8,7 @@ import { placeOrderTransaction } from '../../src/contracts/transactions.js';
 import { transactionClient } from '../../src/kit/client/index.js';
 import { Program } from '../support/program.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
+import { itSideBySide } from '../support/side-by-side.js';
 
 const ORDERS = 100;
 
@@ -15,17 +16,22 @@ describe('a worker that is killed', function () {
   this.timeout(180_000);
   const databases: TestDatabase[] = [];
   const workers: Program[] = [];
-  let connection: Connection | undefined;
+  let connection: Connection;
 
+  before(async () => {
+    connection = await Connection.connect({ address: await temporalAddress() });
+  });
   after(async () => {
     for (const worker of workers) worker.kill('SIGTERM');
     await Promise.all(workers.map((worker) => worker.ended));
-    await connection?.close();
+    await connection.close();
     for (const database of databases) await database.drop();
   });
 
-  for (const lane of ['durable', 'lean', 'grouped'] as const) {
-    it(`in the middle of ${ORDERS} orders loses none and does none twice: another one ends them (${lane})`, async () => {
+  itSideBySide(
+    ['durable', 'lean', 'grouped'] as const,
+    (lane) => `in the middle of ${ORDERS} orders loses none and does none twice: another one ends them (${lane})`,
+    async (lane) => {
       const address = await temporalAddress();
       const taskQueue = `killed-${lane}-${process.pid}`;
       const env: NodeJS.ProcessEnv = { TEMPORAL_ADDRESS: address, BACKSTITCH_TASK_QUEUE: taskQueue };
@@ -40,7 +46,6 @@ describe('a worker that is killed', function () {
         await started.printed(/serving task queue/);
         return started;
       };
-      connection ??= await Connection.connect({ address });
       const client = new Client({ connection });
       const where = { address, namespace: 'default', connection: { address }, taskQueue, ui: undefined };
 
@@ -71,6 +76,6 @@ describe('a worker that is killed', function () {
       assert.deepEqual(books.differences, []);
       assert.equal(books.balanced, true);
       assert.equal(books.figures.orders, ORDERS);
-    });
-  }
+    },
+  );
 });
