@@ -9,6 +9,7 @@ import { serviceNames } from '../../src/activities/index.js';
 import { ORDERS_HEADER } from '../../src/client/orders-file.js';
 import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
 import { createShopWorker } from '../../src/worker.js';
+import { compiledClient } from '../support/compiled.js';
 import { temporalAddress, testDatabase } from '../support/servers.js';
 
 /** What a run of the program left behind. */
@@ -29,7 +30,7 @@ export interface RunningProgram {
 
 /** Starts the program as a child process. */
 export function startProgram(args: readonly string[], env: Record<string, string>): RunningProgram {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/client.ts', ...args], {
+  const child = spawn(process.execPath, [compiledClient(), ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -64,6 +65,7 @@ export interface ClientWorld {
 }
 
 export async function openClientWorld(faults?: string, operationsUrl?: string): Promise<ClientWorld> {
+  compiledClient();
   const address = await temporalAddress();
   const taskQueue = `shop-${randomUUID()}`;
   const ui = 'http://127.0.0.1:8233';
