@@ -6,6 +6,7 @@ import type { DirectLane, DirectOrder } from './direct-lane.js';
 import {
   GidConflict,
   NotStarted,
+  ResultNotKept,
   TransactionCompensated,
   TransactionFailed,
   TransactionPending,
@@ -57,7 +58,8 @@ async function drive(call: DirectCall, waiter: Waiter): Promise<unknown> {
       case 'no-turn':
         throw new NotStarted(gid, driven.why);
       case 'not-begun':
-        waiter.begun();
+        // Nothing was sent, and the workflow's own way heeds the caller's time.
+        waiter.end();
         return asWorkflow();
       case 'handed-over':
         return followWorkflow(call, waiter, driven);
@@ -134,16 +136,21 @@ async function followWorkflow(
     // Its workflow has met another transaction, and has undone this one.
     if (follows && error instanceof GidConflict) throw error;
     // It goes on: a relay starts its workflow as soon as that can be.
-    if (announced && !isOutcome(error)) throw waiter.pending(error);
+    if (announced && !isOutcome(error)) throw waiter.pending(error, true);
     throw error;
   }
 }
 
 /** Whether an error tells how a transaction stands, and not what is the matter with asking. */
 export function isOutcome(error: unknown): boolean {
-  return [TransactionCompensated, TransactionFailed, TransactionPending, TransactionTerminated].some(
-    (kind) => error instanceof kind,
-  );
+  const outcomes = [
+    TransactionCompensated,
+    TransactionFailed,
+    ResultNotKept,
+    TransactionPending,
+    TransactionTerminated,
+  ];
+  return outcomes.some((kind) => error instanceof kind);
 }
 
 /** The outcome of the workflow that has the transaction. */

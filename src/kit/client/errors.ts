@@ -31,12 +31,20 @@ export class TransactionFailed extends Error {
   }
 }
 
-/** The transaction goes on by itself; ask for its outcome later. Nothing is lost by not waiting. */
+/**
+ * The transaction goes on by itself; ask for its outcome later. Nothing is lost by not waiting, unless it is not known yet
+ * whether it has {@link begun}.
+ */
 export class TransactionPending extends Error {
   readonly gid: string;
   readonly state: TransactionState;
   /** Whether no worker serves its task queue: it goes on as soon as one does. */
   readonly noWorker: boolean;
+  /**
+   * False, in the lane `direct`, where its caller's time was over while its first step was under way: it goes on if that comes
+   * to an end, and nothing happens if not. Ask again with the same input.
+   */
+  readonly begun: boolean;
   /** Present when it is decided that it will not commit. */
   readonly report?: TransactionReport;
 
@@ -45,17 +53,23 @@ export class TransactionPending extends Error {
     state: TransactionState;
     taskQueue: string;
     noWorker?: boolean;
+    /** Default: true */
+    begun?: boolean;
     report?: TransactionReport;
     /** What is the matter with asking, or with going on. */
     cause?: unknown;
   }) {
-    const { gid, state, taskQueue, noWorker = false, report, cause } = pending;
+    const { gid, state, taskQueue, noWorker = false, begun = true, report, cause } = pending;
     const why = cause === undefined ? '' : ` (${reasonOf(cause)})`;
-    super(`${pendingMessage(gid, state, noWorker ? taskQueue : undefined, report)}${why}`, { cause });
+    const message = begun
+      ? pendingMessage(gid, state, noWorker ? taskQueue : undefined, report)
+      : `whether ${gid} has begun is not known yet: ask again with the same input`;
+    super(`${message}${why}`, { cause });
     this.name = 'TransactionPending';
     this.gid = gid;
     this.state = state;
     this.noWorker = noWorker;
+    this.begun = begun;
     this.report = report;
   }
 }

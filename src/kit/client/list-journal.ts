@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import { OTHER_STATE, TX_STATE } from '../workflow/attributes.js';
+import { OTHER_STATE, TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
 import type { JournalLine, JournalListOrder } from '../workflow/journal.js';
 import { NoWorker, ServerNotPrepared, ServerUnavailable } from './errors.js';
 import { listJournal } from './journal.js';
@@ -63,8 +63,9 @@ async function workflowsOf(client: Client, lines: readonly JournalLine[]): Promi
   for (;;) {
     const next = await ask(client, () => found.next());
     if (next.done === true) return gids;
-    // Not one that met this transaction under its id.
-    if (next.value.typedSearchAttributes.get(TX_STATE) !== OTHER_STATE) gids.add(next.value.workflowId);
+    const { workflowId, typedSearchAttributes: attributes } = next.value;
+    // Not one that is no transaction, and not one that met this transaction under its id.
+    if (attributes.get(TX_SCHEME) !== undefined && attributes.get(TX_STATE) !== OTHER_STATE) gids.add(workflowId);
   }
 }
 

@@ -26,6 +26,7 @@ export class Waiter implements DirectWatcher {
   readonly #timer: NodeJS.Timeout;
   #isGone = false;
   #hasBegun = false;
+  #isAnnounced = false;
   #state: TransactionState = 'running';
 
   constructor(call: DirectCall, reject: (why: Error) => void) {
@@ -44,9 +45,10 @@ export class Waiter implements DirectWatcher {
     this.#reject(this.#hasBegun ? this.pending() : new NotStarted(gid, why));
   }
 
-  pending(cause?: unknown): TransactionPending {
+  /** @param begun whether it is known to have begun */
+  pending(cause?: unknown, begun = this.#isAnnounced): TransactionPending {
     const { gid, start } = this.#call.order;
-    return new TransactionPending({ gid, state: this.#state, taskQueue: start.taskQueue, cause });
+    return new TransactionPending({ gid, state: this.#state, taskQueue: start.taskQueue, begun, cause });
   }
 
   isGone(): boolean {
@@ -58,6 +60,7 @@ export class Waiter implements DirectWatcher {
   }
 
   announced(): void {
+    this.#isAnnounced = true;
     this.#call.onStarted?.();
   }
 

@@ -2,7 +2,7 @@ import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { ENDED, startAdopting } from '../client/adopt.js';
 import { reasonOf, ServerUnavailable } from '../client/errors.js';
-import { explained } from '../client/server.js';
+import { ANSWER_MS, explained } from '../client/server.js';
 import { announcementsOf, type Announcements, type TakenOver } from '../database/announcement/announcements.js';
 import type { TransactionReport } from '../workflow/failure.js';
 import { GID_CONFLICT, WORKFLOW_OWNER, type Fate, type StartOrder } from '../workflow/fate.js';
@@ -90,7 +90,7 @@ async function relay(client: Client, home: string, announcements: Announcements)
     count += taken.length;
     for (const each of taken) {
       try {
-        await goOn(client, home, announcements, each);
+        await client.withDeadline(Date.now() + ANSWER_MS, () => goOn(client, home, announcements, each));
       } catch (error) {
         const why = explained(client, error);
         if (why instanceof ServerUnavailable) throw why;

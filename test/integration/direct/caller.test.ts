@@ -63,10 +63,21 @@ describe('the caller of a transaction in the direct lane', function () {
     const gid = world.gid();
     const { fault, go } = held('two', 'after');
     const error = await pending(world.caller('simple', { fault, lane: PATIENT })({ gid, n: 1 }, { wait: '500 ms' }));
-    assert.equal(error.state, 'running');
+    assert.deepEqual([error.state, error.begun], ['running', true]);
     go();
     await world.over(gid);
     assert.deepEqual(await world.effects(gid), ['one=1', 'three=1', 'two=1']);
+  });
+
+  it('hears that it is not known yet whether it has begun, while its first step is under way', async () => {
+    const gid = world.gid();
+    const { fault, go } = held('one', 'before');
+    const call = world.caller('simple', { fault, lane: PATIENT });
+    const error = await pending(call({ gid, n: 1 }, { wait: '300 ms' }));
+    assert.equal(error.begun, false);
+    assert.match(error.message, /whether .* has begun is not known yet: ask again with the same input/);
+    go();
+    assert.deepEqual(await call({ gid, n: 1 }), { n: 1 });
   });
 
   it('hears that nothing was started when it waits for its turn for longer than it wants to', async () => {

@@ -98,6 +98,20 @@ describe('the list of transactions, of all lanes', function () {
     assert.deepEqual([shown.state, shown.lane, shown.branches.length], ['committed', 'direct', 6]);
   });
 
+  it('has one whose gid is also the id of a workflow that is no transaction', async () => {
+    const [order, later] = [world.order(), world.order()];
+    await world.caller().placeOrder(order, direct);
+    const start = { workflowId: gidOf(order), taskQueue: 'nobody', args: [] };
+    const own = await world.client.workflow.start('booking', start);
+    await world.caller().placeOrder(later);
+    const found = await once(gidOf(later));
+    assert.deepEqual(
+      found.filter(({ gid }) => gid === gidOf(order)).map(({ state, lane }) => [state, lane]),
+      [['committed', 'direct']],
+    );
+    await own.terminate();
+  });
+
   it('has those in progress first', async () => {
     const running = world.held('payments.charge.action');
     const undoing = world.held('orders.create.compensation');

@@ -44,6 +44,12 @@ export const simple = saga({}, async (tx, { n, note }: Order): Promise<Done> => 
   return { n };
 });
 
+/** A release before it: there was only `two`. */
+export const bOnly = saga({}, async (tx, { n }: Order): Promise<Done> => {
+  await tx.run('two', b.do, { n });
+  return { n };
+});
+
 /** The next release of it: a step says more. */
 export const saysMore = saga({}, async (tx, { n, note }: Order): Promise<Done> => {
   await tx.run('one', a.do, { n, note });

@@ -54,6 +54,18 @@ describe('a workflow that takes over from a process', function () {
     assert.deepEqual(await world.effects(gid), ['one=1', 'three=1', 'two=1']);
   });
 
+  it('of another release, which has another first step, leaves to a person what was begun after the end', async () => {
+    const gid = world.gid();
+    assert.deepEqual(await world.caller('simple', { saga: 'bOnly' })({ gid, n: 1 }), { n: 1 });
+    const again = world.caller('simple')({ gid, n: 1 });
+    assert.deepEqual(await world.stuck(gid), { branch: 'one', type: 'BegunAnew' });
+    assert.deepEqual(await world.effects(gid), ['one=1', 'two=1']);
+    await world.decide(gid, { branch: 'one', action: 'retry', input: { n: 1 } });
+    assert.deepEqual(await again, { n: 1 });
+    assert.deepEqual(await world.effects(gid), ['two=1']);
+    await world.over(gid);
+  });
+
   describe('of another release, which has a step less than the process had', () => {
     const stuck = async (gid: string, n: number) => {
       const call = world.caller('simple', { saga: 'doesMore', fault: loses('three') });

@@ -19,15 +19,15 @@ export interface FoundRun {
 const PAGE = 200;
 
 /**
- * Runs of transactions that have closed since, and did not simply commit; and those that wait for a person since then. A
- * page at a time.
+ * Runs of transactions that have closed since, and did not simply commit: one that did so has no state but its status. And
+ * those that wait for a person since then. A page at a time.
  */
 export async function* runsSince(client: Client, since: Date): AsyncGenerator<FoundRun[]> {
   const from = quoted(since.toISOString());
   yield* pages(
     client,
     `${TX_SCHEME.name} IS NOT NULL AND CloseTime >= ${from} AND (ExecutionStatus != 'Completed'` +
-      ` OR ${TX_STUCK_SINCE.name} IS NOT NULL)`,
+      ` OR ${TX_STATE.name} IS NOT NULL)`,
   );
   yield* pages(
     client,

@@ -16,6 +16,10 @@ interface Ending {
 const TOGETHER = 50;
 /** How long they wait for a lock together, in milliseconds: then whoever meets it waits by itself, and holds up nobody. */
 const LOCK_MS = '100';
+/** How long they may take together, in milliseconds: a connection that is silent holds up all that come meanwhile. */
+const TOGETHER_MS = 1_000;
+/** How much longer the server has for it, in milliseconds: who has given up must not be told otherwise by it. */
+const SERVER_MS = 1_000;
 
 /**
  * The ends of a database's transactions. One goes at once; those that come while it is under way go together after it, in
@@ -50,7 +54,8 @@ export class Ends {
   async #send(): Promise<void> {
     this.#isBusy = true;
     while (this.#waiting.length > 0) {
-      const endings = this.#waiting.splice(0, TOGETHER);
+      const endings = this.#waiting.splice(0, TOGETHER).filter((ending) => this.#hasTime(ending));
+      if (endings.length === 0) continue;
       try {
         const ended = await this.#together(endings);
         for (const [index, { resolve }] of endings.entries()) resolve(ended[index] === true);
@@ -61,23 +66,33 @@ export class Ends {
     this.#isBusy = false;
   }
 
+  /** Whether there is time left to write it; else it is told. */
+  #hasTime({ until, reject }: Ending): boolean {
+    if (until > performance.now()) return true;
+    reject(new Error('there was no time left to write it'));
+    return false;
+  }
+
   async #together(endings: readonly Ending[]): Promise<boolean[]> {
     const leftMs = Math.min(...endings.map(({ until }) => until)) - performance.now();
-    if (leftMs <= 0) throw new Error('one of them has no time left');
-    const lists = endings.map(({ values }) => [...values, LOCK_MS]);
+    const timeoutMs = Math.min(Math.max(leftMs, 1), TOGETHER_MS);
+    const limits = [LOCK_MS, String(Math.ceil(timeoutMs) + SERVER_MS)];
+    const lists = endings.map(({ values }) => [...values, ...limits]);
     const [only = []] = lists;
     const rows =
       lists.length === 1
-        ? [await this.#db.run(statements.end, only, leftMs)]
-        : await this.#db.runAll?.(statements.end, lists, leftMs);
+        ? [await this.#db.run(statements.end, only, timeoutMs)]
+        : await this.#db.runAll?.(statements.end, lists, timeoutMs);
     return (rows ?? []).map(({ length }) => length > 0);
   }
 
-  async #alone({ values, until, resolve, reject }: Ending): Promise<void> {
+  async #alone(ending: Ending): Promise<void> {
+    if (!this.#hasTime(ending)) return;
+    const { values, until, resolve, reject } = ending;
     const timeoutMs = until - performance.now();
+    const [transaction] = limitsOf({ timeoutMs });
     try {
-      if (timeoutMs <= 0) throw new Error('there was no time left to write it');
-      const rows = await this.#db.run(statements.end, [...values, limitsOf({ timeoutMs })[0]], timeoutMs);
+      const rows = await this.#db.run(statements.end, [...values, transaction, transaction], timeoutMs);
       resolve(rows.length > 0);
     } catch (error) {
       reject(error);

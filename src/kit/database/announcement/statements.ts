@@ -47,12 +47,14 @@ const lockLimitAt = (place: string) => `set_config('lock_timeout', ${place}::tex
 
 /**
  * The end: takes the announcement away and writes the fate, both or neither. That is the commit, or the end of the undo.
- * `$1` gid, `$2` owner, `$3` state it must be in (null: any), `$4` fate, `$5` as above.
+ * `$1` gid, `$2` owner, `$3` state it must be in (null: any), `$4` fate, `$5` as above, `$6` milliseconds for the whole SQL
+ * transaction: of several that go together the server may have got a part, and would wait for the rest with their rows locked.
  */
 export const end = `
 with gone as (
   delete from backstitch.announcements
   where gid = $1 and owner = $2 and state = coalesce($3, state) and ${lockLimitAt('$5')}
+    and set_config('transaction_timeout', $6::text, true) is not null
   returning branch
 ), fated as (
   update backstitch.guard g

@@ -29,10 +29,13 @@ select $1, $2, 1, $3, 'applied', ${row} from limits
 on conflict (gid, branch, phase) do nothing
 returning 1 as claimed`;
 
-/** That no other step has begun the transaction in this database, by the places of its gid and branch. */
+/**
+ * That no other step has begun the transaction in this database, by the places of its gid and branch. One that was refused has
+ * not, unless that was the transaction's end.
+ */
 export const unbegun = (gid: string, branch: string) => `not exists (
   select from backstitch.guard o
-  where o.gid = ${gid} and o.branch <> ${branch} and o.phase = 1 and o.outcome <> 'rejected'
+  where o.gid = ${gid} and o.branch <> ${branch} and o.phase = 1 and (o.outcome <> 'rejected' or o.fate is not null)
 )`;
 /** That it is not announced in this database. */
 export const unannounced = (gid: string) => `not exists (select from backstitch.announcements o where o.gid = ${gid})`;

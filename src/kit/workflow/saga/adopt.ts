@@ -86,7 +86,8 @@ export async function takeOver(options: SagaCall, { home }: Adopt): Promise<Take
   if (state === 'running') return { options: { ...options, adopt }, beganAt };
   // What its driver had decided stays so: nothing is done any more, and all is looked at.
   const { settle } = options;
-  const failedAt = settle?.failedAt ?? workflowInfo().startTime.getTime();
+  // The window of an undo counts from here: while its home was away, or no worker was there, nothing could be undone.
+  const failedAt = settle?.failedAt ?? Date.now();
   const reason = settle?.reason ?? 'the process that drove it had decided to undo it, and did not end that';
   return { options: { ...options, adopt, settle: { ...settle, failedAt, reason, cause, undo: true } }, beganAt };
 }
@@ -151,15 +152,20 @@ function inputHashOf(): string | undefined {
   return typeof memo?.inputHash === 'string' ? memo.inputHash : undefined;
 }
 
+/** @throws {@link OtherTransaction} if it was another one that has ended so */
+export function refuseOther(fate: Fate): void {
+  const inputHash = inputHashOf();
+  const isOther = inputHash !== undefined && fate.inputHash !== '' && fate.inputHash !== inputHash;
+  if (isOther || fate.transaction !== workflowInfo().workflowType) throw new OtherTransaction();
+}
+
 /**
  * Ends the workflow as the transaction has ended before.
  *
  * @throws {@link OtherTransaction} if it was another one that has ended
  */
 export function endBy<Result>(fate: Fate): Result {
-  const inputHash = inputHashOf();
-  const isOther = inputHash !== undefined && fate.inputHash !== '' && fate.inputHash !== inputHash;
-  if (isOther || fate.transaction !== workflowInfo().workflowType) throw new OtherTransaction();
+  refuseOther(fate);
   upsertSearchAttributes([
     { key: TX_SCHEME, value: 'saga' },
     { key: TX_STATE, value: fate.state },

@@ -122,18 +122,18 @@ export class Ending {
       if (failed !== undefined) this.#describe(failed.cause, state);
       driver.changed(this.state);
     };
-    await driver.shielded(() =>
-      undoBranches(records, {
-        ...this.#undoing(() => {
-          describe('compensating');
-        }),
-        order: 'parallel',
-        closed: UNKNOWN_STEP,
-        revocable: false,
-      }),
-    );
+    await this.decideByPerson(records, UNKNOWN_STEP, () => {
+      describe('compensating');
+    });
     if (failed !== undefined) this.#phase = wasLeft || isAnyLeft(records) ? 'failed' : 'compensated';
     describe(this.#phase);
+  }
+
+  /** Has a person decide about each of these, which no program may undo. */
+  async decideByPerson(records: readonly BranchRecord[], why: FailureNote, changed: () => void): Promise<void> {
+    if (records.length === 0) return;
+    const undoing = { ...this.#undoing(changed), order: 'parallel', closed: why, revocable: false } as const;
+    await this.#of.driver.shielded(() => undoBranches(records, undoing));
   }
 
   #undoing(changed: () => void): Omit<UndoOf, 'order' | 'closed' | 'revocable'> {

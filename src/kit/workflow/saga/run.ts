@@ -6,9 +6,10 @@ import {
   MetDriver,
   StepFailed,
   TransactionStopped,
+  type FailureNote,
   type TransactionReport,
 } from '../failure.js';
-import type { AppliedStep } from '../fate.js';
+import { homesOf, type AppliedStep } from '../fate.js';
 import { participantOf } from '../participant.js';
 import { BranchCalls } from './calls.js';
 import type { SagaBody, SagaCall, Settle, StepOptions, Tx } from './definition.js';
@@ -141,6 +142,21 @@ export class SagaRun<Input, Result> {
     await this.#driver.shielded(() => this.#steps.quiet());
     if (this.ledger.pivoted) this.#ending.fail(cause);
     else if (this.ledger.toUndo.length > 0) await this.#driver.shielded(() => this.#ending.undo(cause));
+  }
+
+  /**
+   * After {@link execute} has met the end of the transaction: what was begun of it since, in a database that knew nothing of that
+   * end, as a release before had another first step. No program knows whether it belongs to that end, so a person decides.
+   */
+  async decideBegunAnew(): Promise<void> {
+    const { adopt } = this.#options;
+    if (adopt === undefined) return;
+    await this.#driver.shielded(() => this.#steps.quiet());
+    const homes = homesOf(adopt);
+    const begun = this.ledger.toUndo.filter(({ operation }) => homes.includes(participantOf(operation)));
+    await this.#ending.decideByPerson(begun, BEGUN_ANEW, () => {
+      this.#driver.changed(this.state);
+    });
   }
 
   /** See {@link Ending.decideUnknown}. */
@@ -281,6 +297,11 @@ export class SagaRun<Input, Result> {
     return undefined;
   }
 }
+
+const BEGUN_ANEW: FailureNote = {
+  type: 'BegunAnew',
+  message: 'it was done after its transaction had ended, which another release had begun in another database',
+};
 
 /** Why a transaction that is settled is undone. */
 function endOf({ cause, reason }: Settle): Error {

@@ -15,7 +15,16 @@ import { OPERATE_UPDATE, type OperatorNote, type OperatorOrder } from '../operat
 import { DECISION_UPDATE, TRANSACTION_QUERY, type Decision, type TransactionView } from '../view.js';
 import type { SagaBody, SagaCall, SagaOptions } from './definition.js';
 import { wrongSagaOption } from './options.js';
-import { appliedBefore, endAsOther, endBy, OtherTransaction, takeOver, tellEnd, type Taken } from './adopt.js';
+import {
+  appliedBefore,
+  endAsOther,
+  endBy,
+  OtherTransaction,
+  refuseOther,
+  takeOver,
+  tellEnd,
+  type Taken,
+} from './adopt.js';
 import { describeReport } from './report.js';
 import { driveGroup } from './group/drive.js';
 import { SagaRun, type SagaOutcome } from './run.js';
@@ -104,7 +113,11 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
       if (!(met instanceof MetDriver)) throw met;
       // It has come to somebody else's first step, and done nothing that counts: it begins again, as the only driver.
       try {
-        if (met.fate !== undefined) return endBy<Result>(met.fate);
+        if (met.fate !== undefined) {
+          refuseOther(met.fate);
+          await run.decideBegunAnew();
+          return endBy<Result>(met.fate);
+        }
         taken = await takeOver(options, { home: met.home });
         if ('fate' in taken) return endBy<Result>(taken.fate);
       } catch (error) {

@@ -234,6 +234,17 @@ describe('the log of histories', function () {
       await collected(gid, has('end'));
     });
 
+    it('is collected at its end though it waited for less long than there is between two collections', async () => {
+      const { gid, handle, decide } = await start();
+      await decide({ action: 'resolve' });
+      await handle.result();
+      const entries = await collected(gid, has('end'));
+      assert.deepEqual(
+        entries.map(({ op }) => op),
+        ['decide', 'end'],
+      );
+    });
+
     it('is collected while it waits, again only when something has changed, and at its end though it then commits', async () => {
       const { gid, handle, decide } = await start();
       await untilRead(gid);
