@@ -115,8 +115,14 @@ async function followWorkflow(
   const { gid, start } = order;
   let wasOther = false;
   let follows = false;
+  const look = () =>
+    lane.look(home, gid).catch((error: unknown) => {
+      if (error instanceof TypeError) throw error; // This process is not set up for it.
+      // Whether its workflow is to be started cannot be told without the database.
+      throw waiter.pending(error, announced);
+    });
   try {
-    while (!(await ask(client, () => startAdopting(client, gid, start, { home }, () => lane.look(home, gid))))) {
+    while (!(await ask(client, () => startAdopting(client, gid, start, { home }, look)))) {
       try {
         await refuseOther(client, gid, start);
         break;

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { GidConflict, TransactionCompensated } from '../../../src/kit/client/index.js';
+import { GidConflict, TransactionCompensated, TransactionPending } from '../../../src/kit/client/index.js';
+import { look } from '../../../src/kit/database/announcement/statements.js';
+import type { Database } from '../../../src/kit/database/index.js';
 import type { TransactionReport } from '../../../src/kit/workflow/failure.js';
 import { diesIn, loses, StepsWorld, type Fault } from './steps-world.js';
 
@@ -124,6 +126,21 @@ describe('a workflow that takes over from a process', function () {
       const gid = world.gid();
       assert.deepEqual(await corrected(gid, loses('one')), { n: 1 });
       await world.over(gid);
+      assert.deepEqual(await world.effects(gid), ['one=1', 'three=1', 'two=1']);
+    });
+
+    it('is pending, and never an error of a database, where it cannot be looked at how it stands', async () => {
+      const gid = world.gid();
+      const run: Database['run'] = (text, ...rest) => {
+        if (text === look) throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+        return home.run(text, ...rest);
+      };
+      const home = world.databases.a ?? assert.fail('there is no database');
+      const lane = { databases: { ...world.databases, a: { ...home, run } } };
+      const told: unknown = await corrected(gid, loses('one'), lane).catch((error: unknown) => error);
+      assert.ok(told instanceof TransactionPending && !told.begun, String(told));
+      assert.match(told.message, /not known yet: ask again with the same input \(read ECONNRESET\)/);
+      assert.deepEqual(await world.caller('choosy')({ gid, n: 1 }), { n: 1 });
       assert.deepEqual(await world.effects(gid), ['one=1', 'three=1', 'two=1']);
     });
 
