@@ -5,7 +5,14 @@ import { decidedBy } from '../database/decided.js';
 import { DECISION_MS, groupsOf, type Groups } from '../database/group/groups.js';
 import { functionsOf, type ParticipantFunction, type ParticipantImplementation } from '../direct/participants.js';
 import type { Operation } from '../workflow/branch.js';
-import { TURN_ACTIVITY, type Turn, type TurnAnswer, type TurnAsk, type TurnResult } from '../workflow/group.js';
+import {
+  TURN_ACTIVITY,
+  turnKey,
+  type Turn,
+  type TurnAnswer,
+  type TurnAsk,
+  type TurnResult,
+} from '../workflow/group.js';
 import { participantOf } from '../workflow/participant.js';
 import type { ParticipantDatabases } from './adopt.js';
 
@@ -60,7 +67,7 @@ export function groupActivities({ participants, databases, who }: GroupActivitie
           }
         }),
       );
-      return withinBytes(answers);
+      return { ...withinBytes(answers), of: turnKey(asks) };
     },
   };
 }

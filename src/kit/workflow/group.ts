@@ -98,6 +98,26 @@ export interface TurnResult {
   readonly answers: readonly TurnAnswer[];
   /** What the answers take as JSON. */
   readonly bytes: number;
+  /** To what they are the answers, by {@link turnKey}. Absent in what older releases have recorded. */
+  readonly of?: string;
+}
+
+/**
+ * Tells what is asked in a turn from what another release would ask there, in short: which member asks, and for what. A server
+ * compares no more of a local activity than its place and its name. Worker and workflow make it alike (FNV-1a).
+ */
+export function turnKey(asks: readonly TurnAsk[]): string {
+  const text = JSON.stringify(
+    asks.map((ask) => {
+      // Who replays a history may give its group another id.
+      const member = ask.driver.slice(ask.driver.lastIndexOf('#'));
+      if (ask.kind === 'call') return [member, ask.function, ask.branch.branch];
+      return [member, ask.kind, ask.branch, ask.kind === 'end' ? ask.from : ''];
+    }),
+  );
+  let key = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) key = Math.imul(key ^ text.charCodeAt(at), 0x01000193);
+  return (key >>> 0).toString(16);
 }
 
 /** How long a call may take in a group with its retries, in milliseconds: the others wait for it. */

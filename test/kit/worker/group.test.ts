@@ -9,7 +9,7 @@ import {
 } from '../../../src/kit/database/index.js';
 import { groupActivities } from '../../../src/kit/worker/index.js';
 import { groupDriver, type Fate } from '../../../src/kit/workflow/fate.js';
-import type { Turn, TurnAnswer, TurnAsk, TurnCall } from '../../../src/kit/workflow/group.js';
+import { turnKey, type Turn, type TurnAnswer, type TurnAsk, type TurnCall } from '../../../src/kit/workflow/group.js';
 import { add, newGid, op, Stage } from '../database/support/stage.js';
 
 /** Why one is undone. */
@@ -29,8 +29,9 @@ describe('a turn of a group', () => {
     const activities = groupActivities({ participants, databases: { shop: stage.db }, who: 'test' });
     const turn: Turn = { transaction: 'order', asks };
     const run = activities['backstitch.turn'];
-    const { answers, bytes }: Awaited<ReturnType<typeof run>> = await new MockActivityEnvironment().run(run, turn);
+    const { answers, bytes, of }: Awaited<ReturnType<typeof run>> = await new MockActivityEnvironment().run(run, turn);
     assert.equal(answers.length, asks.length);
+    assert.equal(of, turnKey(asks));
     assert.ok(bytes > 0);
     return answers;
   };
@@ -59,6 +60,22 @@ describe('a turn of a group', () => {
     assert.deepEqual(hows(await carry([end(first), end(second), end(third), undo])), ['won', 'won', 'lost', 'won']);
     assert.deepEqual((await stage.row(second, 1))?.fate, committed);
     assert.deepEqual(hows(await carry([end(first), { kind: 'undo', cause: CAUSE, ...home(first) }])), ['lost', 'lost']);
+  });
+
+  it('is told from every other one: by who asks, for which call or decision, and in which order', () => {
+    const gid = 'order-1';
+    const asks = [
+      call(gid),
+      { ...call(gid), driver: groupDriver('group-1', 1) },
+      call(gid, { function: 'shop.charge.action' }),
+      call(gid, { branch: { gid, branch: 'charge', op: 'action', scheme: 'saga', seq: 1 } }),
+      { kind: 'undo', cause: CAUSE, ...home(gid) } as const,
+      end(gid),
+      end(gid, 'undoing'),
+    ];
+    const turns = asks.flatMap((one) => [[one], ...asks.map((other) => [one, other])]);
+    assert.equal(new Set(turns.map(turnKey)).size, turns.length);
+    assert.equal(turnKey([call(gid, { args: [{ other: true }] })]), turnKey([call(gid)]));
   });
 
   it('of many calls makes Node warn of nothing', async () => {

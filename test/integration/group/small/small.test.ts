@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { fileURLToPath } from 'node:url';
+import { Worker } from '@temporalio/worker';
 import { GidConflict } from '../../../../src/kit/client/index.js';
 import { settleGroup } from '../../../../src/kit/worker/settle-group.js';
 import { SmallWorld } from './world.js';
@@ -93,6 +95,21 @@ describe('the grouped lane, in trouble', function () {
         await assert.rejects(call, { name: 'TransactionCompensated', message: /DeadlineExceeded/ });
         assert.equal(await world.net(id), 0);
       }
+    });
+  });
+
+  describe('what a group has recorded', () => {
+    const replay = async (workflows: string, history: unknown) => {
+      const workflowsPath = fileURLToPath(new URL(workflows, import.meta.url));
+      await Worker.runReplayHistory({ workflowsPath }, history);
+    };
+
+    it('is replayed by its release, and taken by no other one for the answers to its own calls', async () => {
+      const group = world.client.workflow.getHandle(await world.startGroup('pair', { id: world.id() }));
+      await group.result();
+      const history = await group.fetchHistory();
+      await replay('./workflows.ts', history);
+      await assert.rejects(replay('./changed-workflows.ts', history), /are to other calls/);
     });
   });
 
