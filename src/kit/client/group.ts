@@ -4,7 +4,7 @@ import { TX_STATE } from '../workflow/attributes.js';
 import { GROUP_STATE, type GroupMember, type GroupResult, type MemberOutcome } from '../workflow/group.js';
 import type { SagaOptions } from '../workflow/saga/definition.js';
 import { wrongSagaOption } from '../workflow/saga/options.js';
-import { GidConflict, NotStarted } from './errors.js';
+import { GidConflict, NotStarted, TransactionPending } from './errors.js';
 import { outcomeOf } from './outcome.js';
 import { TimeIsOver, within } from './race.js';
 import { ask, explained } from './server.js';
@@ -34,9 +34,9 @@ export interface GroupsAt {
 export interface Joined {
   /**
    * Waits until its group was started. If the turn of that has not come by `until`, in milliseconds since 1970, it is taken
-   * out, unless another caller waits for it.
+   * out, unless another caller has asked for it too: then it stays.
    *
-   * @throws NotStarted then; else what keeps the group from being started
+   * @throws NotStarted if it was taken out, TransactionPending if it stays; else what keeps the group from being started
    */
   started(until: number): Promise<void>;
   readonly outcome: Promise<MemberOutcome>;
@@ -51,7 +51,7 @@ interface Entry {
   readonly group: Group;
   /** In bytes. */
   readonly size: number;
-  /** Callers that have not given it up. */
+  /** Callers that wait for it, or were told that it goes on. */
   callers: number;
   readonly started: Promise<void>;
   readonly outcome: Promise<MemberOutcome>;
@@ -171,16 +171,19 @@ export class Groups {
         if (!(error instanceof TimeIsOver)) throw error;
         // Only the server knows, and it answers, or does not, in limited time.
         if (entry.group.isAsked) return entry.started;
-        this.#giveUp(entry);
-        throw new NotStarted(entry.member.gid, 'it still waited for a group of this process when its time was over');
+        const { gid } = entry.member;
+        const why = 'it still waited for a group of this process when its time was over';
+        if (this.#giveUp(entry)) throw new NotStarted(gid, why);
+        const { taskQueue } = this.#at;
+        throw new TransactionPending({ gid, state: 'running', taskQueue, cause: new Error(why) });
       }
     };
     return { started, outcome: entry.outcome };
   }
 
-  /** A caller waits no longer for what was not started. */
-  #giveUp(entry: Entry): void {
-    if (--entry.callers > 0) return;
+  /** A caller waits no longer for what was not started. @returns whether it was taken out: it is not for one of several callers */
+  #giveUp(entry: Entry): boolean {
+    if (entry.callers > 1) return false;
     const { group, member, size } = entry;
     group.entries.splice(group.entries.indexOf(entry), 1);
     group.bytes -= size;
@@ -188,6 +191,7 @@ export class Groups {
     this.#entries.delete(member.gid);
     const at = this.#ready.indexOf(group);
     if (at >= 0 && group.entries.length === 0) this.#ready.splice(at, 1);
+    return true;
   }
 
   #complete(key: string, group: Group): void {

@@ -72,7 +72,8 @@ describe('calls that wait for a group', () => {
     const { bookTrip, asked, end } = caller({ size: 2, delayMs: 500 });
     const id = newId();
     const patient = bookTrip.start({ id }, grouped);
-    await assert.rejects(bookTrip({ id }, { ...grouped, wait: 1 }), NotStarted);
+    // It is not for this caller to say that nothing is started.
+    await assert.rejects(bookTrip({ id }, { ...grouped, wait: 1 }), TransactionPending);
     await patient;
     assert.deepEqual(asked[0]?.ids, [id]);
     await end(0);
@@ -81,6 +82,21 @@ describe('calls that wait for a group', () => {
   it('leave room for others when they are given up', async () => {
     const { bookTrip, asked, end } = caller({ size: 1, atATime: 1, waiting: 1 });
     const running = bookTrip.start({ id: newId() }, grouped);
+  it('though none of them waits any more, if one was told that it goes on', async () => {
+    const { bookTrip, asked, end } = caller({ size: 2, delayMs: 500 });
+    const id = newId();
+    const waits = [100, 1].map((wait) => assert.rejects(bookTrip({ id }, { ...grouped, wait }), TransactionPending));
+    await Promise.all(waits);
+    assert.deepEqual(asked, []);
+    while (asked.length === 0) await sleep(10);
+    await bookTrip.start({ id }, grouped);
+    assert.deepEqual(
+      asked.map(({ ids }) => ids),
+      [[id]],
+    );
+    await end(0);
+  });
+
     await running;
     const late = { ...grouped, wait: 200 };
     const waiting = bookTrip({ id: newId() }, late);
