@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { Worker } from '@temporalio/worker';
 import { GidConflict } from '../../../../src/kit/client/index.js';
+import { hashOf } from '../../../../src/kit/client/input.js';
 import { settleGroup } from '../../../../src/kit/worker/settle-group.js';
 import { SmallWorld } from './world.js';
 
@@ -87,6 +88,28 @@ describe('the grouped lane, in trouble', function () {
 
     it('that leaves has its deadline counted from when it was asked for', async () => {
       for (const member of [{}, { waitedMs: 3_000 }]) {
+  it('a group that was terminated is not settled while another workflow has the id of a member: the others are', async () => {
+    const { client, taskQueue } = world;
+    const [one, taken, other] = [world.id(), world.id(), world.id()];
+    await client.workflow.execute('somethingElse', { workflowId: taken, taskQueue });
+    const workflowId = await world.startGroup(
+      'pair',
+      [one, taken, other].map((id) => ({ id })),
+      { startDelay: '1 hour' },
+    );
+    await client.workflow.getHandle(workflowId).terminate('a test');
+    const { runId } = await client.workflow.getHandle(workflowId).describe();
+    for (let times = 0; times < 2; times++) {
+      await assert.rejects(settleGroup(client, { workflowId, runId }), {
+        message: new RegExp(`^its member ${taken} cannot be settled: a workflow 'somethingElse' has its id`),
+      });
+    }
+    for (const id of [one, other]) {
+      const { type, memo } = await client.workflow.getHandle(id).describe();
+      assert.deepEqual([type, memo?.inputHash], ['pair', hashOf({ id })]);
+    }
+  });
+
         const id = world.id();
         const startDelay = 'waitedMs' in member ? undefined : '2 seconds';
         const workflowId = await world.startGroup('hurried', { id }, { startDelay }, member);
