@@ -7,11 +7,11 @@ import { startAdopting } from './adopt.js';
 import { AsWorkflow, type Order } from './as-workflow.js';
 import { callDirect, isOutcome } from './direct.js';
 import type { DirectLane } from './direct-lane.js';
-import { GidConflict } from './errors.js';
+import { GidConflict, TransactionPending } from './errors.js';
 import { outcomeOfFate } from './fate.js';
 import { Groups, type GroupOptions } from './group.js';
 import { hashOf } from './input.js';
-import { awaitOutcome } from './outcome.js';
+import { awaitOutcome, awaitUndoOrOutcome } from './outcome.js';
 import { ask } from './server.js';
 import { orPending } from './within.js';
 
@@ -202,10 +202,15 @@ function transactionOf<Given, Input, Result>(
         case 'conflict':
           throw new GidConflict(gid, 'with other content');
         case 'left': {
-          const { home } = outcome;
+          const { home, open } = outcome;
           // Its workflow was started; unless what has its id is of a rival that ended with nothing done.
           if (home !== undefined) await ask(client, () => startAdopting(client, gid, start, { home }));
-          return workflow.run(order, undo, until);
+          const run = await workflow.start(order).catch((error: unknown) => {
+            if (open !== true || !(error instanceof GidConflict)) throw error;
+            // What was begun goes on: a relay starts it once that has ended.
+            throw new TransactionPending({ gid, state: 'running', taskQueue, cause: error });
+          });
+          return undo === 'background' ? awaitUndoOrOutcome(client, run, until) : awaitOutcome(client, run, until);
         }
       }
     };

@@ -30,12 +30,13 @@ export interface GroupOrder {
 /**
  * What became of a member.
  * - with a fate: it has ended so, in this group or before.
- * - `left`: a workflow of its own, under its gid, has it. `home`: where that finds it, if it had begun.
+ * - `left`: a workflow of its own, under its gid, has it. `home`: where that finds it, if it had begun. `open`: it has begun, or
+ *   may have; so it goes on, whatever has its gid now.
  * - `conflict`: another transaction has its gid, with other content; nothing was done.
  */
 export type MemberOutcome =
   | { readonly how: 'ended'; readonly fate: Fate }
-  | { readonly how: 'left'; readonly home?: string; readonly why: string }
+  | { readonly how: 'left'; readonly home?: string; readonly open?: true; readonly why: string }
   | { readonly how: 'conflict' };
 
 /** What a group's workflow answers: an outcome a member, in the order in which they were given. */
