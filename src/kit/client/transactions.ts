@@ -11,6 +11,7 @@ import { GidConflict, TransactionPending } from './errors.js';
 import { outcomeOfFate } from './fate.js';
 import { Groups, type GroupOptions } from './group.js';
 import { hashOf } from './input.js';
+import { isJoinable } from './joinable.js';
 import { awaitOutcome, awaitUndoOrOutcome } from './outcome.js';
 import { ask } from './server.js';
 import { orPending } from './within.js';
@@ -188,6 +189,10 @@ function transactionOf<Given, Input, Result>(
     };
   };
 
+  /** Which lane it takes: what may not join a group runs as a workflow from its beginning. */
+  const laneOf = (order: Order, { lane }: StartOptions): StartOptions['lane'] =>
+    lane === 'grouped' && !isJoinable(order) ? undefined : lane;
+
   /** Joins the next group. `result` waits for the outcome. */
   const joinGroup = (order: Order, undo: Undo) => {
     const { gid, start } = order;
@@ -220,12 +225,13 @@ function transactionOf<Given, Input, Result>(
   const start = async (given: Given, options: StartOptions = {}): Promise<StartedTransaction<Result>> => {
     const order = orderOf(given, options);
     const { gid } = order;
-    if (options.lane === 'grouped') {
+    const lane = laneOf(order, options);
+    if (lane === 'grouped') {
       const { started, result } = joinGroup(order, 'wait');
       await started(untilOf());
       return { gid, duplicate: false, result: (waiting) => result(untilOf(waiting)) };
     }
-    if (options.lane === 'direct') return startInProcess(order);
+    if (lane === 'direct') return startInProcess(order);
     const run = await workflow.start(order);
     const result = (waiting?: WaitOptions) => awaitOutcome<Result>(client, run, untilOf(waiting));
     return { gid, runId: run.runId, duplicate: run.duplicate, result };
@@ -234,8 +240,9 @@ function transactionOf<Given, Input, Result>(
   const call = async (given: Given, { undo = 'wait', wait, ...options }: CallOptions = {}): Promise<Result> => {
     const until = untilOf({ wait });
     const order = orderOf(given, options);
-    if (options.lane === 'direct') return inProcess(order, undo, until);
-    if (options.lane === 'grouped') return joinGroup(order, undo).result(until);
+    const lane = laneOf(order, options);
+    if (lane === 'direct') return inProcess(order, undo, until);
+    if (lane === 'grouped') return joinGroup(order, undo).result(until);
     return workflow.run(order, undo, until);
   };
   return Object.assign(call, { start });

@@ -8,10 +8,11 @@ import {
   TransactionPending,
   TransactionTerminated,
   type GroupOptions,
+  type TransactionContract,
 } from '../../../src/kit/client/index.js';
 import type { SagaCall } from '../../../src/kit/workflow/saga/definition.js';
 import { temporalAddress } from '../../support/servers.js';
-import { tripContract } from './support.js';
+import { tripContract, type Trip } from './support.js';
 
 const grouped = { lane: 'grouped' } as const;
 
@@ -33,7 +34,7 @@ describe('calls that wait for a group', () => {
         workflow: [
           {
             startWithDetails: async (input: WorkflowStartInput, next) => {
-              const { group } = input.options.args[1] as SagaCall;
+              const { group } = (input.options.args[1] ?? {}) as SagaCall;
               const ids = group?.members.map(({ gid }) => gid.replace('trip-', '')) ?? [];
               asked.push({ group: input.options.workflowId, ids });
               await onStart();
@@ -44,8 +45,10 @@ describe('calls that wait for a group', () => {
       },
     });
     const end = (which: number) => client.workflow.getHandle(asked[which]?.group ?? '').terminate('a test');
-    return { bookTrip: transactionClient(client, { taskQueue, groups }).of(tripContract), asked, end };
+    const transactions = transactionClient(client, { taskQueue, groups });
+    return { transactions, bookTrip: transactions.of(tripContract), asked, end };
   };
+  const client = () => new Client({ connection });
   const newId = () => randomUUID().slice(0, 8);
 
   it('no longer than their callers: these hear that nothing was started, and nothing is', async () => {
@@ -79,9 +82,6 @@ describe('calls that wait for a group', () => {
     await end(0);
   });
 
-  it('leave room for others when they are given up', async () => {
-    const { bookTrip, asked, end } = caller({ size: 1, atATime: 1, waiting: 1 });
-    const running = bookTrip.start({ id: newId() }, grouped);
   it('though none of them waits any more, if one was told that it goes on', async () => {
     const { bookTrip, asked, end } = caller({ size: 2, delayMs: 500 });
     const id = newId();
@@ -97,6 +97,9 @@ describe('calls that wait for a group', () => {
     await end(0);
   });
 
+  it('leave room for others when they are given up', async () => {
+    const { bookTrip, asked, end } = caller({ size: 1, atATime: 1, waiting: 1 });
+    const running = bookTrip.start({ id: newId() }, grouped);
     await running;
     const late = { ...grouped, wait: 200 };
     const waiting = bookTrip({ id: newId() }, late);
@@ -113,6 +116,44 @@ describe('calls that wait for a group', () => {
     await assert.rejects(bookTrip({ id: newId() }, { ...grouped, wait: 20 }), TransactionPending);
     assert.equal(asked.length, 1);
     await end(0);
+  });
+
+  describe('are others than what could not leave it', () => {
+    const long = { ...tripContract, gid: ({ id }: Trip) => id };
+    const cases: [string, TransactionContract<Trip, Trip, unknown>, (id: string) => Trip][] = [
+      ['a zero character', tripContract, (id) => ({ id, fail: { '\0': 1 } })],
+      ['half of a surrogate pair', tripContract, (id) => ({ id, fail: { '\ud83c': 1 } })],
+      ['1.6 MB', tripContract, (id) => ({ id, fail: { ['x'.repeat(1_600_000)]: 1 } })],
+      ['a long summary', { ...tripContract, summary: () => 'é'.repeat(200) }, (id) => ({ id })],
+      ['long details', { ...tripContract, details: () => 'x'.repeat(20_000) }, (id) => ({ id })],
+      ['no gid', { ...long, parse: (given) => given }, () => ({ id: '' })],
+      ['a long gid', long, (id) => ({ id: id + 'é'.repeat(500) })],
+    ];
+    for (const [what, contract, trip] of cases) {
+      it(`with ${what}: that is asked for as a workflow of its own`, async () => {
+        const { transactions, asked } = caller({});
+        const given = trip(newId());
+        const book = transactions.of(contract);
+        // What the server thinks of that it says at once.
+        const [started] = await Promise.allSettled([book.start(given, grouped)]);
+        await Promise.allSettled([book(given, { ...grouped, wait: 1 })]);
+        const gid = contract.gid(given);
+        assert.deepEqual(
+          asked.map(({ group }) => group),
+          gid === '' ? [] : [gid, gid],
+        );
+        if (gid === '' || what === 'a long gid') assert.equal(started.status, 'rejected');
+        if (started.status === 'fulfilled') await client().workflow.getHandle(gid).terminate('a test');
+      });
+    }
+
+    it('but are those with what only looks like that', async () => {
+      const { bookTrip, asked, end } = caller({});
+      const id = newId();
+      await bookTrip.start({ id, fail: { '\\u0000 \\ud83c \ud83c\udf82': 1 } }, grouped);
+      assert.deepEqual(asked[0]?.ids, [id]);
+      await end(0);
+    });
   });
 
   it('are gathered by options that make sense', async () => {
