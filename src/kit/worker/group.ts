@@ -85,7 +85,7 @@ async function call(ask: Ask<'call'>, { work, transaction, who, signal }: Callin
   if (work === undefined) return { how: 'unknown', type: 'NoFunction', message: `this worker has no ${name}` };
   const until = performance.now() + limitMs;
   for (let attempt = 1; ; attempt++) {
-    const row = { opened: false };
+    const row = { opened: false, again: false };
     const timeoutMs = until - performance.now();
     const over = new AbortController();
     const stop = () => {
@@ -99,15 +99,16 @@ async function call(ask: Ask<'call'>, { work, transaction, who, signal }: Callin
         opening: {
           transaction,
           inputHash: opens.inputHash,
-          written: () => {
+          written: (when: 'now' | 'before') => {
             row.opened = true;
+            row.again = when === 'before';
           },
         },
       }),
     };
     try {
       const result = await within(timeoutMs, work(operation, ...args));
-      return { how: 'done', result, ...(row.opened && { opened: true }) };
+      return { how: 'done', result, ...(row.opened && { opened: true }), ...(row.again && { again: true }) };
     } catch (error) {
       // What gave no answer in time may still be at it.
       stop();

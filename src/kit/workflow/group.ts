@@ -85,8 +85,11 @@ export interface TurnHome {
 
 /** What is known of what was asked; the answers to a turn are in the order of what was asked. */
 export type TurnAnswer =
-  /** Of a call: it was done. `opened`: its row says that the group has the transaction. */
-  | { readonly how: 'done'; readonly result?: unknown; readonly opened?: true }
+  /**
+   * Of a call: it was done. `opened`: its row says that the group has the transaction. `again`: and said so before, by an attempt
+   * of this call, or by one that was made in a task of the workflow that was lost.
+   */
+  | { readonly how: 'done'; readonly result?: unknown; readonly opened?: true; readonly again?: true }
   /** Of a call: the guard decided it. `opened`: as above. */
   | ({ readonly how: 'decided'; readonly detail: DecidedDetail; readonly opened?: true } & FailureNote)
   /** Of a decision: whether it was this driver's to take. */

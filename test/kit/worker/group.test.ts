@@ -45,6 +45,11 @@ describe('a turn of a group', () => {
   const end = (gid: string, from: 'running' | 'undoing' = 'running', fate = committed): TurnAsk => ({
     ...{ kind: 'end', from, fate, ...home(gid) },
   });
+  /** Work in one statement. */
+  const oneMore = (gid: string) => () => ({
+    statement: { with: 'paid as (insert into ledger (gid, amount) values ($1, 1))', text: 'select 1 as done' },
+    values: [gid],
+  });
   const hows = (answers: readonly TurnAnswer[]) => answers.map(({ how }) => how);
 
   it('opens a transaction with its first step, and ends many in one statement, each once', async () => {
@@ -94,8 +99,14 @@ describe('a turn of a group', () => {
   it('says again that a step has opened the transaction, when its attempt before did', async () => {
     const gid = newGid();
     await carry([call(gid)]);
-    assert.deepEqual(await carry([call(gid)]), [{ how: 'done', result: { done: 1 }, opened: true }]);
+    const again = { how: 'done', result: { done: 1 }, opened: true, again: true };
+    assert.deepEqual(await carry([call(gid)]), [again]);
+    const atOnce: Work = (o, input) => guard.apply(o, input, add(o.gid, 1), oneMore(o.gid));
+    assert.deepEqual(await carry([call(gid)], atOnce), [again]);
     assert.equal(await stage.net(gid), 1);
+    // What opens it now says that too.
+    const [now] = await carry([call(newGid())], atOnce);
+    assert.deepEqual(now, { how: 'done', result: { done: 1 }, opened: true });
   });
 
   it('does nothing for another member that has the same transaction, and refuses another input', async () => {
@@ -125,11 +136,7 @@ describe('a turn of a group', () => {
     });
     const details = async (asks: TurnAsk[], work?: Work) =>
       (await carry(asks, work)).map((answer) => (answer.how === 'decided' ? answer.detail.backstitch : answer.how));
-    const atOnce: Work = (o, input) =>
-      guard.apply(o, input, add(o.gid, 1), () => ({
-        statement: { with: 'paid as (insert into ledger (gid, amount) values ($1, 1))', text: 'select 1 as done' },
-        values: [o.gid],
-      }));
+    const atOnce: Work = (o, input) => guard.apply(o, input, add(o.gid, 1), oneMore(o.gid));
     await carry([call(gid)]);
     for (const work of [undefined, atOnce]) {
       assert.deepEqual(await details([rival('two'), rival('two', 'other')], work), ['elsewhere', 'mismatch']);
