@@ -17,7 +17,7 @@ export interface GroupOptions {
   readonly delayMs?: number;
   /** What the inputs of a group take at most, in bytes; a larger one has a group of its own. Default: 128,000 */
   readonly bytes?: number;
-  /** Groups under way at a time; further ones wait. Default: 8 */
+  /** Groups under way at a time, each for 30 s at most; further ones wait. Default: 8 */
   readonly atATime?: number;
   /** Transactions that may wait for a group to begin; a further call is refused. Default: 10,000 */
   readonly waiting?: number;
@@ -81,6 +81,9 @@ const RANGES: Readonly<Record<keyof GroupOptions, readonly [number, number]>> = 
   waiting: [1, Number.MAX_SAFE_INTEGER],
 };
 
+/** So long a group counts as under way, in milliseconds: one whose member's database is away keeps the others from nothing. */
+const PLACE_MS = 30_000;
+
 /** The options with their defaults. @throws TypeError for one that makes no sense */
 function optionsOf(given: GroupOptions): Required<GroupOptions> {
   const options = { ...DEFAULTS };
@@ -104,18 +107,21 @@ function optionsOf(given: GroupOptions): Required<GroupOptions> {
 export class Groups {
   readonly #at: GroupsAt;
   readonly #options: Required<GroupOptions>;
+  readonly #placeMs: number;
   /** Groups that are gathered, by what their members share. */
   readonly #gathering = new Map<string, Group>();
   /** Groups that are complete, and wait. */
   readonly #ready: Group[] = [];
   /** What is under way, by gid. */
   readonly #entries = new Map<string, Entry>();
+  /** Groups that have a place: those under way, but for those that take long. */
   #running = 0;
   #waiting = 0;
 
-  constructor(at: GroupsAt, options: GroupOptions = {}) {
+  constructor(at: GroupsAt, options: GroupOptions = {}, placeMs = PLACE_MS) {
     this.#at = at;
     this.#options = optionsOf(options);
+    this.#placeMs = placeMs;
   }
 
   /**
@@ -208,10 +214,18 @@ export class Groups {
       group.isAsked = true;
       this.#running++;
       this.#waiting -= group.entries.length;
-      void this.#run(group).finally(() => {
+      let hasPlace = true;
+      const leavePlace = () => {
+        if (!hasPlace) return;
+        hasPlace = false;
         this.#running--;
-        for (const { member } of group.entries) this.#entries.delete(member.gid);
         this.#next();
+      };
+      const long = setTimeout(leavePlace, this.#placeMs);
+      void this.#run(group).finally(() => {
+        clearTimeout(long);
+        for (const { member } of group.entries) this.#entries.delete(member.gid);
+        leavePlace();
       });
     }
   }

@@ -10,6 +10,7 @@ import {
   type GroupOptions,
   type TransactionContract,
 } from '../../../src/kit/client/index.js';
+import { Groups } from '../../../src/kit/client/group.js';
 import type { SagaCall } from '../../../src/kit/workflow/saga/definition.js';
 import { temporalAddress } from '../../support/servers.js';
 import { tripContract, type Trip } from './support.js';
@@ -46,9 +47,8 @@ describe('calls that wait for a group', () => {
     });
     const end = (which: number) => client.workflow.getHandle(asked[which]?.group ?? '').terminate('a test');
     const transactions = transactionClient(client, { taskQueue, groups });
-    return { transactions, bookTrip: transactions.of(tripContract), asked, end };
+    return { client, transactions, bookTrip: transactions.of(tripContract), asked, end };
   };
-  const client = () => new Client({ connection });
   const newId = () => randomUUID().slice(0, 8);
 
   it('no longer than their callers: these hear that nothing was started, and nothing is', async () => {
@@ -111,6 +111,20 @@ describe('calls that wait for a group', () => {
     await assert.rejects((await running).result(), TransactionTerminated);
   });
 
+  it('no longer than a while for the place of one that takes long', async () => {
+    const { client, asked, end } = caller({});
+    const groups = new Groups({ client, taskQueue, eagerStart: false }, { size: 1, atATime: 1 }, 200);
+    const join = (gid: string) => groups.join('bookTrip', undefined, { gid, input: null, inputHash: 'hash' });
+    const until = Date.now() + 60_000;
+    const joined = [newId(), newId(), newId()].map(join);
+    // None of them ends.
+    for (const { started } of joined) await started(until);
+    assert.equal(asked.length, 3);
+    const ends = joined.map(({ outcome }) => assert.rejects(outcome, TransactionTerminated));
+    await Promise.all([0, 1, 2].map(end));
+    await Promise.all(ends);
+  });
+
   it('are told of one that is being started only when the server has answered', async () => {
     const { bookTrip, asked, end } = caller({ size: 1 }, () => sleep(100));
     await assert.rejects(bookTrip({ id: newId() }, { ...grouped, wait: 20 }), TransactionPending);
@@ -131,7 +145,7 @@ describe('calls that wait for a group', () => {
     ];
     for (const [what, contract, trip] of cases) {
       it(`with ${what}: that is asked for as a workflow of its own`, async () => {
-        const { transactions, asked } = caller({});
+        const { client, transactions, asked } = caller({});
         const given = trip(newId());
         const book = transactions.of(contract);
         // What the server thinks of that it says at once.
@@ -143,7 +157,7 @@ describe('calls that wait for a group', () => {
           gid === '' ? [] : [gid, gid],
         );
         if (gid === '' || what === 'a long gid') assert.equal(started.status, 'rejected');
-        if (started.status === 'fulfilled') await client().workflow.getHandle(gid).terminate('a test');
+        if (started.status === 'fulfilled') await client.workflow.getHandle(gid).terminate('a test');
       });
     }
 
