@@ -118,7 +118,7 @@ describe('calls that wait for a group', () => {
     const until = Date.now() + 60_000;
     const joined = [newId(), newId(), newId()].map(join);
     // None of them ends.
-    for (const { started } of joined) await started(until);
+    for (const each of joined) await each.started(until);
     assert.equal(asked.length, 3);
     const ends = joined.map(({ outcome }) => assert.rejects(outcome, TransactionTerminated));
     await Promise.all([0, 1, 2].map(end));

@@ -148,7 +148,7 @@ describe('the grouped lane, in trouble', function () {
       await group.result();
       const history = await group.fetchHistory();
       await replay('./workflows.ts', history);
-      await assert.rejects(replay('./changed-workflows.ts', history), /are to other calls/);
+      await assert.rejects(replay('./incompatible-workflows.ts', history), /are to other calls/);
     });
   });
 
