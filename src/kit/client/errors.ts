@@ -140,8 +140,8 @@ export class GidConflict extends Error {
 }
 
 /**
- * Nothing was started: the call still waited in its own process for a group, or for its turn. Another caller of the same gid that waits there
- * may have it started; calling again is safe.
+ * Nothing was started: the call still waited in its own process for a group, or for its turn. Another caller of the same gid that
+ * waits for its turn may have it started; calling again is safe.
  */
 export class NotStarted extends Error {
   readonly gid: string;

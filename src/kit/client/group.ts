@@ -4,7 +4,7 @@ import { TX_STATE } from '../workflow/attributes.js';
 import { GROUP_STATE, type GroupMember, type GroupResult, type MemberOutcome } from '../workflow/group.js';
 import type { SagaOptions } from '../workflow/saga/definition.js';
 import { wrongSagaOption } from '../workflow/saga/options.js';
-import { GidConflict, NotStarted } from './errors.js';
+import { GidConflict, NotStarted, TransactionPending } from './errors.js';
 import { outcomeOf } from './outcome.js';
 import { TimeIsOver, within } from './race.js';
 import { ask, explained } from './server.js';
@@ -17,7 +17,7 @@ export interface GroupOptions {
   readonly delayMs?: number;
   /** What the inputs of a group take at most, in bytes; a larger one has a group of its own. Default: 128,000 */
   readonly bytes?: number;
-  /** Groups under way at a time; further ones wait. Default: 8 */
+  /** Groups under way at a time, each for 30 s at most; further ones wait. Default: 8 */
   readonly atATime?: number;
   /** Transactions that may wait for a group to begin; a further call is refused. Default: 10,000 */
   readonly waiting?: number;
@@ -34,9 +34,9 @@ export interface GroupsAt {
 export interface Joined {
   /**
    * Waits until its group was started. If the turn of that has not come by `until`, in milliseconds since 1970, it is taken
-   * out, unless another caller waits for it.
+   * out, unless another caller has asked for it too: then it stays.
    *
-   * @throws NotStarted then; else what keeps the group from being started
+   * @throws NotStarted if it was taken out, TransactionPending if it stays; else what keeps the group from being started
    */
   started(until: number): Promise<void>;
   readonly outcome: Promise<MemberOutcome>;
@@ -51,7 +51,7 @@ interface Entry {
   readonly group: Group;
   /** In bytes. */
   readonly size: number;
-  /** Callers that have not given it up. */
+  /** Callers that wait for it, or were told that it goes on. */
   callers: number;
   readonly started: Promise<void>;
   readonly outcome: Promise<MemberOutcome>;
@@ -81,6 +81,9 @@ const RANGES: Readonly<Record<keyof GroupOptions, readonly [number, number]>> = 
   waiting: [1, Number.MAX_SAFE_INTEGER],
 };
 
+/** So long a group counts as under way, in milliseconds: one whose member's database is away keeps the others from nothing. */
+const PLACE_MS = 30_000;
+
 /** The options with their defaults. @throws TypeError for one that makes no sense */
 function optionsOf(given: GroupOptions): Required<GroupOptions> {
   const options = { ...DEFAULTS };
@@ -104,18 +107,21 @@ function optionsOf(given: GroupOptions): Required<GroupOptions> {
 export class Groups {
   readonly #at: GroupsAt;
   readonly #options: Required<GroupOptions>;
+  readonly #placeMs: number;
   /** Groups that are gathered, by what their members share. */
   readonly #gathering = new Map<string, Group>();
   /** Groups that are complete, and wait. */
   readonly #ready: Group[] = [];
   /** What is under way, by gid. */
   readonly #entries = new Map<string, Entry>();
+  /** Groups that have a place: those under way, but for those that take long. */
   #running = 0;
   #waiting = 0;
 
-  constructor(at: GroupsAt, options: GroupOptions = {}) {
+  constructor(at: GroupsAt, options: GroupOptions = {}, placeMs = PLACE_MS) {
     this.#at = at;
     this.#options = optionsOf(options);
+    this.#placeMs = placeMs;
   }
 
   /**
@@ -171,16 +177,19 @@ export class Groups {
         if (!(error instanceof TimeIsOver)) throw error;
         // Only the server knows, and it answers, or does not, in limited time.
         if (entry.group.isAsked) return entry.started;
-        this.#giveUp(entry);
-        throw new NotStarted(entry.member.gid, 'it still waited for a group of this process when its time was over');
+        const { gid } = entry.member;
+        const why = 'it still waited for a group of this process when its time was over';
+        if (this.#giveUp(entry)) throw new NotStarted(gid, why);
+        const { taskQueue } = this.#at;
+        throw new TransactionPending({ gid, state: 'running', taskQueue, cause: new Error(why) });
       }
     };
     return { started, outcome: entry.outcome };
   }
 
-  /** A caller waits no longer for what was not started. */
-  #giveUp(entry: Entry): void {
-    if (--entry.callers > 0) return;
+  /** A caller waits no longer for what was not started. @returns whether it was taken out: it is not for one of several callers */
+  #giveUp(entry: Entry): boolean {
+    if (entry.callers > 1) return false;
     const { group, member, size } = entry;
     group.entries.splice(group.entries.indexOf(entry), 1);
     group.bytes -= size;
@@ -188,6 +197,7 @@ export class Groups {
     this.#entries.delete(member.gid);
     const at = this.#ready.indexOf(group);
     if (at >= 0 && group.entries.length === 0) this.#ready.splice(at, 1);
+    return true;
   }
 
   #complete(key: string, group: Group): void {
@@ -204,10 +214,18 @@ export class Groups {
       group.isAsked = true;
       this.#running++;
       this.#waiting -= group.entries.length;
-      void this.#run(group).finally(() => {
+      let hasPlace = true;
+      const leavePlace = () => {
+        if (!hasPlace) return;
+        hasPlace = false;
         this.#running--;
-        for (const { member } of group.entries) this.#entries.delete(member.gid);
         this.#next();
+      };
+      const long = setTimeout(leavePlace, this.#placeMs);
+      void this.#run(group).finally(() => {
+        clearTimeout(long);
+        for (const { member } of group.entries) this.#entries.delete(member.gid);
+        leavePlace();
       });
     }
   }

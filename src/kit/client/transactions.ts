@@ -7,11 +7,12 @@ import { startAdopting } from './adopt.js';
 import { AsWorkflow, type Order } from './as-workflow.js';
 import { callDirect, isOutcome } from './direct.js';
 import type { DirectLane } from './direct-lane.js';
-import { GidConflict } from './errors.js';
+import { GidConflict, TransactionPending } from './errors.js';
 import { outcomeOfFate } from './fate.js';
 import { Groups, type GroupOptions } from './group.js';
 import { hashOf } from './input.js';
-import { awaitOutcome } from './outcome.js';
+import { isJoinable } from './joinable.js';
+import { awaitOutcome, awaitUndoOrOutcome } from './outcome.js';
 import { ask } from './server.js';
 import { orPending } from './within.js';
 
@@ -188,6 +189,10 @@ function transactionOf<Given, Input, Result>(
     };
   };
 
+  /** Which lane it takes: what may not join a group runs as a workflow from its beginning. */
+  const laneOf = (order: Order, { lane }: StartOptions): StartOptions['lane'] =>
+    lane === 'grouped' && !isJoinable(order) ? undefined : lane;
+
   /** Joins the next group. `result` waits for the outcome. */
   const joinGroup = (order: Order, undo: Undo) => {
     const { gid, start } = order;
@@ -202,10 +207,15 @@ function transactionOf<Given, Input, Result>(
         case 'conflict':
           throw new GidConflict(gid, 'with other content');
         case 'left': {
-          const { home } = outcome;
+          const { home, open } = outcome;
           // Its workflow was started; unless what has its id is of a rival that ended with nothing done.
           if (home !== undefined) await ask(client, () => startAdopting(client, gid, start, { home }));
-          return workflow.run(order, undo, until);
+          const run = await workflow.start(order).catch((error: unknown) => {
+            if (open !== true || !(error instanceof GidConflict)) throw error;
+            // What was begun goes on: a relay starts it once that has ended.
+            throw new TransactionPending({ gid, state: 'running', taskQueue, cause: error });
+          });
+          return undo === 'background' ? awaitUndoOrOutcome(client, run, until) : awaitOutcome(client, run, until);
         }
       }
     };
@@ -215,12 +225,13 @@ function transactionOf<Given, Input, Result>(
   const start = async (given: Given, options: StartOptions = {}): Promise<StartedTransaction<Result>> => {
     const order = orderOf(given, options);
     const { gid } = order;
-    if (options.lane === 'grouped') {
+    const lane = laneOf(order, options);
+    if (lane === 'grouped') {
       const { started, result } = joinGroup(order, 'wait');
       await started(untilOf());
       return { gid, duplicate: false, result: (waiting) => result(untilOf(waiting)) };
     }
-    if (options.lane === 'direct') return startInProcess(order);
+    if (lane === 'direct') return startInProcess(order);
     const run = await workflow.start(order);
     const result = (waiting?: WaitOptions) => awaitOutcome<Result>(client, run, untilOf(waiting));
     return { gid, runId: run.runId, duplicate: run.duplicate, result };
@@ -229,8 +240,9 @@ function transactionOf<Given, Input, Result>(
   const call = async (given: Given, { undo = 'wait', wait, ...options }: CallOptions = {}): Promise<Result> => {
     const until = untilOf({ wait });
     const order = orderOf(given, options);
-    if (options.lane === 'direct') return inProcess(order, undo, until);
-    if (options.lane === 'grouped') return joinGroup(order, undo).result(until);
+    const lane = laneOf(order, options);
+    if (lane === 'direct') return inProcess(order, undo, until);
+    if (lane === 'grouped') return joinGroup(order, undo).result(until);
     return workflow.run(order, undo, until);
   };
   return Object.assign(call, { start });

@@ -51,7 +51,8 @@ export function adoptActivities(databases: ParticipantDatabases) {
 }
 
 /**
- * What the process that had the transaction before its workflow has done and nobody has undone, in all databases that are known here.
+ * What the process, or the member of a group, that had the transaction before its workflow has done and nobody has undone, in all
+ * databases that are known here.
  *
  * @throws if one of them cannot be read: that is asked again
  */
@@ -59,11 +60,11 @@ async function appliedBefore(databases: ParticipantDatabases, { gid, homes }: Ap
   const distinct = distinctOf(databases);
   const { read, unread } = await readAll(distinct, (database) => readApplied(database, gid));
   if (unread.length > 0) throw new Error(unread.join('; '));
-  // Which process has begun it there: another transaction may have the same gid elsewhere.
+  // Which process or member has begun it there: another transaction may have the same gid elsewhere.
   const begunBy = new Set<string>();
   for (const { home, found } of read) {
     if (!homes.some((each) => databases[each] === distinct.get(home))) continue;
-    for (const { driver } of found) if (driver.startsWith('direct:')) begunBy.add(driver);
+    for (const { driver, taken } of found) if (taken || driver.startsWith('direct:')) begunBy.add(driver);
   }
   return read
     .flatMap(({ found }) => found)

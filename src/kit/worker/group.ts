@@ -5,7 +5,14 @@ import { decidedBy } from '../database/decided.js';
 import { DECISION_MS, groupsOf, type Groups } from '../database/group/groups.js';
 import { functionsOf, type ParticipantFunction, type ParticipantImplementation } from '../direct/participants.js';
 import type { Operation } from '../workflow/branch.js';
-import { TURN_ACTIVITY, type Turn, type TurnAnswer, type TurnAsk, type TurnResult } from '../workflow/group.js';
+import {
+  TURN_ACTIVITY,
+  turnKey,
+  type Turn,
+  type TurnAnswer,
+  type TurnAsk,
+  type TurnResult,
+} from '../workflow/group.js';
 import { participantOf } from '../workflow/participant.js';
 import type { ParticipantDatabases } from './adopt.js';
 
@@ -60,7 +67,7 @@ export function groupActivities({ participants, databases, who }: GroupActivitie
           }
         }),
       );
-      return withinBytes(answers);
+      return { ...withinBytes(answers), of: turnKey(asks) };
     },
   };
 }
@@ -78,7 +85,7 @@ async function call(ask: Ask<'call'>, { work, transaction, who, signal }: Callin
   if (work === undefined) return { how: 'unknown', type: 'NoFunction', message: `this worker has no ${name}` };
   const until = performance.now() + limitMs;
   for (let attempt = 1; ; attempt++) {
-    const row = { opened: false };
+    const row = { opened: false, again: false };
     const timeoutMs = until - performance.now();
     const over = new AbortController();
     const stop = () => {
@@ -92,15 +99,16 @@ async function call(ask: Ask<'call'>, { work, transaction, who, signal }: Callin
         opening: {
           transaction,
           inputHash: opens.inputHash,
-          written: () => {
+          written: (when: 'now' | 'before') => {
             row.opened = true;
+            row.again = when === 'before';
           },
         },
       }),
     };
     try {
       const result = await within(timeoutMs, work(operation, ...args));
-      return { how: 'done', result, ...(row.opened && { opened: true }) };
+      return { how: 'done', result, ...(row.opened && { opened: true }), ...(row.again && { again: true }) };
     } catch (error) {
       // What gave no answer in time may still be at it.
       stop();

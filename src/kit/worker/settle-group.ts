@@ -10,7 +10,7 @@ import { ENDED_FROM_OUTSIDE } from './settle.js';
  * group has a workflow already.
  *
  * @returns the gids of those that were started; none, if another run is newer or alive, or this one was refused at its start
- * @throws whatever keeps one from being started: those before it are
+ * @throws the first that keeps one from being started, such as another transaction's run under its gid: the others are
  */
 export async function settleGroup(
   client: Client,
@@ -27,10 +27,31 @@ export async function settleGroup(
     reason: `its group ${workflowId}: ${how}`,
   };
   const started: string[] = [];
+  const failed: unknown[] = [];
   for (const { gid, input, inputHash, summary, details } of group?.members ?? []) {
     const start = { input, inputHash, summary, details, transaction: ended.type, taskQueue: ended.taskQueue };
     const call: SagaCall = { ...overrides, settle };
-    if (await startAdopting(client, gid, { ...start, scheme: 'saga', overrides: call })) started.push(gid);
+    try {
+      if (await startAdopting(client, gid, { ...start, scheme: 'saga', overrides: call })) started.push(gid);
+      else await refuseOther(client, gid, start);
+    } catch (error) {
+      failed.push(error);
+    }
   }
+  if (failed.length > 0) throw failed[0];
   return started;
+}
+
+/** @throws one line if the gid's run is another transaction's: what the group has done under it nobody goes on with */
+async function refuseOther(
+  client: Client,
+  gid: string,
+  { transaction, inputHash }: { readonly transaction: string; readonly inputHash: string },
+): Promise<void> {
+  const { type, memo } = await client.workflow.getHandle(gid).describe();
+  if (type === transaction && (memo?.inputHash === undefined || memo.inputHash === inputHash)) return;
+  const what = type === transaction ? `'${type}' with other content` : `'${type}'`;
+  throw new Error(
+    `its member ${gid} cannot be settled: a workflow ${what} has its id, so look for what the group has done under it (tx show, log)`,
+  );
 }

@@ -65,8 +65,8 @@ export interface Announcement {
 
 /** What the guard writes with the row of a step that is a group's first one of its transaction. */
 export interface Opening extends Pick<Opened, 'transaction' | 'inputHash'> {
-  /** Told when the row says so, written now or by an attempt before. */
-  readonly written: () => void;
+  /** Told when the row says so: written now, or by an attempt before. */
+  readonly written: (when: 'now' | 'before') => void;
 }
 
 /** A branch's operation together with the call that carries it: what a participant's function gets. */

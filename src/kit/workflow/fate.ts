@@ -56,6 +56,8 @@ export interface Opened {
   readonly lane: 'grouped';
   /** Why it is undone. */
   readonly cause?: CauseNote;
+  /** The member of a group from which a workflow took it over. */
+  readonly by?: string;
 }
 
 /** Whether what stands there is the end. */

@@ -30,12 +30,13 @@ export interface GroupOrder {
 /**
  * What became of a member.
  * - with a fate: it has ended so, in this group or before.
- * - `left`: a workflow of its own, under its gid, has it. `home`: where that finds it, if it had begun.
+ * - `left`: a workflow of its own, under its gid, has it. `home`: where that finds it, if it had begun. `open`: it has begun, or
+ *   may have; so it goes on, whatever has its gid now.
  * - `conflict`: another transaction has its gid, with other content; nothing was done.
  */
 export type MemberOutcome =
   | { readonly how: 'ended'; readonly fate: Fate }
-  | { readonly how: 'left'; readonly home?: string; readonly why: string }
+  | { readonly how: 'left'; readonly home?: string; readonly open?: true; readonly why: string }
   | { readonly how: 'conflict' };
 
 /** What a group's workflow answers: an outcome a member, in the order in which they were given. */
@@ -84,8 +85,11 @@ export interface TurnHome {
 
 /** What is known of what was asked; the answers to a turn are in the order of what was asked. */
 export type TurnAnswer =
-  /** Of a call: it was done. `opened`: its row says that the group has the transaction. */
-  | { readonly how: 'done'; readonly result?: unknown; readonly opened?: true }
+  /**
+   * Of a call: it was done. `opened`: its row says that the group has the transaction. `again`: and said so before, by an attempt
+   * of this call, or by one that was made in a task of the workflow that was lost.
+   */
+  | { readonly how: 'done'; readonly result?: unknown; readonly opened?: true; readonly again?: true }
   /** Of a call: the guard decided it. `opened`: as above. */
   | ({ readonly how: 'decided'; readonly detail: DecidedDetail; readonly opened?: true } & FailureNote)
   /** Of a decision: whether it was this driver's to take. */
@@ -98,6 +102,26 @@ export interface TurnResult {
   readonly answers: readonly TurnAnswer[];
   /** What the answers take as JSON. */
   readonly bytes: number;
+  /** To what they are the answers, by {@link turnKey}. Absent in what older releases have recorded. */
+  readonly of?: string;
+}
+
+/**
+ * Tells what is asked in a turn from what another release would ask there, in short: which member asks, and for what. A server
+ * compares no more of a local activity than its place and its name. Worker and workflow make it alike (FNV-1a).
+ */
+export function turnKey(asks: readonly TurnAsk[]): string {
+  const text = JSON.stringify(
+    asks.map((ask) => {
+      // Who replays a history may give its group another id.
+      const member = ask.driver.slice(ask.driver.lastIndexOf('#'));
+      if (ask.kind === 'call') return [member, ask.function, ask.branch.branch];
+      return [member, ask.kind, ask.branch, ask.kind === 'end' ? ask.from : ''];
+    }),
+  );
+  let key = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) key = Math.imul(key ^ text.charCodeAt(at), 0x01000193);
+  return (key >>> 0).toString(16);
 }
 
 /** How long a call may take in a group with its retries, in milliseconds: the others wait for it. */

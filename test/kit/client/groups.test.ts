@@ -8,10 +8,12 @@ import {
   TransactionPending,
   TransactionTerminated,
   type GroupOptions,
+  type TransactionContract,
 } from '../../../src/kit/client/index.js';
+import { Groups } from '../../../src/kit/client/group.js';
 import type { SagaCall } from '../../../src/kit/workflow/saga/definition.js';
 import { temporalAddress } from '../../support/servers.js';
-import { tripContract } from './support.js';
+import { tripContract, type Trip } from './support.js';
 
 const grouped = { lane: 'grouped' } as const;
 
@@ -33,7 +35,7 @@ describe('calls that wait for a group', () => {
         workflow: [
           {
             startWithDetails: async (input: WorkflowStartInput, next) => {
-              const { group } = input.options.args[1] as SagaCall;
+              const { group } = (input.options.args[1] ?? {}) as SagaCall;
               const ids = group?.members.map(({ gid }) => gid.replace('trip-', '')) ?? [];
               asked.push({ group: input.options.workflowId, ids });
               await onStart();
@@ -44,7 +46,8 @@ describe('calls that wait for a group', () => {
       },
     });
     const end = (which: number) => client.workflow.getHandle(asked[which]?.group ?? '').terminate('a test');
-    return { bookTrip: transactionClient(client, { taskQueue, groups }).of(tripContract), asked, end };
+    const transactions = transactionClient(client, { taskQueue, groups });
+    return { client, transactions, bookTrip: transactions.of(tripContract), asked, end };
   };
   const newId = () => randomUUID().slice(0, 8);
 
@@ -72,9 +75,25 @@ describe('calls that wait for a group', () => {
     const { bookTrip, asked, end } = caller({ size: 2, delayMs: 500 });
     const id = newId();
     const patient = bookTrip.start({ id }, grouped);
-    await assert.rejects(bookTrip({ id }, { ...grouped, wait: 1 }), NotStarted);
+    // It is not for this caller to say that nothing is started.
+    await assert.rejects(bookTrip({ id }, { ...grouped, wait: 1 }), TransactionPending);
     await patient;
     assert.deepEqual(asked[0]?.ids, [id]);
+    await end(0);
+  });
+
+  it('though none of them waits any more, if one was told that it goes on', async () => {
+    const { bookTrip, asked, end } = caller({ size: 2, delayMs: 500 });
+    const id = newId();
+    const waits = [100, 1].map((wait) => assert.rejects(bookTrip({ id }, { ...grouped, wait }), TransactionPending));
+    await Promise.all(waits);
+    assert.deepEqual(asked, []);
+    while (asked.length === 0) await sleep(10);
+    await bookTrip.start({ id }, grouped);
+    assert.deepEqual(
+      asked.map(({ ids }) => ids),
+      [[id]],
+    );
     await end(0);
   });
 
@@ -92,11 +111,63 @@ describe('calls that wait for a group', () => {
     await assert.rejects((await running).result(), TransactionTerminated);
   });
 
+  it('no longer than a while for the place of one that takes long', async () => {
+    const { client, asked, end } = caller({});
+    const groups = new Groups({ client, taskQueue, eagerStart: false }, { size: 1, atATime: 1 }, 200);
+    const join = (gid: string) => groups.join('bookTrip', undefined, { gid, input: null, inputHash: 'hash' });
+    const until = Date.now() + 60_000;
+    const joined = [newId(), newId(), newId()].map(join);
+    // None of them ends.
+    for (const each of joined) await each.started(until);
+    assert.equal(asked.length, 3);
+    const ends = joined.map(({ outcome }) => assert.rejects(outcome, TransactionTerminated));
+    await Promise.all([0, 1, 2].map(end));
+    await Promise.all(ends);
+  });
+
   it('are told of one that is being started only when the server has answered', async () => {
     const { bookTrip, asked, end } = caller({ size: 1 }, () => sleep(100));
     await assert.rejects(bookTrip({ id: newId() }, { ...grouped, wait: 20 }), TransactionPending);
     assert.equal(asked.length, 1);
     await end(0);
+  });
+
+  describe('are others than what could not leave it', () => {
+    const long = { ...tripContract, gid: ({ id }: Trip) => id };
+    const cases: [string, TransactionContract<Trip, Trip, unknown>, (id: string) => Trip][] = [
+      ['a zero character', tripContract, (id) => ({ id, fail: { '\0': 1 } })],
+      ['half of a surrogate pair', tripContract, (id) => ({ id, fail: { '\ud83c': 1 } })],
+      ['1.6 MB', tripContract, (id) => ({ id, fail: { ['x'.repeat(1_600_000)]: 1 } })],
+      ['a long summary', { ...tripContract, summary: () => 'é'.repeat(200) }, (id) => ({ id })],
+      ['long details', { ...tripContract, details: () => 'x'.repeat(20_000) }, (id) => ({ id })],
+      ['no gid', { ...long, parse: (given) => given }, () => ({ id: '' })],
+      ['a long gid', long, (id) => ({ id: id + 'é'.repeat(500) })],
+    ];
+    for (const [what, contract, trip] of cases) {
+      it(`with ${what}: that is asked for as a workflow of its own`, async () => {
+        const { client, transactions, asked } = caller({});
+        const given = trip(newId());
+        const book = transactions.of(contract);
+        // What the server thinks of that it says at once.
+        const [started] = await Promise.allSettled([book.start(given, grouped)]);
+        await Promise.allSettled([book(given, { ...grouped, wait: 1 })]);
+        const gid = contract.gid(given);
+        assert.deepEqual(
+          asked.map(({ group }) => group),
+          gid === '' ? [] : [gid, gid],
+        );
+        if (gid === '' || what === 'a long gid') assert.equal(started.status, 'rejected');
+        if (started.status === 'fulfilled') await client.workflow.getHandle(gid).terminate('a test');
+      });
+    }
+
+    it('but are those with what only looks like that', async () => {
+      const { bookTrip, asked, end } = caller({});
+      const id = newId();
+      await bookTrip.start({ id, fail: { '\\u0000 \\ud83c \ud83c\udf82': 1 } }, grouped);
+      assert.deepEqual(asked[0]?.ids, [id]);
+      await end(0);
+    });
   });
 
   it('are gathered by options that make sense', async () => {

@@ -9,7 +9,7 @@ import {
 } from '../../../src/kit/database/index.js';
 import { groupActivities } from '../../../src/kit/worker/index.js';
 import { groupDriver, type Fate } from '../../../src/kit/workflow/fate.js';
-import type { Turn, TurnAnswer, TurnAsk, TurnCall } from '../../../src/kit/workflow/group.js';
+import { turnKey, type Turn, type TurnAnswer, type TurnAsk, type TurnCall } from '../../../src/kit/workflow/group.js';
 import { add, newGid, op, Stage } from '../database/support/stage.js';
 
 /** Why one is undone. */
@@ -29,8 +29,9 @@ describe('a turn of a group', () => {
     const activities = groupActivities({ participants, databases: { shop: stage.db }, who: 'test' });
     const turn: Turn = { transaction: 'order', asks };
     const run = activities['backstitch.turn'];
-    const { answers, bytes }: Awaited<ReturnType<typeof run>> = await new MockActivityEnvironment().run(run, turn);
+    const { answers, bytes, of }: Awaited<ReturnType<typeof run>> = await new MockActivityEnvironment().run(run, turn);
     assert.equal(answers.length, asks.length);
+    assert.equal(of, turnKey(asks));
     assert.ok(bytes > 0);
     return answers;
   };
@@ -43,6 +44,11 @@ describe('a turn of a group', () => {
   const committed: Fate = { state: 'committed', transaction: 'order', inputHash: 'hash', lane: 'grouped', result: 1 };
   const end = (gid: string, from: 'running' | 'undoing' = 'running', fate = committed): TurnAsk => ({
     ...{ kind: 'end', from, fate, ...home(gid) },
+  });
+  /** Work in one statement. */
+  const oneMore = (gid: string) => () => ({
+    statement: { with: 'paid as (insert into ledger (gid, amount) values ($1, 1))', text: 'select 1 as done' },
+    values: [gid],
   });
   const hows = (answers: readonly TurnAnswer[]) => answers.map(({ how }) => how);
 
@@ -61,6 +67,22 @@ describe('a turn of a group', () => {
     assert.deepEqual(hows(await carry([end(first), { kind: 'undo', cause: CAUSE, ...home(first) }])), ['lost', 'lost']);
   });
 
+  it('is told from every other one: by who asks, for which call or decision, and in which order', () => {
+    const gid = 'order-1';
+    const asks = [
+      call(gid),
+      { ...call(gid), driver: groupDriver('group-1', 1) },
+      call(gid, { function: 'shop.charge.action' }),
+      call(gid, { branch: { gid, branch: 'charge', op: 'action', scheme: 'saga', seq: 1 } }),
+      { kind: 'undo', cause: CAUSE, ...home(gid) } as const,
+      end(gid),
+      end(gid, 'undoing'),
+    ];
+    const turns = asks.flatMap((one) => [[one], ...asks.map((other) => [one, other])]);
+    assert.equal(new Set(turns.map(turnKey)).size, turns.length);
+    assert.equal(turnKey([call(gid, { args: [{ other: true }] })]), turnKey([call(gid)]));
+  });
+
   it('of many calls makes Node warn of nothing', async () => {
     const warned: Error[] = [];
     const onWarning = (warning: Error) => warned.push(warning);
@@ -77,8 +99,14 @@ describe('a turn of a group', () => {
   it('says again that a step has opened the transaction, when its attempt before did', async () => {
     const gid = newGid();
     await carry([call(gid)]);
-    assert.deepEqual(await carry([call(gid)]), [{ how: 'done', result: { done: 1 }, opened: true }]);
+    const again = { how: 'done', result: { done: 1 }, opened: true, again: true };
+    assert.deepEqual(await carry([call(gid)]), [again]);
+    const atOnce: Work = (o, input) => guard.apply(o, input, add(o.gid, 1), oneMore(o.gid));
+    assert.deepEqual(await carry([call(gid)], atOnce), [again]);
     assert.equal(await stage.net(gid), 1);
+    // What opens it now says that too.
+    const [now] = await carry([call(newGid())], atOnce);
+    assert.deepEqual(now, { how: 'done', result: { done: 1 }, opened: true });
   });
 
   it('does nothing for another member that has the same transaction, and refuses another input', async () => {
@@ -108,11 +136,7 @@ describe('a turn of a group', () => {
     });
     const details = async (asks: TurnAsk[], work?: Work) =>
       (await carry(asks, work)).map((answer) => (answer.how === 'decided' ? answer.detail.backstitch : answer.how));
-    const atOnce: Work = (o, input) =>
-      guard.apply(o, input, add(o.gid, 1), () => ({
-        statement: { with: 'paid as (insert into ledger (gid, amount) values ($1, 1))', text: 'select 1 as done' },
-        values: [o.gid],
-      }));
+    const atOnce: Work = (o, input) => guard.apply(o, input, add(o.gid, 1), oneMore(o.gid));
     await carry([call(gid)]);
     for (const work of [undefined, atOnce]) {
       assert.deepEqual(await details([rival('two'), rival('two', 'other')], work), ['elsewhere', 'mismatch']);

@@ -210,6 +210,23 @@ describe('a member of a group', () => {
     assert.match(long.how, /the history of its group is too long/);
   });
 
+  it('that a lost task of its group had begun leaves: that may have done what its body does not come to', async () => {
+    const lost = await run(async (tx) => {
+      await tx.run('a', steps.one, {});
+      await tx.run('pay', steps.two, {});
+      await tx.run('b', steps.three, { fail: true });
+    });
+    const later = await run(
+      async (tx) => {
+        await tx.run('a', steps.one, {});
+        await tx.run('charge', steps.two, {});
+      },
+      { gid: lost.gid },
+    );
+    assert.match(later.how, /^left: steps.one.action was done before/);
+    assert.deepEqual([later.asks, later.net, later.home], [['a action'], 2, 'steps']);
+  });
+
   it('ends nothing that another has: it leaves', async () => {
     const first = await run(async (tx) => tx.run('a', steps.one, {}));
     const rival = groupDriver('another', 0);

@@ -7,6 +7,8 @@ import { appliedSteps } from './statements.js';
 /** A step that was applied, or may have been. */
 export interface AppliedRow extends AppliedStep {
   readonly driver: string;
+  /** Whether it had opened the transaction for its group, from which a workflow has taken it over. */
+  readonly taken: boolean;
   readonly undone: boolean;
 }
 

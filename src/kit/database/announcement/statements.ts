@@ -100,10 +100,11 @@ returning a.state, a.start->>'inputHash' as "inputHash", a.start->>'transaction'
 
 /**
  * The same where a group drives it: from here on the group decides nothing. A first step in flight is not waited for: the
- * workflow meets it at that step. `$1` gid.
+ * workflow meets it at that step. Who had it stays known, by the row's driver the first time. `$1` gid.
  */
 export const adoptFromGroup = `
-update backstitch.guard set driver = 'workflow'
+update backstitch.guard set driver = 'workflow',
+  fate = case when driver = 'workflow' then fate else fate || jsonb_build_object('by', driver) end
 where gid = $1 and phase = 1 and fate->>'state' in ('running', 'undoing')
 returning fate->>'state' as state, fate->>'inputHash' as "inputHash", fate->>'transaction' as transaction,
   (fate->'cause')::text as cause, (extract(epoch from began_at) * 1000)::float8 as "beganAt"`;
@@ -154,11 +155,11 @@ left join lateral (
 ) g on true`;
 
 /**
- * First operations that were applied, or were sent and not answered. `$1` gid. An answer of a worker carries 2 MB: what is long is
- * left out.
+ * First operations that were applied, or were sent and not answered, each with who did it: also where a workflow has taken the
+ * row over since. `taken`: it has. `$1` gid. An answer of a worker carries 2 MB: what is long is left out.
  */
 export const appliedSteps = `
-select branch, function, driver,
+select branch, function, coalesce(fate->>'by', driver) as driver, coalesce(fate ? 'by', false) as taken,
   exists (select from backstitch.guard u where u.gid = g.gid and u.branch = g.branch and u.phase = 2) as undone,
   case when length(input::text) < 50000 then input::text end as input,
   case when length(result::text) < 50000 then result::text end as result

@@ -70,7 +70,7 @@ export async function applyAtOnce<Result>(commitWith: Sql, attempt: Attempt): Pr
   const done = await tryAtOnce<Result>(commitWith, attempt, kind, more);
   if (typeof done === 'string') return done;
   announcement?.written();
-  opening?.written();
+  opening?.written('now');
   return done;
 }
 

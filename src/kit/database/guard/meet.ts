@@ -48,7 +48,7 @@ export async function claim(sql: Sql, operation: Operation, row: ReturnType<type
       ? await sql(statements.claim, values)
       : await sql(statements.open, [...values, openedOf(opening)]);
   if (claimed.length === 0) return false;
-  opening?.written();
+  opening?.written('now');
   return true;
 }
 
@@ -98,7 +98,7 @@ function meetAsGroup(
   const { opening, driver } = operation;
   if (fate !== undefined && isEnd(fate)) throw new Decided(operation, fate);
   if (first?.driver === driver) {
-    if (first.fate !== null) opening?.written();
+    if (first.fate !== null) opening?.written('before');
     return;
   }
   const isFree = home === undefined || home.driver === driver;

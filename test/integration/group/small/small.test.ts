@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { GidConflict } from '../../../../src/kit/client/index.js';
+import { fileURLToPath } from 'node:url';
+import { Worker } from '@temporalio/worker';
+import { GidConflict, TransactionPending } from '../../../../src/kit/client/index.js';
+import { hashOf } from '../../../../src/kit/client/input.js';
 import { settleGroup } from '../../../../src/kit/worker/settle-group.js';
 import { SmallWorld } from './world.js';
 
@@ -20,6 +23,12 @@ describe('the grouped lane, in trouble', function () {
       await assert.rejects(world.client.workflow.execute('pair', run));
     };
 
+    /** What is announced goes on, though another workflow has its id. */
+    const goesOn = (error: unknown) => {
+      assert.ok(error instanceof TransactionPending && error.cause instanceof GidConflict, String(error));
+      return true;
+    };
+
     it('by a run that was refused: goes on, though nobody waits for it', async () => {
       const id = world.id();
       await refuse(id);
@@ -31,14 +40,24 @@ describe('the grouped lane, in trouble', function () {
       assert.equal(await world.caller('pair')({ id }, { lane: 'grouped' }), 'pair is done');
     });
 
-    it('by another workflow that has ended: goes on', async () => {
+    it('by another workflow that has ended: its caller hears that it goes on, and it does', async () => {
       const id = world.id();
       await world.client.workflow.execute('somethingElse', { workflowId: id, taskQueue: world.taskQueue });
       world.failing.add(`b ${id}`);
-      await assert.rejects(world.caller('pair')({ id }, { lane: 'grouped' }), GidConflict);
+      // A relay may have started it by then: it cannot end yet.
+      const call = world.caller('pair')({ id }, { lane: 'grouped', wait: '3 seconds' });
+      await assert.rejects(call, TransactionPending);
       world.failing.clear();
       while ((await world.inProgress(id)) > 0);
       assert.equal(await world.net(id), 2);
+      assert.equal(await world.caller('pair')({ id }, { lane: 'grouped' }), 'pair is done');
+    });
+
+    it('by another workflow, and had begun nothing: its caller hears that nothing was done', async () => {
+      const id = world.id();
+      await world.client.workflow.execute('somethingElse', { workflowId: id, taskQueue: world.taskQueue });
+      await assert.rejects(world.caller('posted')({ id }, { lane: 'grouped' }), GidConflict);
+      assert.deepEqual([await world.net(id), await world.inProgress(id)], [0, 0]);
     });
 
     it('by another workflow that runs: it is told who has it', async () => {
@@ -46,7 +65,7 @@ describe('the grouped lane, in trouble', function () {
       const { taskQueue } = world;
       await world.client.workflow.start('somethingElse', { workflowId: id, taskQueue, startDelay: '1 hour' });
       world.failing.add(`b ${id}`);
-      await assert.rejects(world.caller('pair')({ id }, { lane: 'grouped' }), GidConflict);
+      await assert.rejects(world.caller('pair')({ id }, { lane: 'grouped' }), goesOn);
       world.failing.clear();
       while (
         !world.warnings.some(
@@ -67,6 +86,28 @@ describe('the grouped lane, in trouble', function () {
       while ((await world.inProgress(id)) > 0);
       assert.equal(await world.net(id), 2);
     });
+  });
+
+  it('a group that was terminated is not settled while another workflow has the id of a member: the others are', async () => {
+    const { client, taskQueue } = world;
+    const [one, taken, other] = [world.id(), world.id(), world.id()];
+    await client.workflow.execute('somethingElse', { workflowId: taken, taskQueue });
+    const workflowId = await world.startGroup(
+      'pair',
+      [one, taken, other].map((id) => ({ id })),
+      { startDelay: '1 hour' },
+    );
+    await client.workflow.getHandle(workflowId).terminate('a test');
+    const { runId } = await client.workflow.getHandle(workflowId).describe();
+    for (let times = 0; times < 2; times++) {
+      await assert.rejects(settleGroup(client, { workflowId, runId }), {
+        message: new RegExp(`^its member ${taken} cannot be settled: a workflow 'somethingElse' has its id`),
+      });
+    }
+    for (const id of [one, other]) {
+      const { type, memo } = await client.workflow.getHandle(id).describe();
+      assert.deepEqual([type, memo?.inputHash], ['pair', hashOf({ id })]);
+    }
   });
 
   describe('a member of a group', () => {
@@ -93,6 +134,21 @@ describe('the grouped lane, in trouble', function () {
         await assert.rejects(call, { name: 'TransactionCompensated', message: /DeadlineExceeded/ });
         assert.equal(await world.net(id), 0);
       }
+    });
+  });
+
+  describe('what a group has recorded', () => {
+    const replay = async (workflows: string, history: unknown) => {
+      const workflowsPath = fileURLToPath(new URL(workflows, import.meta.url));
+      await Worker.runReplayHistory({ workflowsPath }, history);
+    };
+
+    it('is replayed by its release, and taken by no other one for the answers to its own calls', async () => {
+      const group = world.client.workflow.getHandle(await world.startGroup('pair', { id: world.id() }));
+      await group.result();
+      const history = await group.fetchHistory();
+      await replay('./workflows.ts', history);
+      await assert.rejects(replay('./incompatible-workflows.ts', history), /are to other calls/);
     });
   });
 

@@ -153,17 +153,18 @@ export class SmallWorld {
     });
   }
 
-  /** Starts a group of one, for which no caller waits. @returns its workflow's id */
+  /** Starts a group of one, or of some, for which no caller waits. @returns its workflow's id */
   async startGroup(
     transaction: string,
-    given: Given,
+    given: Given | readonly Given[],
     options: Pick<WorkflowStartOptions, 'startDelay'> = {},
     more: Partial<GroupMember> = {},
   ): Promise<string> {
-    const members = [{ gid: given.id, input: given, inputHash: hashOf(given), ...more }];
+    const inputs = [given].flat();
+    const members = inputs.map((input) => ({ gid: input.id, input, inputHash: hashOf(input), ...more }));
     const { workflowId } = await this.client.workflow.start(transaction, {
       ...options,
-      workflowId: `${given.id}-group`,
+      workflowId: `${inputs[0]?.id ?? ''}-group`,
       taskQueue: this.taskQueue,
       args: [null, { group: { members } }],
       typedSearchAttributes: [{ key: TX_STATE, value: GROUP_STATE }],

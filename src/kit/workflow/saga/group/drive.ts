@@ -146,7 +146,7 @@ class DrivenGroup {
 
   /** A run that has ended with nothing decided. */
   async #broken(member: GroupMember, driver: GroupDriver, why: unknown): Promise<MemberOutcome> {
-    const { home, opened } = driver;
+    const { home, opened, mayBeOpen } = driver;
     if (why instanceof Conflict) return { how: 'conflict' };
     if (why instanceof MetDriver && why.fate !== undefined) {
       const { fate } = why;
@@ -156,7 +156,7 @@ class DrivenGroup {
       if (opened === undefined) return { how: 'conflict' };
     } else if (!(why instanceof Leaving)) throw why; // A defect: the task is tried again with a mended worker.
     await CancellationScope.nonCancellable(() => this.#leave(member, driver));
-    return { how: 'left', home, why: why.message.slice(0, WHY) };
+    return { how: 'left', home, ...(mayBeOpen && { open: true }), why: why.message.slice(0, WHY) };
   }
 
   /**

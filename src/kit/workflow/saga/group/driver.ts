@@ -127,6 +127,8 @@ export class GroupDriver implements SagaDriver {
         if (opens && answer.opened !== true) {
           return this.leave(`${name} comes first, and does not use the guard of a database`);
         }
+        // A lost task may have been another release's, and have done what this one does not come to: who takes over looks.
+        if (answer.again === true) return this.leave(`${name} was done before, and more may have been`);
         if (opens) this.#opened = branch.branch;
         return answer.result;
       case 'decided': {

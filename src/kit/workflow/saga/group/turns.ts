@@ -3,6 +3,7 @@ import { proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
 import {
   GROUP_CALL_MS,
   TURN_ACTIVITY,
+  turnKey,
   type Turn,
   type TurnAnswer,
   type TurnAsk,
@@ -76,8 +77,10 @@ export class Turns {
   }
 
   async #take(asked: readonly Asked[]): Promise<void> {
+    const asks = asked.map(({ ask }) => ask);
     try {
-      const { answers, bytes } = await send(asked.map(({ ask }) => ask));
+      const { answers, bytes, of } = await send(asks);
+      if (of !== undefined && of !== turnKey(asks)) throw new Error(OTHER_TURN);
       this.#bytes += bytes;
       asked.forEach(({ resolve }, index) => {
         resolve(answers[index] ?? UNANSWERED);
@@ -90,6 +93,9 @@ export class Turns {
     }
   }
 }
+
+/** A worker with the release that has recorded them has to go on with it. */
+const OTHER_TURN = 'the answers that are recorded for this turn are to other calls: its saga was changed meanwhile';
 
 const UNANSWERED: TurnAnswer = { how: 'unknown', type: 'NoAnswer', message: 'the worker gave no answer to it' };
 
