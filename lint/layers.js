@@ -7,7 +7,11 @@ import { dirname, relative, resolve } from 'node:path';
  */
 export const layers = [
   { room: 'src/kit/workflow', values: ['@temporalio/workflow', '@temporalio/common'] },
-  { room: 'src/kit/database', values: ['node:', 'src/kit/workflow/fate.ts'], types: ['src/kit/workflow'] },
+  {
+    room: 'src/kit/database',
+    values: ['node:', 'src/kit/workflow/fate.ts', 'src/kit/workflow/carried.ts'],
+    types: ['src/kit/workflow'],
+  },
   {
     room: 'src/kit/direct',
     values: ['node:', 'src/kit/database', 'src/kit/workflow', '@temporalio/common'],

@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { Duration } from '@temporalio/common';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { Scheme } from '../workflow/branch.js';
+import { beyondServer } from '../workflow/carried.js';
 import type { Lane, SagaOptions } from '../workflow/saga/definition.js';
 import { startAdopting } from './adopt.js';
 import { AsWorkflow, type Order } from './as-workflow.js';
@@ -11,7 +12,6 @@ import { GidConflict, TransactionPending } from './errors.js';
 import { outcomeOfFate } from './fate.js';
 import { Groups, type GroupOptions } from './group.js';
 import { hashOf } from './input.js';
-import { isJoinable } from './joinable.js';
 import { awaitOutcome, awaitUndoOrOutcome } from './outcome.js';
 import { ask } from './server.js';
 import { orPending } from './within.js';
@@ -190,8 +190,10 @@ function transactionOf<Given, Input, Result>(
   };
 
   /** Which lane it takes: what may not join a group runs as a workflow from its beginning. */
-  const laneOf = (order: Order, { lane }: StartOptions): StartOptions['lane'] =>
-    lane === 'grouped' && !isJoinable(order) ? undefined : lane;
+  const laneOf = ({ gid, start }: Order, { lane }: StartOptions): StartOptions['lane'] => {
+    if (lane !== 'grouped' || beyondServer(gid, start, JSON.stringify(start)) === undefined) return lane;
+    return undefined;
+  };
 
   /** Joins the next group. `result` waits for the outcome. */
   const joinGroup = (order: Order, undo: Undo) => {

@@ -4,6 +4,7 @@ import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { DirectLane, DirectOrder, Driven } from '../client/direct-lane.js';
 import { announcementsOf, type Announcements } from '../database/announcement/announcements.js';
 import type { Database } from '../database/sql.js';
+import { beyondServer } from '../workflow/carried.js';
 import { MetDriver, TransactionStopped } from '../workflow/failure.js';
 import type { Announced, Fate, Standing, StartOrder } from '../workflow/fate.js';
 import type { SagaBody, SagaOptions } from '../workflow/saga/definition.js';
@@ -13,7 +14,7 @@ import { SagaRun, type SagaOutcome } from '../workflow/saga/run.js';
 import type { SagaWorkflow } from '../workflow/saga/workflow.js';
 import { DirectDriver } from './driver.js';
 import { HandOver, NotSent } from './hand-over.js';
-import { beyondServer, limitsOf, type Limits } from './limits.js';
+import { limitsOf, type Limits } from './limits.js';
 import { functionsOf, type ParticipantFunction, type ParticipantImplementation } from './participants.js';
 import { Semaphore } from './semaphore.js';
 
@@ -110,7 +111,7 @@ class Lane implements DirectLane {
       watcher?.begun();
       // A workflow that takes over has exactly the input that is announced: the body cannot reach it, and has one like it.
       const text = JSON.stringify(order.start);
-      const beyond = beyondServer(order, text);
+      const beyond = beyondServer(gid, order.start, text);
       if (beyond !== undefined) return { how: 'not-begun', why: this.#tell(gid, beyond) };
       for (const began = performance.now(); ;) {
         if (this.#isClosing) return { how: 'not-begun', why: new HandOver('the direct lane of this process ends') };

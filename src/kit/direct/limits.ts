@@ -1,5 +1,3 @@
-import type { DirectOrder } from '../client/direct-lane.js';
-import { isStorable } from '../database/guard/json.js';
 import type { DirectLaneOptions } from './lane.js';
 
 /** The limits of a direct lane, each set. */
@@ -22,38 +20,4 @@ export function limitsOf(options: DirectLaneOptions): Limits {
     atATime: limit('atATime', 1),
     waiting: limit('waiting', 0),
   };
-}
-
-/**
- * What a Temporal server takes by default, in bytes: a workflow's id; its summary and details as JSON, which not every version
- * looks at; and all that it is started with, where each part may have 2 MB.
- */
-const SERVER = { gid: 1_000, summary: 400, details: 20_000, start: 1_500_000 } as const;
-
-/**
- * Why no workflow could take this transaction over, if so: then it must not begin here.
- *
- * @param text the start as JSON
- */
-export function beyondServer({ gid, start }: DirectOrder, text: string): Error | undefined {
-  const { summary = '', details = '' } = start;
-  if (!isStorable(text))
-    return new Error('its input or its summary holds a zero character or half of a surrogate pair');
-  // A character takes three bytes at most.
-  if (text.length * 3 > SERVER.start && Buffer.byteLength(text) > SERVER.start) {
-    return new Error(`what starts its workflow has more than ${SERVER.start} bytes`);
-  }
-  if (gid.length * 3 > SERVER.gid && Buffer.byteLength(gid) > SERVER.gid) {
-    return new Error(`its gid has more than ${SERVER.gid} bytes`);
-  }
-  for (const [name, text] of [
-    ['summary', summary],
-    ['details', details],
-  ] as const) {
-    // As JSON a character takes six bytes at most.
-    if (text.length * 6 <= SERVER[name] - 2) continue;
-    const bytes = Buffer.byteLength(JSON.stringify(text));
-    if (bytes > SERVER[name]) return new Error(`its ${name} has ${bytes} bytes`);
-  }
-  return undefined;
 }

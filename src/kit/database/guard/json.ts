@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { isStorable, storable } from '../../workflow/carried.js';
 import { canonicalJson } from './canonical.js';
 
 /**
@@ -11,21 +12,6 @@ export class UnstorableResult extends Error {
     super(message);
     this.name = 'UnstorableResult';
   }
-}
-
-/**
- * What JSON text may hold and PostgreSQL has no place for: a zero character, half of a surrogate pair. An escaped
- * backslash is matched too, so that what follows it is not taken for an escape.
- */
-const ESCAPES = /\\(?:\\|u0000|ud[89a-f][0-9a-f]{2})/g;
-
-/** Whether PostgreSQL keeps this JSON text unchanged. */
-export function isStorable(json: string): boolean {
-  return storable(json) === json;
-}
-
-function storable(json: string): string {
-  return json.replace(ESCAPES, (escape) => (escape === '\\\\' ? escape : '\ufffd'));
 }
 
 /**
