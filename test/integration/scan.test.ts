@@ -19,7 +19,8 @@ import {
   type StartOptions,
 } from '../../src/kit/client/index.js';
 import { scanActivities } from '../../src/kit/worker/scan.js';
-import { TX_STATE, TRANSACTION_QUERY, type TransactionView } from '../../src/kit/workflow/index.js';
+import { foundState } from '../../src/kit/client/list.js';
+import { TRANSACTION_QUERY, type TransactionView } from '../../src/kit/workflow/index.js';
 import { createShopWorker, type ShopWorker } from '../../src/worker.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
 
@@ -113,7 +114,7 @@ describe('the scan', function () {
   const stateOf = async (gid: string): Promise<string> => {
     const handle = client.workflow.getHandle(gid);
     await handle.result().catch(() => undefined);
-    return String((await handle.describe()).typedSearchAttributes.get(TX_STATE));
+    return foundState(await handle.describe());
   };
   const branch = (view: TransactionView, name: string) => view.branches.find((each) => each.branch === name);
 
