@@ -107,7 +107,11 @@ describe('the scan', function () {
   const scanFor = async (gid: string): Promise<ScanReport> => {
     for (;;) {
       const report = await scan();
-      assert.deepEqual(report.failed, []);
+      // Other tests may have left what no scan can settle.
+      assert.deepEqual(
+        report.failed.filter((each) => each.gid === gid),
+        [],
+      );
       if (report.settled.includes(gid)) return report;
     }
   };
