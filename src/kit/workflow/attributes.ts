@@ -5,7 +5,7 @@ import type { Scheme } from './branch.js';
 export const TX_SCHEME = defineSearchAttributeKey('TxScheme', 'KEYWORD');
 /**
  * The state where a run's own status does not say it. Absent: the transaction is `running` while its run is, and `committed`
- * when that has completed. So the many that simply commit cost the server's list no third write.
+ * when that has completed. So the many that simply commit cost no event for it.
  */
 export const TX_STATE = defineSearchAttributeKey('TxState', 'KEYWORD');
 /** Since when a transaction waits for a person. */

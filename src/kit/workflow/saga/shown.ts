@@ -4,7 +4,7 @@ import type { TransactionState } from '../branch.js';
 import type { DeskCase } from '../desk.js';
 
 /**
- * What the server's list says of a transaction. A change is one event, and one write of the list more; which branches are
+ * What the server's list says of a transaction. A change is one event; which branches are
  * stuck belongs to it. What the status of its run says is not written: that it is running, and that it is committed, unless
  * another state was written before.
  */
