@@ -57,6 +57,6 @@ export {
 } from './schedules.js';
 export type { TestedAlarm } from '../workflow/alarms.js';
 export type { LogEntry, LogPage } from '../workflow/log.js';
-export type { ScanOrder, ScanReport } from '../workflow/scan.js';
+export type { ExpiredHold, OrphanedHold, ScanOrder, ScanReport } from '../workflow/scan.js';
 export { showTransaction } from './show/show.js';
 export type { ShownBranch, ShownCall, ShownDriver, ShownTransaction } from './show/shown.js';

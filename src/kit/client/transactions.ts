@@ -11,7 +11,7 @@ import type { DirectLane } from './direct-lane.js';
 import { GidConflict, TransactionPending } from './errors.js';
 import { outcomeOfFate } from './fate.js';
 import { Groups, type GroupOptions } from './group.js';
-import { hashOf } from './input.js';
+import { hashOf, InvalidInput } from './input.js';
 import { awaitOutcome, awaitUndoOrOutcome } from './outcome.js';
 import { ask } from './server.js';
 import { orPending } from './within.js';
@@ -139,6 +139,7 @@ function transactionOf<Given, Input, Result>(
 
   /** What a call is about. It is made once: neither a parser nor a caller that changes what it gave makes another one of it. */
   const orderOf = (given: Given, options: StartOptions): Order => {
+    refuseLane(contract.scheme, options);
     const input = contract.parse(given);
     const start = {
       transaction: contract.workflow,
@@ -251,6 +252,21 @@ function transactionOf<Given, Input, Result>(
 }
 
 type Undo = NonNullable<CallOptions['undo']>;
+
+/** The lanes of what is no saga. */
+const LANES: Partial<Record<Scheme, readonly string[]>> = {
+  tcc: ['durable', 'lean'],
+  '2pc': ['durable'],
+  '3pc': ['durable'],
+};
+
+/** @throws InvalidInput for a lane that the scheme has not: nothing is started */
+function refuseLane(scheme: Scheme, { lane = 'durable' }: StartOptions): void {
+  const lanes = LANES[scheme];
+  if (lanes === undefined || lanes.includes(lane)) return;
+  const rule = `is no lane of scheme ${scheme}, which has ${lanes.join(' and ')}`;
+  throw new InvalidInput([{ field: 'lane', value: lane, rule }]);
+}
 
 /** What the workflow gets as its second argument; nothing when there is nothing to override. */
 function overridesOf({

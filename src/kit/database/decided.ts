@@ -1,6 +1,15 @@
 import type { Op } from '../workflow/branch.js';
 import type { DecidedDetail } from '../workflow/failure.js';
-import { Barred, Decided, DrivenElsewhere, InputMismatch, StoredRejection, Suspended, Undone } from './rejection.js';
+import {
+  Barred,
+  Decided,
+  DrivenElsewhere,
+  InputMismatch,
+  Rejection,
+  StoredRejection,
+  Suspended,
+  Undone,
+} from './rejection.js';
 
 /** The operations that begin a branch: what they refuse has had no effect. */
 const FIRST: readonly Op[] = ['action', 'try', 'prepare'];
@@ -18,6 +27,8 @@ export interface GuardDecision {
  */
 export function decidedBy(error: unknown, op: Op): GuardDecision | undefined {
   if (error instanceof StoredRejection) return { type: error.type, detail: { backstitch: 'rejected' } };
+  // Who only looks has done nothing: its no needs no row.
+  if (error instanceof Rejection && op === 'canCommit') return { type: error.type, detail: { backstitch: 'rejected' } };
   if (error instanceof Suspended) return { type: 'Suspended', detail: { backstitch: 'suspended' } };
   if (error instanceof Barred) return { type: 'Barred', detail: { backstitch: 'barred' } };
   if (error instanceof Undone) return { type: 'Undone', detail: { backstitch: 'undone', result: error.result } };

@@ -27,6 +27,10 @@ export { forgetGuards, GUARD_RETENTION_DAYS } from './guard/retention.js';
 export { guardMigrations } from './guard/schema.js';
 export { masksOf, type Masks } from './log/mask.js';
 export { logMigrations } from './log/schema.js';
+export { listInDoubt, proofOf, type InDoubt, type InDoubtOptions } from './prepared/in-doubt.js';
+export type { NamedBranch } from './prepared/name.js';
+export { wrongForPrepared } from './prepared/preflight.js';
+export { createPrepared, type Prepared, type PreparedOptions } from './prepared/prepared.js';
 export { migrate, MigrationError, type Migration } from './migrate.js';
 export {
   Barred,

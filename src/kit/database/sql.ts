@@ -25,6 +25,16 @@ export interface TransactionSql extends Sql {
    * Optional: a client that cannot do it leaves it out, and whoever would call it calls the `Sql` itself.
    */
   readonly commitWith?: Sql;
+  /**
+   * The transaction is prepared under this name (PREPARE TRANSACTION) when its work resolves, instead of committed: it then
+   * belongs to no connection, and waits until somebody commits it or rolls it back. If it cannot be prepared nothing of it
+   * has happened. The last statement was not run by {@link commitWith} then.
+   *
+   * Optional: with a client that leaves it out there is no two-phase commit.
+   *
+   * @param name of A-Z, a-z, 0-9 and `%`, `/`, `.`, `_`, `-`; fewer than 200
+   */
+  readonly prepareAs?: (name: string) => void;
 }
 
 /** A database as the kit sees it. Adapters: `pgDatabase`, `postgresJsDatabase`. */
@@ -51,7 +61,8 @@ export interface Database {
     timeoutMs: number,
   ) => Promise<Row[][]>;
   /**
-   * Runs `work` in one SQL transaction at READ COMMITTED: committed when it resolves, rolled back when it throws.
+   * Runs `work` in one SQL transaction at READ COMMITTED: committed (or prepared, if it said so) when it resolves, rolled back
+   * when it throws.
    *
    * The `sql` that `work` gets is valid only until it settles. A statement whose promise nobody awaits is part of the
    * transaction nevertheless: it is sent before the commit, and if it fails nothing is committed.

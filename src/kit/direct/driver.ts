@@ -185,6 +185,7 @@ export class DirectDriver implements SagaDriver {
       seq: branch.seq,
       succeeded: branch.succeeded,
       settle: branch.settle,
+      single: branch.single,
       adopted: branch.adopted,
       corrected: branch.corrected,
       function: name,

@@ -1,4 +1,5 @@
-import { faultKinds, isUndo, type FaultKind, type MatrixFault, type MatrixOperation } from './faults.js';
+import type { Scheme } from '../workflow/branch.js';
+import { faultKinds, isUndo, whichOf, type FaultKind, type MatrixFault, type MatrixOperation } from './faults.js';
 
 /**
  * The cases of a matrix: every operation of every step with every fault, and a sample of the pairs.
@@ -6,11 +7,12 @@ import { faultKinds, isUndo, type FaultKind, type MatrixFault, type MatrixOperat
 
 /**
  * What a step is: `step` has an action and a compensation, `amends` an action and what makes it good; the pivot, and
- * what comes after it (`forward`), only go forward.
+ * what comes after it (`forward`), only go forward. `try` is a branch of a TCC transaction: it is tried, and then confirmed or
+ * cancelled. `prepare` is one of a two-phase commit, which is then committed or rolled back.
  */
-export type StepKind = 'step' | 'amends' | 'pivot' | 'forward';
+export type StepKind = 'step' | 'amends' | 'pivot' | 'forward' | 'try' | 'prepare';
 
-/** The steps of a saga in the order in which its body runs them. */
+/** The steps of a transaction in the order in which its body runs them. */
 export type MatrixSteps = Readonly<Record<string, StepKind>>;
 
 /** One transaction that the matrix runs. */
@@ -38,12 +40,24 @@ export interface CaseOptions {
 /** The rows of the table: each step with each operation. */
 export function matrixRows(steps: MatrixSteps): { readonly step: string; readonly operation: MatrixOperation }[] {
   return Object.entries(steps).flatMap(([step, kind]): { step: string; operation: MatrixOperation }[] => {
-    if (kind === 'pivot' || kind === 'forward') return [{ step, operation: kind }];
-    return [
-      { step, operation: 'action' },
-      { step, operation: kind === 'amends' ? 'amends' : 'compensation' },
-    ];
+    return operationsOf[kind].map((operation) => ({ step, operation }));
   });
+}
+
+/** What each kind of step is asked: what it does first comes first. */
+const operationsOf: Readonly<Record<StepKind, readonly [MatrixOperation, ...MatrixOperation[]]>> = {
+  step: ['action', 'compensation'],
+  amends: ['action', 'amends'],
+  pivot: ['pivot'],
+  forward: ['forward'],
+  try: ['try', 'confirm', 'cancel'],
+  prepare: ['prepare', 'commit', 'rollback'],
+};
+
+/** The scheme of a transaction of such steps. */
+export function schemeOf(steps: MatrixSteps): Scheme {
+  const kinds = new Set(Object.values(steps));
+  return kinds.has('try') ? 'tcc' : kinds.has('prepare') ? '2pc' : 'saga';
 }
 
 /** Generates the cases: all single faults, row by row, then the pairs. */
@@ -72,12 +86,18 @@ export function matrixCases(steps: MatrixSteps, options: CaseOptions = {}): Matr
   return cases;
 }
 
-/** @returns undefined for faults that cannot come together */
+/**
+ * What is confirmed is not cancelled: faults of both cannot come together.
+ *
+ * @returns undefined for faults that cannot come together
+ */
 function caseOf(
   steps: MatrixSteps,
   faults: readonly MatrixFault[],
   probed: (step: string) => boolean,
 ): MatrixCase | undefined {
+  const second = new Set(faults.map(({ operation }) => whichOf(operation)));
+  if (second.has('undo') && second.has('confirm')) return undefined;
   const triggers: MatrixFault[] = [];
   // What brings about the undo of the newest struck step undoes those before it, too.
   const names = Object.keys(steps);
@@ -98,15 +118,15 @@ function triggerOf(
   faults: readonly MatrixFault[],
   probed: (step: string) => boolean,
 ): MatrixFault | undefined {
-  const free = (step: string) => !faults.some((fault) => fault.step === step && !isUndo(fault.operation));
+  const free = (step: string) => !faults.some((fault) => fault.step === step && whichOf(fault.operation) === 'first');
   const all = Object.entries(steps);
   for (const [step, kind] of all.slice(at + 1).reverse()) {
     if (kind === 'forward' || !free(step) || !probed(step)) continue;
-    return { step, operation: kind === 'pivot' ? 'pivot' : 'action', kind: 'refused', trigger: true };
+    return { step, operation: operationsOf[kind][0], kind: 'refused', trigger: true };
   }
-  const [own] = all[at] ?? [];
-  if (own === undefined || !free(own)) return undefined;
-  return { step: own, operation: 'action', kind: 'unheard', trigger: true };
+  const [own, kind] = all[at] ?? [];
+  if (own === undefined || kind === undefined || !free(own)) return undefined;
+  return { step: own, operation: operationsOf[kind][0], kind: 'unheard', trigger: true };
 }
 
 /** Numbers from 0 to below 1, the same for the same seed (mulberry32). */

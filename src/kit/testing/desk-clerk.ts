@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { decide, listDesk, OrderRefused, TransactionNotFound } from '../client/index.js';
 import { TRANSACTION_QUERY, type DeskCase, type TransactionView } from '../workflow/index.js';
+import { whichOf } from './faults.js';
 import type { Flight } from './flight.js';
 import type { MatrixDeskCase } from './result.js';
 
@@ -76,10 +77,10 @@ export class DeskClerk {
     const { branch, op, failure, fits } = waiting;
     const { cases, wrong, hasty } = this.of(flight.gid);
     if (cases.filter((known) => known.branch === branch).length >= PATIENCE) return;
-    const undo = op !== 'action';
+    const which = whichOf(op);
     const name = `${op} of '${branch}'`;
     // No program may undo any more: that befalls every branch, whatever its fault.
-    const rightly = flight.keeping(branch, undo).length > 0 || failure.type === 'WindowPassed';
+    const rightly = flight.keeping(branch, which).length > 0 || failure.type === 'WindowPassed';
     const said = `${failure.type}: ${failure.message}`;
     const needless = `${name} waits at the desk, and nothing keeps it from being done: ${said}`;
     if (!rightly) (failure.type === 'Timeout' ? hasty : wrong).push(needless);
@@ -87,7 +88,7 @@ export class DeskClerk {
     if (!described) wrong.push(`${name} waits at the desk without a description`);
     if (!fits.includes('retry')) wrong.push(`${name} waits at the desk and cannot be retried: ${fits.join(', ')}`);
     cases.push({ branch, op, type: failure.type, message: failure.message });
-    flight.lift(branch, undo);
+    flight.lift(branch, which);
     const order = { branch, action: 'retry', actor: 'crash matrix', reason: 'the fault was lifted' } as const;
     try {
       await decide(this.#client, flight.gid, order);

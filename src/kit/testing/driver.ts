@@ -3,6 +3,7 @@ import { type Client, WorkflowFailedError, WorkflowNotFoundError } from '@tempor
 import { ApplicationFailure, TerminatedFailure } from '@temporalio/common';
 import { operate, OrderRefused, TransactionNotFound } from '../client/index.js';
 import { settle } from '../worker/settle.js';
+import type { Scheme } from '../workflow/branch.js';
 import { initialAttributes, transactionFailure, type SagaOptions } from '../workflow/index.js';
 import type { MatrixLaneName } from './lanes.js';
 import type { Outside } from './outside.js';
@@ -54,12 +55,14 @@ export interface TransactionDriver extends Omit<Outside, 'kill' | 'mayKill'> {
 export class WorkflowStarter implements TransactionDriver {
   readonly #client: Client;
   readonly #workflow: string;
+  readonly #scheme: Scheme;
   /** Settling runs that are being started. */
   readonly #settling = new Map<string, Promise<boolean>>();
 
-  constructor(client: Client, workflow: string) {
+  constructor(client: Client, workflow: string, scheme: Scheme = 'saga') {
     this.#client = client;
     this.#workflow = workflow;
+    this.#scheme = scheme;
   }
 
   async start({ gid, input, call, terms: { taskQueue, memo } }: MatrixOrder): Promise<void> {
@@ -68,7 +71,7 @@ export class WorkflowStarter implements TransactionDriver {
       taskQueue,
       args: [input, call],
       memo: { [MATRIX_MEMO]: memo },
-      typedSearchAttributes: initialAttributes('saga'),
+      typedSearchAttributes: initialAttributes(this.#scheme),
       workflowTaskTimeout: memo.taskMs,
     });
   }

@@ -1,3 +1,6 @@
+import { UNDOS } from '../database/guard/rows.js';
+import type { Op } from '../workflow/branch.js';
+
 /**
  * What the matrix lets go wrong. Each kind strikes one operation of one branch, at a point of an attempt.
  */
@@ -62,7 +65,10 @@ export type FaultKind =
   (typeof faultKinds)[number] | (typeof callerFaultKinds)[number] | (typeof groupFaultKinds)[number];
 
 /** What is asked of a branch: a row of the table. */
-export type MatrixOperation = 'action' | 'compensation' | 'amends' | 'pivot' | 'forward';
+export type MatrixOperation =
+  | ('action' | 'compensation' | 'amends' | 'pivot' | 'forward')
+  | ('try' | 'confirm' | 'cancel')
+  | ('prepare' | 'commit' | 'rollback');
 
 /** A fault of a case. */
 export interface MatrixFault {
@@ -73,15 +79,29 @@ export interface MatrixFault {
   readonly trigger?: true;
 }
 
+/** Which of a branch's operations it is: what is done first, its undo, or its confirm or commit. */
+export type Which = 'first' | 'undo' | 'confirm';
+
+/** Of an operation as a row of the table, or as a participant is asked for it. */
+export function whichOf(operation: MatrixOperation | Op): Which {
+  if (operation === 'confirm' || operation === 'commit') return 'confirm';
+  return UNDOS.some((undo) => undo === operation) ? 'undo' : 'first';
+}
+
 /** Whether an operation is an undo. */
-export function isUndo(operation: MatrixOperation): operation is 'compensation' | 'amends' {
-  return operation === 'compensation' || operation === 'amends';
+export function isUndo(operation: MatrixOperation): boolean {
+  return whichOf(operation) === 'undo';
+}
+
+/** Whether an operation is one that an undo can follow. */
+export function canBeUndone(operation: MatrixOperation): boolean {
+  return operation === 'action' || operation === 'try' || operation === 'prepare';
 }
 
 /** Whether a fault lasts until it is lifted, and so brings what cannot be undone, and an undo, to the desk. */
 export function lasts({ kind, operation }: MatrixFault): boolean {
-  if (kind === 'late') return operation === 'action';
-  if (kind === 'refused') return operation !== 'action' && operation !== 'pivot';
+  if (kind === 'late') return canBeUndone(operation);
+  if (kind === 'refused') return !canBeUndone(operation) && operation !== 'pivot';
   return kind === 'hangs' || kind === 'fails' || kind === 'unheard';
 }
 
@@ -100,7 +120,7 @@ export function killsCaller({ kind }: MatrixFault): boolean {
  * none can be set.
  */
 export function waitsForDeadline({ kind, operation }: MatrixFault, inCaller: boolean): boolean {
-  return (kind === 'deadline-before' || kind === 'deadline-after') && (inCaller || operation !== 'action');
+  return (kind === 'deadline-before' || kind === 'deadline-after') && (inCaller || !canBeUndone(operation));
 }
 
 /** Whether an attempt stands still for long, and its driver must not give it up meanwhile. */

@@ -1,6 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MatrixCase } from './cases.js';
-import { isUndo, lasts, waitsForDeadline, type FaultKind, type MatrixFault } from './faults.js';
+import {
+  canBeUndone,
+  lasts,
+  waitsForDeadline,
+  whichOf,
+  type FaultKind,
+  type MatrixFault,
+  type Which,
+} from './faults.js';
 import type { MatrixLane } from './lanes.js';
 import type { Outside } from './outside.js';
 import type { Answer, Reached } from './protocol.js';
@@ -78,16 +86,16 @@ export class Flight {
   }
 
   /** The faults that keep an operation of a branch from being done. */
-  keeping(branch: string, undo: boolean): MatrixFault[] {
+  keeping(branch: string, which: Which): MatrixFault[] {
     return this.#faults
-      .filter(({ fault, lifted }) => !lifted && concerns(fault, branch, undo) && lasts(fault))
+      .filter(({ fault, lifted }) => !lifted && concerns(fault, branch, which) && lasts(fault))
       .map(({ fault }) => fault);
   }
 
   /** Lifts every fault of a branch's operation, or of all. */
-  lift(branch?: string, undo?: boolean): void {
+  lift(branch?: string, which: Which = 'first'): void {
     for (const armed of this.#faults) {
-      if (branch === undefined || concerns(armed.fault, branch, undo === true)) armed.lifted = true;
+      if (branch === undefined || concerns(armed.fault, branch, which)) armed.lifted = true;
     }
   }
 
@@ -129,10 +137,10 @@ export class Flight {
     const { point, branch, op, flight } = reached;
     const key = `${flight ?? 0} ${branch} ${op}`;
     if (point === 'before') this.#attempts.set(key, by);
-    const undo = op === 'compensation' || op === 'amends';
-    if (point === 'after') this.#releaseRivals(branch, undo);
+    const which = whichOf(op);
+    if (point === 'after') this.#releaseRivals(branch, which);
     for (const armed of this.#faults) {
-      if (!concerns(armed.fault, branch, undo)) continue;
+      if (!concerns(armed.fault, branch, which)) continue;
       const { struck } = armed;
       const answer = await this.#strike(armed, reached, by);
       if (struck === 0 && armed.struck > 0) armed.own = this.#lane.isOwn(reached.driver);
@@ -170,7 +178,7 @@ export class Flight {
         return point === worked && armed.struck < 2 && ++armed.struck > 0 ? 'fail' : 'go';
       case 'late':
         if (once('before')) return this.#hold(fault);
-        return fault.operation === 'action' && lasting('before') ? 'hang' : 'go';
+        return canBeUndone(fault.operation) && lasting('before') ? 'hang' : 'go';
       case 'cancelled-before':
       case 'cancelled-after':
         if (once(pointOf(kind))) await this.#outside.cancel(this.gid, reached.driver);
@@ -271,10 +279,10 @@ export class Flight {
   }
 
   /** A first action that was held back arrives after its undo; anything else after a further attempt. */
-  #releaseRivals(branch: string, undo: boolean): void {
+  #releaseRivals(branch: string, which: Which): void {
     for (const { fault, release } of [...this.#held]) {
-      const rival = fault.operation === 'action' ? undo : undo === isUndo(fault.operation);
-      if (fault.step === stepOf(branch) && rival) release();
+      const rival = canBeUndone(fault.operation) ? 'undo' : whichOf(fault.operation);
+      if (fault.step === stepOf(branch) && rival === which) release();
     }
   }
 }
@@ -284,8 +292,8 @@ function stepOf(branch: string): string {
   return branch.split('~')[0] ?? branch;
 }
 
-function concerns({ step, operation }: MatrixFault, branch: string, undo: boolean): boolean {
-  return step === stepOf(branch) && isUndo(operation) === undo;
+function concerns({ step, operation }: MatrixFault, branch: string, which: Which): boolean {
+  return step === stepOf(branch) && whichOf(operation) === which;
 }
 
 function pointOf(kind: `${string}-before` | `${string}-after`): 'before' | 'after' {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallerDriver } from './caller-driver.js';
-import { matrixCases, type MatrixCase } from './cases.js';
+import { matrixCases, schemeOf, type MatrixCase } from './cases.js';
 import { DeskClerk } from './desk-clerk.js';
 import { WorkflowStarter, type Ended, type TransactionDriver } from './driver.js';
 import { kills, type MatrixFault } from './faults.js';
@@ -35,7 +35,7 @@ const GATHER_IN_GROUPS_MS = 1_000;
 const RUNS = 5;
 
 /**
- * Runs a saga through every fault at every operation, and pairs of faults, with real workers and real databases, and
+ * Runs a transaction through every fault at every operation, and pairs of faults, with real workers and real databases, and
  * looks at what is left: every branch has its effect exactly once, or none has.
  *
  * @throws when the saga does not run without a fault as it was described, or a worker cannot be started; never for what
@@ -73,7 +73,7 @@ class Matrix {
   #count = 0;
 
   constructor(options: MatrixOptions, bundle: string) {
-    const { client, workflow, worker, call } = options;
+    const { client, workflow, worker, call, steps } = options;
     this.#options = options;
     this.#lane = matrixLanes[call?.lane ?? 'durable'];
     this.#clerk = new DeskClerk(client, workflow, this.#flights);
@@ -90,7 +90,7 @@ class Matrix {
     );
     this.#driver = this.#lane.inCaller
       ? new CallerDriver(client, workflow, this.#workers, steady)
-      : new WorkflowStarter(client, workflow);
+      : new WorkflowStarter(client, workflow, schemeOf(steps));
   }
 
   async run(): Promise<MatrixReport> {
@@ -173,9 +173,10 @@ class Matrix {
   /** Runs a case; again, if it was right and too slow for its faults. */
   async #runCase(matrixCase: MatrixCase): Promise<MatrixResult> {
     for (let run = 1; ; run++) {
-      const result = await this.#runOnce(matrixCase, 2 ** (run - 1));
+      const hasty: string[] = [];
+      const result = await this.#runOnce(matrixCase, 2 ** (run - 1), hasty);
       const { missed, strayed, reasons, gid } = result;
-      const slow = [...this.#clerk.of(gid).hasty];
+      const slow = [...this.#clerk.of(gid).hasty, ...hasty];
       // One fault of a pair may let the transaction take a way on which the other never strikes.
       if (matrixCase.faults.length === 1) {
         slow.push(...missed.map((fault) => `it never struck: ${fault}`));
@@ -186,8 +187,9 @@ class Matrix {
     }
   }
 
-  async #runOnce(matrixCase: MatrixCase, longer = 1): Promise<MatrixResult> {
-    const { workflow, limitMs = 90_000, histories, client } = this.#options;
+  /** @param hasty gets what came of times that were too short for this machine */
+  async #runOnce(matrixCase: MatrixCase, longer = 1, hasty: string[] = []): Promise<MatrixResult> {
+    const { workflow, limitMs = 240_000, histories, client } = this.#options;
     const all = [...matrixCase.faults, ...matrixCase.triggers];
     const fresh = () => `${workflow}-${this.#tag}-${++this.#count}`;
     const neighbours = Array.from({ length: this.#lane.inGroups ? NEIGHBOURS : 0 }, fresh);
@@ -228,7 +230,9 @@ class Matrix {
       if (!(await flight.over(LATE_MS))) reasons.push('an attempt of it has not ended');
       if (ended !== undefined) reasons.push(...(await this.#driver.disagreements(gid, ended)));
       effects = await this.#options.effects(gid);
-      reasons.push(...(await judgeNeighbours({ ...beside, gids: neighbours, faults: all })));
+      const judged = await judgeNeighbours({ ...beside, gids: neighbours, faults: all });
+      reasons.push(...judged.wrong);
+      hasty.push(...judged.hasty);
       if (histories !== undefined) await recordHistories(client, gid, matrixCase, histories);
     } catch (error) {
       reasons.push(error instanceof Error ? error.message : String(error));

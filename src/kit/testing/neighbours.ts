@@ -16,24 +16,36 @@ export interface Neighbours {
   readonly limitMs: number;
 }
 
+/** What is said of them: a line each. */
+export interface Judged {
+  readonly wrong: readonly string[];
+  /** Those that were undone for an attempt that timed out by itself, as it may on a slow machine. */
+  readonly hasty: readonly string[];
+}
+
 /**
- * What is wrong with those that shared a group with a transaction: a line each. Whatever befalls it they are committed; only
- * the end of the whole group's run, and a deadline that they have too, may undo them, as it may all transactions.
+ * What is wrong with those that shared a group with a transaction. Whatever befalls it they are committed; only the end of
+ * the whole group's run, and a deadline that they have too, may undo them, as it may all transactions.
  */
-export async function judgeNeighbours({ gids, faults, driver, options, limitMs }: Neighbours): Promise<string[]> {
+export async function judgeNeighbours({ gids, faults, driver, options, limitMs }: Neighbours): Promise<Judged> {
   const mayBeUndone = faults.some(({ kind }) => /^(terminated|deadline)-/.test(kind));
-  const judged = await Promise.all(
+  const [wrong, hasty]: [string[], string[]] = [[], []];
+  await Promise.all(
     gids.map(async (gid) => {
+      const say = (list: string[], reason: string) => list.push(`its neighbour ${gid}: ${reason}`);
       const ended = await Promise.race([driver.ended(gid), sleep(limitMs, undefined, { ref: false })]);
       if (ended === undefined) {
         await driver.abandon(gid);
-        return [`it has not ended within ${limitMs} ms`];
+        say(wrong, `it has not ended within ${limitMs} ms`);
+        return;
       }
       const reasons = await driver.disagreements(gid, ended);
       reasons.push(...judge(options.steps, { ...ended, effects: await options.effects(gid) }));
-      if (ended.state !== 'committed' && !mayBeUndone) reasons.push(`it is ${ended.state}: ${ended.message ?? ''}`);
-      return reasons.map((reason) => `its neighbour ${gid}: ${reason}`);
+      for (const reason of reasons) say(wrong, reason);
+      if (ended.state === 'committed' || mayBeUndone) return;
+      const { state, message = '' } = ended;
+      say(state === 'compensated' && message.includes(': Timeout: ') ? hasty : wrong, `it is ${state}: ${message}`);
     }),
   );
-  return judged.flat();
+  return { wrong, hasty };
 }

@@ -42,7 +42,7 @@ export interface MatrixOptions {
   readonly attemptMs?: number;
   /** How long what cannot be done is tried before it goes to the desk, in milliseconds. Default: 6,000 */
   readonly windowMs?: number;
-  /** How long a transaction may take, in milliseconds, until it counts as one that never ends. Default: 90,000 */
+  /** How long a transaction may take, in milliseconds, until it counts as one that never ends. Default: 240,000 */
   readonly limitMs?: number;
   /** A folder for the history of each run, for replay tests. Default: none is kept. */
   readonly histories?: string;

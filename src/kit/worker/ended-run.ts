@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
-import type { Branch, Op } from '../workflow/branch.js';
+import { UNDOS } from '../database/guard/rows.js';
+import type { Branch } from '../workflow/branch.js';
 import { DECIDE_UPDATE, type DeskDecision, type DeskNote, type DeskOrder } from '../workflow/desk.js';
 
 /** What the history of a run tells that was ended from outside. */
@@ -14,8 +15,6 @@ export interface EndedRun {
   /** How it was ended, in one line, with who and why. */
   readonly how: string;
 }
-
-const UNDOS: readonly Op[] = ['compensation', 'amends'];
 
 /** Reads it, event by event. @throws Error when the history is gone; what the server says */
 export async function readEndedRun(

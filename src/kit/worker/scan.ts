@@ -2,9 +2,14 @@ import { Context } from '@temporalio/activity';
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../workflow/attributes.js';
 import { GROUP_STATE } from '../workflow/group.js';
+import type { Database } from '../database/sql.js';
 import type { ScanReport, ScanSince } from '../workflow/scan.js';
+import { THREE_PHASE_AGENT } from '../workflow/three-phase/protocol.js';
+import { lookAfterHolds, type ExpiredHolds } from './expired-holds.js';
+import { endInDoubt } from './in-doubt.js';
 import { settle } from './settle.js';
 import { settleGroup } from './settle-group.js';
+import { compareLost } from './three-phase-lost.js';
 
 /** Transactions that are settled at a time. */
 const CONCURRENCY = 10;
@@ -12,13 +17,25 @@ const CONCURRENCY = 10;
 const NAMED = 1_000;
 const PAGE = 200;
 
+/** Options of {@link scanActivities}. */
+export interface ScanOptions {
+  /** What participants hold for longer than they should. Default: none is asked. */
+  readonly expired?: ExpiredHolds;
+  /** The participants' databases by their names: in them it looks for prepared transactions that are in doubt. Default: none. */
+  readonly databases?: Readonly<Record<string, Database>>;
+  /** Who ends them, for the guard's rows: usually the worker's identity. */
+  readonly who?: string;
+}
+
 /** The activity behind the workflow `scanTransactions`. */
-export function scanActivities() {
+export function scanActivities({ expired = {}, databases, who = 'backstitch.scan' }: ScanOptions = {}) {
   return {
-    'backstitch.scan': (order: ScanSince): Promise<ScanReport> => {
+    'backstitch.scan': async (order: ScanSince): Promise<ScanReport> => {
       const context = Context.current();
       const { attempt, scheduledTimestampMs } = context.info;
-      return scan(context.client, order, {
+      const watch: Watch = {
+        taskQueue: context.info.taskQueue,
+        expired,
         lostSince: attempt > 1 ? scheduledTimestampMs : undefined,
         beat: () => {
           context.heartbeat();
@@ -27,12 +44,22 @@ export function scanActivities() {
         onFailure: (gid, message) => {
           context.log.warn(`the scan could not settle ${gid}, and will try again: ${message}`);
         },
-      });
+      };
+      const { client } = context;
+      const report = await scan(client, order, watch);
+      if (databases === undefined) return report;
+      const onFailure = (what: string, message: string) => {
+        context.log.warn(`what is in doubt at ${what} could not be looked at or ended, and will be again: ${message}`);
+      };
+      const { beat, signal } = watch;
+      return { ...report, inDoubt: await endInDoubt(order, { client, databases, who, beat, signal, onFailure }) };
     },
   };
 }
 
 interface Watch {
+  readonly taskQueue: string;
+  readonly expired: ExpiredHolds;
   /**
    * When the first attempt was asked for, in milliseconds since 1970: what attempts before this one have settled nobody
    * was told of. Absent: this is the first.
@@ -44,7 +71,7 @@ interface Watch {
 }
 
 async function scan(client: Client, order: ScanSince, watch: Watch): Promise<ScanReport> {
-  const { lostSince, beat, signal, onFailure } = watch;
+  const { expired, lostSince, beat, signal, onFailure } = watch;
   // What ends while the scan runs is the next one's.
   const began = Date.now();
   const settled = new Set<string>();
@@ -53,6 +80,12 @@ async function scan(client: Client, order: ScanSince, watch: Watch): Promise<Sca
   let completeTo = began;
   const ended = client.workflow.list({ query: endedQuery(order), pageSize: PAGE })[Symbol.asyncIterator]();
 
+  const notDone = (gid: string, error: unknown, closedAt = order.since): void => {
+    const message = error instanceof Error ? error.message : String(error);
+    onFailure(gid, message);
+    if (failed.length < NAMED) failed.push({ gid, message });
+    completeTo = Math.min(completeTo, closedAt);
+  };
   const settleOne = async (info: WorkflowExecutionInfo): Promise<void> => {
     found++;
     try {
@@ -65,10 +98,7 @@ async function scan(client: Client, order: ScanSince, watch: Watch): Promise<Sca
       if (done || (lostSince !== undefined && (await wasSettled(client, info, lostSince))))
         settled.add(info.workflowId);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      onFailure(info.workflowId, message);
-      if (failed.length < NAMED) failed.push({ gid: info.workflowId, message });
-      completeTo = Math.min(completeTo, info.closeTime?.getTime() ?? order.since);
+      notDone(info.workflowId, error, info.closeTime?.getTime());
     }
   };
   const lane = async (): Promise<void> => {
@@ -82,13 +112,30 @@ async function scan(client: Client, order: ScanSince, watch: Watch): Promise<Sca
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, lane));
 
+  const lost = compareLost(client, { since: order.since, taskQueue: watch.taskQueue, onFailure: notDone });
+  for await (const gid of lost) {
+    found++;
+    if (settled.size < NAMED) settled.add(gid);
+    beat();
+  }
+
+  const { orphaned, unread, ...holds } = await lookAfterHolds(client, expired, () => {
+    signal.throwIfAborted();
+    beat();
+  });
+  for (const gid of holds.settled) if (settled.size < NAMED) settled.add(gid);
+  for (const { gid, message } of holds.failed) {
+    onFailure(gid, message);
+    if (failed.length < NAMED) failed.push({ gid, message });
+  }
+
   const old: { gid: string; since: number }[] = [];
   for await (const info of client.workflow.list({ query: oldQuery(began - (order.deskAgeMs ?? 0)), pageSize: PAGE })) {
     if (old.length === NAMED) break;
     const since = info.typedSearchAttributes.get(TX_STUCK_SINCE);
     if (since !== undefined) old.push({ gid: info.workflowId, since: since.getTime() });
   }
-  return { completeTo, found, settled: [...settled], failed, old };
+  return { completeTo, found, settled: [...settled], failed, old, orphaned, unread };
 }
 
 /**
@@ -103,11 +150,12 @@ async function wasSettled(client: Client, ended: WorkflowExecutionInfo, since: n
 /** Runs that were ended by anything but their own code. */
 function endedQuery({ since, transactions = [] }: ScanSince): string {
   const open = ['running', 'compensating', 'stuck', GROUP_STATE].map((state) => `'${state}'`).join(', ');
-  const names = transactions.map((name) => `'${name.replaceAll("'", "''")}'`).join(', ');
+  // An agent of a three-phase commit is one too, and is started without the attributes.
+  const names = [...transactions, THREE_PHASE_AGENT].map((name) => `'${name.replaceAll("'", "''")}'`).join(', ');
   const ours = [
     `${TX_STATE.name} IN (${open})`,
     `(${TX_SCHEME.name} IS NOT NULL AND ${TX_STATE.name} IS NULL)`,
-    ...(names === '' ? [] : [`(WorkflowType IN (${names}) AND ${TX_SCHEME.name} IS NULL)`]),
+    `(WorkflowType IN (${names}) AND ${TX_SCHEME.name} IS NULL)`,
   ].join(' OR ');
   const statuses = "ExecutionStatus IN ('Terminated', 'TimedOut', 'Failed', 'Canceled')";
   return `${statuses} AND CloseTime >= '${new Date(since).toISOString()}' AND (${ours})`;

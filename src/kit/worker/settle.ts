@@ -1,5 +1,6 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, type WorkflowExecutionInfo } from '@temporalio/client';
 import { TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
+import { THREE_PHASE_AGENT } from '../workflow/three-phase/protocol.js';
 import type { SagaCall, Settle } from '../workflow/saga/definition.js';
 import { readEndedRun } from './ended-run.js';
 
@@ -29,7 +30,9 @@ export async function settle(
   const state = newest.typedSearchAttributes.get(TX_STATE);
   // What it waits for a person with may be its undo, or past its pivot: the calls tell.
   const forced = run.decisions.some(({ action }) => action === 'forward');
-  const undoing = state === 'compensating' || (state === 'stuck' && run.undoing) || (before?.undo === true && !forced);
+  // The state of an agent is written only where people may ask for it.
+  const asked = run.undoing && (state === 'stuck' || newest.type === THREE_PHASE_AGENT);
+  const undoing = state === 'compensating' || asked || (before?.undo === true && !forced);
   const settling: Settle = {
     // A settling run that was ended itself: the time counts from the first end.
     failedAt: before?.failedAt ?? newest.closeTime?.getTime() ?? Date.now(),

@@ -10,6 +10,8 @@
  * - `deadline-near`: a transaction is not past its pivot, and 80 % of the time to its deadline is over.
  * - `desk-case-old`: nobody has decided a desk case for too long.
  * - `orphan`: the scan found a transaction whose run was ended from outside.
+ * - `in-doubt`: a transaction is prepared, and was not ended for too long: it holds locks.
+ * - `expired-hold`: a participant holds something that should have ended, and no transaction takes care of it.
  * - `test`: an operator asks whether alarms arrive.
  * - `summary`: alarms that were not delivered one by one; its data is an {@link AlarmSummary}.
  */
@@ -19,6 +21,8 @@ export type AlarmKind =
   | 'deadline-near'
   | 'desk-case-old'
   | 'orphan'
+  | 'in-doubt'
+  | 'expired-hold'
   | 'test'
   | 'summary'
   // A kind of one's own, without losing the suggestions for those above.

@@ -6,11 +6,11 @@ import type { Opened } from './fate.js';
  */
 
 /**
- * What is asked of a branch, by scheme: saga, TCC, two-phase commit. `amends` stands for a compensation where what was
- * done cannot be undone, only made good.
+ * What is asked of a branch, by scheme: saga, TCC, two-phase and three-phase commit. `amends` stands for a compensation where
+ * what was done cannot be undone, only made good. `canCommit` changes nothing.
  */
 export type Op =
-  'action' | 'compensation' | 'amends' | 'try' | 'confirm' | 'cancel' | 'prepare' | 'commit' | 'rollback';
+  'action' | 'compensation' | 'amends' | 'try' | 'confirm' | 'cancel' | 'canCommit' | 'prepare' | 'commit' | 'rollback';
 
 /** The scheme that a global transaction runs under. */
 export type Scheme = 'saga' | 'tcc' | '2pc' | '3pc' | 'message' | 'state';
@@ -43,6 +43,11 @@ export interface Branch {
    * what was not is barred.
    */
   readonly settle?: true;
+  /**
+   * With a first operation of a scheme of two phases: its branch is the only one, so what it does is committed at once, and
+   * nothing follows.
+   */
+  readonly single?: true;
   /** This run has taken over what a caller's process had begun in the participant's database, if one had. */
   readonly adopted?: true;
   /** With an undo: a person changed its input, which is therefore not compared with the one that the action had. */

@@ -49,6 +49,14 @@ export function callActivity(
   );
 }
 
+/** Makes a call for a whole window; one in which no worker was there does not count. */
+export function callPatiently(call: Call, windowMs: number): Promise<unknown> {
+  return callActivity(call, windowMs).catch((error: unknown) => {
+    if (wasNeverTried(error)) return callPatiently(call, windowMs);
+    throw error;
+  });
+}
+
 /** A call that the lean lane tries as a local activity first. */
 export type LocalCall = Call & { readonly profile: keyof typeof localProfiles };
 

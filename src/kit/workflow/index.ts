@@ -63,10 +63,40 @@ export {
   type Forward,
   type OperationRef,
   type Participant,
+  type ThreePhase,
+  type TryConfirmCancel,
+  type TwoPhase,
   type Undoable,
+  type Vote,
 } from './participant.js';
 export { COMPENSATION_WINDOW_MS, FORWARD_WINDOW_MS, retryProfiles, type RetryProfile } from './retry.js';
 export type { Lane, SagaBody, SagaCall, SagaOptions, Settle, StepOptions, Tx, UndoOrder } from './saga/definition.js';
-export { scanTransactions, type ScanOrder, type ScanReport } from './scan.js';
+export {
+  scanTransactions,
+  type ExpiredHold,
+  type InDoubtReport,
+  type OrphanedHold,
+  type ScanOrder,
+  type ScanReport,
+} from './scan.js';
 export { saga, type SagaWorkflow } from './saga/workflow.js';
+export { tcc, type TccBody, type TccOptions, type TccTx, type TccWorkflow, type TryOptions } from './tcc/tcc.js';
+export { threePhaseAgent } from './three-phase/agent-workflow.js';
+export { compareAgents, threePhaseCommit } from './three-phase/coordinator.js';
+export {
+  canCommit,
+  type ThreePhaseAsked,
+  type ThreePhaseCall,
+  type ThreePhaseOptions,
+  type ThreePhaseWorkflow,
+} from './three-phase/definition.js';
+export { agentId, comparisonId, type AgentStatus, type Message, type Telling } from './three-phase/protocol.js';
+export {
+  prepare,
+  twoPhaseCommit,
+  type PrepareOptions,
+  type TwoPhaseBranch,
+  type TwoPhaseOptions,
+  type TwoPhaseWorkflow,
+} from './two-phase/two-phase.js';
 export { DECISION_UPDATE, TRANSACTION_QUERY, type BranchView, type Decision, type TransactionView } from './view.js';

@@ -11,12 +11,17 @@ const SINGLE_ALARMS = 10;
  * The alarms of a scan's report.
  *
  * What was settled happened once, in this scan: its run is part of the id. What stays as it is, a case that waits at the
- * desk or a transaction that cannot be settled, is seen by every scan, and told once a day (of UTC).
+ * desk, a transaction that cannot be settled, one that stays prepared or a hold that nobody ends, is seen by every scan, and
+ * told once a day (of UTC).
  *
  * @param runId of the scan's workflow
  * @param now milliseconds since 1970
  */
-export function scanAlarms({ settled, failed, old }: ScanReport, runId: string, now: number): Alarm[] {
+export function scanAlarms(
+  { settled, failed, old, orphaned, inDoubt }: ScanReport,
+  runId: string,
+  now: number,
+): Alarm[] {
   const day = Math.floor(now / DAY_MS);
   const orphans = settled.map((gid): Alarm => {
     const message = 'its run was ended from outside: it is being settled';
@@ -30,10 +35,23 @@ export function scanAlarms({ settled, failed, old }: ScanReport, runId: string, 
     const message = `it waits for a person since ${new Date(since).toISOString()}`;
     return { id: `desk-case-old/${gid}/${since}/${day}`, kind: 'desk-case-old', gid, at: now, message };
   });
+  const prepared = (inDoubt?.old ?? []).map(({ gid, branch, since, message: why }): Alarm => {
+    const message = `branch '${branch}' is prepared since ${new Date(since).toISOString()}, and holds its locks: ${why}`;
+    return { id: `in-doubt/${gid}/${branch}/${since}/${day}`, kind: 'in-doubt', gid, branch, at: now, message };
+  });
+  // One a transaction, whatever it has left.
+  const first = new Map(orphaned.toReversed().map((hold) => [hold.gid, hold]));
+  const held = [...first.values()].map(({ participant, gid, branch, since, why }): Alarm => {
+    const until = new Date(since).toISOString();
+    const message = `'${participant}' holds its branch '${branch}', which should have ended by ${until}: ${why}`;
+    return { id: `expired-hold/${gid}/${day}`, kind: 'expired-hold', gid, branch, at: now, message };
+  });
   return [
     ...few(orphans, `orphan/many/${runId}`),
     ...few(left, `orphan/many-not-settled/${day}`),
     ...few(waiting, `desk-case-old/many/${day}`),
+    ...few(prepared, `in-doubt/many/${day}`),
+    ...few(held, `expired-hold/many/${day}`),
   ];
 }
 

@@ -4,11 +4,14 @@ import { scanAlarms } from './scan-alarms.js';
 
 /**
  * The scan: finds transactions whose run was ended from outside before they were, and has them settled: the same
- * workflow runs again under the same id, looks at what became of every step, and finishes what it finds.
+ * workflow runs again under the same id, looks at what became of every step, and finishes what it finds. It also finds what
+ * participants hold for longer than they should, and of which no transaction takes care any more.
  *
  * Invariant: of a transaction that has ended, or whose newest run is alive, the scan changes nothing; what it could not
  * do is looked at again by the next one. Scans that run at the same time do no harm: a settling run is started once, as
  * its id is the transaction's.
+ *
+ * It also finds prepared transactions of two-phase commits that nobody has ended, and ends those whose coordinator has decided.
  */
 
 /** What a scan is asked. */
@@ -22,6 +25,25 @@ export interface ScanOrder {
   readonly lookBackMs?: number;
   /** How long a case may wait at the desk until an alarm tells of it, once a day; in milliseconds. Default: 1 day. */
   readonly deskAgeMs?: number;
+  /** After how long a prepared transaction is in doubt, in milliseconds: then its coordinator is looked up. Default: 1 minute. */
+  readonly inDoubtMs?: number;
+  /** After how long one that is in doubt raises an alarm, in milliseconds. Default: 10 minutes. */
+  readonly inDoubtAlarmMs?: number;
+}
+
+/** What a participant holds for a transaction, and should not any more. */
+export interface ExpiredHold {
+  readonly gid: string;
+  readonly branch: string;
+  /** Since when, in milliseconds since 1970. */
+  readonly since: number;
+}
+
+/** A hold of which no transaction takes care any more. */
+export interface OrphanedHold extends ExpiredHold {
+  readonly participant: string;
+  /** How its transaction ended without ending it, or that there is none, in one line. */
+  readonly why: string;
 }
 
 /** What a scan did. */
@@ -36,6 +58,25 @@ export interface ScanReport {
   readonly failed: readonly { readonly gid: string; readonly message: string }[];
   /** Cases that have waited at the desk for too long: the first of up to 1,000. */
   readonly old: readonly { readonly gid: string; readonly since: number }[];
+  /** Holds of which no transaction takes care any more, up to 1,000: nothing was done about them. */
+  readonly orphaned: readonly OrphanedHold[];
+  /** Participants that could not be asked what they hold: the next scan tries again. */
+  readonly unread: readonly { readonly participant: string; readonly message: string }[];
+  /** Absent: the worker that scanned was given no databases. */
+  readonly inDoubt?: InDoubtReport;
+}
+
+/** What a scan did about prepared transactions that nobody had ended. */
+export interface InDoubtReport {
+  /** Those that were ended now, as their coordinators had decided. */
+  readonly ended: readonly { readonly gid: string; readonly branch: string; readonly end: 'commit' | 'rollback' }[];
+  /** Those that are in doubt for too long, since when (in milliseconds since 1970), and why they are not ended. */
+  readonly old: readonly {
+    readonly gid: string;
+    readonly branch: string;
+    readonly since: number;
+    readonly message: string;
+  }[];
 }
 
 /** What the activity gets: the order with the time to look back to. */

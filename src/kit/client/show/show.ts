@@ -172,7 +172,8 @@ function branchesOf(calls: readonly CallRecord[], views: readonly BranchView[]):
         operation,
         summary: view?.summary ?? first?.summary ?? operation,
         state: view?.state ?? known,
-        then: second && { op: second.op, state: view?.second?.state ?? secondState(second.state) },
+        // Of a three-phase commit the calls are in the histories of its agents.
+        then: second ? { op: second.op, state: view?.second?.state ?? secondState(second.state) } : view?.second,
         calls: own.map(callOf),
       };
     });

@@ -36,6 +36,8 @@ export class PgTransaction {
   /** The connection's last word was an error. */
   #inDoubt = false;
   #ended = false;
+  /** Under which name it is prepared at its end, instead of committed. */
+  #prepareAs: string | undefined;
   /** Why it did not commit. */
   #failure: { readonly error: unknown } | undefined;
 
@@ -45,7 +47,11 @@ export class PgTransaction {
     this.#giveUp = giveUp;
     const run: Sql = (text, values) => this.#run(text, values) as never;
     const commitWith: Sql = (text, values = []) => this.#commitWith(text, values) as never;
-    this.sql = Object.assign(run, { commitWith });
+    const prepareAs = (name: string) => {
+      this.#refuseEnded();
+      this.#prepareAs = name;
+    };
+    this.sql = Object.assign(run, { commitWith, prepareAs });
   }
 
   async commit(): Promise<void> {
@@ -53,7 +59,9 @@ export class PgTransaction {
     this.#ended = true;
     if (open) {
       await this.#begun;
-      committed((await this.#send(COMMIT)).command);
+      const name = this.#prepareAs;
+      if (name === undefined) ended('COMMIT', (await this.#send(COMMIT)).command);
+      else ended('PREPARE', (await this.#send({ text: prepareText(name) })).command);
     }
     if (this.#inDoubt) this.#giveUp();
     if (this.#failure) throw this.#failure.error;
@@ -120,12 +128,12 @@ export class PgTransaction {
     const { fly } = this.#way;
     if (!fly) {
       const { rows } = await this.#client.query(query);
-      committed((await this.#client.query(COMMIT)).command);
+      ended('COMMIT', (await this.#client.query(COMMIT)).command);
       return rows;
     }
     const flight = fly(this.#client, query, { commit: true });
     const rows = await flight.rows;
-    committed(flight.ended);
+    ended('COMMIT', flight.ended);
     return rows;
   }
 
@@ -157,9 +165,14 @@ export class PgTransaction {
   }
 }
 
-/** The commit of a transaction that failed answers ROLLBACK, without an error. */
-function committed(answer = 'nothing'): void {
-  if (answer !== 'COMMIT') throw new NotCommitted(answer);
+/** The end of a transaction that failed answers ROLLBACK, without an error: that of a commit, and that of PREPARE TRANSACTION. */
+function ended(wanted: 'COMMIT' | 'PREPARE', answer = 'nothing'): void {
+  if (answer !== wanted) throw new NotCommitted(answer);
+}
+
+/** No values go with PREPARE TRANSACTION. */
+function prepareText(name: string): string {
+  return `prepare transaction '${name.replaceAll("'", "''")}'`;
 }
 
 function noop(): void {

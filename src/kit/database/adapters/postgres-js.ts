@@ -1,9 +1,14 @@
-import type { Database, Sql } from '../sql.js';
+import type { Database, Sql, TransactionSql } from '../sql.js';
 
 /** What the adapter needs of postgres.js; structural, so that the kit does not depend on it. */
 export interface PostgresJs {
   unsafe(text: string, values?: never[], options?: { prepare?: boolean }): PromiseLike<object>;
-  begin<T>(options: string, work: (sql: PostgresJs) => Promise<T>): Promise<unknown>;
+  begin<T>(options: string, work: (sql: PostgresJsTransaction) => Promise<T>): Promise<unknown>;
+}
+
+/** What it needs of a transaction of postgres.js. */
+export interface PostgresJsTransaction extends Pick<PostgresJs, 'unsafe'> {
+  prepare(name: string): unknown;
 }
 
 /** Options of {@link postgresJsDatabase}. */
@@ -15,7 +20,7 @@ export interface PostgresJsOptions {
 /** postgres.js as the kit's {@link Database}. */
 export function postgresJsDatabase(client: PostgresJs, { prepare = true }: PostgresJsOptions = {}): Database {
   const sqlOf =
-    (sql: PostgresJs): Sql =>
+    (sql: Pick<PostgresJs, 'unsafe'>): Sql =>
     async <Row extends object>(text: string, values?: readonly unknown[]) => {
       // Without values a text may hold several statements, which only the simple protocol takes.
       const rows = values ? await sql.unsafe(text, [...values] as never[], { prepare }) : await sql.unsafe(text);
@@ -24,7 +29,19 @@ export function postgresJsDatabase(client: PostgresJs, { prepare = true }: Postg
   return {
     run: sqlOf(client),
     // postgres.js itself looks at the answer to the commit, and throws if a statement had failed.
-    transaction: <T>(work: (sql: Sql) => Promise<T>) =>
-      client.begin('isolation level read committed', (sql) => work(sqlOf(sql))) as Promise<T>,
+    transaction: <T>(work: (sql: TransactionSql) => Promise<T>) =>
+      client.begin('isolation level read committed', async (sql) => {
+        let name: string | undefined;
+        const prepareAs = (given: string) => {
+          name = given;
+        };
+        const result = await work(Object.assign(sqlOf(sql), { prepareAs }));
+        if (name !== undefined) {
+          // It does not look at the answer to PREPARE TRANSACTION: nothing may be on its way that could fail yet.
+          await sql.unsafe('select 1');
+          sql.prepare(name);
+        }
+        return result;
+      }) as Promise<T>,
   };
 }

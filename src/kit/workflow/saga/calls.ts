@@ -5,6 +5,7 @@ import { homesOf } from '../fate.js';
 import { participantOf } from '../participant.js';
 import { recall } from './kept.js';
 import { inputOf, type BranchRecord } from './ledger.js';
+import { firstOp, undoOp, type Ops } from './scheme.js';
 
 /** How a branch is asked: under which name, with which input, and as which kind of call. */
 export class BranchCalls {
@@ -13,10 +14,12 @@ export class BranchCalls {
   /** The participants in whose databases this run has taken the transaction over. */
   readonly #adopted: readonly string[];
   readonly #settling: () => boolean;
+  readonly #ops: Ops;
 
   /** @param settling whether steps are only looked at */
-  constructor(driver: SagaDriver, { retries, adopt }: SagaCall, settling: () => boolean) {
+  constructor(driver: SagaDriver, { retries, adopt }: SagaCall, ops: Ops, settling: () => boolean) {
     this.#driver = driver;
+    this.#ops = ops;
     this.#retries = retries;
     this.#adopted = adopt === undefined ? [] : homesOf(adopt);
     this.#settling = settling;
@@ -30,7 +33,7 @@ export class BranchCalls {
       const args = [isOwn ? recall(inputOf(record)) : input];
       const retries = options.retries ?? this.#retries;
       const withRetries = retries === options.retries ? options : { ...options, retries };
-      return this.#call(record, 'action', this.#profileOf(record), args, withRetries);
+      return this.#call(record, firstOp(this.#ops, record.kind), this.#profileOf(record), args, withRetries);
     } catch (error) {
       return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }
@@ -38,13 +41,22 @@ export class BranchCalls {
 
   /** Asks again what a person has looked at. */
   again(record: BranchRecord, profile = this.#profileOf(record)): Promise<unknown> {
-    return this.#call(record, 'action', profile, [recall(inputOf(record))], record.options);
+    return this.#call(record, firstOp(this.#ops, record.kind), profile, [recall(inputOf(record))], record.options);
   }
 
   /** Asks a branch to undo, for one window. */
   undo(record: BranchRecord, args: unknown[]): Promise<unknown> {
-    const op = record.options.amends === true ? 'amends' : 'compensation';
-    return this.#call(record, op, 'compensation', args, { timeout: record.options.timeout });
+    const { timeout } = record.options;
+    return this.#call(record, undoOp(this.#ops, record.options), 'compensation', args, { timeout });
+  }
+
+  /**
+   * Asks a branch to confirm, for one window. Never as a local activity: a task that is lost after it would leave no trace of the
+   * decision, and the next one might decide otherwise.
+   */
+  confirm(record: BranchRecord, args: unknown[]): Promise<unknown> {
+    const { timeout } = record.options;
+    return this.#call(record, this.#ops.confirm ?? 'confirm', 'forward', args, { timeout, long: true });
   }
 
   /** Whether it is looked at what became of a step, instead of doing it. */
@@ -60,30 +72,37 @@ export class BranchCalls {
   }
 
   #call(record: BranchRecord, op: Op, profile: CallProfile, args: unknown[], options: StepOptions): Promise<unknown> {
-    const { operation, summary } = record;
+    const { operation } = record;
     return this.#driver.call({
       branch: this.#branch(record, op, profile),
       operation,
       profile,
       args,
-      summary: op === 'action' ? (profile === 'settle' ? `settle: ${summary}` : summary) : `undo: ${summary}`,
+      summary: this.#summaryOf(record, op, profile),
       options,
     });
   }
 
+  #summaryOf({ kind, summary }: BranchRecord, op: Op, profile: CallProfile): string {
+    if (op === firstOp(this.#ops, kind)) return profile === 'settle' ? `settle: ${summary}` : summary;
+    return op === this.#ops.confirm ? `${op}: ${summary}` : `undo: ${summary}`;
+  }
+
   #branch(record: BranchRecord, op: Op, profile: CallProfile): Branch {
-    const { step, seq, state, operation, corrected, renewals } = record;
+    const { step, seq, kind, state, operation, corrected, renewals } = record;
     const branch: Branch = {
       gid: this.#driver.gid,
       // A definite no stays what it is: a branch that is begun anew after it has a name of its own.
       branch: renewals === 0 ? step : `${step}~${renewals + 1}`,
       op,
-      scheme: 'saga',
+      scheme: this.#ops.scheme,
       seq,
       ...(this.#adopted.includes(participantOf(operation)) && { adopted: true }),
+      // What cannot be undone has no second phase either.
+      ...(kind === 'pivot' && this.#ops.confirm !== undefined && { single: true }),
     };
     if (profile === 'settle') return { ...branch, settle: true };
-    if (op === 'action') return branch;
+    if (op === firstOp(this.#ops, kind)) return branch;
     return {
       ...branch,
       ...(state === 'succeeded' && { succeeded: true }),

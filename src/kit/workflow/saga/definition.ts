@@ -147,5 +147,14 @@ export interface Tx {
   ): Promise<Result>;
 }
 
+/** The same with what a scheme that confirms has besides. */
+export interface ConfirmingTx extends Tx {
+  /** Decides that all that was begun stands, and confirms it. @throws why it does not stand, or what a person left unconfirmed */
+  confirm(): Promise<void>;
+}
+
 /** A saga's body: what happens, in what order. */
 export type SagaBody<Input, Result> = (tx: Tx, input: Input) => Promise<Result>;
+
+/** A body of any scheme. */
+export type RunBody<Input, Result> = (tx: ConfirmingTx, input: Input) => Promise<Result>;

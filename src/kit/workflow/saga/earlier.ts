@@ -12,30 +12,34 @@ export class Earlier {
   constructor(decisions: readonly DeskDecision[] = []) {
     // Whoever forced the transaction forward gave up the undo, with what was decided in it.
     const forced = decisions.findLastIndex(({ action }) => action === 'forward');
-    this.#decisions = decisions.filter((decision, index) => index > forced || !isUndo(decision));
+    this.#decisions = decisions.filter((decision, index) => index > forced || whichOf(decision) !== 'undo');
   }
 
-  /** How a person ended the branch's action, or its undo, if so. */
-  endOf(step: string, which: 'action' | 'undo'): DeskDecision | undefined {
+  /** How a person ended the branch's first operation, its undo, or its confirm, if so. */
+  endOf(step: string, which: Which): DeskDecision | undefined {
     return this.#of(step, which).findLast(({ action }) => action === 'resolve' || action === 'skip');
   }
 
-  /** The input that a person gave the branch's action, or its undo, if so. */
-  correctionOf(step: string, which: 'action' | 'undo'): { readonly input: Kept } | undefined {
+  /** The input that a person gave one of them, if so. */
+  correctionOf(step: string, which: Which): { readonly input: Kept } | undefined {
     const corrected = this.#of(step, which).findLast((decision) => 'input' in decision);
     return corrected && { input: keep(corrected.input) };
   }
 
   /** How often the branch was begun anew after a definite no. */
   renewalsOf(step: string): number {
-    return this.#of(step, 'action').filter(({ renewed }) => renewed === true).length;
+    return this.#of(step, 'first').filter(({ renewed }) => renewed === true).length;
   }
 
-  #of(step: string, which: 'action' | 'undo'): readonly DeskDecision[] {
-    return this.#decisions.filter((decision) => decision.branch === step && isUndo(decision) === (which === 'undo'));
+  #of(step: string, which: Which): readonly DeskDecision[] {
+    return this.#decisions.filter((decision) => decision.branch === step && whichOf(decision) === which);
   }
 }
 
-function isUndo({ op }: DeskDecision): boolean {
-  return op === 'compensation' || op === 'amends';
+/** Which of a branch's operations. */
+type Which = 'first' | 'undo' | 'confirm';
+
+function whichOf({ op }: DeskDecision): Which {
+  if (op === 'compensation' || op === 'amends' || op === 'cancel' || op === 'rollback') return 'undo';
+  return op === 'confirm' || op === 'commit' ? 'confirm' : 'first';
 }

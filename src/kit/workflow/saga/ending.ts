@@ -7,7 +7,9 @@ import type { SagaCall } from './definition.js';
 import type { Judgement, SagaDriver } from './driver.js';
 import { Earlier } from './earlier.js';
 import type { BranchRecord, Ledger } from './ledger.js';
+import { confirmBranches } from './confirm.js';
 import { reportOf } from './report.js';
+import type { Ops } from './scheme.js';
 import { undoBranches, type UndoOf } from './undo.js';
 
 /** The state of a run, but for what waits at the desk. */
@@ -17,6 +19,7 @@ export type Phase = Exclude<TransactionState, 'stuck'>;
 export interface EndingOf {
   readonly driver: SagaDriver;
   readonly options: SagaCall;
+  readonly ops: Ops;
   readonly ledger: Ledger;
   readonly calls: BranchCalls;
   readonly judge: (record: BranchRecord, error: unknown) => Judgement | undefined;
@@ -79,13 +82,32 @@ export class Ending {
   }
 
   /**
+   * Confirms every branch. From here on nothing is undone.
+   *
+   * @returns the first that a person left as it is, if any
+   */
+  async confirm(): Promise<StepFailed | undefined> {
+    const { driver, ledger, calls, ops, judge } = this.#of;
+    ledger.confirming = true;
+    await confirmBranches(ledger.toConfirm, {
+      ...{ ops, desk: this.desk, ledger, judge, earlier: this.earlier, now: () => driver.now() },
+      call: (record, args) => calls.confirm(record, args),
+      changed: () => {
+        driver.changed();
+      },
+    });
+    const left = ledger.branches.find(({ confirm }) => confirm?.state === 'skipped');
+    return left?.confirm?.failure && new StepFailed(left.step, 'unknown', left.confirm.failure);
+  }
+
+  /**
    * Undoes what happened or may have happened.
    *
    * @returns `forward` if a person gave that up while nothing of it was done; else it is `compensated`, or `failed` if a
    * person left something as it is
    */
   async undo(cause: unknown): Promise<'undone' | 'forward'> {
-    const { driver, ledger, options } = this.#of;
+    const { driver, ledger, options, ops } = this.#of;
     const branches = ledger.toUndo;
     this.#describe(cause, 'compensating');
     if (branches.length > 0) this.enter('compensating');
@@ -95,8 +117,8 @@ export class Ending {
         driver.changed();
       }),
       order: options.undo ?? 'newest-first',
-      closed: driver.windowPassed(),
-      revocable: isRevocable(cause) && !ledger.isOver,
+      closed: ops.decidesOnce ? undefined : driver.windowPassed(),
+      revocable: isRevocable(cause) && !ledger.isOver && !ops.decidesOnce,
     });
     if (ended === 'forward') return ended;
     const state = isAnyLeft(branches) ? 'failed' : 'compensated';
@@ -137,10 +159,11 @@ export class Ending {
   }
 
   #undoing(changed: () => void): Omit<UndoOf, 'order' | 'closed' | 'revocable'> {
-    const { driver, ledger, calls, judge } = this.#of;
+    const { driver, ledger, calls, judge, ops } = this.#of;
     return {
       desk: this.desk,
       ledger,
+      ops,
       now: () => driver.now(),
       call: (record, args) => calls.undo(record, args),
       judge,
@@ -150,7 +173,8 @@ export class Ending {
   }
 
   #describe(cause: unknown, state: TransactionState): void {
-    this.#report = reportOf(this.#of.driver.gid, this.#of.ledger, cause, state);
+    const { driver, ledger, ops } = this.#of;
+    this.#report = reportOf({ gid: driver.gid, scheme: ops.scheme }, ledger, cause, state);
   }
 
   #deskChanged(opened: DeskCase | undefined): void {

@@ -16,7 +16,7 @@ export function brokenRule(
   again: BranchRecord | undefined,
   input: Kept,
 ): string | undefined {
-  const { running, pivot, groups } = ledger;
+  const { running, groups } = ledger;
   if (again === undefined && ledger.find(step) !== undefined) {
     return `step '${step}' is used twice in ${gid}: name each step of a saga differently`;
   }
@@ -24,10 +24,15 @@ export function brokenRule(
     return `step '${step}' has another input than when the body ran first: a body must do the same again`;
   }
   if (step.includes('~')) return `step '${step}' has a '~' in its name, which is kept for branches that are begun anew`;
-  if (kind === 'forward' && pivot?.state !== 'succeeded') {
-    return `step '${step}' goes forward before a pivot has succeeded: await tx.pivot first, or use tx.run with an undo`;
+  if (kind === 'forward' && !ledger.mayGoForward) {
+    return ledger.confirms
+      ? `step '${step}' goes forward before all is confirmed: await tx.confirm first, or try it`
+      : `step '${step}' goes forward before a pivot has succeeded: await tx.pivot first, or use tx.run with an undo`;
   }
-  if (kind !== 'forward' && pivot !== undefined) {
+  if (kind !== 'forward' && ledger.confirming) {
+    return `step '${step}' is tried after the confirm, where nothing is cancelled: use tx.forward`;
+  }
+  if (kind !== 'forward' && ledger.pivoted) {
     return `step '${step}' comes after the pivot, where nothing is undone: use tx.forward`;
   }
   if (kind === 'pivot' && groups.size > 0) {

@@ -1,24 +1,21 @@
+import type { Op } from '../branch.js';
 import type { Complete } from '../complete.js';
 import type { FailureNote } from '../failure.js';
 import type { AppliedStep } from '../fate.js';
+import type { SecondState } from '../view.js';
 import type { StepOptions } from './definition.js';
 import type { Judgement } from './driver.js';
-import { keep, type Kept } from './kept.js';
+import { keep, recall, type Kept } from './kept.js';
+import { SAGA, undoOp, type Ops } from './scheme.js';
 
 /** `step`: can be undone. `pivot`: the point of no return. `forward`: after it. */
 export type StepKind = 'step' | 'pivot' | 'forward';
 
-/**
- * What became of a branch's undo.
- * - `parked`: it waits for a person.
- * - `resolved`: a person fixed it outside.
- * - `skipped`: a person left it as it is.
- */
-export type UndoState = 'running' | 'undone' | 'parked' | 'resolved' | 'skipped';
-
-/** The undo of a branch, from the moment that it was begun. */
-export interface UndoRecord {
-  state: UndoState;
+/** The second operation of a branch, from the moment that it was begun: its undo, or its confirm. */
+export interface SecondRecord {
+  /** Its operation, such as `compensation`. */
+  readonly op: Op;
+  state: SecondState;
   readonly startedAt: number;
   endedAt?: number;
   failure?: FailureNote;
@@ -40,7 +37,9 @@ export interface BranchRecord {
   result?: Kept;
   failure?: FailureNote;
   endedAt?: number;
-  undo?: UndoRecord;
+  undo?: SecondRecord;
+  /** In a scheme that has it: begun once it is decided that the transaction stands. */
+  confirm?: SecondRecord;
   /** The input as a person changed it. */
   corrected?: { readonly input: Kept };
   /** How often the branch was begun anew after a definite no: each time under a name of its own. */
@@ -53,9 +52,13 @@ export interface BranchRecord {
   verify?: true;
 }
 
+/** How a second operation ends. */
+export type EndState = 'done' | 'resolved' | 'skipped';
+
 /** The branches of a saga in the order in which they were begun. */
 export class Ledger {
   readonly branches: BranchRecord[] = [];
+  readonly #ops: Ops;
   /** The run of the body that is under way: a body runs again when a person forces the transaction forward. */
   pass = 1;
   /** The steps that were undone, in the order in which that was done. */
@@ -64,8 +67,15 @@ export class Ledger {
   readonly groups = new Set<{ readonly branches: number }>();
   /** Whether steps ran side by side: which of them were begun may be due to chance then. */
   overlapped = false;
+  /** Whether it is decided that all of it stands, and is being confirmed. */
+  confirming = false;
   /** Whether more steps ran side by side than groups have branches: the body does not wait for all that it begins. */
   loose = false;
+
+  /** @param ops what the operations of its scheme are called */
+  constructor(ops: Ops = SAGA) {
+    this.#ops = ops;
+  }
 
   /** The body runs again. */
   nextPass(): void {
@@ -91,6 +101,7 @@ export class Ledger {
       failure: undefined,
       endedAt: undefined,
       undo: undefined,
+      confirm: undefined,
       corrected: undefined,
       renewals: 0,
       pass,
@@ -134,15 +145,16 @@ export class Ledger {
 
   /** A branch was undone by an earlier run. */
   foundUndone(record: BranchRecord, at: number): void {
-    record.undo = { state: 'undone', startedAt: at, endedAt: at };
+    record.undo = { op: undoOp(this.#ops, record.options), state: 'done', startedAt: at, endedAt: at };
     this.undone = [...this.undone, record.step];
   }
 
-  /** The undo of a branch has come to its end. */
-  endUndo(record: BranchRecord, state: 'undone' | 'resolved' | 'skipped', at: number): void {
-    if (record.undo === undefined) throw new Error(`the undo of '${record.step}' was never begun`);
-    Object.assign(record.undo, { state, endedAt: at });
-    if (state !== 'skipped') this.undone = [...this.undone, record.step];
+  /** The undo of a branch, or its confirm, has come to its end. */
+  endSecond(record: BranchRecord, which: 'undo' | 'confirm', state: EndState, at: number): void {
+    const second = record[which];
+    if (second === undefined) throw new Error(`the ${which} of '${record.step}' was never begun`);
+    Object.assign(second, { state, endedAt: at });
+    if (which === 'undo' && state !== 'skipped') this.undone = [...this.undone, record.step];
   }
 
   /** A step that an earlier driver has done, and that the body does not name. */
@@ -178,7 +190,18 @@ export class Ledger {
 
   /** Whether the saga only goes forward. */
   get pivoted(): boolean {
-    return this.pivot !== undefined;
+    return this.confirming || this.pivot !== undefined;
+  }
+
+  /** Whether its scheme confirms. */
+  get confirms(): boolean {
+    return this.#ops.confirm !== undefined;
+  }
+
+  /** Whether steps may go forward: the pivot is done, or all is confirmed. */
+  get mayGoForward(): boolean {
+    if (!this.confirming) return this.pivot?.state === 'succeeded';
+    return this.toConfirm.every(({ confirm }) => confirm?.state === 'done' || confirm?.state === 'resolved');
   }
 
   /** What happened or may have happened in an earlier run of the body, and was not seen by this one. */
@@ -191,11 +214,23 @@ export class Ledger {
     return this.undone.length > 0 || this.branches.some(({ barred }) => barred === true);
   }
 
+  /** What has to be confirmed: what is held. */
+  get toConfirm(): BranchRecord[] {
+    return this.branches.filter(
+      (record) => record.kind === 'step' && record.state === 'succeeded' && !this.#isDone(record),
+    );
+  }
+
   /** What has to be undone, newest first: what happened, and what may have happened. */
   get toUndo(): BranchRecord[] {
     return this.branches
-      .filter(({ kind, state, undo }) => kind === 'step' && undo?.state !== 'undone' && isOpen(state))
+      .filter(({ kind, state, undo }) => kind === 'step' && undo?.state !== 'done' && isOpen(state))
+      .filter((record) => record.state === 'unknown' || !this.#isDone(record))
       .reverse();
+  }
+
+  #isDone({ result }: BranchRecord): boolean {
+    return this.#ops.isDone?.(recall(result)) === true;
   }
 }
 

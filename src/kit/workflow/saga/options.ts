@@ -28,7 +28,7 @@ export function wrongStepOption({ timeout, retries, onRejected }: StepOptions): 
   );
 }
 
-function wrongDuration(name: string, duration: Duration | undefined): string | undefined {
+export function wrongDuration(name: string, duration: Duration | undefined): string | undefined {
   if (duration === undefined) return undefined;
   let ms = Number.NaN;
   try {

@@ -1,22 +1,34 @@
+import { ApplicationFailure } from '@temporalio/common';
 import type { TransactionState } from '../branch.js';
-import { DecidedBefore, StepFailed, TransactionStopped, type CauseNote, type TransactionReport } from '../failure.js';
+import {
+  DecidedBefore,
+  StepFailed,
+  transactionFailure,
+  TransactionStopped,
+  type CauseNote,
+  type TransactionReport,
+} from '../failure.js';
 import type { Ledger } from './ledger.js';
 
 /** What a saga that does not commit says of itself: why, what was undone, and what happened and was not. */
-export function reportOf(gid: string, ledger: Ledger, cause: unknown, state: TransactionState): TransactionReport {
+export function reportOf(
+  of: Pick<TransactionReport, 'gid' | 'scheme'>,
+  ledger: Ledger,
+  cause: unknown,
+  state: TransactionState,
+): TransactionReport {
   const left = ledger.branches.filter(
     ({ step, state: known }) => (known === 'succeeded' || known === 'unknown') && !ledger.undone.includes(step),
   );
   const why = state === 'compensating' ? 'its undo is under way' : 'nothing is undone after the pivot';
   return {
-    gid,
-    scheme: 'saga',
+    ...of,
     state,
     cause: describeCause(cause),
     undone: ledger.undone,
-    notUndone: left.map(({ step, state: known, undo, failure }) => ({
+    notUndone: left.map(({ step, state: known, undo, confirm, failure }) => ({
       step,
-      ...(undo?.failure ?? failure ?? { type: 'NotUndone', message: `it ${known}; ${why}` }),
+      ...(undo?.failure ?? confirm?.failure ?? failure ?? { type: 'NotUndone', message: `it ${known}; ${why}` }),
     })),
   };
 }
@@ -46,4 +58,17 @@ export function describeCause(cause: unknown): CauseNote {
   if (cause instanceof TransactionStopped) return { type: cause.type, message: cause.message };
   if (cause instanceof Error) return { type: cause.name, message: cause.message };
   return { type: 'Error', message: String(cause) };
+}
+
+/** The one failure that a caller gets: what the cause was, what was undone, and what was not. */
+export function failureOf(report: TransactionReport | undefined, cause: unknown): ApplicationFailure {
+  if (report === undefined) throw new Error('a transaction that is not committed has a report');
+  return ApplicationFailure.create({
+    type: report.state === 'compensated' ? transactionFailure.compensated : transactionFailure.failed,
+    message: describeReport(report),
+    nonRetryable: true,
+    details: [report],
+    // The step's own failure if there was one, so that the Web UI and the client show the activity's stack.
+    cause: cause instanceof Error ? (cause.cause instanceof Error ? cause.cause : cause) : undefined,
+  });
 }

@@ -1,4 +1,4 @@
-import type { TransactionState } from '../branch.js';
+import type { Scheme, TransactionState } from '../branch.js';
 import type { Desk } from '../desk.js';
 import {
   DecidedBefore,
@@ -12,12 +12,13 @@ import {
 import { homesOf, type AppliedStep } from '../fate.js';
 import { participantOf } from '../participant.js';
 import { BranchCalls } from './calls.js';
-import type { SagaBody, SagaCall, Settle, StepOptions, Tx } from './definition.js';
+import type { ConfirmingTx, RunBody, SagaCall, Settle, StepOptions } from './definition.js';
 import type { Judgement, SagaDriver } from './driver.js';
 import { Ending } from './ending.js';
 import { Ledger, type BranchRecord, type StepKind } from './ledger.js';
 import { never } from './promises.js';
 import { describeCause } from './report.js';
+import { SAGA, type Ops } from './scheme.js';
 import { Steps } from './steps.js';
 import { Verdict } from './verdict.js';
 
@@ -52,10 +53,11 @@ export type SagaOutcome<Result> = { committed: true; result: Result } | { commit
  * barred (compensated), or is named in the report with the person who left it so (failed).
  */
 export class SagaRun<Input, Result> {
-  readonly ledger = new Ledger();
-  readonly #verdict = new Verdict(this.ledger, () => this.#settling);
+  readonly ledger: Ledger;
+  readonly #verdict: Verdict;
   readonly #driver: SagaDriver;
   readonly #options: SagaCall;
+  readonly #ops: Ops;
   readonly #steps: Steps;
   readonly #ending: Ending;
   /** Whether steps are only looked at: what was applied counts, what was not is barred. */
@@ -67,20 +69,23 @@ export class SagaRun<Input, Result> {
   /** Ends the run with an error of the driver or the worker, not of a participant: nothing may be decided on it. */
   #break: (defect: unknown) => void = () => undefined;
 
-  constructor(driver: SagaDriver, options: SagaCall) {
+  /** @param ops what the operations of its scheme are called */
+  constructor(driver: SagaDriver, options: SagaCall, ops: Ops = SAGA) {
     this.#driver = driver;
     this.#options = options;
+    this.#ops = ops;
+    const ledger = (this.ledger = new Ledger(ops));
+    this.#verdict = new Verdict(ledger, () => this.#settling);
     const { settle } = options;
     this.#settling = settle !== undefined;
     if (settle?.undo === true) this.#verdict.missing(endOf(settle));
     const settling = () => this.#settling;
-    const calls = new BranchCalls(driver, options, settling);
+    const calls = new BranchCalls(driver, options, ops, settling);
     const judge = (record: BranchRecord, error: unknown) => this.#judge(record, error);
-    const { ledger } = this;
-    this.#ending = new Ending({ driver, options, ledger, calls, judge });
+    this.#ending = new Ending({ driver, options, ops, ledger, calls, judge });
     const { desk, earlier } = this.#ending;
     const refusal = () => this.#refusal();
-    const of = { driver, options, ledger, verdict: this.#verdict, desk, earlier, settling, judge, refusal };
+    const of = { driver, options, ops, ledger, verdict: this.#verdict, desk, earlier, settling, judge, refusal };
     this.#steps = new Steps(of, calls);
   }
 
@@ -90,6 +95,10 @@ export class SagaRun<Input, Result> {
 
   get desk(): Desk {
     return this.#ending.desk;
+  }
+
+  get scheme(): Scheme {
+    return this.#ops.scheme;
   }
 
   /** Why the transaction is not committed, from the moment that this is decided. */
@@ -119,7 +128,7 @@ export class SagaRun<Input, Result> {
    * @throws only a defect that the driver would not judge; nothing is decided then
    * @returns the body's result if committed, else the first error; {@link report} then says what was undone
    */
-  execute(body: SagaBody<Input, Result>, input: Input): Promise<SagaOutcome<Result>> {
+  execute(body: RunBody<Input, Result>, input: Input): Promise<SagaOutcome<Result>> {
     return new Promise((resolve, reject) => {
       this.#break = reject;
       this.#decide(body, input).then(resolve, reject);
@@ -169,7 +178,7 @@ export class SagaRun<Input, Result> {
     this.#break(why);
   }
 
-  async #decide(body: SagaBody<Input, Result>, input: Input): Promise<SagaOutcome<Result>> {
+  async #decide(body: RunBody<Input, Result>, input: Input): Promise<SagaOutcome<Result>> {
     let outcome: { result: Result } | { thrown: unknown };
     this.#threw = false;
     try {
@@ -188,11 +197,11 @@ export class SagaRun<Input, Result> {
       const failed = await this.#driver.shielded(() => this.#steps.quiet());
       if (failed && 'result' in outcome) outcome = { thrown: failed };
     }
-    const { forgotten } = this.ledger;
-    if (forgotten !== undefined) {
-      this.#verdict.broke(new GrammarError(`step '${forgotten.step}' happened, and the body did not come to it again`));
+    if ('result' in outcome && this.#ops.confirm !== undefined && !this.ledger.confirming) {
+      const failed = await this.#confirm();
+      if (failed !== undefined) outcome = { thrown: failed };
     }
-    const { reason } = this.#verdict;
+    const reason = this.#objection();
     if ('result' in outcome && reason === undefined) {
       this.#ending.enter('committed');
       return { committed: true, result: outcome.result };
@@ -213,13 +222,36 @@ export class SagaRun<Input, Result> {
     return this.#decide(body, input);
   }
 
+  /** Why the run must not commit, though its body may have returned. */
+  #objection(): Error | undefined {
+    const { forgotten } = this.ledger;
+    if (forgotten !== undefined) {
+      this.#verdict.broke(new GrammarError(`step '${forgotten.step}' happened, and the body did not come to it again`));
+    }
+    return this.#verdict.reason;
+  }
+
+  /**
+   * Decides that all that was begun stands, unless something speaks against it, and confirms it: that is this scheme's pivot.
+   *
+   * @returns why it does not stand, or the first branch that a person left unconfirmed
+   */
+  async #confirm(): Promise<Error | undefined> {
+    const failed = await this.#driver.shielded(() => this.#steps.quiet());
+    const objection = this.#refusal() ?? this.#objection() ?? failed;
+    if (objection !== undefined) return objection;
+    const left = await this.#driver.shielded(() => this.#ending.confirm());
+    if (left !== undefined) this.#verdict.broke(left);
+    return left;
+  }
+
   /** What a run that settles undoes is due to the end of its first run. */
   #causeOf(cause: unknown): unknown {
     const { settle } = this.#options;
     return settle === undefined || this.ledger.pivoted ? cause : endOf(settle);
   }
 
-  #tx(): Tx {
+  #tx(): ConfirmingTx {
     const steps = this.#steps;
     const { pass } = this.ledger;
     const begin =
@@ -232,7 +264,18 @@ export class SagaRun<Input, Result> {
       pivot: begin('pivot'),
       forward: begin('forward'),
       parallel: (...branches) => steps.parallel(branches) as never,
+      confirm: async () => {
+        if (pass !== this.ledger.pass) return never();
+        const failed = this.ledger.confirming ? this.#confirmedTwice() : await this.#confirm();
+        if (failed !== undefined) throw failed;
+      },
     };
+  }
+
+  #confirmedTwice(): Error {
+    const rule = new GrammarError('all was confirmed before: await tx.confirm once');
+    this.#verdict.broke(rule);
+    return rule;
   }
 
   /** Why no step may begin at all, if so. */

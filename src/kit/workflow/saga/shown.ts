@@ -1,6 +1,6 @@
 import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../attributes.js';
-import type { TransactionState } from '../branch.js';
+import type { Scheme, TransactionState } from '../branch.js';
 import type { DeskCase } from '../desk.js';
 
 /**
@@ -12,7 +12,10 @@ export class ShownState {
   /** Nothing, while the status says it. */
   #shown = workflowInfo().typedSearchAttributes.get(TX_STATE);
 
-  constructor() {
+  readonly #scheme: Scheme;
+
+  constructor(scheme: Scheme) {
+    this.#scheme = scheme;
     // Where the attributes are not registered the first task fails, and not the one that begins the undo.
     if (workflowInfo().typedSearchAttributes.get(TX_SCHEME) === undefined) this.show('running', []);
   }
@@ -30,7 +33,7 @@ export class ShownState {
     this.#shown = shows;
     const [oldest] = stuck;
     upsertSearchAttributes([
-      ...(scheme === undefined ? [{ key: TX_SCHEME, value: 'saga' }] : []),
+      ...(scheme === undefined ? [{ key: TX_SCHEME, value: this.#scheme }] : []),
       { key: TX_STATE, value: state },
       ...(oldest !== undefined ? [{ key: TX_STUCK_SINCE, value: new Date(oldest.since) }] : []),
       ...(oldest !== undefined ? [{ key: TX_BRANCH, value: branches }] : []),
@@ -38,4 +41,12 @@ export class ShownState {
       ...(oldest === undefined && wasStuck ? [{ key: TX_BRANCH, value: null }] : []),
     ]);
   }
+}
+
+/** Shows a transaction that ends before anything has happened. */
+export function showRefused(scheme: Scheme): void {
+  upsertSearchAttributes([
+    { key: TX_SCHEME, value: scheme },
+    { key: TX_STATE, value: 'compensated' },
+  ]);
 }

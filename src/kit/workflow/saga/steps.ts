@@ -9,12 +9,14 @@ import { keep, recall, type Kept } from './kept.js';
 import { inputOf, type BranchRecord, type Ledger, type StepKind } from './ledger.js';
 import { wrongStepOption } from './options.js';
 import { ignore, never, QUIET_TURNS, rejected } from './promises.js';
+import { firstOp, type Ops } from './scheme.js';
 import type { Verdict } from './verdict.js';
 
 /** What the steps of a run share with it. */
 export interface StepsOf {
   readonly driver: SagaDriver;
   readonly options: SagaCall;
+  readonly ops: Ops;
   readonly ledger: Ledger;
   readonly verdict: Verdict;
   readonly desk: Desk;
@@ -194,8 +196,8 @@ export class Steps {
     const { earlier } = this.#of;
     const { step, kind } = record;
     record.renewals = Math.max(record.renewals, earlier.renewalsOf(step));
-    record.corrected ??= earlier.correctionOf(step, 'action');
-    const before = earlier.endOf(step, 'action');
+    record.corrected ??= earlier.correctionOf(step, 'first');
+    const before = earlier.endOf(step, 'first');
     if (before?.action === 'resolve') return Promise.resolve(before.result);
     // Anything else that was skipped was barred: its guard knows.
     if (before === undefined || kind !== 'forward') return undefined;
@@ -282,7 +284,8 @@ export class Steps {
       record.state = 'parked';
       record.failure = { type, message };
       const order = await desk.park({
-        ...{ branch: record.step, op: 'action', operation: record.operation, summary: record.summary },
+        ...{ branch: record.step, op: firstOp(this.#of.ops, record.kind), operation: record.operation },
+        summary: record.summary,
         ...{ input: recall(inputOf(record)), failure: { type, message }, fits: () => FITS },
         // What may have happened keeps its input: another one would only hide it.
         ...{ takesInput: renews, renews },

@@ -15,13 +15,13 @@ export interface ViewedDriver {
 
 /** A saga's run as the view that every scheme shares. */
 export function viewOf(
-  run: Pick<SagaRun<unknown, unknown>, 'state' | 'ledger' | 'report' | 'desk'>,
+  run: Pick<SagaRun<unknown, unknown>, 'scheme' | 'state' | 'ledger' | 'report' | 'desk'>,
   driver: ViewedDriver,
 ): TransactionView {
   const { gid, lane, startedAt, deadlineAt, operations, paused } = driver;
   return {
     gid,
-    scheme: 'saga',
+    scheme: run.scheme,
     state: run.state,
     lane,
     startedAt,
@@ -36,7 +36,8 @@ export function viewOf(
 }
 
 function branchView(record: BranchRecord): BranchView {
-  const { step, seq, operation, summary, state, failure, startedAt, endedAt, undo } = record;
+  const { step, seq, operation, summary, state, failure, startedAt, endedAt, undo, confirm } = record;
+  const second = confirm ?? undo;
   return {
     branch: step,
     seq,
@@ -46,10 +47,6 @@ function branchView(record: BranchRecord): BranchView {
     failure,
     startedAt,
     endedAt,
-    second: undo && {
-      op: record.options.amends === true ? 'amends' : 'compensation',
-      state: undo.state === 'undone' ? 'done' : undo.state,
-      failure: undo.failure,
-    },
+    second: second && { op: second.op, state: second.state, failure: second.failure },
   };
 }

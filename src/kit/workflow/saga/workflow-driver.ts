@@ -7,11 +7,11 @@ import {
   callActivity,
   callLocally,
   callMoved,
+  callPatiently,
   isOverdue,
   isTriedLocally,
   judge,
   localMs,
-  wasNeverTried,
   type LocalCall,
 } from '../calls.js';
 import type { DeskCase } from '../desk.js';
@@ -22,6 +22,7 @@ import { describeView, type TransactionView } from '../view.js';
 import type { Lane, SagaCall } from './definition.js';
 import type { Call, SagaDriver } from './driver.js';
 import type { SagaRun } from './run.js';
+import type { Ops } from './scheme.js';
 import { ShownState } from './shown.js';
 
 /** When a deadline counts as near: this part of the time to it is over. */
@@ -45,10 +46,13 @@ export class WorkflowDriver implements SagaDriver {
   #view: (() => TransactionView) | undefined;
   #deadlineAt: number | undefined;
   #paused: OperatorNote | undefined;
-  readonly #shown = new ShownState();
+  readonly #shown: ShownState;
+  readonly #warns: boolean;
 
   /** @param startedAt when the transaction began, in milliseconds since 1970 */
-  constructor(options: SagaCall, startedAt = workflowInfo().startTime.getTime()) {
+  constructor(ops: Ops, options: SagaCall, startedAt = workflowInfo().startTime.getTime()) {
+    this.#shown = new ShownState(ops.scheme);
+    this.#warns = !ops.hasShortDeadline;
     const { lane = 'durable', deadline, settle } = options;
     this.#options = options;
     this.#notePromotion();
@@ -105,7 +109,7 @@ export class WorkflowDriver implements SagaDriver {
     const now = this.now();
     const near = this.startedAt + Math.round((until - this.startedAt) * NEAR);
     // A worker may have come late: the deadline counts from the start.
-    const next = now < near ? near : until;
+    const next = this.#warns && now < near ? near : until;
     sleep(Math.max(next - now, 1), { summary: 'deadline' }).then(
       () => {
         // It was moved: another timer has its place.
@@ -163,7 +167,7 @@ export class WorkflowDriver implements SagaDriver {
       case 'settle':
         return CancellationScope.nonCancellable(() => this.#insist(call));
       case 'compensation':
-        return patiently(call, this.#compensationWindow());
+        return callPatiently(call, this.#compensationWindow());
       case 'action':
         return isTriedLocally(call, this.lane) ? this.#tryLocally(call) : callActivity(call);
     }
@@ -187,10 +191,10 @@ export class WorkflowDriver implements SagaDriver {
   #insist(call: Call): Promise<unknown> {
     const { forwardWindow } = this.#options;
     const window = forwardWindow === undefined ? FORWARD_WINDOW_MS : msToNumber(forwardWindow);
-    if (!isTriedLocally(call, this.lane)) return patiently(call, window);
+    if (!isTriedLocally(call, this.lane)) return callPatiently(call, window);
     return callLocally(call).catch((error: unknown) => {
       if (judge(error).knowledge === 'rejected') throw error;
-      return patiently(call, window);
+      return callPatiently(call, window);
     });
   }
 
@@ -270,12 +274,4 @@ export class WorkflowDriver implements SagaDriver {
     const id = [this.gid, workflowInfo().runId, kind, ...(branch === undefined ? [] : [branch]), at].join('/');
     return raiseAlarm({ id, kind, gid: this.gid, branch, at, message });
   }
-}
-
-/** Makes a call for a whole window; one in which no worker was there does not count. */
-function patiently(call: Call, windowMs: number): Promise<unknown> {
-  return callActivity(call, windowMs).catch((error: unknown) => {
-    if (wasNeverTried(error)) return patiently(call, windowMs);
-    throw error;
-  });
 }

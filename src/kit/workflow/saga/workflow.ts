@@ -6,14 +6,12 @@ import {
   defineQuery,
   defineUpdate,
   setHandler,
-  upsertSearchAttributes,
 } from '@temporalio/workflow';
-import { TX_SCHEME, TX_STATE } from '../attributes.js';
 import { DECIDE_UPDATE, type DeskNote, type DeskOrder } from '../desk.js';
-import { MetDriver, transactionFailure, type TransactionReport } from '../failure.js';
+import { MetDriver } from '../failure.js';
 import { OPERATE_UPDATE, type OperatorNote, type OperatorOrder } from '../operate.js';
 import { DECISION_UPDATE, TRANSACTION_QUERY, type Decision, type TransactionView } from '../view.js';
-import type { SagaBody, SagaCall, SagaOptions } from './definition.js';
+import type { RunBody, SagaBody, SagaCall, SagaOptions } from './definition.js';
 import { wrongSagaOption } from './options.js';
 import {
   appliedBefore,
@@ -25,9 +23,11 @@ import {
   tellEnd,
   type Taken,
 } from './adopt.js';
-import { describeReport } from './report.js';
+import { failureOf } from './report.js';
 import { driveGroup } from './group/drive.js';
 import { SagaRun, type SagaOutcome } from './run.js';
+import { SAGA, type Ops } from './scheme.js';
+import { showRefused } from './shown.js';
 import { viewOf } from './view.js';
 import { WorkflowDriver } from './workflow-driver.js';
 
@@ -59,15 +59,21 @@ export interface SagaWorkflow<Input, Result> {
 export function saga<Input, Result>(options: SagaOptions, body: SagaBody<Input, Result>): SagaWorkflow<Input, Result> {
   const workflow = (input: Input, overrides: SagaCall = {}): Promise<Result> => {
     const { group } = overrides;
-    if (group === undefined) return drive({ ...options, ...overrides }, body, input);
+    if (group === undefined) return drive(SAGA, { ...options, ...overrides }, body, input);
     // Only who starts a group asks for what it gives.
     return driveGroup({ options, body: body as SagaBody<unknown, unknown> }, { ...overrides, group }) as Promise<never>;
   };
   return Object.assign(workflow, { definition: { options, body } });
 }
 
-async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Result>, input: Input): Promise<Result> {
-  refuseWrong(given);
+/** Runs a transaction of a scheme as the workflow that this is. The same failures as {@link saga}. */
+export async function drive<Input, Result>(
+  ops: Ops,
+  given: SagaCall,
+  body: RunBody<Input, Result>,
+  input: Input,
+): Promise<Result> {
+  refuseWrong(ops, given);
   let options = given;
   let taken: Taken | undefined;
   if (given.adopt !== undefined) {
@@ -80,8 +86,8 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
     }
     options = taken.options;
   }
-  const driver = new WorkflowDriver(options, begunAt(options, taken));
-  let run = new SagaRun<Input, Result>(driver, options);
+  const driver = new WorkflowDriver(ops, options, begunAt(options, taken));
+  let run = new SagaRun<Input, Result>(driver, options, ops);
   const observe = () => {
     const current = run;
     driver.observe(current, () => viewOf(current, driver));
@@ -131,7 +137,7 @@ async function drive<Input, Result>(given: SagaCall, body: SagaBody<Input, Resul
       }
       options = taken.options;
       driver.restart(options);
-      run = new SagaRun<Input, Result>(driver, options);
+      run = new SagaRun<Input, Result>(driver, options, ops);
       observe();
     }
   }
@@ -158,32 +164,22 @@ function begunAt({ beganAt }: SagaCall, taken: Taken | undefined): number | unde
 }
 
 /** A call with options that make no sense ends before anything happens. */
-function refuseWrong(options: SagaCall): void {
-  const wrong = wrongSagaOption(options);
+function refuseWrong({ scheme, lanes }: Ops, options: SagaCall): void {
+  const { lane = 'durable', group } = options;
+  const wrong =
+    group !== undefined
+      ? "lane 'grouped' is for sagas: start it in another lane"
+      : lanes?.includes(lane) === false
+        ? `lane '${lane}' is not for scheme '${scheme}', which takes ${lanes.join(', ')}`
+        : wrongSagaOption(options);
   if (wrong === undefined) return;
   // The first run had something to finish: this one waits for a worker with mended code.
   if (options.settle !== undefined) throw new Error(`it cannot be settled: ${wrong}`);
-  upsertSearchAttributes([
-    { key: TX_SCHEME, value: 'saga' },
-    { key: TX_STATE, value: 'compensated' },
-  ]);
+  showRefused(scheme);
   throw ApplicationFailure.nonRetryable(wrong, 'InvalidOptions');
 }
 
 /** Refuses an update before it is accepted: nothing of it is left in the history. */
 function refuse(wrong: string | undefined): void {
   if (wrong !== undefined) throw ApplicationFailure.nonRetryable(wrong, 'DoesNotFit');
-}
-
-/** The one failure that a caller gets: what the cause was, what was undone, and what was not. */
-function failureOf(report: TransactionReport | undefined, cause: unknown): ApplicationFailure {
-  if (report === undefined) throw new Error('a saga that is not committed has a report');
-  return ApplicationFailure.create({
-    type: report.state === 'compensated' ? transactionFailure.compensated : transactionFailure.failed,
-    message: describeReport(report),
-    nonRetryable: true,
-    details: [report],
-    // The step's own failure if there was one, so that the Web UI and the client show the activity's stack.
-    cause: cause instanceof Error ? (cause.cause instanceof Error ? cause.cause : cause) : undefined,
-  });
 }

@@ -1,0 +1,177 @@
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { listInDoubt, proofOf, type InDoubt } from '../database/prepared/in-doubt.js';
+import { createPrepared } from '../database/prepared/prepared.js';
+import type { Database } from '../database/sql.js';
+import { TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
+import { agentId } from '../workflow/three-phase/protocol.js';
+import type { Operation } from '../workflow/branch.js';
+import type { InDoubtReport, ScanOrder } from '../workflow/scan.js';
+import { TRANSACTION_QUERY, type TransactionView } from '../workflow/view.js';
+import { ENDED_FROM_OUTSIDE, settle } from './settle.js';
+
+/**
+ * Prepared transactions that were not ended for a while: each holds locks, and holds back vacuum in every database of its
+ * server. Their coordinators end them; here is what is done about those whose coordinator does not.
+ *
+ * | its coordinator                     | what is done                                                                          |
+ * | ----------------------------------- | ------------------------------------------------------------------------------------- |
+ * | runs                                | nothing: it asks again, or a person has it at the desk                                |
+ * | was ended from outside              | it is settled: the run that does that looks at all its branches, and decides           |
+ * | has ended by itself                 | what it decided of this branch; nothing, where a person left it or ended it            |
+ * | is not known, or is another scheme's | what the participants' databases prove; nothing, where they prove nothing             |
+ * | is an agent of a three-phase commit  | nothing: nobody else may decide; an alarm tells if that takes too long                 |
+ *
+ * That a coordinator is not known proves nothing: it may be in another namespace, or its history is gone. It may have decided to
+ * commit, and other branches may be committed. So a rollback needs a proof that this was never decided, nor can be: a branch
+ * that was refused, or barred, as all have to vote yes before. And where a branch is committed, all are to be. Without either
+ * it stays prepared, and an alarm tells: it is a person's to find out.
+ */
+
+export interface InDoubtWatch {
+  readonly client: Client;
+  /** The participants' databases by their names. */
+  readonly databases: Readonly<Record<string, Database>>;
+  /** Who does it, for the guard's rows. */
+  readonly who: string;
+  readonly beat: () => void;
+  readonly signal: AbortSignal;
+  /** Told what could not be looked at, or not be ended: the next scan tries again. */
+  readonly onFailure: (what: string, message: string) => void;
+}
+
+/** What becomes of one. */
+type Standing = { readonly end: 'commit' | 'rollback' } | { readonly leave: string };
+
+const DEFAULT_ALARM_MS = 10 * 60_000;
+/** How long the end of one may take. */
+const TIMEOUT_MS = 10_000;
+
+/** Ends what can be ended of the two-phase commits that are in doubt, and tells of what is old, three-phase commits too. */
+export async function endInDoubt(
+  { inDoubtMs, inDoubtAlarmMs = DEFAULT_ALARM_MS }: Pick<ScanOrder, 'inDoubtMs' | 'inDoubtAlarmMs'>,
+  watch: InDoubtWatch,
+): Promise<InDoubtReport> {
+  const { databases, onFailure, beat, signal } = watch;
+  const ended: InDoubtReport['ended'][number][] = [];
+  const old: InDoubtReport['old'][number][] = [];
+  // What a coordinator is like is asked once.
+  const coordinators = new Map<string, Promise<Coordinator>>();
+  const coordinatorOf = (gid: string) => {
+    const known = coordinators.get(gid) ?? lookUp(gid, watch);
+    coordinators.set(gid, known);
+    return known;
+  };
+
+  for (const [participant, database] of Object.entries(databases)) {
+    let found: InDoubt[] = [];
+    try {
+      found = await listInDoubt(database, { olderThanMs: inDoubtMs });
+    } catch (error) {
+      onFailure(participant, messageOf(error));
+    }
+    for (const each of found) {
+      signal.throwIfAborted();
+      const { gid, branch, since, ageMs } = each;
+      const left = await endOne(each, database, coordinatorOf, watch).catch((error: unknown) => {
+        const message = messageOf(error);
+        onFailure(`${gid}/${branch}`, message);
+        return { leave: message };
+      });
+      if ('end' in left) ended.push({ gid, branch, end: left.end });
+      else if (ageMs >= inDoubtAlarmMs) old.push({ gid, branch, since, message: `at ${participant}: ${left.leave}` });
+      beat();
+    }
+  }
+  return { ended, old };
+}
+
+async function endOne(
+  each: InDoubt,
+  database: Database,
+  coordinatorOf: (gid: string) => Promise<Coordinator>,
+  { client, who, signal }: InDoubtWatch,
+): Promise<Standing> {
+  const { gid, branch, scheme } = each;
+  if (scheme === '3pc') return { leave: await agentOf(each, client) };
+  const standing = (await coordinatorOf(gid))(branch);
+  if ('leave' in standing) return standing;
+  const { end } = standing;
+  const operation: Operation = {
+    ...{ gid, branch, scheme, op: end, seq: 0, function: `backstitch.scan.${end}`, driver: 'backstitch.scan', who },
+    ...{ attempt: 1, timeoutMs: TIMEOUT_MS, signal },
+    // What is prepared is ended, whatever it was asked with.
+    corrected: true,
+  };
+  await createPrepared({ database })[end](operation, null);
+  return standing;
+}
+
+/**
+ * Why a branch of a three-phase commit is left as it is: it is its agent who decides, and nobody else may. What the scan can do for
+ * the agent it does elsewhere.
+ */
+async function agentOf({ gid, branch }: InDoubt, client: Client): Promise<string> {
+  try {
+    const { status } = await client.workflow.getHandle(agentId(gid, branch)).describe();
+    if (status.name === 'RUNNING') return 'its agent runs, and has not ended it';
+    if (ENDED_FROM_OUTSIDE.includes(status.name)) return 'its agent was ended from outside, and is settled by the scan';
+    return 'its agent has ended, and it is still prepared: a person left it, or its database was restored: end it by hand';
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    return 'no agent of it is known: find out what became of its other branches, then end it by hand';
+  }
+}
+
+/** Says what is to become of a branch. */
+type Coordinator = (branch: string) => Standing;
+
+async function lookUp(gid: string, { client, databases }: InDoubtWatch): Promise<Coordinator> {
+  const handle = client.workflow.getHandle(gid);
+  const newest = await handle.describe().catch((error: unknown) => {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  });
+  if (newest?.typedSearchAttributes.get(TX_SCHEME) !== '2pc') {
+    const standing = await provenBy(Object.values(databases), gid);
+    return () => standing;
+  }
+  const status = newest.status.name;
+  if (status === 'RUNNING') return () => ({ leave: 'its coordinator runs, and has not ended it' });
+  const state = newest.typedSearchAttributes.get(TX_STATE);
+  const hasEnded = status === 'COMPLETED' || (status === 'FAILED' && (state === 'compensated' || state === 'failed'));
+  if (!hasEnded) {
+    if (ENDED_FROM_OUTSIDE.includes(status)) await settle(client, { workflowId: gid, runId: newest.runId });
+    return () => ({ leave: 'its coordinator was ended from outside, and is being settled' });
+  }
+  // A query of a run that has ended replays its history.
+  const view = await client.workflow.getHandle(gid, newest.runId).query<TransactionView>(TRANSACTION_QUERY);
+  return (branch) => decidedBy(view, branch);
+}
+
+function decidedBy({ state, branches }: TransactionView, name: string): Standing {
+  const second = branches.find(({ branch }) => branch === name)?.second;
+  if (second?.state === 'resolved' || second?.state === 'skipped') {
+    return { leave: `its coordinator has ended, and a person has decided about its ${second.op}: end it by hand` };
+  }
+  if (second?.op === 'commit' || second?.op === 'rollback') return { end: second.op };
+  // One that never voted, as far as its coordinator knew.
+  return state === 'compensated'
+    ? { end: 'rollback' }
+    : { leave: `its coordinator has ended, ${state}, and knows nothing of this branch` };
+}
+
+async function provenBy(databases: readonly Database[], gid: string): Promise<Standing> {
+  // Each that cannot be asked could prove the contrary.
+  const proofs = new Set(await Promise.all(databases.map((database) => proofOf(database, gid))));
+  proofs.delete(undefined);
+  const [end] = proofs;
+  if (end !== undefined && proofs.size === 1) return { end };
+  const why = end === undefined ? 'and no database proves what it decided' : 'and the databases prove both';
+  return {
+    leave: `no coordinator of it is known, ${why}: find out what became of its other branches, then end it by hand`,
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,69 @@
+import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
+import { hasWorker } from '../client/server.js';
+import { TX_STATE } from '../workflow/attributes.js';
+import {
+  COMPARE_AGENTS,
+  comparisonId,
+  THREE_PHASE_AGENT,
+  type AgentMemo,
+  type CompareOrder,
+} from '../workflow/three-phase/protocol.js';
+
+/** What {@link compareLost} needs. */
+interface Lost {
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  /** Where the comparison runs: its worker has to know the participants' addresses. */
+  readonly taskQueue: string;
+  readonly onFailure: (gid: string, error: unknown) => void;
+}
+
+/**
+ * Finds three-phase commits whose coordinator is gone for good, from their agents alone: those that have decided by themselves since
+ * a time. It has them compared, each once. A coordinator that lives, or that was ended from outside and is settled, compares them
+ * itself.
+ *
+ * @returns the transactions that are compared now
+ */
+export async function* compareLost(client: Client, { since, taskQueue, onFailure }: Lost): AsyncGenerator<string> {
+  const seen = new Set<string>();
+  for await (const { memo } of client.workflow.list({ query: decidedAlone(since) })) {
+    const { gid, of } = memo as unknown as AgentMemo;
+    if (seen.has(gid)) continue;
+    seen.add(gid);
+    try {
+      const reason = await whyLost(client, gid);
+      if (reason === undefined) continue;
+      const order: CompareOrder = { gid, of, reason };
+      await client.workflow.start(COMPARE_AGENTS, {
+        workflowId: comparisonId(gid),
+        taskQueue,
+        args: [order],
+        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+        staticSummary: `${gid}: ${reason}`,
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) onFailure(gid, error);
+      continue;
+    }
+    yield gid;
+  }
+}
+
+/** Agents are listed as transactions once they have decided by themselves. */
+function decidedAlone(since: number): string {
+  const when = new Date(since).toISOString();
+  return `WorkflowType = '${THREE_PHASE_AGENT}' AND ${TX_STATE.name} IS NOT NULL AND ExecutionStatus = 'Completed' AND CloseTime >= '${when}'`;
+}
+
+/** How it is known that a coordinator is gone; `undefined` if it is not. */
+async function whyLost(client: Client, gid: string): Promise<string | undefined> {
+  try {
+    const { status, taskQueue } = await client.workflow.getHandle(gid).describe();
+    if (status.name !== 'RUNNING' || (await hasWorker(client, taskQueue))) return undefined;
+    return `no worker serves its coordinator's task queue '${taskQueue}'`;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return 'the server does not know its coordinator';
+    throw error;
+  }
+}

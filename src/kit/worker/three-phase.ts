@@ -1,0 +1,128 @@
+import { Context, type Info } from '@temporalio/activity';
+import {
+  type Client,
+  WithStartWorkflowOperation,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
+import { waitUntil } from '../client/server.js';
+import type { Settle } from '../workflow/saga/definition.js';
+import {
+  agentId,
+  TELL_AGENT,
+  THREE_PHASE_AGENT,
+  type AgentMemo,
+  type AgentOrder,
+  type AgentStatus,
+  type Telling,
+} from '../workflow/three-phase/protocol.js';
+
+/** Where the agents of a participant are. */
+export interface AgentAddress {
+  /** Of the participant's Temporal server and namespace, which may be its own. */
+  readonly client: Client;
+  /** The task queue of the worker that has the participant and the workflow `threePhaseAgent`. */
+  readonly taskQueue: string;
+}
+
+/** Options of {@link threePhaseActivities}. */
+export interface ThreePhaseActivitiesOptions {
+  /**
+   * By a participant's name. It throws for one that it does not know: an agent that is looked for at a wrong place would count as one
+   * that never was. Default: where the coordinator is.
+   */
+  readonly addressOf?: (participant: string) => AgentAddress;
+}
+
+/** The part of an attempt's time in which it is over by itself. */
+const WITHIN = 0.9;
+
+/** When an attempt is given up, in milliseconds since 1970: nothing is sent when the coordinator does not wait any more. */
+function giveUpAt({ startToCloseTimeoutMs, scheduledTimestampMs, scheduleToCloseTimeoutMs }: Info): number {
+  return Math.min(Date.now() + startToCloseTimeoutMs * WITHIN, scheduledTimestampMs + scheduleToCloseTimeoutMs);
+}
+
+/** The activity by which the coordinator of a three-phase commit talks to the participants' agents; for its worker. */
+export function threePhaseActivities({ addressOf }: ThreePhaseActivitiesOptions = {}) {
+  return {
+    [TELL_AGENT]: (telling: Telling): Promise<AgentStatus> => {
+      const { client, info } = Context.current();
+      const address = addressOf?.(telling.participant) ?? { client, taskQueue: info.taskQueue };
+      return tell(address, telling, giveUpAt(info));
+    },
+  };
+}
+
+/**
+ * Says it once, or waits for the outcome. Said again it is the same update, by its id, and hears the same answer.
+ *
+ * @param until milliseconds since 1970
+ */
+async function tell(address: AgentAddress, telling: Telling, until: number): Promise<AgentStatus> {
+  const { client } = address;
+  if (telling.message !== 'outcome') {
+    try {
+      // A deadline, and not only an end of waiting: the client's own retries would send later what was given up.
+      return await client.withDeadline(until, () => say(address, telling));
+    } catch (error) {
+      const isGone = error instanceof WorkflowNotFoundError || error instanceof WorkflowExecutionAlreadyStartedError;
+      if (!isGone) throw error;
+    }
+  }
+  const ended = await outcome(client, agentId(telling.gid, telling.branch), until);
+  if (ended.by !== 'nobody' || telling.message !== 'outcome' || telling.order === undefined) return ended;
+  await startSettling(address, telling.order);
+  return outcome(client, agentId(telling.gid, telling.branch), until);
+}
+
+/** Starts an agent that nobody knows as the next run of one that was ended: the participant's guard tells what it did. */
+async function startSettling({ client, taskQueue }: AgentAddress, order: AgentOrder): Promise<void> {
+  const { gid, branch, summary } = order;
+  const settle: Settle = { failedAt: Date.now(), reason: 'its server did not know it' };
+  try {
+    await client.workflow.start(THREE_PHASE_AGENT, {
+      workflowId: agentId(gid, branch),
+      taskQueue,
+      args: [order, { settle }],
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      memo: memoOf(order),
+      staticSummary: `${branch} of ${gid}: ${summary}`,
+    });
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+}
+
+function say({ client, taskQueue }: AgentAddress, { message, gid, branch, order }: Telling): Promise<AgentStatus> {
+  const workflowId = agentId(gid, branch);
+  if (message !== 'canCommit' || order === undefined) {
+    return client.workflow.getHandle(workflowId).executeUpdate<AgentStatus, []>(message, { updateId: message });
+  }
+  const startWorkflowOperation = new WithStartWorkflowOperation(THREE_PHASE_AGENT, {
+    workflowId,
+    taskQueue,
+    args: [order],
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    memo: memoOf(order),
+    staticSummary: `${branch} of ${gid}: ${order.summary}`,
+  });
+  return client.workflow.executeUpdateWithStart<() => Promise<unknown>, AgentStatus, []>(message, {
+    updateId: message,
+    startWorkflowOperation,
+  });
+}
+
+/** How an agent has ended that hears nothing any more. @throws WorkflowFailedError if its run was ended from outside */
+async function outcome(client: Client, workflowId: string, until: number): Promise<AgentStatus> {
+  try {
+    return await waitUntil(client, until, () => client.workflow.getHandle(workflowId).result() as Promise<AgentStatus>);
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return { state: 'aborted', by: 'nobody' };
+    throw error;
+  }
+}
+
+function memoOf({ gid, of }: AgentOrder): Record<string, unknown> {
+  return { gid, of } satisfies AgentMemo;
+}

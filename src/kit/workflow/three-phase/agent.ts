@@ -1,0 +1,263 @@
+import type { Op } from '../branch.js';
+import { leftBy, type Desk, type DeskAction, type DeskOrder } from '../desk.js';
+import type { FailureNote } from '../failure.js';
+import type { Settle } from '../saga/definition.js';
+import type { Judgement } from '../saga/driver.js';
+import type { BranchView, TransactionView } from '../view.js';
+import {
+  isEnded,
+  type AgentOrder,
+  type AgentState,
+  type AgentStatus,
+  type DecidedBy,
+  type Message,
+} from './protocol.js';
+
+/** What carries an agent: a workflow, or a test. */
+export interface AgentDriver {
+  readonly desk: Desk;
+  /** Milliseconds since 1970. */
+  now(): number;
+  /**
+   * Asks the participant: within so many milliseconds, or patiently, for a window. Rejects where it refuses, or nobody knows.
+   *
+   * @param settle it is only looked what was done; what was not is barred
+   */
+  ask(op: Op, args: readonly unknown[], within: number | 'patiently', settle?: true): Promise<unknown>;
+  /** Says what is known of a question that failed. */
+  judge(error: unknown): Judgement;
+  /** Waits until something has happened, for so many milliseconds at most. @returns whether it has */
+  until(happened: () => boolean, ms?: number): Promise<boolean>;
+  /** Told after each change. */
+  changed(): void;
+  /** Told when it has decided by itself: people may ask. */
+  list(): void;
+}
+
+/**
+ * The agent of one participant in a three-phase commit: it answers the coordinator, and where it hears nothing for too long it
+ * decides by itself.
+ *
+ * States: `asked` → `ready` → `prepared` → `committed`; `aborted` from any but the last.
+ *
+ * Transitions:
+ * - It is started by the first `canCommit`. The participant looks whether it could, and holds nothing: yes → `ready`, no → aborted.
+ * - `ready`: its timer runs. `preCommit` → the participant prepares (no, or no answer in time → aborted) → `prepared`. `abort` →
+ *   aborted. Timer: **aborted**, as nobody can have committed: the coordinator commits only what all have prepared.
+ * - `prepared`: its timer runs anew. `doCommit` → committed. `abort` → aborted. Timer: **committed**, as all could commit when the
+ *   coordinator sent the first `preCommit`. That is where it may be wrong: see below.
+ * - Commit and rollback are asked until they are done, and wait for a person after their window. A rollback also bars: what of the
+ *   prepare is still on its way cannot happen later.
+ * - A message that comes late changes nothing, and hears how it ended. An `abort` counts for as long as nothing is committed.
+ * - Ended from outside, and run again by the scan: had it asked a rollback, it aborts. Else what the participant holds says where it
+ *   was. Prepared: its timer runs anew, and then it commits. Not: it is barred, and aborted. What was committed stays so.
+ *
+ * Invariant: it ends committed or aborted, once; it holds what it prepared for no longer than its timer, unless its database cannot
+ * be reached. It never waits for the coordinator, which is what this scheme is for.
+ *
+ * The flaw: a timer knows only what was heard, and the network may be what failed. One participant that did not hear an `abort`
+ * after its `preCommit` commits while the others abort; a coordinator that stops between two `preCommit`s leaves one that commits
+ * and one that aborts. Skeen's protocol ("Nonblocking Commit Protocols", 1981) assumes a network that loses nothing; there is no
+ * choice of timers that helps where it does.
+ */
+export class Agent {
+  readonly #order: AgentOrder;
+  readonly #driver: AgentDriver;
+  readonly #heard = new Set<Message>();
+  readonly #startedAt: number;
+  #state: AgentState = 'asked';
+  #by: DecidedBy | undefined;
+  #failure: FailureNote | undefined;
+  /** What the participant answered when it prepared. */
+  #vote: unknown;
+  #second: Second | undefined;
+
+  constructor(driver: AgentDriver, order: AgentOrder) {
+    this.#driver = driver;
+    this.#order = order;
+    this.#startedAt = driver.now();
+  }
+
+  get status(): AgentStatus {
+    return {
+      state: this.#state,
+      ...(this.#by !== undefined && { by: this.#by }),
+      ...(this.#failure !== undefined && { failure: this.#failure }),
+    };
+  }
+
+  /** Hears a message. @returns where it stands, once it has done what the message asks, or has come to its end */
+  async hear(message: Message): Promise<AgentStatus> {
+    this.#heard.add(message);
+    await this.#driver.until(() => this.#hasDone(message));
+    return this.status;
+  }
+
+  #hasDone(message: Message): boolean {
+    if (isEnded(this.status)) return true;
+    if (message === 'canCommit') return this.#state !== 'asked';
+    return message === 'preCommit' && this.#state === 'prepared';
+  }
+
+  /** From the first question to its end. @param again its run was ended from outside, and this is the next one */
+  async live(again?: Pick<Settle, 'undo'>): Promise<void> {
+    if (again?.undo === true) return this.#abort('timer', WAS_ABORTING);
+    if (again !== undefined) return (await this.#wasPrepared()) ? this.#prepared() : this.#abort('timer', NOT_PREPARED);
+    const no = await this.#ask('canCommit');
+    if (no !== undefined) return this.#abort('participant', no);
+    this.#enter('ready');
+    const next = await this.#listen('preCommit');
+    if (next === 'abort') return this.#abort('coordinator');
+    if (next === 'silence') return this.#abort('timer', this.#silence('preCommit'));
+    const refused = await this.#ask('prepare');
+    return refused === undefined ? this.#prepared() : this.#abort('participant', refused);
+  }
+
+  async #prepared(): Promise<void> {
+    this.#enter('prepared');
+    const next = await this.#listen('doCommit');
+    if (next === 'abort') return this.#abort('coordinator');
+    if (next === 'silence') this.#failure = this.#silence('doCommit');
+    return this.#commit(next === 'silence' ? 'timer' : 'coordinator');
+  }
+
+  async #listen(message: Message): Promise<'abort' | 'silence' | 'heard'> {
+    const heard = await this.#driver.until(
+      () => this.#heard.has('abort') || this.#heard.has(message),
+      this.#order.timeoutMs,
+    );
+    if (this.#heard.has('abort')) return 'abort';
+    return heard ? 'heard' : 'silence';
+  }
+
+  #silence(message: Message): FailureNote {
+    return { type: 'Silence', message: `no ${message} was heard within ${this.#order.timeoutMs} ms` };
+  }
+
+  /** Asks the participant. @returns why not */
+  async #ask(op: 'canCommit' | 'prepare'): Promise<FailureNote | undefined> {
+    try {
+      this.#vote = await this.#driver.ask(op, [this.#order.input], this.#order.answerMs);
+      return undefined;
+    } catch (error) {
+      return noteOf(this.#driver.judge(error));
+    }
+  }
+
+  /** Whether something was prepared before this run. What was not is barred by the question. */
+  async #wasPrepared(): Promise<boolean> {
+    for (;;) {
+      try {
+        this.#vote = await this.#driver.ask('prepare', [this.#order.input], 'patiently', true);
+        return true;
+      } catch (error) {
+        const judgement = this.#driver.judge(error);
+        if (judgement.knowledge === 'rejected') return false;
+        await this.#park('prepare', noteOf(judgement), ['retry']);
+      }
+    }
+  }
+
+  async #commit(by: DecidedBy): Promise<void> {
+    const gone = await this.#bring('commit', by);
+    if (gone === undefined) this.#enter('committed');
+    // It is not there any more, and never can be: somebody who is no party has rolled it back.
+    else await this.#abort('participant', gone);
+  }
+
+  async #abort(by: DecidedBy, failure?: FailureNote): Promise<void> {
+    this.#failure = failure;
+    const stands = await this.#bring('rollback', by);
+    if (stands === undefined) this.#enter('aborted');
+    else {
+      // An earlier run of this agent has committed it: that cannot be taken back.
+      this.#failure = stands;
+      this.#enter('committed');
+    }
+  }
+
+  /** Has the participant commit or roll back, however long it takes. @returns why a commit can never be, if so */
+  async #bring(op: SecondOp, by: DecidedBy): Promise<FailureNote | undefined> {
+    this.#by = by;
+    // Who has decided alone may have decided otherwise than others: it is looked for, if the coordinator is gone.
+    if (by === 'timer') this.#driver.list();
+    for (;;) {
+      this.#show({ op, state: 'running' });
+      try {
+        await this.#driver.ask(op, [this.#order.input, this.#vote], 'patiently');
+        this.#show({ op, state: 'done' });
+        return undefined;
+      } catch (error) {
+        const judgement = this.#driver.judge(error);
+        if (op === 'commit' ? judgement.knowledge === 'rejected' : judgement.suspended === true)
+          return noteOf(judgement);
+        const order = await this.#park(op, noteOf(judgement), ['retry', 'resolve', ...(op === 'commit' ? SKIP : [])]);
+        if (order?.action === 'skip') return leftBy(order);
+        if (order?.action !== 'resolve') continue;
+        this.#by = 'person';
+        this.#show({ op, state: 'resolved' });
+        return undefined;
+      }
+    }
+  }
+
+  #park(op: SecondOp | 'prepare', failure: FailureNote, fits: readonly DeskAction[]): Promise<DeskOrder | undefined> {
+    const { branch, operation, input, summary } = this.#order;
+    if (op !== 'prepare') this.#second = { op, state: 'parked', failure };
+    return this.#driver.desk.park({
+      ...{ branch, op, operation, input, failure, takesInput: false },
+      summary: `${op}: ${summary}`,
+      fits: () => fits,
+    });
+  }
+
+  #enter(state: AgentState): void {
+    this.#state = state;
+    this.#driver.changed();
+  }
+
+  #show(second: Second): void {
+    this.#second = second;
+    this.#driver.changed();
+  }
+
+  get txState(): TransactionView['state'] {
+    if (!this.#driver.desk.isEmpty) return 'stuck';
+    if (this.#state === 'committed') return 'committed';
+    if (this.#state === 'aborted') return 'compensated';
+    return this.#second?.op === 'rollback' ? 'compensating' : 'running';
+  }
+
+  get view(): TransactionView {
+    const { gid, branch, seq, operation, summary } = this.#order;
+    const first = this.#state === 'asked' || this.#state === 'ready' ? 'running' : 'succeeded';
+    const view: BranchView = {
+      ...{ branch, seq, operation, summary: `${summary} (${this.#state})`, failure: this.#failure },
+      state: this.#state === 'aborted' ? 'rejected' : first,
+      startedAt: this.#startedAt,
+      second: this.#second,
+    };
+    const { cases, notes } = this.#driver.desk;
+    return {
+      ...{ gid, scheme: '3pc', state: this.txState, lane: 'agent', startedAt: this.#startedAt },
+      ...{ branches: [view], desk: cases, decisions: notes, operations: [] },
+    };
+  }
+}
+
+type Second = NonNullable<BranchView['second']>;
+type SecondOp = 'commit' | 'rollback';
+
+/** A person who leaves a commit as it is says that what was prepared is lost: nothing was committed. */
+const SKIP: readonly DeskAction[] = ['skip'];
+
+const NOT_PREPARED: FailureNote = {
+  type: 'NotPrepared',
+  message: 'its run was ended from outside before anything was prepared',
+};
+
+const WAS_ABORTING: FailureNote = { type: 'Terminated', message: 'its run was ended from outside while it aborted' };
+
+function noteOf({ type, message }: Judgement): FailureNote {
+  return { type, message };
+}
