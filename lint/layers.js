@@ -41,7 +41,7 @@ export const layers = [
     types: ['src/contracts', 'src/activities'],
   },
   // A service never touches another one, nor its database.
-  ...['orders', 'payments', 'inventory', 'shipping', 'notifications'].map((service) => ({
+  ...['orders', 'payments', 'inventory', 'shipping', 'notifications', 'banks'].map((service) => ({
     room: `src/activities/${service}`,
     values: [
       ...['src/activities/input.ts', 'src/activities/integers.ts', 'src/activities/ledger.ts'],

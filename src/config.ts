@@ -10,7 +10,7 @@ import { z } from 'zod';
  * | `TEMPORAL_UI_ADDRESS` | where the Web UI is, for the links that are printed | none |
  * | `BACKSTITCH_TASK_QUEUE` | the task queue of workers and clients | `backstitch` |
  * | `DATABASE_URL` | a PostgreSQL server that holds one database a service, named like the service | none |
- * | `DATABASE_URL_ORDERS`, `…_PAYMENTS`, `…_INVENTORY`, `…_SHIPPING`, `…_NOTIFICATIONS` | a service's own database | from `DATABASE_URL` |
+ * | `DATABASE_URL_ORDERS`, `…_PAYMENTS`, `…_INVENTORY`, `…_SHIPPING`, `…_NOTIFICATIONS`, `…_BANK_A`, `…_BANK_B`, `…_BANK_C` | a service's own database | from `DATABASE_URL` |
  * | `DATABASE_URL_OPERATIONS` | the operations database: the compensation log; optional | `operations` on `DATABASE_URL` |
  * | `BACKSTITCH_POOL_SIZE` | connections a service's pool holds at most | 20 |
  * | `BACKSTITCH_FAULTS` | faults to inject, for demos and tests, such as `payments.charge.action:refuse` | none |

@@ -6,6 +6,7 @@ import { directLane, type DirectLane } from './kit/direct/index.js';
 import { functionsOf } from './kit/direct/participants.js';
 import { Pools } from './pools.js';
 import { placeOrder } from './workflows/place-order.js';
+import { transferSaga, transferSagaLocked } from './workflows/transfer.js';
 
 /** The shop's transactions, driven by this process. */
 export interface ShopDriver {
@@ -15,7 +16,7 @@ export interface ShopDriver {
 }
 
 /**
- * Makes this process a driver of the shop's orders: it connects to every service's database, as a worker does. The
+ * Makes this process a driver of the shop's orders and transfers: it connects to every service's database, as a worker does. The
  * databases are made by workers, which are needed anyway: they take over what a process leaves behind.
  *
  * @param onHandOver told of each transaction that was given to a workflow, with why
@@ -29,7 +30,12 @@ export async function openShopDriver(onHandOver: (gid: string, why: Error) => vo
     const faults = createFaults();
     const { participants } = createShop({ databases, probe: faults.probe });
     for (const fault of wantedFaults(wanted, [...functionsOf(participants).keys()])) faults.set(fault);
-    const lane = directLane({ sagas: { placeOrder }, participants, databases, onHandOver });
+    const lane = directLane({
+      sagas: { placeOrder, transferSaga, transferSagaLocked },
+      participants,
+      databases,
+      onHandOver,
+    });
     return {
       lane,
       close: async () => {

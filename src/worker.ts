@@ -6,6 +6,8 @@ import { Context } from '@temporalio/activity';
 import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createShop, migrateShop, serviceNames, shopMasks } from './activities/index.js';
+import { bankNames } from './contracts/transfer.js';
+import { wrongForPrepared } from './kit/database/index.js';
 import { createFaults, type Faults } from './activities/faults.js';
 import {
   ConfigError,
@@ -24,6 +26,7 @@ import {
   participantActivities,
   scanActivities,
   startRelay,
+  threePhaseActivities,
   type Relay,
   transactionLogger,
   transactionWorkerOptions,
@@ -76,6 +79,10 @@ export async function createShopWorker(
   try {
     const databases = await pools.openServices(serviceNames, settings.databaseUrls, settings.poolSize);
     await migrateShop(databases);
+    const wrong = new Set(
+      await Promise.all(bankNames.map((bank) => wrongForPrepared(databases[bank], settings.poolSize))),
+    );
+    for (const line of wrong) if (line !== undefined) onWarning(`the banks' databases: ${line}`);
     const heartbeat = () => {
       const context = Context.current();
       context.heartbeat();
@@ -113,7 +120,8 @@ export async function createShopWorker(
         ...shop.plain,
         ...adoptActivities(databases),
         ...groups,
-        ...scanActivities(),
+        ...scanActivities({ expired: shop.expired, databases, who: identity }),
+        ...threePhaseActivities(),
         ...alarms,
         ...log,
       },

@@ -4,4 +4,7 @@ CREATE DATABASE payments;
 CREATE DATABASE inventory;
 CREATE DATABASE shipping;
 CREATE DATABASE notifications;
+CREATE DATABASE bank_a;
+CREATE DATABASE bank_b;
+CREATE DATABASE bank_c;
 CREATE DATABASE operations;

@@ -1,7 +1,18 @@
 import type { Deliver, OfPlacedOrder, OpenCustomers, OpenWallets, TakeBackParcel } from '../contracts/services.js';
+import {
+  bankNames,
+  type AccountState,
+  type BankName,
+  type ListAccounts,
+  type ListedAccount,
+  type OfAccount,
+  type OpenAccounts,
+  type SetAccountStatus,
+} from '../contracts/transfer.js';
 import type { Books, OrderState, RecallStatus } from '../contracts/shop.js';
 import {
   createGuard,
+  createPrepared,
   guardMigrations,
   masksOf,
   migrate,
@@ -9,6 +20,11 @@ import {
   type Masks,
   type Probe,
 } from '../kit/database/index.js';
+import { accountState, listAccounts, openAccounts, setAccountStatus } from './banks/accounts.js';
+import { readBank } from './banks/books.js';
+import { expiredHolds } from './banks/expired.js';
+import { createBank } from './banks/index.js';
+import { bankMigrations } from './banks/migrations.js';
 import { proveBooks } from './books/index.js';
 import { readInventory } from './inventory/books.js';
 import { createInventory } from './inventory/index.js';
@@ -32,7 +48,7 @@ import { shippingMigrations } from './shipping/migrations.js';
 import { recallState } from './shipping/state.js';
 
 /** The shop's services, each with a database of its own. */
-export const serviceNames = ['orders', 'payments', 'inventory', 'shipping', 'notifications'] as const;
+export const serviceNames = ['orders', 'payments', 'inventory', 'shipping', 'notifications', ...bankNames] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
 /** A database for each service. */
@@ -44,6 +60,9 @@ const migrations = {
   inventory: inventoryMigrations,
   shipping: shippingMigrations,
   notifications: notificationsMigrations,
+  bank_a: bankMigrations,
+  bank_b: bankMigrations,
+  bank_c: bankMigrations,
 } as const satisfies Record<ServiceName, unknown>;
 
 /** Brings each service's database to the newest schema, its guard's included. Several may do so at once. */
@@ -77,11 +96,16 @@ export interface ShopDependencies {
  * Makes the shop over its databases.
  *
  * @returns `participants`: the services, for transactions; `plain`: activities of no transaction, each idempotent by
- * itself, under their full names
+ * itself, under their full names; `expired`: the holds that the scan looks at, by participant
  */
 export function createShop({ databases, masks = shopMasks, probe, heartbeat = () => undefined }: ShopDependencies) {
   const { orders, payments, inventory, shipping, notifications } = databases;
   const guardOf = (service: ServiceName) => createGuard(databases[service], { probe, mask: masksOf(masks, service) });
+  const bank = (name: BankName) => {
+    const database = databases[name];
+    const prepared = createPrepared({ database, probe, mask: masksOf(masks, name) });
+    return createBank({ name, database, guard: guardOf(name), prepared });
+  };
   return {
     participants: {
       orders: createOrders({ guard: guardOf('orders') }),
@@ -89,11 +113,18 @@ export function createShop({ databases, masks = shopMasks, probe, heartbeat = ()
       inventory: createInventory({ guard: guardOf('inventory') }),
       shipping: createShipping({ guard: guardOf('shipping') }),
       notifications: createNotifications({ guard: guardOf('notifications') }),
+      bank_a: bank('bank_a'),
+      bank_b: bank('bank_b'),
+      bank_c: bank('bank_c'),
     },
     plain: {
       'orders.openCustomers': (input: OpenCustomers): Promise<void> => openCustomers(orders, input),
       'payments.openWallets': (input: OpenWallets): Promise<void> => openWallets(payments, input),
       'inventory.deliver': (input: Deliver): Promise<void> => deliver(inventory, input),
+      'banks.openAccounts': (input: OpenAccounts): Promise<void> => openAccounts(databases, input),
+      'banks.setStatus': (input: SetAccountStatus): Promise<void> => setAccountStatus(databases, input),
+      'banks.accounts': (input: ListAccounts): Promise<ListedAccount[]> => listAccounts(databases, input),
+      'banks.account': (input: OfAccount): Promise<AccountState | null> => accountState(databases, input),
       'orders.state': (input: OfPlacedOrder): Promise<OrderState | null> => orderState(orders, input),
       'shipping.recallState': (input: TakeBackParcel): Promise<RecallStatus | null> => recallState(shipping, input),
       'books.prove': (): Promise<Books> =>
@@ -104,10 +135,13 @@ export function createShop({ databases, masks = shopMasks, probe, heartbeat = ()
             inventory: readInventory(inventory),
             shipping: readShipping(shipping),
             notifications: readNotifications(notifications),
+            banks: bankNames.map((name) => readBank(name, databases[name])),
           },
           heartbeat,
         ),
     },
+    /** What participants have held for longer than they should have, for the scan. */
+    expired: Object.fromEntries(bankNames.map((name) => [name, () => expiredHolds(databases[name])])),
   };
 }
 

@@ -6,6 +6,8 @@
  * - Entries are append-only: update, delete and truncate are refused.
  * - No balance is ever negative, and each kind of entry has its sign.
  * - An order has at most one entry of each kind.
+ * - A ledger that freezes has a second figure for each account: what is frozen of it for orders that are not decided. `freeze`
+ *   moves an amount there from the balance, `thaw` moves it back, and `use` takes it away.
  */
 
 /** A ledger's tables and columns. All names are trusted: they come from code. */
@@ -18,6 +20,8 @@ export interface Ledger {
   readonly balance: string;
   /** The kinds of entries, each with the sign of its amounts (0 is allowed). */
   readonly kinds: Readonly<Record<string, '+' | '-'>>;
+  /** A part of a balance can be frozen: accounts and entries have a column `frozen`. */
+  readonly freezes?: true;
 }
 
 /** The SQL that creates a ledger's tables with their rules: a migration. */
@@ -72,29 +76,78 @@ create trigger ${entries}_append_only before update or delete or truncate on ${e
 `;
 }
 
-/** The accounts of a ledger that break its rules, the first `$1` of them by key, with the count of all. */
-export function imbalancesSql({ accounts, entries, key, balance }: Ledger): string {
+/** The SQL that lets a ledger freeze: a migration after that of {@link ledgerSql}. */
+export function ledgerFreezesSql({ accounts, entries, key, balance, kinds }: Ledger): string {
+  const signs = Object.entries(kinds).map(
+    ([kind, sign]) => `when '${kind}' then amount ${sign === '+' ? '>=' : '<='} 0 and frozen = 0`,
+  );
   return `
-select ${key} as key, coalesce(${balance}::text, 'no account') as balance, coalesce(entered, 0)::text as entered,
-  (count(*) over ())::int as count
-from ${accounts}
-full join (select ${key}, sum(amount) as entered from ${entries} group by ${key}) as sums using (${key})
-where ${balance} is distinct from coalesce(entered, 0) or ${balance} < 0
-order by key limit $1`;
+alter table ${accounts} add column frozen bigint not null default 0
+  constraint ${accounts}_frozen_not_negative check (frozen >= 0);
+-- What an entry moves to the frozen part, or takes from it.
+alter table ${entries} add column frozen bigint not null default 0;
+alter table ${entries} drop constraint ${entries}_signed;
+alter table ${entries} add constraint ${entries}_signed check (case kind ${signs.join(' ')}
+  when 'freeze' then amount <= 0 and frozen = -amount
+  when 'thaw' then amount >= 0 and frozen = -amount
+  when 'use' then amount = 0 and frozen <= 0
+  else false end);
+
+create or replace function ${entries}_move() returns trigger language plpgsql as $$
+begin
+  update ${accounts} set ${balance} = ${balance} + new.amount, frozen = frozen + new.frozen where ${key} = new.${key};
+  return null;
+end $$;
+
+create or replace trigger ${entries}_move after insert on ${entries}
+  for each row when (new.amount <> 0 or new.frozen <> 0) execute function ${entries}_move();
+
+create or replace trigger ${accounts}_open_empty before insert on ${accounts}
+  for each row when (new.${balance} <> 0 or new.frozen <> 0)
+  execute function ledger_refuse('a row of ${accounts} starts with ${balance} and frozen 0: insert into ${entries} to move them');
+
+create or replace trigger ${accounts}_moved_by_entries before update on ${accounts}
+  for each row when ((old.${balance}, old.frozen) is distinct from (new.${balance}, new.frozen) and pg_trigger_depth() = 0)
+  execute function ledger_refuse('a row of ${accounts} moves only through ${entries}: insert an entry');
+`;
 }
 
-/** The net amount of each order's entries, after order `$1` in key order, at most `$2`. */
-export function entriesByOrderSql({ entries }: Ledger): string {
+/**
+ * The accounts of a ledger that break its rules, the first `$1` of them by key, with the count of all. `name` is the figure that is
+ * wrong: the balance, or what is frozen.
+ */
+export function imbalancesSql({ accounts, entries, key, balance, freezes }: Ledger): string {
+  const moved = [`sum(amount) as ${balance}`, ...(freezes ? ['sum(frozen) as frozen'] : [])];
+  const figures = [
+    `('${balance}', ${accounts}.${balance}, sums.${balance})`,
+    // Of an account that is not there one figure tells it.
+    ...(freezes ? [`('frozen', coalesce(${accounts}.frozen, sums.frozen), sums.frozen)`] : []),
+  ];
   return `
-select order_id, sum(amount) as net
+select ${key} as key, name, coalesce(found::text, 'no account') as found, coalesce(entered, 0)::text as entered,
+  (count(*) over ())::int as count
+from ${accounts}
+full join (
+  select ${key}, ${moved.join(', ')} from ${entries} group by ${key}
+) as sums using (${key})
+cross join lateral (values ${figures.join(', ')}) as checked (name, found, entered)
+where found is distinct from coalesce(entered, 0) or found < 0
+order by key, name limit $1`;
+}
+
+/** The net amounts of each order's entries, after order `$1` in key order, at most `$2`. */
+export function entriesByOrderSql({ entries, freezes }: Ledger): string {
+  return `
+select order_id, sum(amount) as net, ${freezes ? 'sum(frozen)' : '0'} as frozen
 from ${entries} where order_id > $1
 group by order_id order by order_id limit $2`;
 }
 
-/** What came in from outside, not by an order (`opened`), and what all accounts hold (`held`). */
-export function totalsSql({ accounts, entries, balance }: Ledger): string {
+/** What came in from outside, not by an order (`opened`), what all accounts hold (`held`), and what of them is frozen. */
+export function totalsSql({ accounts, entries, balance, freezes }: Ledger): string {
   return `
 select
   (select coalesce(sum(amount), 0) from ${entries} where order_id is null) as opened,
-  (select coalesce(sum(${balance}), 0) from ${accounts}) as held`;
+  (select coalesce(sum(${balance}), 0) from ${accounts}) as held,
+  (select coalesce(sum(${freezes ? 'frozen' : '0'}), 0) from ${accounts}) as frozen`;
 }

@@ -1,11 +1,13 @@
 import { Cli } from './cli.js';
 import { addAlarmCommands } from './commands/alarm.js';
+import { addBankCommands } from './commands/bank.js';
 import { addBooksCommand } from './commands/books.js';
 import { addDeskCommands } from './commands/desk.js';
 import { addLogCommand } from './commands/log.js';
 import { addOrderCommands } from './commands/order.js';
 import { addScanCommands } from './commands/scan.js';
 import { addShopCommands } from './commands/shop.js';
+import { addTransferCommand } from './commands/transfer.js';
 import { addTransactionCommands } from './commands/tx.js';
 import type { ExitCode } from './exit.js';
 
@@ -13,6 +15,8 @@ import type { ExitCode } from './exit.js';
 export function runProgram(args: readonly string[]): Promise<ExitCode> {
   const cli = new Cli();
   addOrderCommands(cli);
+  addTransferCommand(cli);
+  addBankCommands(cli);
   addTransactionCommands(cli);
   addDeskCommands(cli);
   addScanCommands(cli);

@@ -262,11 +262,16 @@ function checksOf({ figures, differenceCount }: Books): [holds: boolean, check: 
   const f = figures;
   const sums: [boolean, string][] = [
     [
-      f.walletsCents + f.capturedCents - f.refundedCents === f.depositedCents,
-      'wallets + captured - refunded = deposited',
+      f.walletsCents + f.frozenCents + f.capturedCents - f.refundedCents === f.depositedCents,
+      'wallets + frozen + captured - refunded = deposited',
     ],
-    [f.stockUnits + f.placedUnits === f.initialUnits, 'stock + units of placed orders = delivered'],
+    [
+      f.stockUnits + f.frozenUnits + f.placedUnits === f.initialUnits,
+      'stock + frozen + units of placed orders = delivered',
+    ],
     [f.pointsHeld + f.pointsSpent === f.initialPoints, 'points held + points of placed orders = points opened'],
+    [f.bankClearingCents === 0, 'what left a bank came to another'],
+    [f.bankHolds === 0, 'nothing is held for a transfer that has not ended'],
   ];
   // Each sum that does not hold is a difference; what is left was found on single accounts or orders.
   const broken = sums.filter(([holds]) => !holds).length;

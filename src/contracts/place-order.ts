@@ -31,6 +31,14 @@ export const placeOrderSchema = z.strictObject({
 export type PlaceOrder = z.output<typeof placeOrderSchema>;
 export type PlaceOrderInput = z.input<typeof placeOrderSchema>;
 
+const forSagas = 'is for the scheme saga: leave it out';
+
+/** The same by try, confirm and cancel, where all is tried at once. */
+export const placeOrderTccSchema = placeOrderSchema.extend({
+  sequence: z.literal('pay-first', { error: forSagas }).default('pay-first'),
+  announce: z.literal(false, { error: forSagas }).optional(),
+});
+
 /** What a placed order answers. */
 export interface PlacedOrder {
   orderId: string;

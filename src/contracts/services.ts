@@ -26,6 +26,7 @@ export const chargeSchema = z.strictObject({ orderId, customerId, amount });
 export type Charge = z.output<typeof chargeSchema>;
 
 export const reserveSchema = z.strictObject({ orderId, sku, units });
+export type Reserve = z.output<typeof reserveSchema>;
 
 export const dispatchSchema = z.strictObject({ orderId, customerId, sku, units });
 export type Dispatch = z.output<typeof dispatchSchema>;

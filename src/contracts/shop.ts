@@ -28,7 +28,7 @@ export type RecallStatus = 'requested' | 'returned' | 'lost';
 
 /** One thing that does not add up. */
 export interface Difference {
-  /** The rule that is broken, such as `wallets + captured - refunded = deposited`. */
+  /** The rule that is broken, such as `wallets + frozen + captured - refunded = deposited`. */
   check: string;
   /** What it was found on: an order, a customer, a sku, or a whole database. */
   subject: string;
@@ -53,14 +53,27 @@ export interface Books {
     open: number;
     depositedCents: number;
     walletsCents: number;
+    /** Held for orders that are not decided; in no other figure. */
+    frozenCents: number;
     capturedCents: number;
     refundedCents: number;
     initialUnits: number;
     stockUnits: number;
+    /** Held for orders that are not decided; in no other figure. */
+    frozenUnits: number;
     placedUnits: number;
     initialPoints: number;
     pointsHeld: number;
     pointsSpent: number;
+    /** What was paid in at all banks. */
+    bankPaidInCents: number;
+    /** What all accounts have, what is held of it included. */
+    bankBalancesCents: number;
+    bankHeldCents: number;
+    /** What left accounts and has not come to others: on its way. */
+    bankClearingCents: number;
+    /** Holds that wait for their confirm or cancel. */
+    bankHolds: number;
   };
   /** The first of the differences; `differenceCount` counts all. */
   differences: Difference[];

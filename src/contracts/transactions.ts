@@ -1,6 +1,13 @@
 import { parserOf, type TransactionContract } from '../kit/client/index.js';
 import { formatCents } from './money.js';
-import { orderGid, placeOrderSchema, type PlacedOrder, type PlaceOrder, type PlaceOrderInput } from './place-order.js';
+import {
+  orderGid,
+  placeOrderSchema,
+  placeOrderTccSchema,
+  type PlacedOrder,
+  type PlaceOrder,
+  type PlaceOrderInput,
+} from './place-order.js';
 import {
   closeLostSchema,
   lostGid,
@@ -15,11 +22,17 @@ import {
   type RefundedOrder,
   type RefundRecalled,
 } from './recall-order.js';
+import { transferGid, transferSchema, type Leg, type Transfer, type Transferred } from './transfer.js';
+
+/** Accounts of one side of a transfer that its summary names. */
+const SHOWN_LEGS = 3;
 
 /** Every business transaction of the shop, for its callers. Workflows and activities do not load this module. */
 
+export type PlaceOrderTransaction = TransactionContract<PlaceOrderInput, PlaceOrder, PlacedOrder>;
+
 /** Places an order; see the workflow `placeOrder`. */
-export const placeOrderTransaction: TransactionContract<PlaceOrderInput, PlaceOrder, PlacedOrder> = {
+export const placeOrderTransaction: PlaceOrderTransaction = {
   workflow: 'placeOrder',
   scheme: 'saga',
   parse: parserOf(placeOrderSchema),
@@ -33,6 +46,20 @@ export const placeOrderTransaction: TransactionContract<PlaceOrderInput, PlaceOr
       `| ${orderId} | ${customerId} | ${sku} | ${units} | ${formatCents(amount)} | ${sequence} |`,
     ].join('\n'),
 };
+
+/**
+ * Places an order by try, confirm and cancel; see the workflow `placeOrderTcc`. Nobody is told before it
+ * stands: it takes neither a sequence nor an announcement.
+ */
+export const placeOrderTccTransaction: PlaceOrderTransaction = {
+  ...placeOrderTransaction,
+  workflow: 'placeOrderTcc',
+  scheme: 'tcc',
+  parse: parserOf(placeOrderTccSchema),
+};
+
+/** An order by each scheme: the id of an order is one transaction in all of them. */
+export const placeOrderTransactions = { saga: placeOrderTransaction, tcc: placeOrderTccTransaction } as const;
 
 /** Recalls a placed order; see the workflow `recallOrder`. */
 export const recallOrderTransaction: TransactionContract<RecallOrder, RecallOrder, RecalledOrder> = {
@@ -60,3 +87,69 @@ export const closeLostTransaction: TransactionContract<CloseLostInput, CloseLost
   gid: ({ orderId }) => lostGid(orderId),
   summary: ({ orderId, actor, reason }) => `the parcel of order ${orderId} is lost, says ${actor}: ${reason}`,
 };
+
+const transfer = {
+  parse: parserOf(transferSchema),
+  gid: ({ id }: Transfer) => transferGid(id),
+  summary: ({ id, from, to }: Transfer) => `transfer ${id}: from ${legsOf(from)} to ${legsOf(to)}`,
+  details: ({ from, to }: Transfer) =>
+    [
+      '| side | bank | account | amount |',
+      '| --- | --- | --- | --- |',
+      ...Object.entries({ from, to }).flatMap(([side, legs]) =>
+        legs.map(({ bank, account, amount }) => `| ${side} | ${bank} | ${account} | ${formatCents(amount)} |`),
+      ),
+    ].join('\n'),
+};
+
+/** Moves money between banks as a saga; see the workflow `transferSaga`. */
+export const transferSagaTransaction: TransactionContract<Transfer, Transfer, Transferred> = {
+  workflow: 'transferSaga',
+  scheme: 'saga',
+  ...transfer,
+};
+
+/** Moves money between banks as a saga that locks their accounts; see the workflow `transferSagaLocked`. */
+export const transferSagaLockedTransaction: TransactionContract<Transfer, Transfer, Transferred> = {
+  workflow: 'transferSagaLocked',
+  scheme: 'saga',
+  ...transfer,
+};
+
+/** Moves money between banks by try, confirm and cancel; see the workflow `transferTcc`. */
+export const transferTccTransaction: TransactionContract<Transfer, Transfer, Transferred> = {
+  workflow: 'transferTcc',
+  scheme: 'tcc',
+  ...transfer,
+};
+
+/** Moves money between banks by two-phase commit; see the workflow `transfer2pc`. */
+export const transfer2pcTransaction: TransactionContract<Transfer, Transfer, Transferred> = {
+  workflow: 'transfer2pc',
+  scheme: '2pc',
+  ...transfer,
+};
+
+/** Moves money between banks by three-phase commit; see the workflow `transfer3pc`. */
+export const transfer3pcTransaction: TransactionContract<Transfer, Transfer, Transferred> = {
+  workflow: 'transfer3pc',
+  scheme: '3pc',
+  ...transfer,
+};
+
+/** A transfer by each scheme: the id of a transfer is one transfer in all of them. */
+export const transferTransactions = {
+  saga: transferSagaTransaction,
+  tcc: transferTccTransaction,
+  '2pc': transfer2pcTransaction,
+  '3pc': transfer3pcTransaction,
+} as const;
+
+/** The accounts of one side; of many the first ones, as it is a part of one line. */
+function legsOf(legs: readonly Leg[]): string {
+  const shown = legs
+    .slice(0, SHOWN_LEGS)
+    .map(({ bank, account, amount }) => `${bank}:${account} ${formatCents(amount)}`);
+  const more = legs.length - shown.length;
+  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}

@@ -1,13 +1,18 @@
 /** The registry that the worker loads: every business transaction of the shop, what opens and audits it, and the kit's own. */
 export {
   collectLog,
+  compareAgents,
   deliverAlarms,
   listJournal,
   promoteTransaction,
   readJournal,
   scanTransactions,
   showLog,
+  threePhaseAgent,
 } from '../kit/workflow/index.js';
+export { accountStates, listBanks, openBanks, setAccountStatus } from './banks.js';
 export { placeOrder } from './place-order.js';
+export { placeOrderTcc } from './place-order-tcc.js';
 export { closeLost, recallOrder, refundRecalled } from './recall-order.js';
 export { openShop, orderState, proveBooks, recallState } from './shop.js';
+export { transfer2pc, transfer3pc, transferSaga, transferSagaLocked, transferTcc } from './transfer.js';

@@ -38,13 +38,17 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
 
   const kept = order !== undefined && order.status !== 'cancelled' && order.status !== 'returned';
   agree('point entries agree with the order', kept ? -order.points_spent : 0, net(records.points));
+  const isPaid = payment?.status === 'captured' || payment?.status === 'frozen';
+  agree('wallet entries agree with the payment', isPaid ? -payment.amount : 0, net(records.money));
   agree(
-    'wallet entries agree with the payment',
-    payment?.status === 'captured' ? -payment.amount : 0,
-    net(records.money),
+    'what is frozen agrees with the payment',
+    payment?.status === 'frozen' ? payment.amount : 0,
+    frozen(records.money),
   );
-  const reserved = reservation?.status === 'reserved' ? -reservation.units : 0;
-  agree('stock entries agree with the reservation', reserved, net(records.stock));
+  const isReserved = reservation?.status === 'reserved' || reservation?.status === 'frozen';
+  agree('stock entries agree with the reservation', isReserved ? -reservation.units : 0, net(records.stock));
+  const frozenUnits = reservation?.status === 'frozen' ? reservation.units : 0;
+  agree('what is frozen agrees with the reservation', frozenUnits, frozen(records.stock));
 
   const found = describe(records);
   if (order === undefined) {
@@ -52,12 +56,8 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
   } else if (order.status === 'created') {
     agree('an order is in a final state', 'placed, cancelled, returned or lost', order.status);
   } else if (order.status === 'cancelled') {
-    agree(
-      'a cancelled order has no payment that was not refunded',
-      NONE,
-      payment?.status === 'captured' ? found.payment : NONE,
-    );
-    agree('a cancelled order has no stock that was not released', NONE, reserved === 0 ? NONE : found.reservation);
+    agree('a cancelled order has no payment that was not refunded', NONE, isPaid ? found.payment : NONE);
+    agree('a cancelled order has no stock that was not released', NONE, isReserved ? found.reservation : NONE);
     agree('a cancelled order has no shipment', NONE, found.shipment);
     agree('a cancelled order has no notification', NONE, found.notification);
     agree('a cancelled order that was announced has its correction', found.announcement, found.correction);
@@ -128,4 +128,8 @@ function describe(records: OrderRecords): Record<Part, string> {
 
 function net(entries: EntriesRecord | undefined): number {
   return Number(entries?.net ?? 0);
+}
+
+function frozen(entries: EntriesRecord | undefined): number {
+  return Number(entries?.frozen ?? 0);
 }

@@ -1,4 +1,5 @@
 import type { Books } from '../../contracts/shop.js';
+import type { BankReader, BankTotals } from '../banks/books.js';
 import { safeInteger } from '../integers.js';
 import type { InventoryReader } from '../inventory/books.js';
 import type { NotificationsReader } from '../notifications/books.js';
@@ -16,6 +17,7 @@ export interface BooksReaders {
   readonly inventory: InventoryReader;
   readonly shipping: ShippingReader;
   readonly notifications: NotificationsReader;
+  readonly banks: readonly BankReader[];
 }
 
 /** Orders between two calls of the heartbeat. */
@@ -31,10 +33,10 @@ const HEARTBEAT_EVERY = 500;
  * @throws a RangeError for a sum beyond 2^53
  */
 export async function proveBooks(readers: BooksReaders, heartbeat: () => void): Promise<Books> {
-  const { orders, payments, inventory, shipping, notifications } = readers;
+  const { orders, payments, inventory, shipping, notifications, banks } = readers;
   const findings = new Findings();
-  for (const ledger of [orders.points, payments.wallets, inventory.stock]) {
-    await ledger.prove(findings);
+  for (const accounts of [orders.points, payments.wallets, inventory.stock, ...banks]) {
+    await accounts.prove(findings);
     heartbeat();
   }
   const [points, wallets, stock] = await Promise.all([
@@ -75,27 +77,31 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     open: tally.open,
     depositedCents: wallets.opened,
     walletsCents: wallets.held,
+    frozenCents: wallets.frozen,
     capturedCents: safeInteger(tally.capturedCents, 'the sum of payments'),
     refundedCents: safeInteger(tally.refundedCents, 'the sum of refunds'),
     initialUnits: stock.opened,
     stockUnits: stock.held,
+    frozenUnits: stock.frozen,
     placedUnits: safeInteger(tally.placedUnits, 'the sum of units'),
     initialPoints: points.opened,
     pointsHeld: points.held,
     pointsSpent: safeInteger(tally.pointsSpent, 'the sum of points'),
+    ...bankFigures(await Promise.all(banks.map((bank) => bank.totals()))),
   };
-  const { walletsCents, capturedCents, refundedCents, stockUnits, placedUnits, pointsHeld, pointsSpent } = figures;
+  const { walletsCents, frozenCents, capturedCents, refundedCents } = figures;
+  const { stockUnits, frozenUnits, placedUnits, pointsHeld, pointsSpent } = figures;
   findings.compare(
-    'wallets + captured - refunded = deposited',
+    'wallets + frozen + captured - refunded = deposited',
     'payments',
     figures.depositedCents,
-    walletsCents + capturedCents - refundedCents,
+    walletsCents + frozenCents + capturedCents - refundedCents,
   );
   findings.compare(
-    'stock + units of placed orders = delivered',
+    'stock + frozen + units of placed orders = delivered',
     'inventory',
     figures.initialUnits,
-    stockUnits + placedUnits,
+    stockUnits + frozenUnits + placedUnits,
   );
   findings.compare(
     'points held + points of placed orders = points opened',
@@ -103,8 +109,25 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     figures.initialPoints,
     pointsHeld + pointsSpent,
   );
+  findings.compare('what left a bank came to another', 'banks', 0, figures.bankClearingCents);
+  findings.compare('nothing is held for a transfer that has not ended', 'banks', 0, figures.bankHolds);
   const { differences, count } = findings;
   return { balanced: count === 0, figures, differences, differenceCount: count };
+}
+
+/** The banks together: what one of them lacks another may have. */
+function bankFigures(banks: readonly BankTotals[]) {
+  const sum = (name: keyof BankTotals) => {
+    const all = banks.reduce((total, bank) => total + BigInt(bank[name]), 0n);
+    return safeInteger(all, `${name} of all banks`);
+  };
+  return {
+    bankPaidInCents: sum('paidIn'),
+    bankBalancesCents: sum('balances'),
+    bankHeldCents: sum('held'),
+    bankClearingCents: sum('clearing'),
+    bankHolds: sum('holds'),
+  };
 }
 
 /** Sums over the orders, exact however many there are. */
@@ -122,7 +145,7 @@ class Tally {
   pointsSpent = 0n;
 
   add({ order, payment }: OrderRecords): void {
-    if (payment) {
+    if (payment?.status === 'captured' || payment?.status === 'refunded') {
       this.capturedCents += BigInt(payment.amount);
       if (payment.status === 'refunded') this.refundedCents += BigInt(payment.amount);
     }

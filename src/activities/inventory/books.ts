@@ -7,7 +7,7 @@ import { stockLedger } from './migrations.js';
 export interface ReservationRecord extends OrderRow {
   sku: string;
   units: number;
-  status: 'reserved' | 'released';
+  status: 'frozen' | 'reserved' | 'released';
 }
 
 /** How the books read the inventory database. */

@@ -1,4 +1,4 @@
-import { ledgerSql, type Ledger } from '../ledger.js';
+import { ledgerFreezesSql, ledgerSql, type Ledger } from '../ledger.js';
 
 /** Units of stock. */
 export const stockLedger: Ledger = {
@@ -7,6 +7,7 @@ export const stockLedger: Ledger = {
   key: 'sku',
   balance: 'available',
   kinds: { delivered: '+', reserved: '-', released: '+' },
+  freezes: true,
 };
 
 /** The inventory database: stock, and what orders reserve of it. */
@@ -28,6 +29,15 @@ create table reservations (
 alter table stock_entries add constraint stock_entries_order foreign key (order_id) references reservations;
 
 create index stock_entries_delivered on stock_entries (sku) where kind = 'delivered';
+`,
+  },
+  {
+    name: '003-freezing',
+    sql: `${ledgerFreezesSql(stockLedger)}
+-- A reservation by try and confirm is frozen first, then reserved; or released.
+alter table reservations drop constraint reservations_status_check;
+alter table reservations add constraint reservations_status_check
+  check (status in ('frozen', 'reserved', 'released'));
 `,
   },
 ] as const;

@@ -53,4 +53,38 @@ select units as released from released`;
 /** The undo of a reservation, where it is this driver's. */
 export const RELEASE_AT_ONCE = { with: releasing('applied, stock'), text: 'select units as released from released' };
 
+const FREEZING = `article as materialized (
+  select sku, available from stock where sku = $2 for no key update
+), frozen as (
+  insert into reservations (order_id, sku, units, status)
+  select $1, sku, $3::integer, 'frozen' from article where available >= $3::integer
+  on conflict (order_id) do nothing
+  returning order_id, sku, units
+), entered as (
+  insert into stock_entries (sku, kind, amount, frozen, order_id)
+  select sku, 'freeze', -units, units, order_id from frozen
+)`;
+
+/** Freezes units, as {@link RESERVE} reserves them. */
+export const FREEZE = `
+with ${FREEZING}
+select article.available, frozen.order_id from article left join frozen on true`;
+export const FREEZE_AT_ONCE = { with: FREEZING, text: 'select order_id as "orderId" from frozen' };
+
+/** What becomes of frozen units. No row: there are none. */
+const ending = (set: string, kind: string, amount: string) => `
+with article as materialized (
+  select sku from stock where sku = $2 for no key update
+), ended as (
+  update reservations set ${set} from article
+  where order_id = $1 and reservations.sku = article.sku and status = 'frozen'
+  returning order_id, reservations.sku, units
+), entered as (
+  insert into stock_entries (sku, kind, amount, frozen, order_id)
+  select sku, '${kind}', ${amount}, -units, order_id from ended
+)
+select units from ended`;
+export const RESERVE_FROZEN = ending(`status = 'reserved', reserved_at = now()`, 'use', '0');
+export const THAW = ending(`status = 'released', released_at = now()`, 'thaw', 'units');
+
 export const RESERVATION_STATUS = `select status from reservations where order_id = $1`;

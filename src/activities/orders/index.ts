@@ -10,8 +10,8 @@ import {
   type OfPlacedOrder,
 } from '../../contracts/services.js';
 import type { OrderState } from '../../contracts/shop.js';
-import { Rejection, type Guard, type Sql } from '../../kit/database/index.js';
-import type { Forward, Undoable } from '../../kit/workflow/participant.js';
+import { Rejection, type Guard, type Operation, type Sql } from '../../kit/database/index.js';
+import type { Forward, TryConfirmCancel, Undoable } from '../../kit/workflow/participant.js';
 import { validInput } from '../input.js';
 import {
   CANCEL_ORDER,
@@ -27,7 +27,7 @@ import {
 } from './sql.js';
 
 /** What creating an order answers. */
-interface CreatedOrder {
+export interface CreatedOrder {
   orderId: string;
   /** Points that the order took: as many as the customer had, at most one for each whole unit of money. */
   pointsSpent: number;
@@ -35,40 +35,55 @@ interface CreatedOrder {
 
 /** The orders service: orders and their status, customers and their points. */
 export function createOrders({ guard }: { guard: Guard }) {
-  /** Creates the order and takes its points. Rejections: `UnknownCustomer`, `DuplicateOrder`, `InvalidInput`. */
-  const create = {
-    action: (operation, input) => {
-      const valuesOf = ({ orderId, customerId, sku, units, amount }: CreateOrder) => [
-        ...[orderId, customerId, sku, units, amount],
-        pointsFor(amount),
-      ];
-      const work = async (sql: Sql) => {
-        const order = validInput(createOrderSchema, input);
-        const { orderId, customerId } = order;
-        const [row] = await sql<{ points_spent: number | null }>(CREATE_ORDER, valuesOf(order));
-        if (!row) throw new Rejection('UnknownCustomer', `the shop has no customer ${customerId} (order ${orderId})`);
-        if (row.points_spent === null) throw new Rejection('DuplicateOrder', `order ${orderId} exists`);
-        return { orderId, pointsSpent: row.points_spent };
-      };
-      return guard.apply(operation, input, work, () => ({
-        statement: CREATE_ORDER_AT_ONCE,
-        values: valuesOf(validInput(createOrderSchema, input)),
-      }));
-    },
-    /** Cancels the order and gives its points back. */
-    compensation: (operation, input) =>
-      guard.undo(
-        operation,
-        input,
-        async (sql) => {
-          const { orderId, customerId } = input;
-          const [row] = await sql<{ pointsReturned: number }>(CANCEL_ORDER, [orderId, customerId]);
-          if (!row) throw new Error(`order ${orderId} cannot be cancelled: it is ${await statusOf(sql, orderId)}`);
-          return row;
-        },
-        () => ({ statement: CANCEL_ORDER_AT_ONCE, values: [input.orderId, input.customerId] }),
-      ),
-  } satisfies Undoable<CreateOrder, CreatedOrder>;
+  const begin = (operation: Operation, input: CreateOrder): Promise<CreatedOrder> => {
+    const valuesOf = ({ orderId, customerId, sku, units, amount }: CreateOrder) => [
+      ...[orderId, customerId, sku, units, amount],
+      pointsFor(amount),
+    ];
+    const work = async (sql: Sql) => {
+      const order = validInput(createOrderSchema, input);
+      const { orderId, customerId } = order;
+      const [row] = await sql<{ points_spent: number | null }>(CREATE_ORDER, valuesOf(order));
+      if (!row) throw new Rejection('UnknownCustomer', `the shop has no customer ${customerId} (order ${orderId})`);
+      if (row.points_spent === null) throw new Rejection('DuplicateOrder', `order ${orderId} exists`);
+      return { orderId, pointsSpent: row.points_spent };
+    };
+    return guard.apply(operation, input, work, () => ({
+      statement: CREATE_ORDER_AT_ONCE,
+      values: valuesOf(validInput(createOrderSchema, input)),
+    }));
+  };
+  const cancel = (operation: Operation, input: CreateOrder) =>
+    guard.undo(
+      operation,
+      input,
+      async (sql) => {
+        const { orderId, customerId } = input;
+        const [row] = await sql<{ pointsReturned: number }>(CANCEL_ORDER, [orderId, customerId]);
+        if (!row) throw new Error(`order ${orderId} cannot be cancelled: it is ${await statusOf(sql, orderId)}`);
+        return row;
+      },
+      () => ({ statement: CANCEL_ORDER_AT_ONCE, values: [input.orderId, input.customerId] }),
+    );
+  const place = async (sql: Sql, orderId: string) => {
+    const [row] = await sql<{ orderId: string }>(COMPLETE_ORDER.text, [orderId]);
+    if (row) return row;
+    const status = await statusOf(sql, orderId);
+    throw new Rejection('OrderNotCreated', `order ${orderId} cannot be completed: it is ${status}`);
+  };
+
+  /**
+   * Creates the order and takes its points, or cancels it and gives them back. Rejections: `UnknownCustomer`,
+   * `DuplicateOrder`, `InvalidInput`.
+   */
+  const create = { action: begin, compensation: cancel } satisfies Undoable<CreateOrder, CreatedOrder>;
+
+  /** The same in a TCC transaction: an order that is created holds its points, until it is placed or cancelled. */
+  const draft = {
+    try: begin,
+    confirm: (operation, input) => guard.confirm(operation, input, (sql) => place(sql, input.orderId)),
+    cancel,
+  } satisfies TryConfirmCancel<CreateOrder, CreatedOrder>;
 
   /** Completes a created order. Rejections: `OrderNotCreated` (it is anything else), `InvalidInput`. */
   const complete = {
@@ -76,13 +91,7 @@ export function createOrders({ guard }: { guard: Guard }) {
       guard.apply(
         operation,
         input,
-        async (sql) => {
-          const { orderId } = validInput(completeOrderSchema, input);
-          const [row] = await sql<{ orderId: string }>(COMPLETE_ORDER.text, [orderId]);
-          if (row) return row;
-          const status = await statusOf(sql, orderId);
-          throw new Rejection('OrderNotCreated', `order ${orderId} cannot be completed: it is ${status}`);
-        },
+        (sql) => place(sql, validInput(completeOrderSchema, input).orderId),
         () => ({ statement: COMPLETE_ORDER, values: [validInput(completeOrderSchema, input).orderId] }),
       ),
   } satisfies Forward<CompleteOrder, { orderId: string }>;
@@ -133,7 +142,7 @@ export function createOrders({ guard }: { guard: Guard }) {
       }),
   } satisfies Forward<OfPlacedOrder, { orderId: string }>;
 
-  return { create, complete, recall, takeBack, lose };
+  return { create, draft, complete, recall, takeBack, lose };
 }
 
 export type Orders = ReturnType<typeof createOrders>;

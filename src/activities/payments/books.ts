@@ -7,7 +7,7 @@ import { walletsLedger } from './migrations.js';
 export interface PaymentRecord extends OrderRow {
   customer_id: string;
   amount: number;
-  status: 'captured' | 'refunded';
+  status: 'frozen' | 'captured' | 'refunded' | 'released';
 }
 
 /** How the books read the payments database. */

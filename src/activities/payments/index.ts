@@ -1,28 +1,39 @@
 import { formatCents } from '../../contracts/money.js';
 import { chargeSchema, giveBackSchema, type Charge, type GiveBack } from '../../contracts/services.js';
-import { Rejection, type Guard, type Sql } from '../../kit/database/index.js';
-import type { Forward, Undoable } from '../../kit/workflow/participant.js';
+import { Rejection, type Guard, type Operation, type Sql, type Statement } from '../../kit/database/index.js';
+import type { Forward, TryConfirmCancel, Undoable } from '../../kit/workflow/participant.js';
 import { safeInteger } from '../integers.js';
 import { validInput } from '../input.js';
-import { CHARGE, CHARGE_AT_ONCE, PAYMENT_STATUS, REFUND, REFUND_AT_ONCE } from './sql.js';
+import {
+  CAPTURE_FROZEN,
+  CHARGE,
+  CHARGE_AT_ONCE,
+  FREEZE,
+  FREEZE_AT_ONCE,
+  PAYMENT_STATUS,
+  REFUND,
+  REFUND_AT_ONCE,
+  THAW,
+} from './sql.js';
 
 /** What charging a wallet answers. */
-interface Charged {
+export interface Charged {
   paymentId: string;
 }
 
 /** The payments service: customers' wallets, and what orders take from them. */
 export function createPayments({ guard }: { guard: Guard }) {
-  /** Takes the amount. Rejections: `InsufficientFunds`, `UnknownCustomer`, `AlreadyPaid`, `InvalidInput`. */
-  const charge = {
-    action: (operation, input) =>
+  /** Takes an amount out of a wallet, or freezes it there: by this statement, or with the guard's row in one. */
+  const taking =
+    (statement: string, atOnce: Statement) =>
+    (operation: Operation, input: Charge): Promise<Charged> =>
       guard.apply(
         operation,
         input,
         async (sql) => {
           const { orderId, customerId, amount } = validInput(chargeSchema, input);
           type Row = { balance: string; payment_id: string | null };
-          const [row] = await sql<Row>(CHARGE, [orderId, customerId, amount]);
+          const [row] = await sql<Row>(statement, [orderId, customerId, amount]);
           if (!row) throw new Rejection('UnknownCustomer', `customer ${customerId} has no wallet (order ${orderId})`);
           if (row.payment_id !== null) return { paymentId: row.payment_id };
           const [payment] = await sql(PAYMENT_STATUS, [orderId]);
@@ -35,9 +46,13 @@ export function createPayments({ guard }: { guard: Guard }) {
         },
         () => {
           const { orderId, customerId, amount } = validInput(chargeSchema, input);
-          return { statement: CHARGE_AT_ONCE, values: [orderId, customerId, amount] };
+          return { statement: atOnce, values: [orderId, customerId, amount] };
         },
-      ),
+      );
+
+  /** Takes the amount. Rejections: `InsufficientFunds`, `UnknownCustomer`, `AlreadyPaid`, `InvalidInput`. */
+  const charge = {
+    action: taking(CHARGE, CHARGE_AT_ONCE),
     /** Gives the amount back. */
     compensation: (operation, input) =>
       guard.undo(
@@ -54,7 +69,29 @@ export function createPayments({ guard }: { guard: Guard }) {
       guard.apply(operation, input, async (sql) => giveBack(sql, validInput(giveBackSchema, input))),
   } satisfies Forward<GiveBack, { refunded: number }>;
 
-  return { charge, refund };
+  /** Ends what is frozen for an order. */
+  const ending =
+    (statement: string) =>
+    async (sql: Sql, { orderId, customerId }: Charge) => {
+      const [row] = await sql<{ amount: number }>(statement, [orderId, customerId]);
+      if (row) return row.amount;
+      throw new Rejection(
+        'NotFrozen',
+        `nothing is frozen for order ${orderId}: its payment is ${await statusOf(sql, orderId)}`,
+      );
+    };
+  const capture = ending(CAPTURE_FROZEN);
+  const thaw = ending(THAW);
+
+  /** Freezes the amount, which can then be spent by nothing else; then takes it, or thaws it. Rejections as {@link charge}. */
+  const freeze = {
+    try: taking(FREEZE, FREEZE_AT_ONCE),
+    confirm: (operation, input) =>
+      guard.confirm(operation, input, async (sql) => ({ captured: await capture(sql, input) })),
+    cancel: (operation, input) => guard.undo(operation, input, async (sql) => ({ thawed: await thaw(sql, input) })),
+  } satisfies TryConfirmCancel<Charge, Charged>;
+
+  return { charge, refund, freeze };
 }
 
 export type Payments = ReturnType<typeof createPayments>;
@@ -62,9 +99,11 @@ export type Payments = ReturnType<typeof createPayments>;
 async function giveBack(sql: Sql, { orderId, customerId }: GiveBack): Promise<{ refunded: number }> {
   const [row] = await sql<{ refunded: number }>(REFUND, [orderId, customerId]);
   if (row) return row;
+  const status = await statusOf(sql, orderId);
+  throw new Rejection('NotCaptured', `the payment of order ${orderId} cannot be refunded: it is ${status}`);
+}
+
+async function statusOf(sql: Sql, orderId: string): Promise<string> {
   const [payment] = await sql<{ status: string }>(PAYMENT_STATUS, [orderId]);
-  throw new Rejection(
-    'NotCaptured',
-    `the payment of order ${orderId} cannot be refunded: it is ${payment?.status ?? 'not there'}`,
-  );
+  return payment?.status ?? 'not there';
 }

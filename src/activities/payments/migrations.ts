@@ -1,4 +1,4 @@
-import { ledgerSql, type Ledger } from '../ledger.js';
+import { ledgerFreezesSql, ledgerSql, type Ledger } from '../ledger.js';
 
 /** Customers' money, in cents. */
 export const walletsLedger: Ledger = {
@@ -7,6 +7,7 @@ export const walletsLedger: Ledger = {
   key: 'customer_id',
   balance: 'balance',
   kinds: { deposit: '+', capture: '-', refund: '+' },
+  freezes: true,
 };
 
 /** The payments database: wallets and payments. Amounts are cents. */
@@ -27,6 +28,15 @@ create table payments (
 );
 
 alter table wallet_entries add constraint wallet_entries_order foreign key (order_id) references payments;
+`,
+  },
+  {
+    name: '003-freezing',
+    sql: `${ledgerFreezesSql(walletsLedger)}
+-- A payment by try and confirm is frozen first, then captured; or released.
+alter table payments drop constraint payments_status_check;
+alter table payments add constraint payments_status_check
+  check (status in ('frozen', 'captured', 'refunded', 'released'));
 `,
   },
 ] as const;

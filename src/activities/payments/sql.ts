@@ -53,4 +53,38 @@ select amount as refunded from refunded`;
 /** The undo of a charge, where it is this driver's. */
 export const REFUND_AT_ONCE = { with: refunding('applied, wallets'), text: 'select amount as refunded from refunded' };
 
+const FREEZING = `wallet as materialized (
+  select customer_id, balance from wallets where customer_id = $2 for no key update
+), frozen as (
+  insert into payments (order_id, customer_id, amount, status)
+  select $1, customer_id, $3::integer, 'frozen' from wallet where balance >= $3::integer
+  on conflict (order_id) do nothing
+  returning order_id, payment_id, customer_id, amount
+), entered as (
+  insert into wallet_entries (customer_id, kind, amount, frozen, order_id)
+  select customer_id, 'freeze', -amount, amount, order_id from frozen
+)`;
+
+/** Freezes a part of a wallet, as {@link CHARGE} charges it. */
+export const FREEZE = `
+with ${FREEZING}
+select wallet.balance, frozen.payment_id from wallet left join frozen on true`;
+export const FREEZE_AT_ONCE = { with: FREEZING, text: 'select payment_id as "paymentId" from frozen' };
+
+/** What becomes of a frozen payment. No row: there is none. */
+const ending = (set: string, kind: string, amount: string) => `
+with wallet as materialized (
+  select customer_id from wallets where customer_id = $2 for no key update
+), ended as (
+  update payments set ${set} from wallet
+  where order_id = $1 and payments.customer_id = wallet.customer_id and status = 'frozen'
+  returning order_id, payments.customer_id, amount
+), entered as (
+  insert into wallet_entries (customer_id, kind, amount, frozen, order_id)
+  select customer_id, '${kind}', ${amount}, -amount, order_id from ended
+)
+select amount from ended`;
+export const CAPTURE_FROZEN = ending(`status = 'captured', captured_at = now()`, 'use', '0');
+export const THAW = ending(`status = 'released'`, 'thaw', 'amount');
+
 export const PAYMENT_STATUS = `select status from payments where order_id = $1`;

@@ -1,16 +1,10 @@
 import { Option } from '@commander-js/extra-typings';
 import { orderGid, type PlacedOrder, type PlaceOrder, type PlaceOrderInput } from '../../contracts/place-order.js';
-import { placeOrderTransaction } from '../../contracts/transactions.js';
-import {
-  InvalidInput,
-  transactionClient,
-  type CallOptions,
-  type DirectLane,
-  type Transaction,
-} from '../../kit/client/index.js';
+import { placeOrderTransactions, type PlaceOrderTransaction } from '../../contracts/transactions.js';
+import { InvalidInput, type CallOptions, type Transaction } from '../../kit/client/index.js';
 import { callPatiently } from '../call.js';
+import { calling } from '../calling.js';
 import type { Cli } from '../cli.js';
-import { openDriver } from '../direct.js';
 import { EXIT, exitOfState, type ExitCode } from '../exit.js';
 import { duration, integer } from '../options.js';
 import { readOrders } from '../orders-file.js';
@@ -31,6 +25,14 @@ export function addOrderCommands(cli: Cli): void {
     .description('place one order, or all orders of a file; an order is placed once, however often it is asked for')
     .addOption(new Option('--file <path>', 'a CSV file of orders').conflicts('order'))
     .addOption(new Option('--order <json>', 'one order'))
+    .addOption(
+      new Option(
+        '--scheme <scheme>',
+        'saga: each step at once, undone if another fails; tcc: all is held first, then made',
+      )
+        .choices(['saga', 'tcc'] as const)
+        .default('saga' as const),
+    )
     .option('--stock-first', 'reserve the stock before the payment')
     .option('--announce', 'tell the customer at once that the order came in, and again if it comes to nothing')
     .addOption(
@@ -63,20 +65,26 @@ Examples:
   $ backstitch order place --order '{"orderId":"1","customerId":"7","units":2,"amount":2933}'
   $ backstitch order place --file examples/orders.csv --concurrency 50
   $ backstitch order place --file examples/orders.csv --lane grouped
+  $ backstitch order place --file examples/orders.csv --scheme tcc
   $ DATABASE_URL=postgres://user:password@host:5432 backstitch order place --file examples/orders.csv --lane direct`,
     );
   place.action(
-    cli.does(async ({ file, order: json, stockFirst, announce, concurrency, ...call }) => {
+    cli.does(async ({ file, order: json, scheme, stockFirst, announce, concurrency, ...call }) => {
       const all: Wanted = { ...(stockFirst && { sequence: 'stock-first' }), ...(announce && { announce }) };
+      const contract = placeOrderTransactions[scheme];
+      const placing = (work: (place: Placing) => Promise<ExitCode>) =>
+        calling(cli, { ...contract, ...call }, (calls) =>
+          work({ ...calls, placeOrder: calls.transactions.of(contract) }),
+        );
       // What is given is checked before anyone is asked for anything.
       if (file !== undefined) {
         const orders = await readOrders(file, all);
         const atATime = concurrency ?? (call.lane === 'grouped' ? 100 : 20);
-        return placing(cli, call.lane, (place) => placeFile(place, orders, call, atATime));
+        return placing((place) => placeFile(place, orders, call, atATime));
       }
       if (json === undefined) return place.error('error: give --file FILE or --order JSON');
-      const given = parseOrder(json, all);
-      return placing(cli, call.lane, (place) => placeOne(place, given, call));
+      const given = parseOrder(contract, json, all);
+      return placing((place) => placeOne(place, given, call));
     }),
   );
 
@@ -101,7 +109,7 @@ Examples:
 /** What the command line wants of every order. */
 type Wanted = Pick<PlaceOrderInput, 'sequence' | 'announce'>;
 
-function parseOrder(json: string, all: Wanted): PlaceOrderInput {
+function parseOrder(contract: PlaceOrderTransaction, json: string, all: Wanted): PlaceOrderInput {
   let given: unknown;
   try {
     given = JSON.parse(json);
@@ -109,40 +117,12 @@ function parseOrder(json: string, all: Wanted): PlaceOrderInput {
     throw new InvalidInput([{ field: '', value: json, rule: `--order is no JSON: ${(error as Error).message}` }]);
   }
   if (Object.keys(all).length > 0 && typeof given === 'object') given = { ...given, ...all };
-  return placeOrderTransaction.parse(given as PlaceOrderInput);
+  return contract.parse(given as PlaceOrderInput);
 }
 
 /** What places orders. */
 interface Placing extends Session {
   readonly placeOrder: Transaction<PlaceOrderInput, PlacedOrder>;
-}
-
-/** Opens what places orders, and closes it after the work. In the lane `direct` this process drives them. */
-async function placing(
-  cli: Cli,
-  lane: CallOptions['lane'],
-  work: (place: Placing) => Promise<ExitCode>,
-): Promise<ExitCode> {
-  const open = async (direct?: DirectLane): Promise<Placing> => {
-    const session = await cli.open();
-    const { taskQueue } = session.settings;
-    return {
-      ...session,
-      placeOrder: transactionClient(session.client, { taskQueue, direct }).of(placeOrderTransaction),
-    };
-  };
-  if (lane !== 'direct') return work(await open());
-  let given = 0;
-  let first = '';
-  const driver = await openDriver((gid, why) => {
-    if (given++ === 0) first = `${gid}: ${why.message}`;
-  });
-  try {
-    return await work(await open(driver.lane));
-  } finally {
-    if (given > 0) cli.output.note(`${given} given to workflows; the first was ${first}`);
-    await driver.close();
-  }
 }
 
 async function placeOne(place: Placing, order: PlaceOrderInput, call: CallOptions): Promise<ExitCode> {

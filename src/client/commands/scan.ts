@@ -7,7 +7,9 @@ import { requireWorker } from '../session.js';
 export function addScanCommands(cli: Cli): void {
   cli.root
     .command('scan')
-    .description('look for transactions whose run was ended from outside, and have them settled')
+    .description(
+      'look for transactions whose run was ended from outside, and have them settled; and for what is held for nobody',
+    )
     .action(
       cli.does(async () => {
         const session = await cli.open();
@@ -15,7 +17,7 @@ export function addScanCommands(cli: Cli): void {
         const { client, settings, output } = session;
         const report = await scanNow(client, settings);
         output.result(report, () => describeScan(report));
-        return report.failed.length === 0 ? EXIT.done : EXIT.undone;
+        return report.failed.length + report.unread.length === 0 ? EXIT.done : EXIT.undone;
       }),
     );
 
@@ -34,12 +36,30 @@ export function addScanCommands(cli: Cli): void {
     );
 }
 
-function describeScan({ found, settled, failed, old }: ScanReport): string {
+function describeScan({ found, settled, failed, old, orphaned, unread, inDoubt }: ScanReport): string {
   const lines = [
     `${found} runs were ended from outside, as far back as is kept; ${settled.length} of them are being settled now`,
   ];
   lines.push(...settled.slice(0, 10).map((gid) => `  ${gid}`));
   lines.push(...failed.map(({ gid, message }) => `  ${gid} could not be settled: ${message}`));
+  lines.push(
+    ...orphaned
+      .slice(0, 10)
+      .map(
+        ({ participant, gid, branch, since, why }) =>
+          `  ${participant} holds '${branch}' of ${gid}, which should have ended by ${new Date(since).toISOString()}: ${why}`,
+      ),
+  );
+  if (orphaned.length > 10) lines.push(`  … and ${orphaned.length - 10} more that are held for nobody`);
+  lines.push(
+    ...unread.map(({ participant, message }) => `  ${participant} could not be asked what it holds: ${message}`),
+  );
   if (old.length > 0) lines.push(`${old.length} wait at the desk for more than a day: see desk list`);
+  for (const { gid, branch, end } of inDoubt?.ended ?? []) {
+    lines.push(`  ${gid}: branch '${branch}' was prepared and in doubt: ${end}`);
+  }
+  for (const { gid, branch, since, message } of inDoubt?.old ?? []) {
+    lines.push(`  ${gid}: branch '${branch}' is prepared since ${new Date(since).toISOString()}: ${message}`);
+  }
   return lines.join('\n');
 }

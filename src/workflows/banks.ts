@@ -1,0 +1,39 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { ShopActivities } from '../activities/index.js';
+import type {
+  AccountState,
+  BankName,
+  ListedAccount,
+  OfAccount,
+  OpenAccounts,
+  SetAccountStatus,
+} from '../contracts/transfer.js';
+
+/** The banks outside of any transaction: each is idempotent, and can be run again at any time. */
+
+const asked = proxyActivities<ShopActivities>({
+  startToCloseTimeout: '10 seconds',
+  // What breaks the contract, or what the bank refuses, is refused for good.
+  retry: { maximumAttempts: 10, nonRetryableErrorTypes: ['Rejection'] },
+});
+
+/** Opens accounts with their first money. One that is there is left as it is. */
+export async function openBanks(opening: readonly OpenAccounts[]): Promise<void> {
+  await Promise.all(opening.map((accounts) => asked['banks.openAccounts'](accounts)));
+}
+
+/** Freezes, closes or opens an account. */
+export async function setAccountStatus(input: SetAccountStatus): Promise<void> {
+  await asked['banks.setStatus'](input);
+}
+
+/** Accounts as they are now, in the same order; `null`: there is none. */
+export async function accountStates(accounts: readonly OfAccount[]): Promise<(AccountState | null)[]> {
+  return Promise.all(accounts.map((account) => asked['banks.account'](account)));
+}
+
+/** The first accounts of each of these banks. */
+export async function listBanks(banks: readonly BankName[]): Promise<Partial<Record<BankName, ListedAccount[]>>> {
+  const lists = await Promise.all(banks.map(async (bank) => [bank, await asked['banks.accounts']({ bank })] as const));
+  return Object.fromEntries(lists);
+}
