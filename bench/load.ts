@@ -13,17 +13,17 @@ export interface Load {
  * nothing.
  */
 export async function runLoad<T>(
-  items: readonly T[],
+  items: Iterable<T>,
   clients: number,
-  call: (item: T) => Promise<void>,
+  call: (item: T) => Promise<unknown>,
 ): Promise<Load> {
   const latenciesMs: number[] = [];
-  const queue = items.values();
+  const queue = items[Symbol.iterator]();
   const startedAt = performance.now();
   let failed = false;
   const client = async () => {
-    for (const item of queue) {
-      if (failed) return;
+    for (let next = queue.next(); next.done !== true && !failed; next = queue.next()) {
+      const item = next.value;
       const from = performance.now();
       try {
         await call(item);
@@ -34,6 +34,6 @@ export async function runLoad<T>(
       latenciesMs.push(performance.now() - from);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(clients, items.length) }, client));
+  await Promise.all(Array.from({ length: clients }, client));
   return { seconds: (performance.now() - startedAt) / 1000, latenciesMs };
 }

@@ -3,14 +3,16 @@ import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { migrateShop } from '../src/activities/index.js';
 import { openShop } from './shop.js';
 import { connectEngine } from './engine.js';
-import { measureSlot, orderOf } from './measure.js';
+import { figuresOf, measureSlot, turnsOf, type Slot } from './measure.js';
 import { parseOptions, type BenchOptions } from './options.js';
 import { barLine, judgeBars, reportOf, tableOf, type Figures, type SystemName } from './report.js';
 import { runProgram, say } from './program.js';
 import { startBenchServers } from './servers.js';
 import { createSystems } from './systems/index.js';
+import { parseTransferOptions } from './transfer/options.js';
+import { compareTransfers } from './transfer/run.js';
 
-/** `npm run bench`: see docs/performance.md. Progress goes to stderr, the result to stdout. */
+/** `npm run bench`: see docs/performance.md; with `transfer`, docs/choosing.md. Progress goes to stderr, the result to stdout. */
 
 async function main(options: BenchOptions): Promise<boolean> {
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
@@ -22,15 +24,19 @@ async function main(options: BenchOptions): Promise<boolean> {
     try {
       const systems = createSystems(engine, servers.databases, servers.plain, servers.operations);
       const rounds = new Map<SystemName, Figures[]>();
+      // Each system has two turns in a round.
+      const half = { ...options, sagas: Math.ceil(options.sagas / 2), serial: Math.ceil(options.serial / 2) };
       for (const name of options.systems) rounds.set(name, []);
       for (let round = 0; round < options.rounds; round++) {
-        for (const name of orderOf(options.systems, round)) {
-          const figures = await measureSlot(servers, name, systems[name], round, options);
-          rounds.get(name)?.push(figures);
-          say(`round ${round + 1}/${options.rounds}: ${describe(name, figures)}`);
+        const slots = new Map<SystemName, Slot[]>();
+        for (const [turn, name] of turnsOf(options.systems, round).entries()) {
+          const slot = await measureSlot(servers, name, systems[name], `${round}-${turn}`, half);
+          slots.set(name, [...(slots.get(name) ?? []), slot]);
+          say(`round ${round + 1}/${options.rounds}: ${describe(name, figuresOf([slot]))}`);
           // Each activity leaves a timer of up to 10 s with the server, which is not the next system's work.
           if (systems[name].engine) await setTimeout(options.pause * 1000);
         }
+        for (const [name, ofRound] of slots) rounds.get(name)?.push(figuresOf(ofRound));
       }
       return print(rounds, options);
     } finally {
@@ -56,5 +62,11 @@ function print(rounds: ReadonlyMap<SystemName, readonly Figures[]>, { json, serv
   return bars.every(({ met }) => met !== false);
 }
 
-const options = parseOptions(process.argv.slice(2));
-runProgram(async () => (await main(options)) || !options.bars);
+const [first, ...rest] = process.argv.slice(2);
+if (first === 'transfer') {
+  const options = parseTransferOptions(rest);
+  runProgram(() => compareTransfers(options));
+} else {
+  const options = parseOptions(process.argv.slice(2));
+  runProgram(async () => (await main(options)) || !options.bars);
+}

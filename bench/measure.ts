@@ -14,19 +14,33 @@ export interface Bench {
   readonly pids: readonly number[] | undefined;
 }
 
+/** What was measured of a system at one time. */
+export interface Slot {
+  readonly sagas: number;
+  /** Of all of them, with all clients. */
+  readonly seconds: number;
+  readonly latenciesMs: readonly number[];
+  /** With one client. */
+  readonly aloneMs: readonly number[];
+  readonly cpuSeconds: number | null;
+  readonly histories: readonly { readonly events: number; readonly bytes: number }[];
+  readonly engine: boolean;
+}
+
 /**
- * One system in one round: a warm-up, one client, then all clients; then the books.
+ * One system at one time: a warm-up, one client, then all clients; then the books.
  *
+ * @param slot names it: no other slot of the system has that name
  * @throws if a saga ends otherwise than it must, or if an account did not change as it must
  */
 export async function measureSlot(
   { databases, pids }: Bench,
   name: SystemName,
   system: System,
-  round: number,
+  slot: string,
   options: Pick<BenchOptions, 'warmup' | 'serial' | 'sagas' | 'clients'>,
-): Promise<Figures> {
-  const id = `${name.replace('+', '-')}-${round}`;
+): Promise<Slot> {
+  const id = `${name.replace('+', '-')}-${slot}`;
   const warmUp = ordersOf(`${id}-w`, options.warmup);
   const serial = ordersOf(`${id}-s`, options.serial);
   const loaded = ordersOf(`${id}-l`, options.sagas * system.factor);
@@ -50,26 +64,58 @@ export async function measureSlot(
       throw new Error(`${name}: the books do not balance: ${wrong.length} accounts: ${wrong.slice(0, 5).join('; ')}`);
     }
     const { history } = running;
-    const some = history && (await Promise.all(loaded.slice(0, 100).map(({ order }) => history(order.orderId))));
-    const perSaga = (figure: 'events' | 'bytes') =>
-      some === undefined ? (system.engine ? null : 0) : mean(some.map((each) => each[figure]));
+    const histories = history ? await Promise.all(loaded.slice(0, 100).map(({ order }) => history(order.orderId))) : [];
     return {
-      perSecond: loaded.length / load.seconds,
-      p50Ms: percentile(load.latenciesMs, 0.5),
-      p99Ms: percentile(load.latenciesMs, 0.99),
-      serialP50Ms: percentile(alone.latenciesMs, 0.5),
-      cpuSecondsPer1000:
-        cpuBefore === null || cpuAfter === null ? null : ((cpuAfter - cpuBefore) / loaded.length) * 1000,
-      eventsPerSaga: perSaga('events'),
-      bytesPerSaga: perSaga('bytes'),
+      sagas: loaded.length,
+      seconds: load.seconds,
+      latenciesMs: load.latenciesMs,
+      aloneMs: alone.latenciesMs,
+      cpuSeconds: cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore,
+      histories,
+      engine: system.engine,
     };
   } finally {
     await running.stop();
   }
 }
 
+/** The figures of a system in all these slots together. */
+export function figuresOf(slots: readonly Slot[]): Figures {
+  const sum = (of: (slot: Slot) => number) => slots.reduce((total, slot) => total + of(slot), 0);
+  const sagas = sum((slot) => slot.sagas);
+  const latenciesMs = slots.flatMap((slot) => slot.latenciesMs);
+  const histories = slots.flatMap((slot) => slot.histories);
+  const perSaga = (figure: 'events' | 'bytes') => {
+    if (histories.length > 0) return mean(histories.map((each) => each[figure]));
+    return slots.some(({ engine }) => engine) ? null : 0;
+  };
+  return {
+    perSecond: sagas / sum(({ seconds }) => seconds),
+    p50Ms: percentile(latenciesMs, 0.5),
+    p99Ms: percentile(latenciesMs, 0.99),
+    serialP50Ms: percentile(
+      slots.flatMap(({ aloneMs }) => aloneMs),
+      0.5,
+    ),
+    cpuSecondsPer1000: slots.some(({ cpuSeconds }) => cpuSeconds === null)
+      ? null
+      : (sum(({ cpuSeconds }) => cpuSeconds ?? 0) / sagas) * 1000,
+    eventsPerSaga: perSaga('events'),
+    bytesPerSaga: perSaga('bytes'),
+  };
+}
+
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/**
+ * The turns of a round: every system in an order, and then in the opposite one, so that each comes before and after each
+ * other. A system leaves work behind (timers, rows to be removed, a log to be written to disk), and who comes after it pays.
+ */
+export function turnsOf<T>(systems: readonly T[], round: number): T[] {
+  const order = orderOf(systems, round);
+  return [...order, ...order.toReversed()];
 }
 
 /**

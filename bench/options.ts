@@ -32,7 +32,8 @@ export function benchCommand() {
   return new Command('bench')
     .description(
       'Measures the saga against plain SQL and against a saga written by hand with Temporal, interleaved in one run. ' +
-        'Each round runs every system once: a warm-up, one client, then all clients; the books are proved after each.',
+        'Each round runs every system twice, in an order and in the opposite one: a warm-up, one client, then all clients; the ' +
+        'books are proved after each.',
     )
     .option('--rounds <n>', 'rounds; figures are medians over them', count(1, 100), 5)
     .option(
@@ -61,6 +62,10 @@ export function benchCommand() {
     )
     .option('--no-bars', 'only print whether the bars are met: exit code 0 also when one is missed')
     .option('--json', 'print one JSON object instead of tables', false)
+    .addHelpText(
+      'after',
+      '\n`bench transfer` compares the schemes that move money between banks: `bench transfer --help`.',
+    )
     .allowExcessArguments(false)
     .exitOverride((error) => {
       process.exit(error.exitCode === 0 ? 0 : 2);

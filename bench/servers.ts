@@ -12,6 +12,7 @@ import type { ServerKind } from './options.js';
 import { productionPrograms } from './production/programs.js';
 import { productionDatabases, startProductionServer } from './production/server.js';
 import { plainPg } from './plain-pg.js';
+import { RoundTrips } from './round-trips.js';
 
 /** The servers that every system of a run shares, with one pool a database. */
 export interface BenchServers {
@@ -23,6 +24,9 @@ export interface BenchServers {
   readonly operations: Database;
   /** The servers' processes, or undefined if the environment named a server: its CPU time is not ours to see. */
   readonly pids: readonly number[] | undefined;
+  /** Of {@link databases}. */
+  readonly roundTrips: RoundTrips;
+  readonly databaseUrl: (service: ServiceName) => string;
   readonly stop: () => Promise<void>;
 }
 
@@ -51,8 +55,9 @@ export async function startBenchServers(
   };
   const databases = {} as Record<ServiceName, Database>;
   const plain = {} as Record<ServiceName, Database>;
+  const roundTrips = new RoundTrips();
   for (const service of serviceNames) {
-    databases[service] = pgDatabase(poolOf(service));
+    databases[service] = pgDatabase(roundTrips.watch(poolOf(service)));
     plain[service] = plainPg(poolOf(service));
   }
   const recorded = JSON.parse(readFileSync(join(servers.state, 'children.json'), 'utf8')) as ProcessIdentity[];
@@ -63,6 +68,8 @@ export async function startBenchServers(
     plain,
     operations: pgDatabase(poolOf(OPERATIONS)),
     pids: started.length === 2 ? started.map(({ pid }) => pid) : undefined,
+    roundTrips,
+    databaseUrl: servers.databaseUrl,
     async stop() {
       await Promise.all(pools.map((pool) => pool.end()));
       await servers.stop();

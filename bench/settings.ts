@@ -3,7 +3,7 @@ import { DefaultLogger, Runtime, type WorkerOptions } from '@temporalio/worker';
 import { migrateShop } from '../src/activities/index.js';
 import { transactionWorkerOptions } from '../src/kit/worker/index.js';
 import { connectEngine } from './engine.js';
-import { measureSlot, orderOf } from './measure.js';
+import { figuresOf, measureSlot, orderOf } from './measure.js';
 import type { Figures } from './report.js';
 import { startBenchServers } from './servers.js';
 import { openShop } from './shop.js';
@@ -64,13 +64,8 @@ try {
       // A thread has the environment that is there when it starts.
       process.env.BENCH_THREAD = thread;
       const engine = await connectEngine(servers.temporal, { ...transactionWorkerOptions, ...options });
-      const figures = await measureSlot(
-        servers,
-        lane,
-        createSystems(engine, servers.databases, servers.plain)[lane],
-        slot++,
-        SIZE,
-      );
+      const system = createSystems(engine, servers.databases, servers.plain)[lane];
+      const figures = figuresOf([await measureSlot(servers, lane, system, String(slot++), SIZE)]);
       const { perSecond, cpuSecondsPer1000 } = figures;
       console.error(`${lane}, ${name}: ${perSecond.toFixed(1)}/s, CPU ${cpuSecondsPer1000?.toFixed(1)} s/1000`);
       await engine.close();

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import type { ServiceName } from '../../src/activities/index.js';
 import { proveBooks } from '../../src/activities/books/index.js';
+import { readBank } from '../../src/activities/banks/books.js';
 import { readInventory } from '../../src/activities/inventory/books.js';
 import { readNotifications } from '../../src/activities/notifications/books.js';
 import { readOrders } from '../../src/activities/orders/books.js';
 import { readPayments } from '../../src/activities/payments/books.js';
 import { readShipping } from '../../src/activities/shipping/books.js';
 import { MAX_DIFFERENCES } from '../../src/contracts/shop.js';
+import { bankNames } from '../../src/contracts/transfer.js';
 import { advance, orderOf, refused, stockUp, undo, linesOf, stockTestShop, type TestShop } from './support.js';
 
 const PLACED = orderOf('placed');
@@ -41,14 +43,21 @@ describe('the books', () => {
         open: 0,
         depositedCents: 20_000,
         walletsCents: 17_067,
+        frozenCents: 0,
         capturedCents: 4_133,
         refundedCents: 1_200,
         initialUnits: 100,
         stockUnits: 97,
+        frozenUnits: 0,
         placedUnits: 3,
         initialPoints: 2_000,
         pointsHeld: 1_971,
         pointsSpent: 29,
+        bankPaidInCents: 0,
+        bankBalancesCents: 0,
+        bankHeldCents: 0,
+        bankClearingCents: 0,
+        bankHolds: 0,
       },
       differences: [],
       differenceCount: 0,
@@ -84,7 +93,7 @@ describe('the books', () => {
       found: [
         'a placed order has its payment | order placed | 2933 cents captured from customer c1 | none',
         'wallet entries agree with the payment | order placed | 0 | -2933',
-        'wallets + captured - refunded = deposited | payments | 20000 | 17067',
+        'wallets + frozen + captured - refunded = deposited | payments | 20000 | 17067',
       ],
     },
     {
@@ -93,7 +102,7 @@ describe('the books', () => {
       found: [
         'a placed order has its payment | order placed | 2933 cents captured from customer c1 | 2934 cents captured from customer c1',
         'wallet entries agree with the payment | order placed | -2934 | -2933',
-        'wallets + captured - refunded = deposited | payments | 20000 | 20001',
+        'wallets + frozen + captured - refunded = deposited | payments | 20000 | 20001',
       ],
     },
     {
@@ -127,7 +136,7 @@ describe('the books', () => {
       what: 'a wallet that was changed directly',
       damage: [['payments', `update wallets set balance = balance + 5 where customer_id = 'c2'`]],
       found: [
-        'wallets + captured - refunded = deposited | payments | 20000 | 20005',
+        'wallets + frozen + captured - refunded = deposited | payments | 20000 | 20005',
         'wallets.balance is the sum of its entries | customer_id c2 | 10000 | 10005',
       ],
     },
@@ -135,7 +144,7 @@ describe('the books', () => {
       what: 'a wallet that was deleted',
       damage: [['payments', `delete from wallets where customer_id = 'c1'`]],
       found: [
-        'wallets + captured - refunded = deposited | payments | 20000 | 12933',
+        'wallets + frozen + captured - refunded = deposited | payments | 20000 | 12933',
         'wallets.balance is the sum of its entries | customer_id c1 | 7067 | no account',
       ],
     },
@@ -185,7 +194,7 @@ describe('the books', () => {
       found: [
         'an order is in a final state | order placed | placed, cancelled, returned or lost | created',
         'points held + points of placed orders = points opened | orders | 2000 | 1971',
-        'stock + units of placed orders = delivered | inventory | 100 | 98',
+        'stock + frozen + units of placed orders = delivered | inventory | 100 | 98',
       ],
     },
     {
@@ -198,7 +207,7 @@ describe('the books', () => {
         'a shipment belongs to an order | order placed | none | 2 cd to customer c1',
         'point entries agree with the order | order placed | 0 | -29',
         'points held + points of placed orders = points opened | orders | 2000 | 1971',
-        'stock + units of placed orders = delivered | inventory | 100 | 98',
+        'stock + frozen + units of placed orders = delivered | inventory | 100 | 98',
       ],
     },
     {
@@ -226,7 +235,7 @@ describe('the books', () => {
         ],
       ],
       found: [
-        'stock + units of placed orders = delivered | inventory | 100 | 103',
+        'stock + frozen + units of placed orders = delivered | inventory | 100 | 103',
         'stock entries agree with the reservation | order cancelled | 0 | 3',
       ],
     },
@@ -242,7 +251,7 @@ describe('the books', () => {
       ],
       found: [
         'a placed order has its reservation | order placed | 2 cd reserved | none',
-        'stock + units of placed orders = delivered | inventory | 100 | 102',
+        'stock + frozen + units of placed orders = delivered | inventory | 100 | 102',
       ],
     },
     {
@@ -257,7 +266,7 @@ describe('the books', () => {
       ],
       found: [
         'a cancelled order has no stock that was not released | order cancelled | none | 3 cd reserved',
-        'stock + units of placed orders = delivered | inventory | 100 | 97',
+        'stock + frozen + units of placed orders = delivered | inventory | 100 | 97',
       ],
     },
     {
@@ -376,6 +385,7 @@ function readers({ databases }: TestShop) {
     inventory: readInventory(databases.inventory),
     shipping: readShipping(databases.shipping),
     notifications: readNotifications(databases.notifications),
+    banks: bankNames.map((name) => readBank(name, databases[name])),
   };
 }
 

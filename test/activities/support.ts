@@ -35,6 +35,9 @@ const tables: Record<ServiceName, string> = {
   inventory: 'stock, stock_entries, reservations',
   shipping: 'shipments, recalls, amends_log',
   notifications: 'notifications',
+  bank_a: 'accounts, entries, holds, transfers',
+  bank_b: 'accounts, entries, holds, transfers',
+  bank_c: 'accounts, entries, holds, transfers',
 };
 
 export async function openTestShop(): Promise<TestShop> {

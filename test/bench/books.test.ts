@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { differences } from '../../bench/books.js';
 import { parseStat, treeSeconds } from '../../bench/cpu.js';
 import { runLoad } from '../../bench/load.js';
-import { orderOf } from '../../bench/measure.js';
+import { orderOf, turnsOf } from '../../bench/measure.js';
 import { effectsOf, ordersOf } from '../../bench/workload.js';
 
 describe("the benchmark's books", () => {
@@ -80,6 +80,18 @@ describe("the benchmark's load", () => {
     for (const round of order) assert.deepEqual(round.toSorted(), systems);
     const beforeD = new Set(order.map((round) => round[round.indexOf('d') - 1]));
     assert.ok(beforeD.size > 1);
+  });
+
+  it('has each system come before and after each other in every round', () => {
+    const systems = ['a', 'b', 'c'];
+    for (const round of [0, 1, 2, 3]) {
+      const turns = turnsOf(systems, round);
+      for (const one of systems) {
+        for (const other of systems.filter((each) => each !== one)) {
+          assert.ok(turns.indexOf(one) < turns.lastIndexOf(other), `${one} before ${other}`);
+        }
+      }
+    }
   });
 });
 

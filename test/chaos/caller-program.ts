@@ -1,20 +1,30 @@
-/** A process that places orders for customers in every lane: gathers those of the grouped one, and drives those of the direct one. */
+/** A process that runs customers' transactions in every lane: gathers those of the grouped one, and drives those of the direct one. */
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { createShop, serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { temporalSettings, workerSettings } from '../../src/config.js';
-import { placeOrderTransaction } from '../../src/contracts/transactions.js';
+import {
+  placeOrderTransaction,
+  transfer2pcTransaction,
+  transfer3pcTransaction,
+  transferSagaLockedTransaction,
+  transferSagaTransaction,
+  transferTccTransaction,
+} from '../../src/contracts/transactions.js';
 import {
   NotStarted,
   ServerUnavailable,
   TransactionCompensated,
   TransactionPending,
   transactionClient,
+  type Transaction,
 } from '../../src/kit/client/index.js';
 import { pgDatabase, type Database } from '../../src/kit/database/index.js';
 import { directLane } from '../../src/kit/direct/index.js';
-import { placeOrder as placeOrderSaga } from '../../src/workflows/place-order.js';
-import { READY, type AskedOrder, type Reply, type Told } from './caller-protocol.js';
+import { placeOrder } from '../../src/workflows/place-order.js';
+import { transferSaga } from '../../src/workflows/transfer.js';
+import type { TransactionName } from './business/business.js';
+import { READY, type Asked, type Reply, type Told } from './caller-protocol.js';
 
 /** A frozen process is silent for longer than that: others take over what it has begun, and it wakes up. */
 const TIMES = { callMs: 1_500, takeOverMs: 4_000 };
@@ -33,14 +43,25 @@ const databases = Object.fromEntries(
 const { participants } = createShop({ databases });
 const { connection, namespace, taskQueue } = temporalSettings();
 const client = new Client({ connection: await Connection.connect(connection), namespace });
-const direct = directLane({ sagas: { placeOrder: placeOrderSaga }, participants, databases, ...TIMES });
+const direct = directLane({ sagas: { placeOrder, transferSaga }, participants, databases, ...TIMES });
 /** Customers come one by one: a group waits for some of them. */
 const groups = { delayMs: 50 };
-const placeOrder = transactionClient(client, { taskQueue, direct, groups }).of(placeOrderTransaction);
+const caller = transactionClient(client, { taskQueue, direct, groups });
+const transactions: Readonly<Record<TransactionName, Transaction<never, unknown>>> = {
+  placeOrder: caller.of(placeOrderTransaction),
+  transferSaga: caller.of(transferSagaTransaction),
+  transferSagaLocked: caller.of(transferSagaLockedTransaction),
+  transferTcc: caller.of(transferTccTransaction),
+  transfer2pc: caller.of(transfer2pcTransaction),
+  transfer3pc: caller.of(transfer3pcTransaction),
+};
 
-async function place({ order, options }: AskedOrder): Promise<Told> {
+async function run({ transaction, input, options }: Asked): Promise<Told> {
   try {
-    return { told: 'placed', result: await placeOrder(order, { ...options, wait: '30 seconds' }) };
+    // A three-phase commit has times of its own, and no lanes.
+    const own = transaction === 'transfer3pc' ? {} : options;
+    const result = await transactions[transaction](input as never, { ...own, wait: '30 seconds' });
+    return { told: 'done', result };
   } catch (error) {
     if (error instanceof TransactionCompensated) return { told: 'undone', reason: error.report.cause.type };
     if (error instanceof ServerUnavailable || error instanceof NotStarted) {
@@ -53,8 +74,8 @@ async function place({ order, options }: AskedOrder): Promise<Told> {
   }
 }
 
-process.on('message', (asked: AskedOrder) => {
-  void place(asked).then((told) => process.send?.({ id: asked.id, ...told } satisfies Reply, () => undefined));
+process.on('message', (asked: Asked) => {
+  void run(asked).then((told) => process.send?.({ id: asked.id, ...told } satisfies Reply, () => undefined));
 });
 process.once('disconnect', () => process.exit(1));
 console.error(`caller: ${READY}`);

@@ -1,21 +1,22 @@
-import type { PlacedOrder, PlaceOrder } from '../../src/contracts/place-order.js';
-import type { OrderOptions } from './faults.js';
+import type { TransactionName } from './business/business.js';
+import type { CallPlan } from './faults.js';
 
-/** What the customers and the processes that place orders for them tell each other. */
+/** What the customers and the processes that call for them tell each other. */
 
 /** Printed by a caller that takes orders. */
 export const READY = 'takes orders';
 
-/** To a caller: place this order. */
-export interface AskedOrder {
+/** To a caller: run this transaction. */
+export interface Asked {
   readonly id: number;
-  readonly order: PlaceOrder;
-  readonly options: Pick<OrderOptions, 'lane' | 'retries' | 'deadline'>;
+  readonly transaction: TransactionName;
+  readonly input: unknown;
+  readonly options: Pick<CallPlan, 'lane' | 'retries' | 'deadline'>;
 }
 
-/** What the customer of an order is told. `again`: nothing definite, ask again. */
+/** What the customer is told. `again`: nothing definite, ask again. */
 export type Told =
-  | { readonly told: 'placed'; readonly result: PlacedOrder }
+  | { readonly told: 'done'; readonly result: unknown }
   | { readonly told: 'undone' | 'stuck' | 'error' | 'again'; readonly reason: string };
 
 /** From a caller. */

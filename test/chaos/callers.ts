@@ -1,9 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
-import type { AskedOrder, Reply, Told } from './caller-protocol.js';
+import type { Asked, Reply, Told } from './caller-protocol.js';
 import type { Crew } from './crew.js';
 import { callers } from './faults.js';
 
-/** The processes that place orders: killed and frozen by the schedule of faults, and replaced as workers are. */
+/** The processes that call for the customers: killed and frozen by the schedule of faults, and replaced as workers are. */
 export class Callers {
   readonly #crew: Crew;
   /** What each program was asked, and has not answered. */
@@ -15,11 +15,11 @@ export class Callers {
   }
 
   /**
-   * Lets a caller place an order; another one for another `attempt`.
+   * Lets a caller run a transaction; another one for another `attempt`.
    *
    * @returns what it was told; `again` if the process ended before
    */
-  async ask(order: Omit<AskedOrder, 'id'>, attempt: number): Promise<Told> {
+  async ask(asked: Omit<Asked, 'id'>, attempt: number): Promise<Told> {
     const name = callers[attempt % callers.length] ?? callers[0];
     const program = await this.#crew.serving(name);
     const { child } = program;
@@ -27,7 +27,7 @@ export class Callers {
     const id = ++this.#last;
     return new Promise((resolve) => {
       waiting.set(id, resolve);
-      child.send({ id, ...order } satisfies AskedOrder, () => undefined);
+      child.send({ id, ...asked } satisfies Asked, () => undefined);
       void program.ended.then((how) => {
         resolve({ told: 'again', reason: `the process was ended (${how})` });
       });

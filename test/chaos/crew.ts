@@ -66,6 +66,17 @@ export class Crew {
     frozen.kill('SIGCONT');
   }
 
+  /** Does something while all processes that serve stand still. */
+  async still<T>(work: () => Promise<T>): Promise<T> {
+    const programs = [...this.#posts.values()].flatMap(({ serving, program }) => (serving && program ? [program] : []));
+    for (const program of programs) program.kill('SIGSTOP');
+    try {
+      return await work();
+    } finally {
+      for (const program of programs) program.kill('SIGCONT');
+    }
+  }
+
   /** Resolves to a process that serves, however many times it has to be started for that. */
   async serving(name: ProcessName): Promise<Program> {
     const post = this.#post(name);

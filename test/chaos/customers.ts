@@ -1,15 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PlaceOrder } from '../../src/contracts/place-order.js';
+import type { Wanted } from './business/business.js';
 import type { Told } from './caller-protocol.js';
 import type { Callers } from './callers.js';
-import type { Lane, OrderOptions } from './faults.js';
+import type { Lane } from './faults.js';
 
-/** What a customer was told of an order, after asking as often as it took. */
+/** What a customer was told, after asking as often as it took. */
 export interface Answer {
-  readonly orderId: string;
+  readonly gid: string;
   readonly told: Exclude<Told['told'], 'again'>;
-  /** The type of the first error of an order that was undone, or what the error said. */
+  /** The type of the first error of what was undone, or what the error said. */
   readonly reason?: string;
   /** From the first call to the answer. */
   readonly ms: number;
@@ -17,17 +17,15 @@ export interface Answer {
   readonly askedAgain: number;
 }
 
-/** What {@link askForOrders} needs. */
+/** What {@link askForAll} needs. */
 export interface Asking {
   readonly callers: Pick<Callers, 'ask'>;
-  /** Of each order. */
-  readonly options: readonly OrderOptions[];
-  /** Orders under way at a time. */
+  /** Transactions under way at a time. */
   readonly concurrency: number;
-  /** Told before an order is asked for the first time. */
-  readonly onAsked: (orderId: string) => void;
+  /** Told before a transaction is asked for the first time. */
+  readonly onAsked: (gid: string) => void;
   readonly onAnswer: (answer: Answer) => void;
-  /** Told, in one line, of two answers for one order that differ. */
+  /** Told, in one line, of two answers for one transaction that differ. */
   readonly onContradiction: (line: string) => void;
   /** Nobody asks any more. */
   readonly signal: AbortSignal;
@@ -41,20 +39,18 @@ const PATIENCE_MS = 5_000;
 const LATE_MS = 45_000;
 
 /**
- * Asks for every order until the answer is definite. An order is asked for again, with the same input and in another
- * process, when the process that was asked has died, the server could not be reached, or the order had not ended: that is
+ * Asks for every transaction until the answer is definite. It is asked for again, with the same input and in another
+ * process, when the process that was asked has died, the server could not be reached, or it had not ended: that is
  * safe, because a gid runs once. Some are asked for twice from the beginning. Every answer that comes has to be the same.
  */
-export async function askForOrders(orders: readonly PlaceOrder[], asking: Asking): Promise<void> {
+export async function askForAll(all: readonly Wanted[], asking: Asking): Promise<void> {
   const { concurrency, onAsked, onAnswer, signal } = asking;
-  const waiting = orders.entries();
+  const waiting = all.entries();
   const late: Promise<void>[] = [];
   const ask = async () => {
-    for (const [index, order] of waiting) {
-      const options = asking.options[index];
-      if (options === undefined) throw new RangeError(`there are no options for order ${index}`);
-      onAsked(order.orderId);
-      const customer = new Customer(order, options, index, asking);
+    for (const [index, wanted] of waiting) {
+      onAsked(wanted.gid);
+      const customer = new Customer(wanted, index, asking);
       const answer = await customer.answer();
       late.push(customer.silence());
       if (signal.aborted || answer === undefined) return;
@@ -65,10 +61,9 @@ export async function askForOrders(orders: readonly PlaceOrder[], asking: Asking
   await Promise.race([Promise.all(late), delay(LATE_MS, undefined, { ref: false })]);
 }
 
-/** One order, its customer, and everything that is asked for it. */
+/** One transaction, its customer, and everything that is asked for it. */
 class Customer {
-  readonly #order: PlaceOrder;
-  readonly #options: OrderOptions;
+  readonly #wanted: Wanted;
   readonly #asking: Asking;
   readonly #begun = performance.now();
   readonly #asked: Promise<unknown>[] = [];
@@ -76,23 +71,22 @@ class Customer {
   #attempt: number;
   #askedAgain = 0;
 
-  constructor(order: PlaceOrder, options: OrderOptions, index: number, asking: Asking) {
-    this.#order = order;
-    this.#options = options;
+  constructor(wanted: Wanted, index: number, asking: Asking) {
+    this.#wanted = wanted;
     this.#attempt = index;
     this.#asking = asking;
   }
 
   /** The first definite answer; nothing, when nobody asks any more. */
   async answer(): Promise<Answer | undefined> {
-    const { lane, rival } = this.#options;
+    const { lane, rival } = this.#wanted.plan;
     await Promise.race([this.#ask(lane), ...(rival === undefined ? [] : [this.#ask(rival)])]);
     const first = this.#first;
     if (first === undefined || first.told === 'again') return undefined;
     return {
-      orderId: this.#order.orderId,
+      gid: this.#wanted.gid,
       told: first.told,
-      ...(first.told !== 'placed' && { reason: first.reason }),
+      ...(first.told !== 'done' && { reason: first.reason }),
       ms: Math.round(performance.now() - this.#begun),
       askedAgain: this.#askedAgain,
     };
@@ -106,10 +100,11 @@ class Customer {
   /** Asks in one lane until there is a definite answer in any. */
   async #ask(lane: Lane): Promise<void> {
     const { callers, signal } = this.#asking;
-    const { retries, deadline } = this.#options;
+    const { transaction, input, plan } = this.#wanted;
+    const options = { lane, retries: plan.retries, deadline: plan.deadline };
     while (!signal.aborted) {
       const attempt = this.#attempt++;
-      const asked = callers.ask({ order: this.#order, options: { lane, retries, deadline } }, attempt).then((told) => {
+      const asked = callers.ask({ transaction, input, options }, attempt).then((told) => {
         this.#note(told);
       });
       this.#asked.push(asked);
@@ -123,9 +118,9 @@ class Customer {
   #note(told: Told): void {
     if (told.told === 'again') return;
     const first = (this.#first ??= told);
-    const same = told.told === first.told && (told.told !== 'placed' || isDeepStrictEqual(told, first));
+    const same = told.told === first.told && (told.told !== 'done' || isDeepStrictEqual(told, first));
     if (same || told.told === 'stuck' || first.told === 'stuck') return;
     const said = (each: Told) => JSON.stringify(each);
-    this.#asking.onContradiction(`order ${this.#order.orderId}: told ${said(first)}, and then ${said(told)}`);
+    this.#asking.onContradiction(`${this.#wanted.gid}: told ${said(first)}, and then ${said(told)}`);
   }
 }

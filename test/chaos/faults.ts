@@ -9,7 +9,7 @@ export type Link = (typeof links)[number];
 export const workers = ['worker-1', 'worker-2'] as const;
 export type WorkerName = (typeof workers)[number];
 
-/** Processes that place orders for the customers: gather those of the grouped lane, and drive those of the direct lane. */
+/** Processes that call for the customers: gather those of the grouped lane, and drive those of the direct lane. */
 export const callers = ['caller-1', 'caller-2'] as const;
 export type CallerName = (typeof callers)[number];
 
@@ -43,8 +43,8 @@ export interface Fault {
   readonly target: Link | ProcessName | ServerName;
   /** How long it lasts, in milliseconds; 0 for what takes no time by itself. */
   readonly ms: number;
-  /** It happens when so many orders have ended. */
-  readonly afterOrders: number;
+  /** It happens when so many transactions have ended. */
+  readonly afterEnded: number;
   /** Or when so many milliseconds have passed since the one before, so that a run that stands still goes on. */
   readonly orAfterMs: number;
 }
@@ -85,24 +85,24 @@ export const faultKinds: readonly (readonly string[])[] = kinds.map((acts) =>
   acts.map(({ kind, target }) => `${kind} ${target}`),
 );
 
-/** Orders between two faults in a long run; a short one has each kind once, however close they are. */
-const ORDERS_PER_FAULT = 16;
+/** Transactions between two faults in a long run; a short one has each kind once, however close they are. */
+const TRANSACTIONS_PER_FAULT = 16;
 
 /**
  * The faults of a run, in the order in which they happen. Each kind happens at least once, and in a run that is long
- * enough to each of its targets; they are spread evenly over the orders, the last before the last twentieth of them.
+ * enough to each of its targets; they are spread evenly over the transactions, the last before the last twentieth of them.
  */
-export function planFaults(seed: number, orders: number): Fault[] {
+export function planFaults(seed: number, transactions: number): Fault[] {
   const random = new Random(seed);
   const once = kinds.map((acts) => random.pick(acts));
   const others = random.shuffled(kinds.flat().filter((act) => !once.includes(act)));
-  const count = Math.max(kinds.length, Math.round(orders / ORDERS_PER_FAULT));
+  const count = Math.max(kinds.length, Math.round(transactions / TRANSACTIONS_PER_FAULT));
   const acts = [...once, ...others].slice(0, count);
   while (acts.length < count) acts.push(random.pick(random.pick(kinds)));
   return random.shuffled(acts).map((act, index) => ({
     ...act,
     ms: act.kind === 'kill' && isProcess(act.target) ? 0 : random.integer(...LASTS_MS[act.kind]),
-    afterOrders: Math.floor(((index + 1) / (count + 1)) * orders * 0.95),
+    afterEnded: Math.floor(((index + 1) / (count + 1)) * transactions * 0.95),
     orAfterMs: random.integer(...PATIENCE_MS),
   }));
 }
@@ -114,30 +114,35 @@ export function isProcess(target: Fault['target']): target is ProcessName {
 export const lanes = ['durable', 'lean', 'direct', 'grouped'] as const;
 export type Lane = (typeof lanes)[number];
 
-/** Options of one order: lanes, deadlines and retries are mixed, by the seed too. */
-export interface OrderOptions {
+/** How one transaction is called: lanes, deadlines and retries are mixed, by the seed too. */
+export interface CallPlan {
   readonly lane: Lane;
   readonly retries: number;
   readonly deadline: number;
-  /** The order is asked for twice at the same time, the second time in this lane. */
+  /** It is asked for twice at the same time, the second time in this lane. */
   readonly rival?: Lane;
 }
 
-/** Which lanes the orders of a run take. */
+/** Which lanes the transactions of a run take. */
 export const laneChoices = ['mixed', ...lanes] as const;
 export type LaneChoice = (typeof laneChoices)[number];
 
-/** One order in so many is asked for twice. */
+/** One in so many is asked for twice. */
 const RIVALS = 4;
 
-/** Options for so many orders. Some deadlines pass in a long outage; the other orders outlive everything. */
-export function planOrders(seed: number, orders: number, choice: LaneChoice): OrderOptions[] {
+/**
+ * Plans for transactions, each with the lanes that it has; where it has not the one that is chosen, it takes any. Some
+ * deadlines pass in a long outage; the others outlive everything.
+ */
+export function planCalls(seed: number, transactions: readonly (readonly Lane[])[], choice: LaneChoice): CallPlan[] {
   const random = new Random(seed ^ 0x5eed);
-  const lane = () => (choice === 'mixed' ? random.pick(lanes) : choice);
-  return Array.from({ length: orders }, () => ({
-    lane: lane(),
-    retries: random.pick([0, 1, 3]),
-    deadline: random.pick([8_000, 120_000, 120_000, 120_000]),
-    ...(random.integer(1, RIVALS) === 1 && { rival: lane() }),
-  }));
+  return transactions.map((has) => {
+    const lane = () => (choice === 'mixed' || !has.includes(choice) ? random.pick(has) : choice);
+    return {
+      lane: lane(),
+      retries: random.pick([0, 1, 3]),
+      deadline: random.pick([8_000, 120_000, 120_000, 120_000]),
+      ...(random.integer(1, RIVALS) === 1 && { rival: lane() }),
+    };
+  });
 }

@@ -1,13 +1,13 @@
 import type { Fault } from './faults.js';
 import type { Progress } from './progress.js';
 
-/** A fault as it happened. Times are milliseconds since the first order was asked for. */
+/** A fault as it happened. Times are milliseconds since the first transaction was asked for. */
 export interface FaultRecord {
   readonly fault: Fault;
-  /** What it waited for: so many ended orders, or the time after which a run that stands still goes on. */
+  /** What it waited for: so many ended transactions, or the time after which a run that stands still goes on. */
   readonly by: 'progress' | 'time';
   readonly beganMs: number;
-  /** Orders that had ended when it began. */
+  /** Transactions that had ended when it began. */
   readonly ended: number;
   /** Until it was over and all was up again. Absent: the run was over before. */
   overMs?: number;
@@ -33,7 +33,7 @@ export async function inject(plan: readonly Fault[], injection: Injection): Prom
   const targets = new Map<string, Promise<void>>();
   let failed: Error | undefined;
   for (const fault of plan) {
-    const by = await progress.reached(fault.afterOrders, fault.orAfterMs);
+    const by = await progress.reached(fault.afterEnded, fault.orAfterMs);
     if (signal.aborted || failed !== undefined) break;
     const before = targets.get(fault.target) ?? Promise.resolve();
     const work = before.then(async () => {

@@ -1,20 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import pg from 'pg';
-import { orderGid } from '../../src/contracts/place-order.js';
 import type { FoundState } from '../../src/kit/client/index.js';
 import { foundState } from '../../src/kit/client/list.js';
+import type { Business, Place, Wanted } from './business/business.js';
 
-/** What is found of the orders when all is over: in Temporal, and in the orders' database, where they begin. */
+/** What is found of the transactions when all is over: in Temporal, and in the databases. */
 export interface Found {
-  /** The state of each order's transaction; `none` if there is none. */
+  /** The state of each transaction, by gid; `none` if there is none. */
   readonly states: ReadonlyMap<string, FoundState | 'none'>;
-  /** The status of each order in the orders' database. */
+  /** How far each has come in the databases. */
   readonly rows: ReadonlyMap<string, string>;
-  /** Orders whose transaction is still announced. */
+  /** Transactions that are still announced. */
   readonly announced: readonly string[];
   /** Where a fate in the database and a workflow's end are not the same: a line each. */
   readonly contradictions: readonly string[];
+  /** What no run may leave behind: a line each. */
+  readonly leftovers: readonly string[];
 }
 
 /** Between two looks at what has not come to its end, in milliseconds. */
@@ -22,42 +24,38 @@ const LOOK_MS = 500;
 
 /** Looks; again, for as long as `signal` lets it, while a transaction has not come to its end. */
 export async function look(
-  client: Client,
-  ordersUrl: string,
-  orderIds: readonly string[],
+  business: Business,
+  place: Place,
+  wanted: readonly Wanted[],
   signal: AbortSignal,
 ): Promise<Found> {
-  const database = new pg.Client({ connectionString: ordersUrl, connectionTimeoutMillis: 10_000 });
-  await database.connect();
-  try {
-    const workflows = new Map<string, FoundState | undefined>();
-    for (;;) {
-      const guards = await readGuards(database);
-      for (const orderId of orderIds) {
-        const known = workflows.get(orderId);
-        if (known === undefined || isUnfinished(known)) workflows.set(orderId, await workflowState(client, orderId));
-      }
-      const states = new Map(orderIds.map((id) => [id, stateOf(guards.get(orderGid(id)), workflows.get(id))]));
-      const waiting =
-        [...guards.values()].some(({ announced, fate }) => announced || isUnfinished(fate)) ||
-        [...states.values()].some(isUnfinished);
-      if (waiting && !signal.aborted) {
-        await delay(LOOK_MS);
-        continue;
-      }
-      return {
-        states,
-        rows: await readStatuses(database),
-        announced: orderIds.filter((id) => guards.get(orderGid(id))?.announced),
-        contradictions: orderIds.flatMap((id) => {
-          const [fate, ended] = [guards.get(orderGid(id))?.fate, workflows.get(id)];
-          if (fate === undefined || ended === undefined || fate === ended) return [];
-          return [`order ${id}: its fate is ${fate}, its workflow is ${ended}`];
-        }),
-      };
+  const gids = wanted.map(({ gid }) => gid);
+  const workflows = new Map<string, FoundState | undefined>();
+  for (;;) {
+    const guards = await readGuards(business, place);
+    for (const gid of gids) {
+      const known = workflows.get(gid);
+      if (known === undefined || isUnfinished(known)) workflows.set(gid, await workflowState(place.client, gid));
     }
-  } finally {
-    await database.end();
+    const states = new Map(gids.map((gid) => [gid, stateOf(guards.get(gid), workflows.get(gid))]));
+    const waiting =
+      [...guards.values()].some(({ announced, fate }) => announced || isUnfinished(fate)) ||
+      [...states.values()].some(isUnfinished);
+    if (waiting && !signal.aborted) {
+      await delay(LOOK_MS);
+      continue;
+    }
+    return {
+      states,
+      rows: await business.rows(place, wanted),
+      announced: gids.filter((gid) => guards.get(gid)?.announced),
+      contradictions: gids.flatMap((gid) => {
+        const [fate, ended] = [guards.get(gid)?.fate, workflows.get(gid)];
+        if (fate === undefined || ended === undefined || fate === ended) return [];
+        return [`${gid}: its fate is ${fate}, its workflow is ${ended}`];
+      }),
+      leftovers: await business.leftovers(place),
+    };
   }
 }
 
@@ -68,25 +66,33 @@ interface Guarded {
   readonly rejected: boolean;
 }
 
-async function readGuards(database: pg.Client): Promise<Map<string, Guarded>> {
-  const { rows } = await database.query<{
-    gid: string;
-    announced: boolean;
-    fate: FoundState | null;
-    rejected: boolean;
-  }>(
-    `select gid, a.gid is not null as announced, replace(g.fate->>'state', 'undoing', 'compensating') as fate, coalesce(g.outcome = 'rejected', false) as rejected
-     from (select * from backstitch.guard where branch = 'create-order' and phase = 1) g
-     full join backstitch.announcements a using (gid)`,
-  );
-  return new Map(
-    rows.map(({ gid, announced, fate, rejected }) => [gid, { announced, rejected, ...(fate !== null && { fate }) }]),
-  );
+const GUARDS = `
+select gid, a.gid is not null as announced, replace(g.fate->>'state', 'undoing', 'compensating') as fate,
+  coalesce(g.outcome = 'rejected', false) as rejected
+from (select * from backstitch.guard where branch = $1 and phase = 1) g
+full join backstitch.announcements a using (gid)`;
+
+async function readGuards({ first }: Business, { databaseUrl }: Place): Promise<Map<string, Guarded>> {
+  const guards = new Map<string, Guarded>();
+  for (const service of first.services) {
+    const database = new pg.Client({ connectionString: databaseUrl(service), connectionTimeoutMillis: 10_000 });
+    await database.connect();
+    try {
+      type Row = { gid: string; announced: boolean; fate: FoundState | null; rejected: boolean };
+      const { rows } = await database.query<Row>(GUARDS, [first.branch]);
+      for (const { gid, announced, fate, rejected } of rows) {
+        guards.set(gid, { announced, rejected, ...(fate !== null && { fate }) });
+      }
+    } finally {
+      await database.end();
+    }
+  }
+  return guards;
 }
 
-async function workflowState(client: Client, orderId: string): Promise<FoundState | undefined> {
+async function workflowState(client: Client, gid: string): Promise<FoundState | undefined> {
   try {
-    return foundState(await client.workflow.getHandle(orderGid(orderId)).describe());
+    return foundState(await client.workflow.getHandle(gid).describe());
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
@@ -103,9 +109,4 @@ function stateOf(guarded: Guarded | undefined, workflow: FoundState | undefined)
 
 function isUnfinished(state: FoundState | 'none' | undefined): boolean {
   return state === 'running' || state === 'compensating';
-}
-
-async function readStatuses(database: pg.Client): Promise<Map<string, string>> {
-  const { rows } = await database.query<{ order_id: string; status: string }>('select order_id, status from orders');
-  return new Map(rows.map(({ order_id, status }) => [order_id, status]));
 }

@@ -7,9 +7,15 @@ import { removeState } from './stage.js';
 
 /** `npm run chaos`: see docs/chaos.md. Progress goes to stderr, the report to stdout. */
 
+const DEFAULT_ORDERS = 500;
+
 async function main(): Promise<boolean> {
   const options = chaosCommand().parse().opts();
-  const { orders, runs, minutes, concurrency, lane, json = false } = options;
+  const { transfers, orders = DEFAULT_ORDERS, runs, minutes, concurrency, lane, json = false } = options;
+  const asked =
+    transfers === undefined
+      ? ({ business: 'orders', transactions: orders } as const)
+      : ({ business: 'transfers', transactions: transfers } as const);
   const first = options.seed ?? Math.floor(Math.random() * 1_000_000);
   const output = new Output(json);
   const reports: RunReport[] = [];
@@ -19,7 +25,7 @@ async function main(): Promise<boolean> {
     const onProgress = (line: string) => {
       output.note(`seed ${seed}: ${line}`);
     };
-    const report = await chaosRun({ seed, orders, lane, concurrency, minutes, state, onProgress });
+    const report = await chaosRun({ seed, ...asked, lane, concurrency, minutes, state, onProgress });
     reports.push(report);
     if (report.passed) await removeState(state);
     if (!json) output.result(report, () => `${describeRun(report)}\n`);

@@ -6,15 +6,24 @@ import { laneChoices } from './faults.js';
 export function chaosCommand() {
   return new Command('npm run chaos --')
     .description(
-      'Places real orders while workers, PostgreSQL and the Temporal server are killed and started again, and connections ' +
+      'Places real orders, or moves money between banks, while workers, PostgreSQL and the Temporal server are killed and started again, and connections ' +
         'are cut and held up; then proves that nothing was lost and nothing was done twice.',
     )
-    .option('--orders <n>', 'orders to place, of examples/orders.csv', integer(1, 6_919), 500)
+    .option('--orders <n>', 'orders to place, of examples/orders.csv (default: 500)', integer(1, 6_919))
+    .addOption(
+      new Option('--transfers <n>', 'moves money between banks instead, by every scheme: so many transfers')
+        .argParser(integer(1, 100_000))
+        .conflicts('orders'),
+    )
     .option('--seed <n>', 'the seed of the schedule of faults; the same seed, the same faults', integer(0, 2 ** 31))
     .option('--runs <n>', 'runs, each with the next seed', integer(1, 1_000), 1)
     .option('--minutes <n>', 'a run that is not done by then has failed', integer(1, 120), 6)
-    .option('--concurrency <n>', 'orders under way at a time', integer(1, 200), 30)
-    .addOption(new Option('--lane <lane>', 'which lanes they take').choices(laneChoices).default('mixed' as const))
+    .option('--concurrency <n>', 'transactions under way at a time', integer(1, 200), 30)
+    .addOption(
+      new Option('--lane <lane>', 'which lanes they take, where they have them')
+        .choices(laneChoices)
+        .default('mixed' as const),
+    )
     .option('--json', 'print one JSON document')
     .allowExcessArguments(false)
     .showHelpAfterError('(--help tells more)')

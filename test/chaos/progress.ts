@@ -1,4 +1,4 @@
-/** How many orders have ended, for those who wait for a certain number of them. */
+/** How many transactions have ended, for those who wait for a certain number of them. */
 export class Progress {
   readonly total: number;
   #ended = 0;

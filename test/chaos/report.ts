@@ -1,6 +1,7 @@
 import type { Books } from '../../src/contracts/shop.js';
 import { describeBooks } from '../../src/client/words.js';
 import type { FoundState } from '../../src/kit/client/index.js';
+import type { BusinessName } from './business/index.js';
 import type { Answer } from './customers.js';
 import type { EndedByItself } from './crew.js';
 import type { Fault, LaneChoice } from './faults.js';
@@ -9,18 +10,22 @@ import type { FaultRecord } from './inject.js';
 /** What a run says of itself: `--json` prints it as it is. */
 export interface RunReport {
   readonly seed: number;
-  readonly orders: number;
+  /** What was asked for. */
+  readonly business: BusinessName;
+  readonly transactions: number;
   readonly lane: LaneChoice;
   readonly passed: boolean;
   /** A line for each thing that is wrong. */
   readonly problems: readonly string[];
-  /** The schedule, a pure function of the seed and the number of orders. */
+  /** The schedule, a pure function of the seed and the number of transactions. */
   readonly plan: readonly Fault[];
   /** What was done of it, in the order in which it was. */
   readonly faults: readonly FaultRecord[];
+  /** Moments in the midst of the run at which everything was looked at. */
+  readonly cuts: number;
   /** What the customers were told. */
   readonly told: Readonly<Record<Answer['told'] | 'nothing', number>>;
-  /** Why orders were undone. */
+  /** Why they were undone. */
   readonly reasons: Readonly<Record<string, number>>;
   /** Calls that a customer made again, as there was no definite answer. */
   readonly askedAgain: number;
@@ -42,7 +47,7 @@ export function tally(
   answers: ReadonlyMap<string, Answer>,
   states: ReadonlyMap<string, FoundState | 'none'>,
 ): Pick<RunReport, 'told' | 'reasons' | 'askedAgain' | 'states'> {
-  const told = { placed: 0, undone: 0, stuck: 0, error: 0, nothing: states.size - answers.size };
+  const told = { done: 0, undone: 0, stuck: 0, error: 0, nothing: states.size - answers.size };
   for (const answer of answers.values()) told[answer.told] += 1;
   const all = [...answers.values()];
   return {
@@ -64,15 +69,16 @@ const MAX_WHY = 150;
 
 /** The report for people. */
 export function describeRun(report: RunReport): string {
-  const { seed, orders, lane, seconds, told, reasons, askedAgain, states, latencyMs, books } = report;
+  const { seed, business, transactions, lane, seconds, told, reasons, askedAgain, states, latencyMs, books } = report;
   const lines = [
-    `chaos: seed ${seed}, ${orders} orders, lane ${lane}, ${seconds} s`,
+    `chaos: seed ${seed}, ${transactions} ${business}, lane ${lane}, ${seconds} s`,
     '',
     faultTable(report),
     '',
     `customers   ${list(told)}; asked again ${askedAgain} times`,
     `undone for  ${list(reasons) || 'nothing'}`,
     `ended as    ${list(states)}`,
+    `looked at   everything at one moment, ${report.cuts} times`,
     `latency     p50 ${latencyMs.p50} ms, p99 ${latencyMs.p99} ms, max ${latencyMs.max} ms`,
     '',
     ...(books === undefined ? [] : [describeBooks(books), '']),
@@ -87,21 +93,21 @@ export function describeRun(report: RunReport): string {
 }
 
 /** The verdict in one line. */
-export function verdictLine({ seed, passed, problems, orders, lane }: RunReport): string {
-  const repeat = `--seed ${seed} --orders ${orders} --lane ${lane}`;
+export function verdictLine({ seed, passed, problems, business, transactions, lane }: RunReport): string {
+  const repeat = `--seed ${seed} --${business} ${transactions} --lane ${lane}`;
   return passed
     ? `PASSED: nothing lost, nothing done twice (${repeat})`
     : `FAILED: ${problems.length} problems; the same faults again: ${repeat}`;
 }
 
 function faultTable({ plan, faults }: RunReport): string {
-  const header = ['#', 'fault', 'target', 'lasts ms', 'due at order', 'began at order', 'began s', 'over s', 'by'];
+  const header = ['#', 'fault', 'target', 'lasts ms', 'due at', 'began at', 'began s', 'over s', 'by'];
   const seconds = (ms: number | undefined) => (ms === undefined ? '–' : (ms / 1000).toFixed(1));
   const rows = plan.map((planned, index) => {
-    const { kind, target, ms, afterOrders } = planned;
+    const { kind, target, ms, afterEnded } = planned;
     const done = faults.find(({ fault }) => fault === planned);
     return [
-      ...[index + 1, kind, target, ms, afterOrders],
+      ...[index + 1, kind, target, ms, afterEnded],
       ...(done ? [done.ended, seconds(done.beganMs), seconds(done.overMs), done.by] : ['–', '–', '–', 'not done']),
     ].map(String);
   });

@@ -5,68 +5,69 @@ import type { Answer } from './customers.js';
 import { judge, type Evidence } from './verdict.js';
 
 describe('the verdict of a chaos run', () => {
-  const answer = (orderId: string, told: Answer['told'], reason?: string): [string, Answer] => [
-    orderId,
-    { orderId, told, reason, ms: 1, askedAgain: 0 },
+  const answer = (gid: string, told: Answer['told'], reason?: string): [string, Answer] => [
+    gid,
+    { gid, told, reason, ms: 1, askedAgain: 0 },
   ];
   const books = { balanced: true, differences: [], differenceCount: 0 } as unknown as Books;
   const good: Evidence = {
-    orderIds: ['1', '2', '3'],
-    answers: new Map([answer('1', 'placed'), answer('2', 'undone'), answer('3', 'undone')]),
+    gids: ['order-1', 'order-2', 'order-3'],
+    answers: new Map([answer('order-1', 'done'), answer('order-2', 'undone'), answer('order-3', 'undone')]),
     states: new Map([
-      ['1', 'committed'],
-      ['2', 'compensated'],
-      ['3', 'compensated'],
+      ['order-1', 'committed'],
+      ['order-2', 'compensated'],
+      ['order-3', 'compensated'],
     ]),
     rows: new Map([
-      ['1', 'placed'],
-      ['2', 'cancelled'], // And of the third nothing ever happened.
+      ['order-1', 'done'],
+      ['order-2', 'undone'], // And of the third nothing ever happened.
     ]),
     announced: [],
     contradictions: [],
+    leftovers: [],
     books,
   };
-  const state = (orderId: string, found: FoundState | 'none') => ({ states: new Map(good.states).set(orderId, found) });
+  const state = (gid: string, found: FoundState | 'none') => ({ states: new Map(good.states).set(gid, found) });
 
   it('passes a run in which customers, transactions, databases and books agree', () => {
     assert.deepEqual(judge(good), []);
   });
 
   const cases: [what: string, change: Partial<Evidence>, problems: string[]][] = [
-    ['an order that was lost', state('3', 'none'), ['order 3: lost: it has no transaction']],
+    ['an order that was lost', state('order-3', 'none'), ['order-3: lost: there is no such transaction']],
     [
       'a transaction that hangs, whose customer waits',
-      { ...state('2', 'compensating'), answers: new Map([answer('1', 'placed'), answer('3', 'undone')]) },
-      [
-        'order 2: its customer has no answer; its transaction is compensating',
-        'order 2: its transaction came to no good end: compensating',
-      ],
+      {
+        ...state('order-2', 'compensating'),
+        answers: new Map([answer('order-1', 'done'), answer('order-3', 'undone')]),
+      },
+      ['order-2: its customer has no answer; it is compensating', 'order-2: it came to no good end: compensating'],
     ],
-    ['a transaction that failed', state('2', 'failed'), ['order 2: its transaction came to no good end: failed']],
+    ['a transaction that failed', state('order-2', 'failed'), ['order-2: it came to no good end: failed']],
     [
       'a customer who was told what is not so',
-      { answers: new Map(good.answers).set(...answer('1', 'undone')) },
-      ['order 1: its customer was told undone, its transaction is committed'],
+      { answers: new Map(good.answers).set(...answer('order-1', 'undone')) },
+      ['order-1: its customer was told undone, it is committed'],
     ],
     [
       'a customer who was told an error that the client does not promise',
-      { answers: new Map(good.answers).set(...answer('1', 'error', 'ServiceError: 13 INTERNAL')) },
-      ['order 1: its customer was told ServiceError: 13 INTERNAL; it is committed'],
+      { answers: new Map(good.answers).set(...answer('order-1', 'error', 'ServiceError: 13 INTERNAL')) },
+      ['order-1: its customer was told ServiceError: 13 INTERNAL; it is committed'],
     ],
     [
-      'an order that was undone and is in the books as placed',
-      { rows: new Map(good.rows).set('2', 'placed') },
-      ['order 2: its transaction is compensated, its row is placed'],
+      'an order that was undone and is in the databases as done',
+      { rows: new Map(good.rows).set('order-2', 'done') },
+      ['order-2: it is compensated, in the databases it is done'],
     ],
     [
-      'an order that was placed and is not in the books',
-      { rows: new Map([['2', 'cancelled']]) },
-      ['order 1: its transaction is committed, its row is missing'],
+      'an order that was placed and is not in the databases',
+      { rows: new Map([['order-2', 'undone']]) },
+      ['order-1: it is committed, in the databases it is missing'],
     ],
     [
       'an order that nobody asked for',
-      { rows: new Map(good.rows).set('4', 'placed') },
-      ["order 4: in the orders' database (placed), never asked for"],
+      { rows: new Map(good.rows).set('order-4', 'done') },
+      ['order-4: in the databases (done), never asked for'],
     ],
     [
       'books that do not balance',
@@ -79,15 +80,16 @@ describe('the verdict of a chaos run', () => {
       },
       ['books: order 1: rule: expected -5, found -10', 'books: 2 more differences'],
     ],
-    [
-      'a transaction that somebody still has to go on with',
-      { announced: ['3'] },
-      ['order 3: its transaction is still announced'],
-    ],
+    ['a transaction that somebody still has to go on with', { announced: ['order-3'] }, ['order-3: still announced']],
     [
       'a fate that is not how the workflow ended',
-      { contradictions: ['order 1: its fate is committed, its workflow is compensated'] },
-      ['order 1: its fate is committed, its workflow is compensated'],
+      { contradictions: ['order-1: its fate is committed, its workflow is compensated'] },
+      ['order-1: its fate is committed, its workflow is compensated'],
+    ],
+    [
+      'what no run may leave behind',
+      { leftovers: ['bank_a: a hold is left, of transfer-1 from-1'] },
+      ['bank_a: a hold is left, of transfer-1 from-1'],
     ],
     ['books that could not be proved', { books: undefined }, ['the books could not be proved']],
   ];
@@ -98,7 +100,7 @@ describe('the verdict of a chaos run', () => {
   }
 
   it('lets a transaction be on the desk, if the books balance', () => {
-    const answers = new Map(good.answers).set(...answer('2', 'stuck'));
-    assert.deepEqual(judge({ ...good, ...state('2', 'stuck'), answers }), []);
+    const answers = new Map(good.answers).set(...answer('order-2', 'stuck'));
+    assert.deepEqual(judge({ ...good, ...state('order-2', 'stuck'), answers }), []);
   });
 });

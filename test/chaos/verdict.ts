@@ -4,8 +4,8 @@ import type { Found } from './look.js';
 
 /** What is found when all is over. */
 export interface Evidence extends Found {
-  /** The ids of all orders that were asked for. */
-  readonly orderIds: readonly string[];
+  /** All transactions that were asked for. */
+  readonly gids: readonly string[];
   /** What the customers were told. */
   readonly answers: ReadonlyMap<string, Answer>;
   /** Absent: they could not be proved. */
@@ -15,26 +15,26 @@ export interface Evidence extends Found {
 /** The states in which nothing more is to come, and those that wait for a person. */
 const finalStates: readonly string[] = ['committed', 'compensated', 'stuck'];
 
-/** What the end of a transaction means for the customer and for the order's row. */
+/** What the end of a transaction means for the customer and for what the databases have of it. */
 const meanings: Readonly<Record<string, { told: Answer['told']; rows: readonly (string | undefined)[] }>> = {
-  committed: { told: 'placed', rows: ['placed'] },
-  // The order was barred before it came to be, or it was created and cancelled.
-  compensated: { told: 'undone', rows: [undefined, 'cancelled'] },
+  committed: { told: 'done', rows: ['done'] },
+  // It was barred before it came to be, or it was done in part and taken back.
+  compensated: { told: 'undone', rows: [undefined, 'undone'] },
 };
 
 /**
- * Judges a run: every order has its transaction, which is final or on the desk; every customer was told what is so; the
- * databases say the same; no transaction is announced any more; and the books balance.
+ * Judges a run: every transaction is final or on the desk; every customer was told what is so; the databases say the same;
+ * none is announced any more; nothing is left behind; and the books balance.
  *
  * @returns a line for each thing that is wrong; none for a run that passed
  */
 export function judge(evidence: Evidence): string[] {
-  const { orderIds, rows, books, announced, contradictions } = evidence;
-  const problems = [...orderIds.flatMap((orderId) => judgeOrder(orderId, evidence)), ...contradictions];
-  problems.push(...announced.map((orderId) => `order ${orderId}: its transaction is still announced`));
-  const known = new Set(orderIds);
-  for (const [orderId, status] of rows) {
-    if (!known.has(orderId)) problems.push(`order ${orderId}: in the orders' database (${status}), never asked for`);
+  const { gids, rows, books, announced, contradictions, leftovers } = evidence;
+  const problems = [...gids.flatMap((gid) => judgeTransaction(gid, evidence)), ...contradictions, ...leftovers];
+  problems.push(...announced.map((gid) => `${gid}: still announced`));
+  const known = new Set(gids);
+  for (const [gid, row] of rows) {
+    if (!known.has(gid)) problems.push(`${gid}: in the databases (${row}), never asked for`);
   }
   if (books === undefined) problems.push('the books could not be proved');
   else {
@@ -47,20 +47,20 @@ export function judge(evidence: Evidence): string[] {
   return problems;
 }
 
-function judgeOrder(orderId: string, { answers, states, rows }: Evidence): string[] {
-  const state = states.get(orderId) ?? 'none';
-  const answer = answers.get(orderId);
-  const row = rows.get(orderId);
+function judgeTransaction(gid: string, { answers, states, rows }: Evidence): string[] {
+  const state = states.get(gid) ?? 'none';
+  const answer = answers.get(gid);
+  const row = rows.get(gid);
   const problems: string[] = [];
-  const wrong = (what: string) => problems.push(`order ${orderId}: ${what}`);
-  if (answer === undefined) wrong(`its customer has no answer; its transaction is ${state}`);
+  const wrong = (what: string) => problems.push(`${gid}: ${what}`);
+  if (answer === undefined) wrong(`its customer has no answer; it is ${state}`);
   else if (answer.told === 'error') wrong(`its customer was told ${answer.reason ?? 'an error'}; it is ${state}`);
-  if (state === 'none') wrong('lost: it has no transaction');
-  else if (!finalStates.includes(state)) wrong(`its transaction came to no good end: ${state}`);
+  if (state === 'none') wrong('lost: there is no such transaction');
+  else if (!finalStates.includes(state)) wrong(`it came to no good end: ${state}`);
   const meaning = meanings[state];
   if (meaning === undefined) return problems;
   if (answer !== undefined && answer.told !== 'error' && answer.told !== meaning.told)
-    wrong(`its customer was told ${answer.told}, its transaction is ${state}`);
-  if (!meaning.rows.includes(row)) wrong(`its transaction is ${state}, its row is ${row ?? 'missing'}`);
+    wrong(`its customer was told ${answer.told}, it is ${state}`);
+  if (!meaning.rows.includes(row)) wrong(`it is ${state}, in the databases it is ${row ?? 'missing'}`);
   return problems;
 }

@@ -63,6 +63,30 @@ describe('the command line', function () {
       );
     });
 
+    it('places an order by TCC: its steps are held, then confirmed, and what cannot be held follows', async () => {
+      const id = newId();
+      const { code, stdout } = await place(id, {}, '--scheme', 'tcc');
+      assert.equal(code, 0);
+      assert.match(stdout, new RegExp(`^order ${id} was placed: payment .*, shipment .*, 1 points spent\n$`));
+      const shown = (await world.run('tx', 'show', `order-${id}`, '--json')).json<ShownTransaction>();
+      assert.equal(shown.scheme, 'tcc');
+      assert.deepEqual(
+        shown.branches.map(({ branch, calls }) => [branch, ...calls.map(({ op }) => op)].join(' ')),
+        ['create-order try confirm', 'pay try confirm', 'reserve-stock try confirm', 'ship action', 'notify action'],
+      );
+      const other = await place(id, {});
+      assert.equal(other.code, 2);
+      assert.match(other.stderr[0] ?? '', /was started before as .*: nothing was started/);
+    });
+
+    it('that is asked for by TCC and refused leaves nothing: exit code 1', async () => {
+      const id = newId();
+      const undone = await place(id, { amount: 1_000_000 }, '--scheme', 'tcc');
+      assert.deepEqual([undone.code, undone.stdout, undone.stderr.length], [1, '', 1]);
+      assert.match(undone.stderr[0] ?? '', new RegExp(`^order-${id} was undone: pay: InsufficientFunds: `));
+      assert.equal((await world.run('books')).code, 0);
+    });
+
     it('of an order that is undone: exit code 1, and why, on stderr', async () => {
       const id = newId();
       const undone = await place(id, { amount: 1_000_000 });
@@ -121,6 +145,17 @@ describe('the command line', function () {
       ],
       ['missing fields', ['--order', '{"orderId":"a","units":1,"amount":1}'], [/^customerId: missing: /]],
       ['unknown fields', ['--order', '{"orderId":"a","customerId":"c","units":1,"amount":1,"colour":1}'], [/colour/]],
+      ['an unknown scheme', ['--order', '{}', '--scheme', 'hope'], [/Allowed choices are saga, tcc/]],
+      [
+        'a sequence by TCC, where all is tried at once',
+        ['--scheme', 'tcc', '--stock-first', '--order', '{"orderId":"a","customerId":"c","units":1,"amount":1}'],
+        [/^sequence: "stock-first": is for the scheme saga: leave it out$/],
+      ],
+      [
+        'an announcement by TCC, which is made before the order stands',
+        ['--scheme', 'tcc', '--announce', '--order', '{"orderId":"a","customerId":"c","units":1,"amount":1}'],
+        [/^announce: true: is for the scheme saga: leave it out$/],
+      ],
       ['an unknown lane', ['--order', '{}', '--lane', 'fast'], [/Allowed choices are durable, lean, grouped/]],
       ['a wrong deadline', ['--order', '{}', '--deadline', 'soon'], [/give a duration such as '90s'/]],
       ['too much concurrency', ['--file', 'x', '--concurrency', '201'], [/give a whole number from 1 to 200/]],
@@ -245,8 +280,8 @@ describe('the command line', function () {
       // The list follows with a delay.
       while (!(await list('--state', 'compensated')).some(({ gid }) => gid === `order-${id}`));
       assert.equal((await list('--limit', '2')).length, 2);
-      assert.deepEqual(await list('--scheme', '2pc'), []);
-      assert.match((await world.run('tx', 'list', '--scheme', '2pc')).stdout, /^no transactions$/m);
+      assert.deepEqual(await list('--scheme', 'message'), []);
+      assert.match((await world.run('tx', 'list', '--scheme', 'message')).stdout, /^no transactions$/m);
       assert.match((await world.run('tx', 'list', '--limit', '1')).stdout, /│ gid +│ state/);
       const alone = await world.run('tx', 'list', '--limit', '1', '--task-queue', `unserved-${id}`);
       assert.deepEqual([alone.code, alone.stderr.length], [0, 2]);
@@ -266,7 +301,7 @@ describe('the command line', function () {
       const { code, stdout } = await world.run('books');
       assert.equal(code, 0, stdout);
       assert.match(stdout, /^depositedCents +200\.00$/m);
-      assert.match(stdout, /^✓ wallets \+ captured - refunded = deposited$/m);
+      assert.match(stdout, /^✓ wallets \+ frozen \+ captured - refunded = deposited$/m);
       assert.match(stdout, /^The books balance\.$/m);
       assert.doesNotMatch(stdout, /✗/);
       const books = (await world.run('books', '--json')).json<Books>();

@@ -84,6 +84,11 @@ describe('the import layers', () => {
       'src/activities/payments/a.ts',
       `import { CREATE } from '../orders/sql.js';`,
     ],
+    [
+      'the banks take nothing of another service',
+      'src/activities/banks/a.ts',
+      `import { CHARGE } from '../payments/sql.js';`,
+    ],
     ['the client takes no activities', 'src/client/a.ts', `import { createShop } from '../activities/index.js';`],
     ['the client drives nothing', 'src/client/a.ts', `const { x } = await import('../direct.js');`],
     ['the client loads it when asked', 'src/client/direct.ts', `import { openShopDriver } from '../direct.js';`],

@@ -110,9 +110,10 @@ describe('the neighbours of a transaction in a group', () => {
     kind: FaultKind,
     effect: number,
     disagreements: string[] = [],
+    message = 'a word',
   ) => {
     const driver = {
-      ended: () => Promise.resolve({ state, message: 'a word' }),
+      ended: () => Promise.resolve({ state, message }),
       disagreements: () => Promise.resolve([...disagreements]),
     } as unknown as TransactionDriver;
     const effects = () => Promise.resolve({ pay: effect, ship: effect });
@@ -121,20 +122,29 @@ describe('the neighbours of a transaction in a group', () => {
   };
 
   it('have to be committed, whatever befalls it', async () => {
-    assert.deepEqual(await judged('committed', 'fails', 1), []);
-    assert.deepEqual(await judged('compensated', 'fails', 0), ['its neighbour gid-1: it is compensated: a word']);
+    assert.deepEqual(await judged('committed', 'fails', 1), { wrong: [], hasty: [] });
+    const wrong = ['its neighbour gid-1: it is compensated: a word'];
+    assert.deepEqual(await judged('compensated', 'fails', 0), { wrong, hasty: [] });
+  });
+
+  it('are tried again when an attempt of theirs has timed out by itself; by half they may never be', async () => {
+    const message = 'pay: Timeout: no answer in time (HEARTBEAT)';
+    const hasty = [`its neighbour gid-1: it is compensated: ${message}`];
+    assert.deepEqual(await judged('compensated', 'killed-before', 0, [], message), { wrong: [], hasty });
+    const half = await judged('compensated', 'killed-before', 1, [], message);
+    assert.deepEqual(half.wrong, ['its neighbour gid-1: it says compensated, and the databases say committed']);
   });
 
   it('may be undone when their whole group was ended, or their deadline has passed, and never by half', async () => {
-    assert.deepEqual(await judged('compensated', 'terminated-before', 0), []);
-    assert.deepEqual(await judged('compensated', 'deadline-after', 0), []);
-    assert.deepEqual(await judged('compensated', 'terminated-before', 1), [
-      'its neighbour gid-1: it says compensated, and the databases say committed',
-    ]);
+    assert.deepEqual(await judged('compensated', 'terminated-before', 0), { wrong: [], hasty: [] });
+    assert.deepEqual(await judged('compensated', 'deadline-after', 0), { wrong: [], hasty: [] });
+    const { wrong } = await judged('compensated', 'terminated-before', 1);
+    assert.deepEqual(wrong, ['its neighbour gid-1: it says compensated, and the databases say committed']);
   });
 
   it('have to be what their callers were told', async () => {
-    assert.deepEqual(await judged('committed', 'fails', 1, ['a line']), ['its neighbour gid-1: a line']);
+    const { wrong } = await judged('committed', 'fails', 1, ['a line']);
+    assert.deepEqual(wrong, ['its neighbour gid-1: a line']);
   });
 });
 

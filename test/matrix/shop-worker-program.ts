@@ -18,6 +18,7 @@ import {
 } from '../../src/kit/worker/index.js';
 import { workflowsPath } from '../../src/worker.js';
 import { placeOrder } from '../../src/workflows/place-order.js';
+import { transferSaga } from '../../src/workflows/transfer.js';
 
 Runtime.install({ logger: transactionLogger('ERROR') });
 const { databaseUrls, poolSize } = workerSettings(serviceNames);
@@ -42,7 +43,7 @@ faults.asks({
     transactionClient(client, {
       taskQueue,
       groups,
-      direct: directLane({ sagas: { placeOrder }, participants, databases, ...times }),
+      direct: directLane({ sagas: { placeOrder, transferSaga }, participants, databases, ...times }),
     }),
 });
 const worker = await Worker.create(

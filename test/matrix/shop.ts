@@ -4,6 +4,7 @@ import {
   migrateShop,
   serviceNames,
   type ServiceName,
+  type Shop,
   type ShopDatabases,
 } from '../../src/activities/index.js';
 import type { Books } from '../../src/contracts/shop.js';
@@ -19,6 +20,8 @@ const CUSTOMERS = Array.from({ length: 50 }, (_, index) => `c${index}`);
 export interface MatrixShop {
   /** For the workers. */
   readonly env: Readonly<Record<string, string>>;
+  readonly shop: Shop;
+  readonly databases: ShopDatabases;
   readonly input: (gid: string) => unknown;
   readonly effects: (gid: string) => Promise<Record<string, number>>;
   readonly books: () => Promise<Books>;
@@ -39,7 +42,8 @@ export async function openMatrixShop(): Promise<MatrixShop> {
     ShopDatabases[ServiceName]
   >;
   await migrateShop(databases);
-  const { plain } = createShop({ databases });
+  const shop = createShop({ databases });
+  const { plain } = shop;
   // Enough for every case: an order is refused only by a fault.
   await plain['orders.openCustomers']({ customerIds: CUSTOMERS, points: 1_000_000 });
   await plain['payments.openWallets']({ customerIds: CUSTOMERS, cents: 100_000_000 });
@@ -51,6 +55,8 @@ export async function openMatrixShop(): Promise<MatrixShop> {
     return row;
   };
   return {
+    shop,
+    databases,
     env: {
       TEMPORAL_ADDRESS: await temporalAddress(),
       BACKSTITCH_POOL_SIZE: '8',

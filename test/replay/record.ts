@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Client, type WorkflowHandle } from '@temporalio/client';
@@ -6,21 +5,16 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { Runtime } from '@temporalio/worker';
 import { serviceNames } from '../../src/activities/index.js';
 import { openShop } from '../../src/client/shop.js';
-import { placeOrderTransaction } from '../../src/contracts/transactions.js';
+import {
+  placeOrderTccTransaction,
+  placeOrderTransaction,
+  transferTransactions,
+} from '../../src/contracts/transactions.js';
 import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
 import { startServers } from '../../src/dev/servers.js';
-import { decide, operate, testAlarm, transactionClient, type StartOptions } from '../../src/kit/client/index.js';
+import { testAlarm, transactionClient } from '../../src/kit/client/index.js';
 import { transactionLogger } from '../../src/kit/worker/index.js';
-import { settle } from '../../src/kit/worker/settle.js';
-import {
-  searchAttributeTypes,
-  TRANSACTION_QUERY,
-  type DeskAction,
-  type DeskOrder,
-  type OperatorAction,
-  type OperatorOrder,
-  type TransactionView,
-} from '../../src/kit/workflow/index.js';
+import { agentId, searchAttributeTypes } from '../../src/kit/workflow/index.js';
 import {
   ALARM_SIGNAL,
   ALARMS_QUERY,
@@ -31,63 +25,16 @@ import {
   type AlarmsView,
 } from '../../src/kit/workflow/alarms.js';
 import { createShopWorker } from '../../src/worker.js';
+import { openAccounts, tccOrders, transfers, type TransferWay } from './tcc.js';
+import { agents, threePhase } from './three-phase.js';
+import { twoPhase } from './two-phase.js';
+import { atTheDesk, ended, operates, whenStep, type Path, type Way } from './ways.js';
 
 /**
- * `npm run histories`: runs an order down every path and writes each history, for replay. Run it again, and commit what
- * it writes, after a change of a transaction that is meant to be incompatible with runs under way.
+ * `npm run histories`: runs a transaction down every path and writes each history, for replay. Run it again, and commit what
+ * it writes, after a change of a transaction that is meant to be incompatible with runs under way. `npm run histories -- tcc-`
+ * runs only those whose names begin so.
  */
-
-/** A way that an order can go. */
-interface Path {
-  readonly order?: Partial<PlaceOrderInput>;
-  readonly call?: StartOptions;
-  /** For this order only, as `function:kind`. */
-  readonly fault?: string;
-  /** What is done to it once it runs. */
-  readonly then?: (handle: WorkflowHandle, client: Client) => Promise<unknown>;
-}
-
-const pending = async (handle: WorkflowHandle, step: string) => {
-  for (;;) {
-    const { raw } = await handle.describe();
-    if (raw.pendingActivities?.some(({ activityType }) => activityType?.name === step)) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-};
-const whenStep = (step: string) => async (handle: WorkflowHandle) => {
-  await pending(handle, step);
-  await handle.cancel();
-};
-
-/** Has a person decide what waits. */
-const atTheDesk =
-  (branch: string, action: DeskAction, more: Partial<DeskOrder> = {}) =>
-  async (handle: WorkflowHandle, client: Client) => {
-    for (;;) {
-      const { desk } = await handle.query<TransactionView>(TRANSACTION_QUERY);
-      if (desk.some((waiting) => waiting.branch === branch)) break;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    const order: DeskOrder = { branch, action, actor: 'ann', reason: 'recorded', ...more };
-    await decide(client, handle.workflowId, order);
-  };
-
-/** Has an operator act while a step runs. */
-const operates =
-  (step: string, action: OperatorAction, more: Partial<OperatorOrder> = {}) =>
-  async (handle: WorkflowHandle, client: Client) => {
-    await pending(handle, step);
-    const order: OperatorOrder = { action, actor: 'ann', reason: 'recorded', ...more };
-    await operate(client, handle.workflowId, order);
-  };
-
-/** Ends its run, and starts the one that settles it. */
-const ended = (step: string) => async (handle: WorkflowHandle, client: Client) => {
-  await pending(handle, step);
-  const before = await handle.describe();
-  await handle.terminate('recorded');
-  assert.ok(await settle(client, before));
-};
 
 const paths: Readonly<Record<string, Path>> = {
   placed: {},
@@ -153,6 +100,13 @@ const paths: Readonly<Record<string, Path>> = {
   'lean-step-unknown': { fault: 'inventory.reserve.action:die-after-commit=10', call: { lane: 'lean' } },
 };
 
+/** The names of what is wanted begin so. */
+const [, , wanted = ''] = process.argv;
+
+function wantedOf<Any>(ways: Readonly<Record<string, Any>>): [name: string, way: Any][] {
+  return Object.entries(ways).filter(([name]) => name.startsWith(wanted));
+}
+
 async function main(): Promise<void> {
   Runtime.install({ shutdownSignals: [], logger: transactionLogger('ERROR') });
   const onProgress = (line: string) => {
@@ -165,7 +119,14 @@ async function main(): Promise<void> {
     onProgress,
   });
   const { temporal, databaseUrl } = servers;
-  const faults = Object.entries(paths).flatMap(([name, { fault }]) => (fault ? [`${fault}@order-${name}`] : []));
+  const faultsOf = (ways: Readonly<Record<string, Way>>, kind: string) =>
+    Object.entries(ways).flatMap(
+      ([name, { fault }]) => fault?.split(',').map((each) => `${each}@${kind}-${name}`) ?? [],
+    );
+  const faults = [
+    ...faultsOf({ ...paths, ...tccOrders }, 'order'),
+    ...faultsOf({ ...transfers, ...twoPhase, ...threePhase }, 'transfer'),
+  ];
   faults.push('payments.charge.action:die-after-commit=3@order-grouped-unknown');
   const shop = await createShopWorker(temporal, {
     databaseUrls: Object.fromEntries(serviceNames.map((service) => [service, databaseUrl(service)])),
@@ -178,7 +139,8 @@ async function main(): Promise<void> {
   try {
     const client = new Client({ connection: shop.connection, namespace: temporal.namespace });
     const { taskQueue } = temporal;
-    const placeOrder = transactionClient(client, { taskQueue }).of(placeOrderTransaction);
+    const transactions = transactionClient(client, { taskQueue });
+    const placeOrder = transactions.of(placeOrderTransaction);
     await openShop(client, temporal, {
       customers: ['c1'],
       walletCents: 1_000_000,
@@ -186,23 +148,42 @@ async function main(): Promise<void> {
       sku: 'cd',
       units: 1_000,
     });
-    await recordGroup(client, taskQueue, (order) => placeOrder(order, { lane: 'grouped' }));
+    if ('grouped'.startsWith(wanted)) {
+      await recordGroup(client, taskQueue, (order) => placeOrder(order, { lane: 'grouped' }));
+    }
     // Before the orders, which raise alarms of their own.
-    await write('alarms', await raiseAlarms(client, taskQueue));
-    await Promise.all(
-      Object.entries(paths).map(async ([name, { order, call, then }]) => {
-        const given = { orderId: name, customerId: 'c1', units: 1, amount: 2_933, ...order };
-        const { gid } = await placeOrder.start(given, call);
-        const handle = client.workflow.getHandle(gid);
-        await then?.(handle, client);
-        const ended = await handle.result().then(
-          () => 'committed',
-          (error: unknown) => String((error as Error).cause),
-        );
-        await write(name, handle);
-        console.error(`${name}: ${ended}`);
-      }),
-    );
+    if ('alarms'.startsWith(wanted)) await write('alarms', await raiseAlarms(client, taskQueue));
+    await openAccounts(client, temporal);
+    const record = async (name: string, gid: string, { then }: Way) => {
+      const handle = client.workflow.getHandle(gid);
+      await then?.(handle, client);
+      const end = await handle.result().then(
+        () => 'committed',
+        (error: unknown) => String((error as Error).cause),
+      );
+      await write(name, handle);
+      console.error(`${name}: ${end}`);
+    };
+    const placing = (ways: Readonly<Record<string, Path>>, place: typeof placeOrder) =>
+      wantedOf(ways).map(async ([name, way]) => {
+        const given = { orderId: name, customerId: 'c1', units: 1, amount: 2_933, ...way.order };
+        const { gid } = await place.start(given, way.call);
+        await record(name, gid, way);
+      });
+    const transferring = async ([name, way]: [string, TransferWay]) => {
+      const { gid } = await transactions.of(transferTransactions[way.scheme]).start(way.input(name), way.call);
+      await record(name, gid, way);
+      for (const [, participant] of agents.filter(([of]) => of === name)) {
+        await write(`${name}-${participant}`, client.workflow.getHandle(agentId(gid, participant)));
+      }
+    };
+    await Promise.all([
+      ...placing(paths, placeOrder),
+      ...placing(tccOrders, transactions.of(placeOrderTccTransaction)),
+      ...wantedOf(transfers).map(transferring),
+    ]);
+    // One after the other: what is prepared keeps its accounts from all others.
+    for (const way of wantedOf({ ...twoPhase, ...threePhase })) await transferring(way);
   } finally {
     await shop.stop();
     await running;

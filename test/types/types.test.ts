@@ -21,7 +21,10 @@ describe('types', function () {
   this.timeout(60_000);
 
   it('let right use of the saga and of transactional services compile, and wrong use not', () => {
-    assert.deepEqual(problemsOf(['saga', 'transactional'].map((name) => join(root, `test/types/${name}.ts`))), []);
+    assert.deepEqual(
+      problemsOf(['saga', 'transactional', 'two-phase'].map((name) => join(root, `test/types/${name}.ts`))),
+      [],
+    );
   });
 
   for (const [name, least] of [

@@ -3,8 +3,11 @@ import { Client } from '@temporalio/client';
 import pg from 'pg';
 import { serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { openShop, proveBooks } from '../../src/client/shop.js';
+import type { Faults } from '../../src/activities/faults.js';
 import type { Books } from '../../src/contracts/shop.js';
 import { transactionClient } from '../../src/kit/client/index.js';
+import { pgDatabase, type Database } from '../../src/kit/database/index.js';
+import { TX_STATE } from '../../src/kit/workflow/attributes.js';
 import { createShopWorker } from '../../src/worker.js';
 import { postgresUrl, temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
 
@@ -13,6 +16,7 @@ export class ShopWorld {
   readonly taskQueue = `shop-${randomUUID()}`;
   readonly #faults: readonly string[];
   readonly #databases = new Map<ServiceName, TestDatabase>();
+  readonly #pools: pg.Pool[] = [];
   #shop: Awaited<ReturnType<typeof createShopWorker>> | undefined;
   #running: Promise<void> | undefined;
   #address = '';
@@ -25,6 +29,7 @@ export class ShopWorld {
     after(async () => {
       await this.#shop?.stop();
       await this.#running;
+      for (const pool of this.#pools) await pool.end();
       for (const database of this.#databases.values()) await database.drop();
     });
   }
@@ -38,14 +43,38 @@ export class ShopWorld {
     return transactionClient(this.client, { taskQueue: this.taskQueue });
   }
 
+  /** What goes wrong with its operations. */
+  get faults(): Faults {
+    if (this.#shop === undefined) throw new Error('the world is not open yet');
+    return this.#shop.faults;
+  }
+
+  /** Where its clients find Temporal and its worker. */
+  get where() {
+    const [address, taskQueue] = [this.#address, this.taskQueue];
+    return { address, namespace: 'default', connection: { address }, taskQueue, ui: undefined };
+  }
+
+  /** The URL of each service's database. */
+  get databaseUrls(): Record<string, string> {
+    return Object.fromEntries(serviceNames.map((service) => [service, this.urlOf(service)]));
+  }
+
+  /** A service's database, as its activities have it. */
+  database(service: ServiceName): Database {
+    const pool = new pg.Pool({ connectionString: this.urlOf(service), max: 2 });
+    this.#pools.push(pool);
+    return pgDatabase(pool);
+  }
+
   /** Runs a statement in a service's database. */
   async sql<Row extends object>(service: ServiceName, text: string, values: unknown[] = []): Promise<Row[]> {
-    return query<Row>(this.#urlOf(service), text, values);
+    return query<Row>(this.urlOf(service), text, values);
   }
 
   /** Lets nobody into a service's database, and everybody out of it, until `up` is called. */
   async down(service: ServiceName): Promise<{ up: () => Promise<void> }> {
-    const name = new URL(this.#urlOf(service)).pathname.slice(1);
+    const name = new URL(this.urlOf(service)).pathname.slice(1);
     const server = await postgresUrl();
     await query(server, `alter database ${name} with allow_connections false`);
     await query(server, 'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
@@ -64,29 +93,40 @@ export class ShopWorld {
     }
   }
 
-  books(): Promise<Books> {
-    return proveBooks(this.client, this.#where());
+  /** Waits until a transaction waits for a person. */
+  async stuck(gid: string): Promise<void> {
+    for (;;) {
+      const { typedSearchAttributes } = await this.client.workflow.getHandle(gid).describe();
+      if (typedSearchAttributes.get(TX_STATE) === 'stuck') return;
+    }
   }
 
-  #urlOf(service: ServiceName): string {
+  /** From here on nothing goes wrong any more. */
+  mend(): void {
+    this.#shop?.faults.clear();
+  }
+
+  books(): Promise<Books> {
+    return proveBooks(this.client, this.where);
+  }
+
+  urlOf(service: ServiceName): string {
     const database = this.#databases.get(service);
     if (database === undefined) throw new Error(`the database of '${service}' is not there yet`);
     return database.url;
   }
 
-  #where() {
-    const [address, taskQueue] = [this.#address, this.taskQueue];
-    return { address, namespace: 'default', connection: { address }, taskQueue, ui: undefined };
-  }
-
   async #open(): Promise<void> {
     this.#address = await temporalAddress();
     for (const service of serviceNames) this.#databases.set(service, await testDatabase(service));
-    const databaseUrls = Object.fromEntries(serviceNames.map((service) => [service, this.#urlOf(service)]));
-    this.#shop = await createShopWorker(this.#where(), { databaseUrls, poolSize: 10, faults: this.#faults.join(',') });
+    this.#shop = await createShopWorker(this.where, {
+      databaseUrls: this.databaseUrls,
+      poolSize: 10,
+      faults: this.#faults.join(','),
+    });
     this.#running = this.#shop.run();
     const opening = { customers: ['c1', 'c2'], walletCents: 1_000_000, points: 100_000, sku: 'cd', units: 1_000 };
-    await openShop(this.client, this.#where(), opening);
+    await openShop(this.client, this.where, opening);
   }
 }
 

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { plainPg } from '../../../bench/plain-pg.js';
+import { RoundTrips } from '../../../bench/round-trips.js';
 import { pgDatabase, type Database } from '../../../src/kit/database/index.js';
 import { testDatabase } from '../../support/servers.js';
 
@@ -8,6 +9,9 @@ export interface BenchTestDatabases<Name extends string> {
   readonly databases: Readonly<Record<Name, Database>>;
   /** The same, without anything of the kit. */
   readonly plain: Readonly<Record<Name, Database>>;
+  /** Of the first. */
+  readonly roundTrips: RoundTrips;
+  readonly url: (name: Name) => string;
   readonly drop: () => Promise<void>;
 }
 
@@ -20,11 +24,14 @@ export async function benchDatabases<Name extends string>(names: readonly Name[]
       return { name, database, pool: poolOf(), plainPool: poolOf() };
     }),
   );
+  const roundTrips = new RoundTrips();
   const record = (of: (each: (typeof made)[number]) => Database) =>
     Object.fromEntries(made.map((each) => [each.name, of(each)])) as Record<Name, Database>;
   return {
-    databases: record(({ pool }) => pgDatabase(pool)),
+    databases: record(({ pool }) => pgDatabase(roundTrips.watch(pool))),
     plain: record(({ plainPool }) => plainPg(plainPool)),
+    roundTrips,
+    url: (name) => made.find((each) => each.name === name)?.database.url ?? '',
     async drop() {
       for (const { database, pool, plainPool } of made) {
         await Promise.all([pool.end(), plainPool.end()]);

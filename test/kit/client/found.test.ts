@@ -45,7 +45,7 @@ describe('finding transactions', () => {
       for await (const { state } of listTransactions(world.client, { limit: 100, state: 'compensated' })) {
         assert.equal(state, 'compensated');
       }
-      for await (const { gid } of listTransactions(world.client, { limit: 100, scheme: 'tcc' })) assert.fail(gid);
+      for await (const { gid } of listTransactions(world.client, { limit: 100, scheme: 'message' })) assert.fail(gid);
       const since = new Date(Date.now() + 60_000);
       for await (const { gid } of listTransactions(world.client, { limit: 100, since })) assert.fail(gid);
     });

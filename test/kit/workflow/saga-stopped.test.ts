@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { WorkflowHandle } from '@temporalio/client';
 import { fail, finish, gate, hang, refuse, succeed } from './support/letters.js';
-import { SagaWorld } from './support/saga-world.js';
+import { processed, SagaWorld } from './support/saga-world.js';
 
 describe('a saga that is stopped', () => {
   let world: SagaWorld;
@@ -220,13 +219,3 @@ describe('a saga that is stopped', () => {
     });
   });
 });
-
-/** Waits until the cancellation has come to the workflow: its next task is done. */
-async function processed(handle: WorkflowHandle): Promise<void> {
-  for (;;) {
-    const { events = [] } = await handle.fetchHistory();
-    const at = events?.findIndex((event) => event.workflowExecutionCancelRequestedEventAttributes) ?? -1;
-    if (at >= 0 && events?.slice(at).some((event) => event.workflowTaskCompletedEventAttributes)) return;
-    await sleep(20);
-  }
-}

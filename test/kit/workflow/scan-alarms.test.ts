@@ -7,16 +7,20 @@ const NOON = 20_000 * DAY + DAY / 2;
 
 describe('the alarms of a scan', () => {
   const report = (found: Partial<ScanReport>): ScanReport => {
-    return { completeTo: 0, found: 0, settled: [], failed: [], old: [], ...found };
+    return { completeTo: 0, found: 0, settled: [], failed: [], old: [], orphaned: [], unread: [], ...found };
   };
   const gids = (many: number) => Array.from({ length: many }, (_, n) => `order-${n}`);
   const failed = (many: number) => gids(many).map((gid) => ({ gid, message: 'no answer' }));
   const old = (many: number) => gids(many).map((gid) => ({ gid, since: NOON - 2 * DAY }));
+  const prepared = (many: number) => ({
+    ended: [],
+    old: gids(many).map((gid) => ({ gid, branch: 'pay', since: NOON - DAY / 24, message: 'its coordinator runs' })),
+  });
   const idsOf = (found: Partial<ScanReport>, runId: string, now: number) =>
     scanAlarms(report(found), runId, now).map(({ id }) => id);
 
   it('tell of up to ten transactions of a kind each, of more in one, with the first ten', () => {
-    for (const found of [{ settled: gids(10) }, { failed: failed(10) }, { old: old(10) }]) {
+    for (const found of [{ settled: gids(10) }, { failed: failed(10) }, { old: old(10) }, { inDoubt: prepared(10) }]) {
       const alarms = scanAlarms(report(found), 'run', NOON);
       assert.deepEqual(
         alarms.map(({ gid }) => gid),
@@ -29,18 +33,39 @@ describe('the alarms of a scan', () => {
       assert.deepEqual(rest, []);
       assert.match(alarm?.message ?? '', /^11 transactions, the first: order-0, .*, order-9: it/);
     }
+    const [inDoubt] = scanAlarms(report({ inDoubt: prepared(1) }), 'run', NOON);
+    assert.deepEqual([inDoubt?.kind, inDoubt?.gid, inDoubt?.branch], ['in-doubt', 'order-0', 'pay']);
+    assert.match(inDoubt?.message ?? '', /'pay' is prepared since .*, and holds its locks: its coordinator runs/);
     assert.deepEqual(scanAlarms(report({}), 'run', NOON), []);
   });
 
   it('tell once a day of what stays as it is, however many there are', () => {
     for (const many of [1, 10, 11, 500]) {
-      for (const found of [{ failed: failed(many) }, { old: old(many) }]) {
+      for (const found of [{ failed: failed(many) }, { old: old(many) }, { inDoubt: prepared(many) }]) {
         const scans = Array.from({ length: 140 }, (_, n) => idsOf(found, `run-${n}`, NOON + n * 5 * 60_000));
         assert.equal(new Set(scans.flat()).size, Math.min(many, many > 10 ? 1 : 10), `${many}`);
         assert.notDeepEqual(idsOf(found, 'run', NOON + DAY), scans[0]);
       }
     }
     assert.deepEqual(idsOf({ old: old(11) }, 'run', NOON), ['desk-case-old/many/20000']);
+  });
+
+  it('tell of what is held for nobody once a day, and once a transaction', () => {
+    const held = (branch: string, n = 0) => {
+      return { participant: 'bank_a', gid: `transfer-${n}`, branch, since: NOON - DAY, why: 'there is no transaction' };
+    };
+    const orphaned = [held('from-1'), held('to-1')];
+    const [alarm, ...rest] = scanAlarms(report({ orphaned }), 'run', NOON);
+    assert.deepEqual(rest, []);
+    assert.deepEqual([alarm?.kind, alarm?.gid, alarm?.branch], ['expired-hold', 'transfer-0', 'from-1']);
+    assert.match(
+      alarm?.message ?? '',
+      /^'bank_a' holds its branch 'from-1', which should have ended by .*Z: there is no/,
+    );
+    assert.deepEqual(idsOf({ orphaned }, 'run-1', NOON), idsOf({ orphaned }, 'run-2', NOON + 60_000));
+    assert.notDeepEqual(idsOf({ orphaned }, 'run-1', NOON), idsOf({ orphaned }, 'run-2', NOON + DAY));
+    const many = Array.from({ length: 11 }, (_, n) => held('from-1', n));
+    assert.deepEqual(idsOf({ orphaned: many }, 'run', NOON), ['expired-hold/many/20000']);
   });
 
   it('tell of what was settled each time: by the same scan, tried again, once', () => {

@@ -93,19 +93,24 @@ class Actor<Kind extends string> {
     gate?.fail(new Error('crashed'));
   }
 
-  /** Each statement by itself, BEGIN and COMMIT too. */
+  /** Each statement by itself, BEGIN and COMMIT (or PREPARE TRANSACTION) too. */
   readonly #stepwise =
     (run: Sql): Database['transaction'] =>
     async (work) => {
       await run('begin');
+      let end = 'commit';
+      const prepareAs = (name: string) => {
+        end = `prepare transaction '${name}'`;
+      };
       let result;
       try {
-        result = await work(run);
+        const sql: Sql = (text, values) => run(text, values);
+        result = await work(Object.assign(sql, { prepareAs }));
       } catch (error) {
         await run('rollback');
         throw error;
       }
-      await run('commit');
+      await run(end);
       return result;
     };
 
@@ -231,22 +236,27 @@ export interface Schedule {
 export class Stage {
   readonly #url: string;
   readonly #flights: boolean;
+  readonly #patient: boolean;
   readonly #idle: pg.Client[] = [];
   readonly monitor: pg.Client;
   #runs = 0;
 
-  private constructor(url: string, monitor: pg.Client, flights: boolean) {
+  private constructor(url: string, monitor: pg.Client, flights: boolean, patient: boolean) {
     this.#flights = flights;
+    this.#patient = patient;
     this.#url = url;
     this.monitor = monitor;
   }
 
-  /** @param options.flights the actors' transactions are those of `pgDatabase`; else each statement goes by itself */
-  static async open(url: string, { flights = false } = {}): Promise<Stage> {
+  /**
+   * @param options.flights the actors' transactions are those of `pgDatabase`; else each statement goes by itself
+   * @param options.patient where all wait for locks, one of them is waited for until it has waited for too long
+   */
+  static async open(url: string, { flights = false, patient = false } = {}): Promise<Stage> {
     const monitor = new pg.Client({ connectionString: url });
     await monitor.connect();
     await monitor.query('create table ledger (gid text not null, amount int not null)');
-    return new Stage(url, monitor, flights);
+    return new Stage(url, monitor, flights, patient);
   }
 
   async close(): Promise<void> {
@@ -280,7 +290,12 @@ export class Stage {
         await this.#settled(actors);
       }
       const runnable = actors.filter((actor) => actor.atGate);
-      if (runnable.length === 0) break;
+      if (runnable.length === 0) {
+        if (!this.#patient || actors.every(({ answer }) => answer !== undefined)) break;
+        await delay(1);
+        step--;
+        continue;
+      }
       choices.push(runnable.length);
       runnable[schedule.choose(step, runnable.length)]?.step();
     }

@@ -1,6 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Barred, StoredRejection, Suspended } from '../../../../src/kit/database/rejection.js';
-import type { Forward, Operation, Undoable } from '../../../../src/kit/workflow/index.js';
+import type {
+  Forward,
+  Op,
+  Operation,
+  TryConfirmCancel,
+  TwoPhase,
+  Undoable,
+} from '../../../../src/kit/workflow/index.js';
 
 /** A participant that does what the test says. Its operations are letters; each says `did a` when it was done. */
 export interface Letters {
@@ -9,9 +16,18 @@ export interface Letters {
   c: Undoable<string, string>;
   d: Undoable<string, string>;
   object: Undoable<{ letter: string }, { did: string }>;
+  /** Held, and then confirmed or cancelled. */
+  h: TryConfirmCancel<string, string>;
+  i: TryConfirmCancel<string, string>;
+  j: TryConfirmCancel<string, string>;
   turn: Forward<string, string>;
   f: Forward<string, string>;
   g: Forward<string, string>;
+}
+
+/** A participant of a two-phase commit; there are three of them: `north`, `south` and `west`. */
+export interface Side {
+  move: TwoPhase<string>;
 }
 
 /** What one attempt of an operation does. */
@@ -37,7 +53,10 @@ export const finish: Behaviour = async ({ branch, timeoutMs, signal }) => {
   await sleep(2 * timeoutMs, undefined, { signal }).catch(() => undefined);
   return `did ${branch} all the same`;
 };
-export const succeed: Behaviour = ({ branch }) => `did ${branch}`;
+export const succeed: Behaviour = ({ branch, op, single }) =>
+  op === 'prepare' ? (single ? 'committed' : 'yes') : `did ${branch}`;
+/** Votes, and has written nothing. */
+export const read: Behaviour = () => 'read-only';
 
 /** Ends in its time only where it has more of it than a local activity has. */
 export const slow: Behaviour = (operation) => (operation.timeoutMs <= 3_000 ? hang(operation) : succeed(operation));
@@ -86,6 +105,15 @@ export interface Made {
   readonly args: readonly unknown[];
 }
 
+/** What a second operation is called before its branch. */
+const SECOND: Partial<Record<Op, string>> = {
+  compensation: 'undo ',
+  confirm: 'confirm ',
+  cancel: 'cancel ',
+  commit: 'commit ',
+  rollback: 'rollback ',
+};
+
 /** The participant, the scripts of all transactions, and what was asked of it. */
 export class LetterBox {
   readonly scripts = new Map<string, Script>();
@@ -104,7 +132,16 @@ export class LetterBox {
       },
       compensation: act,
     };
-    return { ...Object.fromEntries(names.map((name) => [name, { action: act, compensation: act }])), object };
+    const letters: [string, object][] = names.map((name) => [name, { action: act, compensation: act }]);
+    const held: [string, object][] = ['h', 'i', 'j'].map((name) => [name, { try: act, confirm: act, cancel: act }]);
+    return { ...(Object.fromEntries([...letters, ...held]) as Record<string, object>), object };
+  }
+
+  /** The participants of two-phase commits. */
+  sides(): Record<string, { move: object }> {
+    const act = (operation: Operation, ...args: unknown[]) => this.#perform(operation, args);
+    const move = { prepare: act, commit: act, rollback: act };
+    return { north: { move }, south: { move }, west: { move } };
   }
 
   /** What was asked of one transaction, attempt by attempt. */
@@ -127,13 +164,13 @@ export class LetterBox {
   async #perform(operation: Operation, args: readonly unknown[]): Promise<unknown> {
     const { gid, branch, op, attempt } = operation;
     if (operation.settle) return this.#look(operation);
-    const name = op === 'compensation' ? `undo ${branch}` : branch;
+    const name = `${SECOND[op] ?? ''}${branch}`;
     this.made.push({ gid, name, operation, args });
     const script = this.scripts.get(gid)?.[name] ?? succeed;
     const behaviours = Array.isArray(script) ? (script as readonly Behaviour[]) : [script as Behaviour];
     try {
       const did = await (behaviours[attempt - 1] ?? behaviours.at(-1) ?? succeed)(operation);
-      if (op === 'action') this.#done.set(`${gid} ${branch}`, String(did));
+      if (op === 'action' || op === 'try' || op === 'prepare') this.#done.set(`${gid} ${branch}`, String(did));
       return did;
     } finally {
       this.ended.push(`${gid} ${name}`);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Context } from '@temporalio/activity';
 import {
@@ -88,7 +89,7 @@ export class SagaWorld {
       taskQueue,
       workflowBundle: this.#bundle,
       activities: {
-        ...participantActivities({ letters: this.letters.implementation() }, { who: 'test' }),
+        ...participantActivities({ letters: this.letters.implementation(), ...this.letters.sides() }, { who: 'test' }),
         // A worker that is lost: nothing is heard of it.
         'silent.a.action': () => Context.current().cancelled,
         'silent.a.compensation': () => 'did it',
@@ -198,4 +199,14 @@ export async function refusal(update: Promise<unknown>): Promise<string> {
     return error.cause.message;
   }
   throw new Error('it was not refused');
+}
+
+/** Waits until the cancellation has come to the workflow: its next task is done. */
+export async function processed(handle: Handle): Promise<void> {
+  for (;;) {
+    const { events = [] } = await handle.fetchHistory();
+    const at = events?.findIndex((event) => event.workflowExecutionCancelRequestedEventAttributes) ?? -1;
+    if (at >= 0 && events?.slice(at).some((event) => event.workflowTaskCompletedEventAttributes)) return;
+    await sleep(20);
+  }
 }

@@ -1,6 +1,14 @@
-import { participant, saga, StepFailed, type Tx } from '../../../../src/kit/workflow/index.js';
+import {
+  participant,
+  prepare,
+  saga,
+  StepFailed,
+  tcc,
+  twoPhaseCommit,
+  type Tx,
+} from '../../../../src/kit/workflow/index.js';
 import type { Counter } from '../support/counter.js';
-import type { Letters } from '../support/letters.js';
+import type { Letters, Side } from '../support/letters.js';
 
 /** Small sagas, each the least that shows one rule. Every step's input is its own name. */
 
@@ -23,6 +31,76 @@ export const whole = saga({}, async (tx) => {
       () => g(tx),
     )),
   ];
+});
+
+/** Three tries side by side. */
+export const held = tcc({}, (tx) =>
+  tx.parallel(
+    () => tx.try('h', letters.h, 'h'),
+    () => tx.try('i', letters.i, 'i'),
+    () => tx.try('j', letters.j, 'j'),
+  ),
+);
+
+/** Three tries, one after the other; what is refused at the second is tried another way. */
+export const heldInTurn = tcc({ retries: 1 }, async (tx) => {
+  const first = await tx.try('h', letters.h, 'h');
+  try {
+    return [first, await tx.try('i', letters.i, 'i')];
+  } catch (error) {
+    if (!(error instanceof StepFailed) || error.knowledge !== 'rejected') throw error;
+    return [first, await tx.try('j', letters.j, 'j')];
+  }
+});
+
+const [north, south, west] = [participant<Side>('north'), participant<Side>('south'), participant<Side>('west')];
+
+/** Three participants, named in another order than they are prepared in. */
+export const voted = twoPhaseCommit(
+  {},
+  () => [prepare(west.move, 'w'), prepare(north.move, 'n'), prepare(south.move, 's')],
+  () => 'done',
+);
+
+/** One participant, to which nobody else has to agree. */
+export const votedAlone = twoPhaseCommit({ retries: 1 }, () => [prepare(north.move, 'n')]);
+
+export const votedTwice = twoPhaseCommit({}, () => [prepare(north.move, 'n'), prepare(north.move, 'n again')]);
+
+export const votedByNobody = twoPhaseCommit({}, () => []);
+
+/** Two tries; what cannot be held follows once they are confirmed. */
+export const heldThenSent = tcc({}, async (tx) => {
+  const held = [await tx.try('h', letters.h, 'h'), await tx.try('i', letters.i, 'i')];
+  await tx.confirm();
+  return [...held, await tx.forward('f', letters.f, 'f')];
+});
+
+/** Does not wait for a try, and confirms. */
+export const heldCarelessly = tcc({}, async (tx) => {
+  void tx.try('h', letters.h, 'h');
+  await tx.confirm();
+  return tx.forward('f', letters.f, 'f');
+});
+
+/** Goes forward before all is confirmed. */
+export const sentFirst = tcc({}, async (tx) => [
+  await tx.try('h', letters.h, 'h'),
+  await tx.forward('f', letters.f, 'f'),
+]);
+
+/** Tries after the confirm. */
+export const triedLast = tcc({}, async (tx) => {
+  await tx.try('h', letters.h, 'h');
+  await tx.confirm();
+  return tx.try('i', letters.i, 'i');
+});
+
+/** Hides that it confirms twice. */
+export const confirmedTwice = tcc({}, async (tx) => {
+  await tx.try('h', letters.h, 'h');
+  await tx.confirm();
+  await tx.confirm().catch(() => undefined);
 });
 
 /** No pivot. */

@@ -1,0 +1,44 @@
+import type { Client } from '@temporalio/client';
+import type { TemporalSettings } from '../../../src/config.js';
+import type { CallPlan, LaneChoice } from '../faults.js';
+
+/** The transactions that customers ask for, by name. */
+export type TransactionName =
+  'placeOrder' | 'transferSaga' | 'transferSagaLocked' | 'transferTcc' | 'transfer2pc' | 'transfer3pc';
+
+/** What one customer wants. */
+export interface Wanted {
+  readonly gid: string;
+  readonly transaction: TransactionName;
+  readonly input: unknown;
+  readonly plan: CallPlan;
+}
+
+/** Where to look, past the proxies. */
+export interface Place {
+  readonly client: Client;
+  readonly temporal: TemporalSettings;
+  readonly databaseUrl: (service: string) => string;
+}
+
+/** What customers ask for in a run, and what has to be so of it in the databases when all is over. */
+export interface Business {
+  /** What its transactions begin with: the database of that guard keeps the fate of those without a workflow. */
+  readonly first: { readonly branch: string; readonly services: readonly string[] };
+  /** What so many customers want: a pure function of the seed. */
+  wanted(seed: number, count: number, lane: LaneChoice): Promise<readonly Wanted[]>;
+  /** Opens what they ask of. */
+  open(place: Place, wanted: readonly Wanted[]): Promise<void>;
+  /**
+   * How far each transaction has come in the databases, by gid. Absent: nothing is there of it.
+   *
+   * - `done`: all of it;
+   * - `undone`: what was there was taken back;
+   * - otherwise what is there, in a word.
+   */
+  rows(place: Place, wanted: readonly Wanted[]): Promise<ReadonlyMap<string, string>>;
+  /** What has to be so at every moment, in the midst of a run too: a line for each thing that is not. */
+  always(place: Place, wanted: readonly Wanted[]): Promise<readonly string[]>;
+  /** What no run may leave behind, whatever came of it: a line for each. */
+  leftovers(place: Place): Promise<readonly string[]>;
+}

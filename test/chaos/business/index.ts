@@ -1,0 +1,8 @@
+import { orders } from './orders.js';
+import { transfers } from './transfers.js';
+
+export * from './business.js';
+
+/** What customers can ask for in a run. */
+export const businesses = { orders, transfers } as const;
+export type BusinessName = keyof typeof businesses;

@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { bankNames, type BankName, type ListedAccount } from '../../src/contracts/transfer.js';
+import type { ShownTransaction } from '../../src/kit/client/index.js';
+import { openClientWorld, startProgram, type ClientWorld } from './support.js';
+
+const MAX = Number.MAX_SAFE_INTEGER;
+
+describe('the command line of the banks', function () {
+  this.timeout(240_000);
+  let world: ClientWorld;
+  before(async () => {
+    world = await openClientWorld();
+    const opened = await world.run('bank', 'open');
+    assert.equal(opened.code, 0, opened.stderr.join('\n'));
+  });
+  after(() => world.close());
+
+  const newId = () => randomUUID().slice(0, 8);
+  const transfer = (...args: string[]) => world.run('transfer', ...args);
+  const usual = ['--from', 'bank_a:alice:3000', 'bank_b:bob:5000', '--to', 'bank_c:carol'];
+  /** What each account has, by name. */
+  const balances = async () => {
+    const banks = (await world.run('bank', 'show', '--json')).json<Record<BankName, ListedAccount[]>>();
+    const all = bankNames.flatMap((bank) => banks[bank].map(({ account, balance }) => [account, balance] as const));
+    return Object.fromEntries(all);
+  };
+
+  it('opens three accounts for the demo, once: what is in them stays', async () => {
+    await transfer('--scheme', 'saga', '--from', 'bank_a:alice:1', '--to', 'bank_b:bob');
+    const again = await world.run('bank', 'open', '--json');
+    assert.deepEqual(again.json<{ accounts: unknown[] }>().accounts, [
+      { bank: 'bank_a', account: 'alice', cents: 100_000 },
+      { bank: 'bank_b', account: 'bob', cents: 100_000 },
+      { bank: 'bank_c', account: 'carol', cents: 100_000 },
+    ]);
+    const { alice = 0, bob } = await balances();
+    assert.deepEqual([alice, bob], [99_999, 100_001]);
+    const shown = await world.run('bank', 'show');
+    assert.match(shown.stdout, /│ bank_a +│ alice +│ open +│ 999\.99 +│ 0\.00 +│ 999\.99 +│ 0 +│/);
+  });
+
+  for (const [scheme, lanes] of [
+    ['saga', ['durable', 'lean', 'grouped', 'direct']],
+    ['tcc', ['durable', 'lean']],
+    ['2pc', ['durable']],
+    ['3pc', ['durable']],
+  ] as const) {
+    for (const lane of lanes) {
+      it(`moves money from two accounts to a third that is given no amount (${scheme}, ${lane})`, async () => {
+        const id = newId();
+        const before = await balances();
+        const env = lane === 'direct' ? world.databaseEnv : {};
+        const args = ['transfer', '--scheme', scheme, '--lane', lane, '--id', id, ...usual];
+        const made = await startProgram(args, { ...world.env, ...env }).ended;
+        assert.deepEqual(
+          [made.code, made.stderr, made.stdout],
+          [0, [], `transfer ${id} was made: 80.00 from 2 accounts to 1 account\n`],
+        );
+        const { alice = 0, bob = 0, carol = 0 } = before;
+        assert.deepEqual(await balances(), { ...before, alice: alice - 3_000, bob: bob - 5_000, carol: carol + 8_000 });
+        const shown = (await world.run('tx', 'show', `transfer-${id}`, '--json')).json<ShownTransaction>();
+        assert.deepEqual([shown.scheme, shown.lane, shown.state], [scheme, lane, 'committed']);
+      });
+    }
+  }
+
+  it('gives a transfer an id of its own where none is given, and tells it', async () => {
+    const made = await transfer('--scheme', 'tcc', ...usual, '--json');
+    const { gid, state, result } = made.json<{ gid: string; state: string; result: { id: string; amount: number } }>();
+    assert.deepEqual([made.code, gid, state, result.amount], [0, `transfer-${result.id}`, 'committed', 8_000]);
+  });
+
+  it('makes a transfer once: asked again it tells the same; by another scheme, or of another amount, it is refused', async () => {
+    const id = newId();
+    const ask = (scheme: string, ...args: string[]) => transfer('--scheme', scheme, '--id', id, ...args, '--json');
+    const first = await ask('tcc', ...usual);
+    const before = await balances();
+    assert.deepEqual((await ask('tcc', ...usual)).json(), first.json());
+    for (const other of [
+      await ask('saga', ...usual),
+      await ask('tcc', '--from', 'bank_a:alice:1', '--to', 'bank_b:bob'),
+    ]) {
+      assert.deepEqual([other.code, other.stderr.length], [2, 1]);
+      assert.match(other.stderr[0] ?? '', /was started before .*: nothing was started/);
+    }
+    assert.deepEqual(await balances(), before);
+  });
+
+  for (const [scheme, step] of [
+    ['saga', 'from-1'],
+    ['tcc', 'from-1'],
+    ['2pc', 'bank_a'],
+    ['3pc', 'bank_a'],
+  ] as const) {
+    it(`of a transfer that is undone: exit code 1, and why (${scheme})`, async () => {
+      const before = await balances();
+      const undone = await transfer('--scheme', scheme, '--from', 'bank_a:alice:100000000', '--to', 'bank_c:carol');
+      assert.deepEqual([undone.code, undone.stdout, undone.stderr.length], [1, '', 1]);
+      const why = new RegExp(`^transfer-\\S+ was undone: ${step}: InsufficientFunds: account alice of bank_a has`);
+      assert.match(undone.stderr[0] ?? '', why);
+      assert.deepEqual(await balances(), before);
+    });
+  }
+
+  it('freezes an account and opens it again; a transfer to one that is frozen is undone', async () => {
+    const status = (of: string) => world.run('bank', 'status', 'bank_c:carol', of);
+    assert.deepEqual((await status('frozen')).stdout, 'bank_c:carol is frozen\n');
+    const before = await balances();
+    const refused = await transfer('--scheme', 'tcc', ...usual);
+    assert.match(refused.stderr[0] ?? '', /to-1: AccountFrozen: account carol of bank_c is frozen/);
+    assert.deepEqual([refused.code, await balances()], [1, before]);
+    assert.equal((await status('open')).code, 0);
+    assert.equal((await transfer('--scheme', 'tcc', ...usual)).code, 0);
+  });
+
+  it('says in one line what no account can be: exit code 2, or 1 where its bank refuses', async () => {
+    const lines: [args: string[], code: number, line: RegExp][] = [
+      [['status', 'alice', 'open'], 2, /^account: "alice": must be BANK:ACCOUNT, such as bank_a:alice$/],
+      [['status', 'bank_a:alice', 'rich'], 2, /^status: "rich": /],
+      [['status', 'bank_a:nobody', 'frozen'], 1, /bank_a has no account nobody$/],
+      [['open', 'bank_a:alice'], 2, /^account: "bank_a:alice": must be BANK:ACCOUNT:CENTS, such as /],
+      [['open', 'bank_z:alice:5'], 2, /^bank: "bank_z": must be one of bank_a, bank_b, bank_c$/],
+      [['open', 'bank_a:alice:0.5'], 2, /^cents: 0\.5: must be a whole number of cents from 0 to 9007199254740991$/],
+    ];
+    for (const [args, code, line] of lines) {
+      const { code: found, stderr } = await world.run('bank', ...args);
+      assert.deepEqual([found, stderr.length], [code, 1], stderr.join('\n'));
+      assert.match(stderr[0] ?? '', line);
+    }
+  });
+
+  it('refuses accounts that their banks do not have, a line each, and starts nothing', async () => {
+    const id = newId();
+    for (const scheme of ['saga', 'tcc', '2pc', '3pc']) {
+      const legs = ['--from', 'bank_a:nobody:5', 'bank_b:alice:5', '--to', 'bank_c:carol'];
+      const { code, stdout, stderr } = await transfer('--scheme', scheme, '--id', id, ...legs);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.deepEqual(stderr, [
+        '--from: "bank_a:nobody": bank_a has no such account: nothing was started',
+        '--from: "bank_b:alice": bank_b has no such account: nothing was started',
+      ]);
+    }
+    assert.equal((await world.run('tx', 'show', `transfer-${id}`)).code, 2, 'it was started');
+  });
+
+  const amountRule = `amount must be a whole number of cents from 1 to ${MAX}`;
+  const from = (...legs: string[]) => ['--from', ...legs, '--to', 'bank_c:carol'];
+  const refused: [what: string, args: string[], lines: (string | RegExp)[]][] = [
+    [
+      'unequal sums',
+      ['--from', 'bank_a:alice:5', '--to', 'bank_c:carol:4'],
+      ['from and to: 5 and 4 cents: must have the same sum'],
+    ],
+    [
+      'an account twice',
+      from('bank_a:alice:5', 'bank_a:alice:6'),
+      ['from.1.account: "alice": must be named once: bank_a:alice is from.0 too'],
+    ],
+    [
+      'an account on both sides',
+      from('bank_c:carol:5'),
+      ['to.0.account: "carol": must be named once: bank_c:carol is from.0 too'],
+    ],
+    [
+      'an unknown bank',
+      from('bank_z:alice:5'),
+      ['--from: "bank_z:alice:5": bank must be one of bank_a, bank_b, bank_c'],
+    ],
+    [
+      'no account',
+      from('bank_a::5'),
+      [/^--from: "bank_a::5": must be BANK:ACCOUNT:AMOUNT, the amount in cents, such as/],
+    ],
+    [
+      'a leg that is none',
+      from('alice'),
+      [/^--from: "alice": must be BANK:ACCOUNT:AMOUNT, the amount in cents, such as/],
+    ],
+    ['a leg that is too much', from('bank_a:alice:5:6'), [/^--from: "bank_a:alice:5:6": must be BANK:ACCOUNT:AMOUNT/]],
+    ['a source without an amount', from('bank_a:alice'), [/^--from: "bank_a:alice": must name an amount, as /]],
+    [
+      'several targets without an amount',
+      ['--from', 'bank_a:alice:5', '--to', 'bank_b:bob', 'bank_c:carol'],
+      [
+        /^--to: "bank_b:bob": must name an amount, as .*: only a single --to gets the sum/,
+        /^--to: "bank_c:carol": must name/,
+      ],
+    ],
+    ['an amount of 0', from('bank_a:alice:0'), [`--from: "bank_a:alice:0": ${amountRule}`]],
+    ['a negative amount', from('bank_a:alice:-5'), [`--from: "bank_a:alice:-5": ${amountRule}`]],
+    ['a fractional amount', from('bank_a:alice:0.5'), [`--from: "bank_a:alice:0.5": ${amountRule}`]],
+    ['an amount of 2^53', from(`bank_a:alice:${MAX + 1}`), [`--from: "bank_a:alice:${MAX + 1}": ${amountRule}`]],
+    ['an amount that is no number', from('bank_a:alice:1e3'), [`--from: "bank_a:alice:1e3": ${amountRule}`]],
+    [
+      'sums of 2^53 and more',
+      ['--from', `bank_a:alice:${MAX}`, 'bank_b:bob:1', '--to', `bank_c:carol:${MAX}`, 'bank_c:dora:1'],
+      ['from and to: 9007199254740992 cents: must be below 2^53 in all'],
+    ],
+    [
+      'too many accounts',
+      from(...Array.from({ length: 21 }, (_, n) => `bank_a:a${n}:1`)),
+      ['from: 21 accounts: must be 1 to 20'],
+    ],
+    ['an account that is no name', from('bank_a:no name:5'), [/^--from: "bank_a:no name:5": account must be 1 to 64 /]],
+    ['an id that is none', ['--id', 'a b', ...from('bank_a:alice:5')], [/^id: "a b": must be 1 to 64 /]],
+    ['no source', ['--to', 'bank_c:carol'], [/required option '--from/]],
+    ['no target', ['--from', 'bank_a:alice:5'], [/required option '--to/]],
+    ['an unknown lane', [...usual, '--lane', 'fast'], [/Allowed choices are durable, lean, grouped, direct/]],
+  ];
+  for (const [what, args, lines] of refused) {
+    it(`refuses ${what}: exit code 2, a line for each thing that is wrong, without asking a server`, async () => {
+      const given = ['transfer', '--scheme', 'tcc', ...args];
+      const { code, stdout, stderr } = await startProgram(given, { TEMPORAL_ADDRESS: '127.0.0.1:1' }).ended;
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.equal(stderr.length, lines.length, stderr.join('\n'));
+      lines.forEach((line, index) => {
+        const found = stderr[index] ?? '';
+        if (typeof line === 'string') assert.equal(found, line);
+        else assert.match(found, line);
+      });
+    });
+  }
+
+  it('refuses an unknown scheme, and none', async () => {
+    const ask = (...args: string[]) => startProgram(['transfer', ...args, ...usual], {}).ended;
+    for (const [args, line] of [
+      [['--scheme', 'hope'], /Allowed choices are saga, tcc, 2pc, 3pc/],
+      [[], /required option '--scheme/],
+    ] as const) {
+      const { code, stderr } = await ask(...args);
+      assert.deepEqual([code, stderr.length], [2, 1]);
+      assert.match(stderr[0] ?? '', line);
+    }
+  });
+
+  for (const [scheme, lane, lanes] of [
+    ['tcc', 'direct', 'durable and lean'],
+    ['tcc', 'grouped', 'durable and lean'],
+    ['2pc', 'lean', 'durable'],
+    ['3pc', 'lean', 'durable'],
+  ] as const) {
+    it(`refuses the lane ${lane} for ${scheme}, which has it not: nothing was started`, async () => {
+      const { code, stdout, stderr } = await transfer('--scheme', scheme, '--lane', lane, ...usual);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.deepEqual(stderr, [`lane: "${lane}": is no lane of scheme ${scheme}, which has ${lanes}`]);
+    });
+  }
+
+  it('proves the books of the banks with those of the shop', async () => {
+    const books = await world.run('books');
+    assert.equal(books.code, 0, books.stdout);
+    assert.match(books.stdout, /^bankPaidInCents +3000\.00$/m);
+    assert.match(books.stdout, /^bankBalancesCents +3000\.00$/m);
+    assert.match(books.stdout, /^✓ what left a bank came to another$/m);
+    assert.match(books.stdout, /^✓ nothing is held for a transfer that has not ended$/m);
+  });
+});

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { Client, Connection } from '@temporalio/client';
+import { crashMatrix, type FaultKind, type MatrixReport } from '../../src/kit/testing/index.js';
+import { openMatrixShop, type MatrixShop } from './shop.js';
+
+/** What a transfer by TCC does not show: steps that go forward after the confirm. Of the faults those that decide about it. */
+const KINDS: readonly FaultKind[] = [
+  ...(['dies-after', 'late', 'refused', 'fails', 'cancelled-before', 'deadline-after'] as const),
+  ...(['killed-after', 'terminated-before', 'terminated-after'] as const),
+];
+const PAIRS = Number(process.env.MATRIX_PAIRS_TCC ?? 20);
+
+describe('the crash matrix of placeOrderTcc', function () {
+  this.timeout(600_000);
+  let shop: MatrixShop;
+  let connection: Connection;
+  let report: MatrixReport;
+
+  before(async () => {
+    shop = await openMatrixShop();
+    connection = await Connection.connect({ address: shop.env.TEMPORAL_ADDRESS ?? '' });
+    report = await crashMatrix({
+      client: new Client({ connection }),
+      worker: { file: new URL('shop-worker-program.ts', import.meta.url), env: shop.env },
+      workflow: 'placeOrderTcc',
+      steps: { 'create-order': 'try', pay: 'try', 'reserve-stock': 'try', ship: 'forward', notify: 'forward' },
+      input: shop.input,
+      effects: async (gid) => {
+        // An order that is kept is placed: to be created is to be held.
+        const { 'complete-order': placed = Number.NaN, 'create-order': kept, ...effects } = await shop.effects(gid);
+        return { ...effects, 'create-order': kept === placed ? placed : Number.NaN };
+      },
+      kinds: KINDS,
+      pairs: PAIRS,
+      seed: Number(process.env.MATRIX_SEED ?? 1),
+      histories: process.env.MATRIX_HISTORIES,
+      only: ({ name }) => name.includes(process.env.MATRIX_ONLY ?? ''),
+    });
+    console.log(report.table.replaceAll(/^/gm, '    '));
+    console.log(`    ${report.ms} ms, ${report.killed} workers killed`);
+  });
+  after(async () => {
+    await connection.close();
+    await shop.close();
+  });
+
+  it('leaves a whole order or none, with faults at every operation, and with pairs of them', () => {
+    assert.ok(report.results.length >= 11 * KINDS.length + PAIRS, `${report.results.length} cases`);
+    assert.deepEqual(
+      report.wrong.map(({ case: { name } }) => name),
+      [],
+    );
+  });
+
+  it('leaves books that balance, and nothing frozen', async () => {
+    const { differences, figures } = await shop.books();
+    assert.deepEqual(differences, []);
+    assert.deepEqual([figures.frozenCents, figures.frozenUnits], [0, 0]);
+  });
+});
