@@ -135,6 +135,35 @@ describe('what is in doubt', function () {
     assert.deepEqual(await inDoubt(), []);
   });
 
+  it('is committed too where another was lost after all had voted: that one is a case, and nothing is rolled back', async () => {
+    const input = given();
+    const gid = transferGid(input.id);
+    for (const bank of ['bank_b', 'bank_c']) world.faults.set({ function: `${bank}.move.commit`, kind: 'hang', gid });
+    const { handle } = await start(input);
+    await until(gid, ({ branches }) => branches.some(({ second }) => second?.state === 'done'));
+    const [lost] = await prepared.bank_c.inDoubt({ olderThanMs: 0 });
+    await databases.bank_c.run(`rollback prepared '${lost?.name ?? ''}'`);
+    await handle.terminate('a test');
+    world.faults.clear();
+    await scan();
+    await until(gid, ({ desk }) => desk.length === 1);
+    const { branches } = await handle.query<TransactionView>(TRANSACTION_QUERY);
+    assert.deepEqual(
+      branches.map(({ branch, second }) => [branch, second?.op, second?.state]),
+      [
+        ['bank_a', 'commit', 'done'],
+        ['bank_b', 'commit', 'done'],
+        ['bank_c', 'commit', 'parked'],
+      ],
+    );
+    assert.deepEqual(
+      [await phase1(gid, 'bank_a'), await phase1(gid, 'bank_b'), await inDoubt()],
+      ['applied', 'applied', []],
+    );
+    await decide(world.client, gid, { branch: 'bank_c', action: 'resolve', actor: 'ann', reason: 'paid in by hand' });
+    assert.deepEqual(await world.transactions.of(transfer2pcTransaction)(input), { id: input.id, amount: 20 });
+  });
+
   it('is ended as its coordinator had decided, where that has ended and a database was restored since', async () => {
     const [stood, fell] = [given(), given('frozen')];
     await world.transactions.of(transfer2pcTransaction)(stood);

@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { UNDOS } from '../database/guard/rows.js';
-import type { Branch } from '../workflow/branch.js';
+import type { Branch, Op } from '../workflow/branch.js';
 import { DECIDE_UPDATE, type DeskDecision, type DeskNote, type DeskOrder } from '../workflow/desk.js';
 
 /** What the history of a run tells that was ended from outside. */
@@ -12,9 +12,13 @@ export interface EndedRun {
   readonly decisions: readonly DeskDecision[];
   /** Whether an undo was asked, and no person gave up the undo after that. */
   readonly undoing: boolean;
+  /** Whether a branch was asked to confirm or to commit: it was decided that all of it stands. */
+  readonly confirming: boolean;
   /** How it was ended, in one line, with who and why. */
   readonly how: string;
 }
+
+const CONFIRMS: readonly Op[] = ['confirm', 'commit'];
 
 /** Reads it, event by event. @throws Error when the history is gone; what the server says */
 export async function readEndedRun(
@@ -26,6 +30,7 @@ export async function readEndedRun(
   const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
   let args: unknown[] | undefined;
   let undoing = false;
+  let confirming = false;
   let how = status.toLowerCase().replace('_', ' ');
   const accepted = new Map<string, DeskOrder>();
   const decisions: DeskDecision[] = [];
@@ -36,6 +41,7 @@ export async function readEndedRun(
     if (scheduled?.input?.payloads != null) {
       const [branch] = (await decode(scheduled.input.payloads)) as [Partial<Branch> | undefined];
       undoing ||= UNDOS.some((op) => op === branch?.op);
+      confirming ||= CONFIRMS.some((op) => op === branch?.op);
     }
     const request = event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest;
     if (request?.input?.name === DECIDE_UPDATE) {
@@ -55,5 +61,5 @@ export async function readEndedRun(
     if (terminated?.reason) how += `: ${terminated.reason}`;
   }
   if (args === undefined) throw new Error(`the history of run ${runId} of ${workflowId} is gone: it cannot be settled`);
-  return { args, decisions, undoing, how };
+  return { args, decisions, undoing, confirming, how };
 }

@@ -38,6 +38,7 @@ export async function settle(
     failedAt: before?.failedAt ?? newest.closeTime?.getTime() ?? Date.now(),
     reason: run.how,
     ...(undoing && { undo: true }),
+    ...((run.confirming || before?.confirm === true) && { confirm: true }),
     ...(decisions.length > 0 && { decisions }),
   };
   const scheme = newest.typedSearchAttributes.get(TX_SCHEME);

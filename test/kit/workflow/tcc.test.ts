@@ -127,6 +127,27 @@ for (const lane of ['durable', 'lean'] as const) {
       assert.deepEqual([cut.report?.state, ...made(cut.made, 'cancel')], ['compensated', 'cancel h', 'cancel i']);
     });
 
+    it('that settles never turns a decided confirm round: what is lost is a case, and a body that is another one has failed', async () => {
+      const settle = {
+        failedAt: await world.environment.currentTimeMs(),
+        reason: 'terminated',
+        confirm: true,
+      } as const;
+      const some = { 'look at h': () => 'did h', 'look at i': () => 'did i' };
+      const handle = await world.start('held', some, { lane, settle });
+      const { desk } = await world.stuck(handle);
+      assert.deepEqual(
+        desk.map(({ branch, op, fits }) => [branch, op, fits]),
+        [['j', 'try', ['retry', 'resolve']]],
+      );
+      await world.decide(handle, { branch: 'j', action: 'resolve', result: 'held by hand' });
+      const lost = await world.end(handle);
+      assert.deepEqual(lost.result, ['did h', 'did i', 'held by hand']);
+      assert.deepEqual([made(lost.made, 'confirm').length, made(lost.made, 'cancel')], [3, []]);
+      const other = await world.run('sentFirst', { 'look at h': () => 'did h' }, { lane, settle });
+      assert.deepEqual([other.report?.state, made(other.made, 'cancel')], ['failed', []]);
+    });
+
     it('goes on with what cannot be held once all is confirmed', async () => {
       const last = gate();
       const handle = await world.start('heldThenSent', { 'confirm i': last.behaviour }, { lane });

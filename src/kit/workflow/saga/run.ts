@@ -211,7 +211,7 @@ export class SagaRun<Input, Result> {
       this.#look(cause);
       return this.#decide(body, input);
     }
-    if (this.ledger.pivoted) {
+    if (this.ledger.pivoted || this.#wasConfirming) {
       this.#ending.fail(cause);
       return { committed: false, cause };
     }
@@ -248,7 +248,12 @@ export class SagaRun<Input, Result> {
   /** What a run that settles undoes is due to the end of its first run. */
   #causeOf(cause: unknown): unknown {
     const { settle } = this.#options;
-    return settle === undefined || this.ledger.pivoted ? cause : endOf(settle);
+    return settle === undefined || this.ledger.pivoted || this.#wasConfirming ? cause : endOf(settle);
+  }
+
+  /** Whether a run before had decided that all of it stands: what this one objects to cannot be undone any more. */
+  get #wasConfirming(): boolean {
+    return this.#options.settle?.confirm === true;
   }
 
   #tx(): ConfirmingTx {

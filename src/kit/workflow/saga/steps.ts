@@ -223,6 +223,8 @@ export class Steps {
       this.#tell();
       return never();
     }
+    // No body needs a vote: the others are committed, and what this one lacks is told by its commit.
+    if (this.#isLost(record, judgement) && this.#of.ops.decidesOnce) return this.#succeeded(record, undefined);
     this.#of.refusal(); // Whether the deadline has passed meanwhile.
     if (this.#mustPark(record, judgement)) return this.#park(record, judgement, error);
     return this.#end(record, judgement, error);
@@ -251,10 +253,17 @@ export class Steps {
       : judgement;
   }
 
-  #mustPark(record: BranchRecord, { knowledge }: Judgement): boolean {
+  #mustPark(record: BranchRecord, judgement: Judgement): boolean {
+    const { knowledge } = judgement;
     const { kind, options } = record;
+    if (this.#isLost(record, judgement)) return true;
     if (kind === 'forward') return knowledge === 'unknown' || options.onRejected !== 'throw';
     return knowledge === 'unknown' && (kind === 'pivot' || this.#calls.isLookedAt(record));
+  }
+
+  /** It was decided that all of it stands, and what this step did is not there any more: that decision is not turned round. */
+  #isLost({ kind }: BranchRecord, { settled }: Judgement): boolean {
+    return kind === 'step' && settled !== undefined && this.#of.options.settle?.confirm === true;
   }
 
   /** Records what is known of a step that failed for good, and fails it for the body. */
@@ -280,13 +289,14 @@ export class Steps {
     let last = { judgement, error };
     for (;;) {
       const { type, message, knowledge } = last.judgement;
-      const renews = knowledge === 'rejected';
+      const isLost = this.#isLost(record, last.judgement);
+      const renews = knowledge === 'rejected' && !isLost;
       record.state = 'parked';
       record.failure = { type, message };
       const order = await desk.park({
         ...{ branch: record.step, op: firstOp(this.#of.ops, record.kind), operation: record.operation },
         summary: record.summary,
-        ...{ input: recall(inputOf(record)), failure: { type, message }, fits: () => FITS },
+        ...{ input: recall(inputOf(record)), failure: { type, message }, fits: () => (isLost ? FITS_LOST : FITS) },
         // What may have happened keeps its input: another one would only hide it.
         ...{ takesInput: renews, renews },
       });
@@ -326,6 +336,8 @@ export class Steps {
 }
 
 const FITS: readonly DeskAction[] = ['retry', 'resolve', 'skip'];
+/** What is lost cannot be left so before the others are confirmed: its confirm can. */
+const FITS_LOST: readonly DeskAction[] = ['retry', 'resolve'];
 
 /** A person left a step as it is, in an earlier run. */
 class LeftByPerson extends Error {

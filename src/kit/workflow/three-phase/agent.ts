@@ -49,8 +49,8 @@ export interface AgentDriver {
  * - Commit and rollback are asked until they are done, and wait for a person after their window. A rollback also bars: what of the
  *   prepare is still on its way cannot happen later.
  * - A message that comes late changes nothing, and hears how it ended. An `abort` counts for as long as nothing is committed.
- * - Ended from outside, and run again by the scan: had it asked a rollback, it aborts. Else what the participant holds says where it
- *   was. Prepared: its timer runs anew, and then it commits. Not: it is barred, and aborted. What was committed stays so.
+ * - Ended from outside, and run again by the scan: had it asked a commit or a rollback, it asks that again. Else what the participant
+ *   holds says where it was. Prepared: its timer runs anew, and then it commits. Not: it is barred, and aborted. What was committed stays so.
  *
  * Invariant: it ends committed or aborted, once; it holds what it prepared for no longer than its timer, unless its database cannot
  * be reached. It never waits for the coordinator, which is what this scheme is for.
@@ -100,7 +100,8 @@ export class Agent {
   }
 
   /** From the first question to its end. @param again its run was ended from outside, and this is the next one */
-  async live(again?: Pick<Settle, 'undo'>): Promise<void> {
+  async live(again?: Pick<Settle, 'undo' | 'confirm'>): Promise<void> {
+    if (again?.confirm === true) return this.#commit('timer');
     if (again?.undo === true) return this.#abort('timer', WAS_ABORTING);
     if (again !== undefined) return (await this.#wasPrepared()) ? this.#prepared() : this.#abort('timer', NOT_PREPARED);
     const no = await this.#ask('canCommit');

@@ -95,11 +95,25 @@ export function twoPhaseCommit<Input, Result = void>(
       const [only] = asked;
       if (only === undefined) throw new GrammarError('no participant is asked anything: name one at least');
       if (asked.length === 1) await begin('pivot', only);
-      else for (const each of asked) await begin('run', each);
+      else await askInOrder(asked, (each) => begin('run', each), overrides.settle !== undefined);
       return result?.(input) as Result;
     };
     return drive(TWO_PHASE, { ...DEFAULTS, ...options, ...overrides }, body, input);
   };
+}
+
+/** One after the other. @param all those too that come after one that failed: a run that settles has to know of each what it holds */
+async function askInOrder(asked: readonly Named[], ask: (each: Named) => Promise<Vote>, all: boolean): Promise<void> {
+  let first: { failure: unknown } | undefined;
+  for (const each of asked) {
+    try {
+      await ask(each);
+    } catch (failure) {
+      if (!all) throw failure;
+      first ??= { failure };
+    }
+  }
+  if (first !== undefined) throw first.failure;
 }
 
 type Named<Branch = TwoPhaseBranch> = readonly [participant: string, Branch];
