@@ -1,7 +1,8 @@
 import type { TransactionState } from '../branch.js';
 import { Desk, type DeskCase } from '../desk.js';
 import { StepFailed, TransactionStopped, type FailureNote, type TransactionReport } from '../failure.js';
-import type { AppliedStep } from '../fate.js';
+import { homesOf, type AppliedStep } from '../fate.js';
+import { participantOf } from '../participant.js';
 import type { BranchCalls } from './calls.js';
 import type { SagaCall } from './definition.js';
 import type { Judgement, SagaDriver } from './driver.js';
@@ -144,15 +145,30 @@ export class Ending {
       if (failed !== undefined) this.#describe(failed.cause, state);
       driver.changed(this.state);
     };
-    await this.decideByPerson(records, UNKNOWN_STEP, () => {
+    await this.#decideByPerson(records, UNKNOWN_STEP, () => {
       describe('compensating');
     });
     if (failed !== undefined) this.#phase = wasLeft || isAnyLeft(records) ? 'failed' : 'compensated';
     describe(this.#phase);
   }
 
+  /**
+   * Has a person decide about what was begun of the transaction after its end, in a database that knew nothing of that end: no
+   * program knows whether it belongs to it.
+   */
+  async decideBegunAnew(): Promise<void> {
+    const { options, ledger, driver } = this.#of;
+    const { adopt } = options;
+    if (adopt === undefined) return;
+    const homes = homesOf(adopt);
+    const begun = ledger.toUndo.filter(({ operation }) => homes.includes(participantOf(operation)));
+    await this.#decideByPerson(begun, BEGUN_ANEW, () => {
+      driver.changed(this.state);
+    });
+  }
+
   /** Has a person decide about each of these, which no program may undo. */
-  async decideByPerson(records: readonly BranchRecord[], why: FailureNote, changed: () => void): Promise<void> {
+  async #decideByPerson(records: readonly BranchRecord[], why: FailureNote, changed: () => void): Promise<void> {
     if (records.length === 0) return;
     const undoing = { ...this.#undoing(changed), order: 'parallel', closed: why, revocable: false } as const;
     await this.#of.driver.shielded(() => undoBranches(records, undoing));
@@ -182,6 +198,11 @@ export class Ending {
     if (opened !== undefined) this.#of.driver.stuck(opened);
   }
 }
+
+const BEGUN_ANEW: FailureNote = {
+  type: 'BegunAnew',
+  message: 'it was done after its transaction had ended, which another release had begun in another database',
+};
 
 const UNKNOWN_STEP: FailureNote = {
   type: 'UnknownStep',

@@ -1,18 +1,10 @@
 import type { Scheme, TransactionState } from '../branch.js';
 import type { Desk } from '../desk.js';
-import {
-  DecidedBefore,
-  GrammarError,
-  MetDriver,
-  StepFailed,
-  TransactionStopped,
-  type FailureNote,
-  type TransactionReport,
-} from '../failure.js';
-import { homesOf, type AppliedStep } from '../fate.js';
+import { GrammarError, MetDriver, StepFailed, TransactionStopped, type TransactionReport } from '../failure.js';
+import type { AppliedStep } from '../fate.js';
 import { participantOf } from '../participant.js';
 import { BranchCalls } from './calls.js';
-import type { ConfirmingTx, RunBody, SagaCall, Settle, StepOptions } from './definition.js';
+import type { ConfirmingTx, RunBody, SagaCall, StepOptions } from './definition.js';
 import type { Judgement, SagaDriver } from './driver.js';
 import { Ending } from './ending.js';
 import { Ledger, type BranchRecord, type StepKind } from './ledger.js';
@@ -20,7 +12,7 @@ import { never } from './promises.js';
 import { describeCause } from './report.js';
 import { SAGA, type Ops } from './scheme.js';
 import { Steps } from './steps.js';
-import { Verdict } from './verdict.js';
+import { endOf, Verdict } from './verdict.js';
 
 /** How a run ended: {@link SagaRun.report} says what was undone. */
 export type SagaOutcome<Result> = { committed: true; result: Result } | { committed: false; cause: unknown };
@@ -158,14 +150,8 @@ export class SagaRun<Input, Result> {
    * end, as a release before had another first step. No program knows whether it belongs to that end, so a person decides.
    */
   async decideBegunAnew(): Promise<void> {
-    const { adopt } = this.#options;
-    if (adopt === undefined) return;
     await this.#driver.shielded(() => this.#steps.quiet());
-    const homes = homesOf(adopt);
-    const begun = this.ledger.toUndo.filter(({ operation }) => homes.includes(participantOf(operation)));
-    await this.#ending.decideByPerson(begun, BEGUN_ANEW, () => {
-      this.#driver.changed(this.state);
-    });
+    await this.#ending.decideBegunAnew();
   }
 
   /** See {@link Ending.decideUnknown}. */
@@ -344,14 +330,4 @@ export class SagaRun<Input, Result> {
     }
     return undefined;
   }
-}
-
-const BEGUN_ANEW: FailureNote = {
-  type: 'BegunAnew',
-  message: 'it was done after its transaction had ended, which another release had begun in another database',
-};
-
-/** Why a transaction that is settled is undone. */
-function endOf({ cause, reason }: Settle): Error {
-  return cause === undefined ? new TransactionStopped('Terminated', reason) : new DecidedBefore(cause);
 }

@@ -1,4 +1,5 @@
-import type { StepFailed, TransactionStopped } from '../failure.js';
+import { DecidedBefore, TransactionStopped, type StepFailed } from '../failure.js';
+import type { Settle } from './definition.js';
 import type { BranchRecord, Ledger } from './ledger.js';
 
 /**
@@ -73,4 +74,9 @@ export class Verdict {
   get reason(): Error | undefined {
     return this.#doom ?? (this.#ledger.pivoted ? this.#flaw : (this.#late ?? this.#gap));
   }
+}
+
+/** Why a transaction that is settled is undone. */
+export function endOf({ cause, reason }: Settle): Error {
+  return cause === undefined ? new TransactionStopped('Terminated', reason) : new DecidedBefore(cause);
 }

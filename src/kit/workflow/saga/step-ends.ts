@@ -1,0 +1,193 @@
+import { leftBy, type Desk, type DeskAction, type DeskDecision } from '../desk.js';
+import { StepFailed } from '../failure.js';
+import type { BranchCalls } from './calls.js';
+import type { SagaCall } from './definition.js';
+import type { Judgement, SagaDriver } from './driver.js';
+import type { Earlier } from './earlier.js';
+import { keep, recall } from './kept.js';
+import { inputOf, type BranchRecord, type Ledger } from './ledger.js';
+import { never } from './promises.js';
+import { firstOp, type Ops } from './scheme.js';
+import type { Verdict } from './verdict.js';
+
+/** What the steps of a run share with it. */
+export interface StepsOf {
+  readonly driver: SagaDriver;
+  readonly options: SagaCall;
+  readonly ops: Ops;
+  readonly ledger: Ledger;
+  readonly verdict: Verdict;
+  readonly desk: Desk;
+  /** What persons decided in earlier runs. */
+  readonly earlier: Earlier;
+  /** Whether steps are only looked at. */
+  readonly settling: () => boolean;
+  /** Undefined where nothing may be decided: for a defect, and where another driver has the transaction. */
+  readonly judge: (record: BranchRecord, error: unknown) => Judgement | undefined;
+  /** Why no step may begin at all, if so. */
+  readonly refusal: () => Error | undefined;
+}
+
+/**
+ * What becomes of a step whose call has ended: the body's result or error, or a case for a person, until it is definite.
+ *
+ * A step is parked where nothing may be left unknown (the pivot, what follows it, what is only looked at), and where it was decided that
+ * all stands and what the step did is lost: nobody but a person can tell what to do then.
+ */
+export class StepEnds {
+  readonly #of: StepsOf;
+  readonly #calls: BranchCalls;
+  readonly #tell: (failed?: StepFailed) => void;
+
+  /** @param tell told of every step that has settled */
+  constructor(of: StepsOf, calls: BranchCalls, tell: (failed?: StepFailed) => void) {
+    this.#of = of;
+    this.#calls = calls;
+    this.#tell = tell;
+  }
+
+  /** A step of which persons decided in an earlier run: ended as they said, or begun where they left it. */
+  fromEarlier(record: BranchRecord): Promise<unknown> | undefined {
+    const { earlier } = this.#of;
+    const { step, kind } = record;
+    record.renewals = Math.max(record.renewals, earlier.renewalsOf(step));
+    record.corrected ??= earlier.correctionOf(step, 'first');
+    const before = earlier.endOf(step, 'first');
+    if (before?.action === 'resolve') return Promise.resolve(before.result);
+    // Anything else that was skipped was barred: its guard knows.
+    if (before === undefined || kind !== 'forward') return undefined;
+    return Promise.reject(new LeftByPerson(before));
+  }
+
+  succeeded(record: BranchRecord, result: unknown): unknown {
+    const { ledger, driver } = this.#of;
+    ledger.succeed(record, result, driver.now());
+    driver.changed();
+    this.#tell();
+    // The body gets what it would get from elsewhere.
+    return driver.sharesMemory === true ? recall(record.result) : result;
+  }
+
+  /** Decides what becomes of a step whose call failed: the body's error, or a case for a person. */
+  failed(record: BranchRecord, error: unknown): unknown {
+    if (error instanceof LeftByPerson) {
+      return this.#fail(record, { knowledge: 'unknown', ...leftBy(error.decision) }, undefined);
+    }
+    const judgement = this.#judge(record, error);
+    if (judgement === undefined) {
+      this.#tell();
+      return never();
+    }
+    // No body needs a vote: the others are committed, and what this one lacks is told by its commit.
+    if (this.#isLost(record, judgement) && this.#of.ops.decidesOnce) return this.succeeded(record, undefined);
+    this.#of.refusal(); // Whether the deadline has passed meanwhile.
+    if (this.#mustPark(record, judgement)) return this.#park(record, judgement, error);
+    return this.#end(record, judgement, error);
+  }
+
+  /** Ends a step by a definite answer that is no success, or by an unknown outcome that is undone. */
+  #end(record: BranchRecord, judgement: Judgement, error: unknown): unknown {
+    const { settled } = judgement;
+    if (settled?.kind !== 'undone') return this.#fail(record, judgement, error);
+    // It happened, and was undone since. What it gave is needed to find what came after it.
+    this.#of.verdict.missing(new StepFailed(record.step, 'rejected', judgement));
+    this.#of.ledger.foundUndone(record, this.#of.driver.now());
+    return this.succeeded(record, settled.result);
+  }
+
+  /**
+   * Undefined where nothing may be decided. That a branch was done with another input proves that it was done, if there has
+   * been another input; and where others may have made calls for this transaction, as another release or a body that is not
+   * the same twice gives another one.
+   */
+  #judge(record: BranchRecord, error: unknown): Judgement | undefined {
+    const judgement = this.#of.judge(record, error);
+    if (judgement?.mismatch !== true) return judgement;
+    return this.#calls.isLookedAt(record) || record.corrected !== undefined || !this.#of.driver.isAlone
+      ? { ...judgement, knowledge: 'unknown' }
+      : judgement;
+  }
+
+  #mustPark(record: BranchRecord, judgement: Judgement): boolean {
+    const { knowledge } = judgement;
+    const { kind, options } = record;
+    if (this.#isLost(record, judgement)) return true;
+    if (kind === 'forward') return knowledge === 'unknown' || options.onRejected !== 'throw';
+    return knowledge === 'unknown' && (kind === 'pivot' || this.#calls.isLookedAt(record));
+  }
+
+  /** It was decided that all of it stands, and what this step did is not there any more: that decision is not turned round. */
+  #isLost({ kind }: BranchRecord, { settled }: Judgement): boolean {
+    return kind === 'step' && settled !== undefined && this.#of.options.settle?.confirm === true;
+  }
+
+  /** Records what is known of a step that failed for good, and fails it for the body. */
+  #fail(record: BranchRecord, judgement: Judgement, cause: unknown): never {
+    const { ledger, driver, verdict } = this.#of;
+    ledger.fail(record, judgement, driver.now());
+    driver.changed();
+    const failed = new StepFailed(record.step, judgement.knowledge, judgement, cause);
+    if (judgement.settled !== undefined) verdict.missing(failed);
+    else if (judgement.knowledge === 'unknown') verdict.unknown(record, failed);
+    else if (judgement.suspended && record.kind !== 'forward') verdict.suspended(failed);
+    this.#tell(failed);
+    throw failed;
+  }
+
+  /** Lets a person say what becomes of a step that cannot be undone, until it is definite. */
+  async #park(record: BranchRecord, judgement: Judgement, error: unknown): Promise<unknown> {
+    const { desk, driver } = this.#of;
+    let last = { judgement, error };
+    for (;;) {
+      const { type, message, knowledge } = last.judgement;
+      const isLost = this.#isLost(record, last.judgement);
+      const renews = knowledge === 'rejected' && !isLost;
+      record.state = 'parked';
+      record.failure = { type, message };
+      const order = await desk.park({
+        ...{ branch: record.step, op: firstOp(this.#of.ops, record.kind), operation: record.operation },
+        summary: record.summary,
+        ...{ input: recall(inputOf(record)), failure: { type, message }, fits: () => (isLost ? FITS_LOST : FITS) },
+        // What may have happened keeps its input: another one would only hide it.
+        ...{ takesInput: renews, renews },
+      });
+      if (order === undefined) return never(); // Nothing else can happen to a run that goes forward.
+      if (order.action === 'resolve') return this.succeeded(record, order.result);
+      record.state = 'running';
+      driver.changed();
+      try {
+        if (order.action === 'skip') {
+          if (record.kind === 'forward') {
+            return this.#fail(record, { knowledge: last.judgement.knowledge, ...leftBy(order) }, last.error);
+          }
+          // Nothing is left open: it is barred, unless it happened after all.
+          return this.succeeded(record, await this.#calls.again(record, 'settle'));
+        }
+        if (renews) record.renewals++;
+        if ('input' in order) record.corrected = { input: keep(order.input) };
+        return this.succeeded(record, await this.#calls.again(record));
+      } catch (failure) {
+        if (failure instanceof StepFailed) throw failure;
+        const judged = this.#judge(record, failure);
+        if (judged === undefined) return never();
+        // A person has seen it, and leaves it.
+        if (order.action === 'skip' && judged.mismatch) return this.#fail(record, judged, failure);
+        if (!this.#mustPark(record, judged)) return this.#end(record, judged, failure);
+        last = { judgement: judged, error: failure };
+      }
+    }
+  }
+}
+
+const FITS: readonly DeskAction[] = ['retry', 'resolve', 'skip'];
+/** What is lost cannot be left so before the others are confirmed: its confirm can. */
+const FITS_LOST: readonly DeskAction[] = ['retry', 'resolve'];
+
+/** A person left a step as it is, in an earlier run. */
+class LeftByPerson extends Error {
+  readonly decision: DeskDecision;
+  constructor(decision: DeskDecision) {
+    super();
+    this.decision = decision;
+  }
+}
