@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import Mocha from 'mocha';
+import type { Counts } from './groups.js';
 
 /**
- * Mocha's own report; and, once all is done, its counts as one line in the file that MOCHA_COUNTS names.
+ * Mocha's own report; and, once all is done, its counts in the file that MOCHA_COUNTS names.
  */
 export default class CountingReporter extends Mocha.reporters.Spec {
   constructor(runner: Mocha.Runner, options?: Mocha.MochaOptions) {
@@ -11,7 +12,8 @@ export default class CountingReporter extends Mocha.reporters.Spec {
     if (file === undefined) return;
     runner.once(Mocha.Runner.constants.EVENT_RUN_END, () => {
       const { passes, failures, pending } = this.stats;
-      writeFileSync(file, `${passes} passed, ${failures} failed, ${pending} skipped\n`);
+      const counts: Counts = { passed: passes, failed: failures, skipped: pending };
+      writeFileSync(file, JSON.stringify(counts));
     });
   }
 }

@@ -46,7 +46,15 @@ export async function temporalAddress(): Promise<string> {
 /** A new time-skipping environment; the caller tears it down. */
 export async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
   const path = await timeSkippingServer(onProgress);
-  return TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } });
+  const server = { executable: { type: 'existing-path', path } } as const;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await TestWorkflowEnvironment.createTimeSkipping({ server });
+    } catch (error) {
+      // The SDK gives it five seconds, which are not enough for a Java program where the machine has much else to do.
+      if (attempt === 4 || !/did not start within/.test(String(error))) throw error;
+    }
+  }
 }
 
 /** A database of a test's own. */
