@@ -18,6 +18,7 @@ import { drive } from '../saga/workflow.js';
  *   may have been, is cancelled, all at once, each asked until it is done. What was never tried is barred.
  * - What is not done within its window waits at the desk, and an alarm goes out; the others go on.
  * - A run that settles looks at every try that the body names: all held, and nothing was cancelled: it confirms; else it cancels.
+ *   Confirms were asked: it confirms, and what is lost is a case for a person.
  *
  * Invariant: at the end all branches are confirmed, or all are cancelled or barred, or the report names the person who left it
  * otherwise. No branch is confirmed before every try has succeeded, and none is both confirmed and cancelled: the guard sees

@@ -21,8 +21,8 @@ import { drive } from '../saga/workflow.js';
  *   others go on. Nobody can turn the decision round: an operation of it may have been done, or may still come.
  * - Who has voted `read-only` is not asked again. A single participant is not prepared: it does all and commits it at once, as
  *   the pivot of a saga does.
- * - A run that settles looks at every participant: all are prepared or committed, and no rollback was asked: it commits; else it
- *   bars what is not prepared, and rolls back.
+ * - A run that settles looks at every participant. Commits were asked: all commit, and what is lost is a case for a person. Rollbacks
+ *   were: all roll back. Neither: all are prepared: it commits; else it bars what is not prepared, and rolls back.
  *
  * Invariant: at the end all participants are committed, or none is, or the report names the person who left it otherwise. Between the
  * first commit and the last, who reads several databases sees some of it.
