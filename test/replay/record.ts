@@ -5,11 +5,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { Runtime } from '@temporalio/worker';
 import { serviceNames } from '../../src/activities/index.js';
 import { openShop } from '../../src/client/shop.js';
-import {
-  placeOrderTccTransaction,
-  placeOrderTransaction,
-  transferTransactions,
-} from '../../src/contracts/transactions.js';
+import { placeOrderTccTransaction, placeOrderTransaction } from '../../src/contracts/transactions.js';
 import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
 import { startServers } from '../../src/dev/servers.js';
 import { testAlarm, transactionClient } from '../../src/kit/client/index.js';
@@ -25,7 +21,7 @@ import {
   type AlarmsView,
 } from '../../src/kit/workflow/alarms.js';
 import { createShopWorker } from '../../src/worker.js';
-import { openAccounts, tccOrders, transfers, type TransferWay } from './tcc.js';
+import { openAccounts, tccOrders, transfers, type TransferWay, transferWays } from './tcc.js';
 import { agents, threePhase } from './three-phase.js';
 import { twoPhase } from './two-phase.js';
 import { atTheDesk, ended, operates, whenStep, type Path, type Way } from './ways.js';
@@ -171,7 +167,7 @@ async function main(): Promise<void> {
         await record(name, gid, way);
       });
     const transferring = async ([name, way]: [string, TransferWay]) => {
-      const { gid } = await transactions.of(transferTransactions[way.scheme]).start(way.input(name), way.call);
+      const { gid } = await transactions.of(transferWays[way.scheme]).start(way.input(name), way.call);
       await record(name, gid, way);
       for (const [, participant] of agents.filter(([of]) => of === name)) {
         await write(`${name}-${participant}`, client.workflow.getHandle(agentId(gid, participant)));

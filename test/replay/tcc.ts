@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
-import type { transferTransactions } from '../../src/contracts/transactions.js';
+import { transferSagaLockedTransaction, transferTransactions } from '../../src/contracts/transactions.js';
 import { demoAccounts, type Transfer } from '../../src/contracts/transfer.js';
 import { runJob } from '../../src/kit/client/index.js';
 import { atTheDesk, ended, whenStep, type Path, type Way } from './ways.js';
@@ -15,9 +15,12 @@ export const tccOrders: Readonly<Record<string, Path>> = {
   'tcc-order-settled': { fault: 'shipping.dispatch.action:hang=1', then: ended('shipping.dispatch.action') },
 };
 
+/** A transfer by each scheme, and by a saga with a semantic lock. */
+export const transferWays = { ...transferTransactions, locked: transferSagaLockedTransaction } as const;
+
 /** A way that a transfer can go. */
 export interface TransferWay extends Way {
-  readonly scheme: keyof typeof transferTransactions;
+  readonly scheme: keyof typeof transferWays;
   readonly input: (id: string) => Transfer;
 }
 
@@ -33,12 +36,16 @@ export const amounts =
     to: [{ bank: 'bank_c', account: 'carol', amount: 2 * amount }],
   });
 const saga = { scheme: 'saga', input: amounts(100) } as const;
+const locked = { scheme: 'locked', input: amounts(100) } as const;
 const tcc = { scheme: 'tcc', input: amounts(100) } as const;
 const short = { scheme: 'tcc', input: amounts(1_000_000) } as const;
 
 export const transfers: Readonly<Record<string, TransferWay>> = {
   transferred: saga,
   'transfer-refused': { ...saga, fault: 'bank_c.credit.action:refuse' },
+  'locked-transferred': locked,
+  'locked-refused': { ...locked, fault: 'bank_c.credit.action:refuse' },
+  'locked-settled': { ...locked, fault: 'bank_c.credit.action:hang=1', then: ended('bank_c.credit.action') },
   'tcc-transferred': tcc,
   'tcc-lean-transferred': { ...tcc, call: { lane: 'lean' } },
   'tcc-refused': short,
