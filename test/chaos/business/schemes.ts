@@ -105,6 +105,8 @@ const inPhases: Scheme = {
     const rows = new Map(announced.map((row) => [row.bank, row]));
     const banks = new Set([...legs.values()].map(({ bank }) => bank));
     for (const { bank } of [...announced, ...prepared]) if (!banks.has(bank)) wrong(`nothing was asked of ${bank}`);
+    for (const { bank } of prepared)
+      if (rows.get(bank)?.state !== 'announced') wrong(`prepared at ${bank}, where it is not announced`);
     for (const bank of banks) {
       const row = rows.get(bank);
       const own = [...legs].filter(([, leg]) => leg.bank === bank);
