@@ -15,9 +15,9 @@ import { timesUnderWay } from './under-way.js';
 
 /** What is measured of a scheme under a load. */
 export interface CellFigures {
-  /** Transfers a second. */
-  readonly perSecond: number;
-  /** Milliseconds, here and below. */
+  /** Transfers a second that were committed: one that is undone has moved nothing, however soon it was. */
+  readonly committedPerSecond: number;
+  /** Milliseconds, here and below; of all transfers, however they ended. */
   readonly p50Ms: number;
   readonly p99Ms: number;
   /** Of one alone. */
@@ -43,6 +43,15 @@ export interface TransferBench extends Pick<
 > {
   readonly engine: Engine;
   readonly poolSize: number;
+}
+
+/** How many of the transfers of a load were committed, a second, and how many were not, in per cent of all. */
+export function endsOf(
+  asked: number,
+  committed: number,
+  seconds: number,
+): Pick<CellFigures, 'committedPerSecond' | 'undone'> {
+  return { committedPerSecond: committed / seconds, undone: ((asked - committed) / asked) * 100 };
 }
 
 /** Transfers whose histories are counted. */
@@ -93,7 +102,7 @@ export async function measureCell(
     const count = loaded.length;
     const doneOfLoad = done.slice(others);
     return {
-      perSecond: count / load.seconds,
+      ...endsOf(count, doneOfLoad.length, load.seconds),
       p50Ms: percentile(load.latenciesMs, 0.5),
       p99Ms: percentile(load.latenciesMs, 0.99),
       aloneP50Ms: percentile(aloneMs, 0.5),
@@ -103,7 +112,6 @@ export async function measureCell(
       // Little's law: how many there are at a time is how many come in a second times how long each stays.
       lockedMs: (locked * load.seconds * 1000) / count,
       underWayMs: percentile(await timesUnderWay(databases, doneOfLoad), 0.5),
-      undone: ((count - doneOfLoad.length) / count) * 100,
     };
   } finally {
     await stop();

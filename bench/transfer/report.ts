@@ -38,7 +38,8 @@ export interface TransferReport {
 }
 
 const columns = {
-  perSecond: 'transfers/s',
+  committedPerSecond: 'committed/s',
+  undone: 'undone, %',
   p50Ms: 'p50 ms',
   p99Ms: 'p99 ms',
   aloneP50Ms: 'one alone, p50 ms',
@@ -47,7 +48,6 @@ const columns = {
   roundTrips: 'SQL round trips',
   lockedMs: 'accounts locked, ms',
   underWayMs: 'money under way, p50 ms',
-  undone: 'undone, %',
 } as const satisfies Record<keyof CellFigures, string>;
 const figureNames = Object.keys(columns) as (keyof CellFigures)[];
 

@@ -15,7 +15,7 @@ export interface Found {
   readonly announced: readonly string[];
   /** Where a fate in the database and a workflow's end are not the same: a line each. */
   readonly contradictions: readonly string[];
-  /** What no run may leave behind: a line each. */
+  /** What no run may leave behind, and what may never be: a line each. */
   readonly leftovers: readonly string[];
 }
 
@@ -54,7 +54,7 @@ export async function look(
         if (fate === undefined || ended === undefined || fate === ended) return [];
         return [`${gid}: its fate is ${fate}, its workflow is ${ended}`];
       }),
-      leftovers: await business.leftovers(place),
+      leftovers: [...(await business.leftovers(place)), ...(await business.always(place, wanted))],
     };
   }
 }

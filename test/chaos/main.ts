@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Output } from '../../src/client/output.js';
-import { chaosCommand } from './options.js';
+import { chaosCommand, minutesFor } from './options.js';
 import { describeRun, verdictLine, type RunReport } from './report.js';
 import { chaosRun } from './run.js';
 import { removeState } from './stage.js';
@@ -11,11 +11,12 @@ const DEFAULT_ORDERS = 500;
 
 async function main(): Promise<boolean> {
   const options = chaosCommand().parse().opts();
-  const { transfers, orders = DEFAULT_ORDERS, runs, minutes, concurrency, lane, json = false } = options;
+  const { transfers, orders = DEFAULT_ORDERS, runs, concurrency, lane, json = false } = options;
   const asked =
     transfers === undefined
       ? ({ business: 'orders', transactions: orders } as const)
       : ({ business: 'transfers', transactions: transfers } as const);
+  const minutes = options.minutes ?? minutesFor(asked.transactions);
   const first = options.seed ?? Math.floor(Math.random() * 1_000_000);
   const output = new Output(json);
   const reports: RunReport[] = [];

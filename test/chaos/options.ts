@@ -2,6 +2,11 @@ import { Command, Option } from '@commander-js/extra-typings';
 import { integer } from '../../src/client/options.js';
 import { laneChoices } from './faults.js';
 
+/** How long so many transactions may take, in minutes, on a machine that has other work to do. */
+export function minutesFor(transactions: number): number {
+  return Math.max(6, Math.ceil(transactions / 50));
+}
+
 /** The command `npm run chaos`, for its help and for tests. */
 export function chaosCommand() {
   return new Command('npm run chaos --')
@@ -17,7 +22,11 @@ export function chaosCommand() {
     )
     .option('--seed <n>', 'the seed of the schedule of faults; the same seed, the same faults', integer(0, 2 ** 31))
     .option('--runs <n>', 'runs, each with the next seed', integer(1, 1_000), 1)
-    .option('--minutes <n>', 'a run that is not done by then has failed', integer(1, 120), 6)
+    .option(
+      '--minutes <n>',
+      'a run that is not done by then has failed (default: 1 for 50 transactions, and at least 6)',
+      integer(1, 120),
+    )
     .option('--concurrency <n>', 'transactions under way at a time', integer(1, 200), 30)
     .addOption(
       new Option('--lane <lane>', 'which lanes they take, where they have them')

@@ -1,7 +1,7 @@
 import type { Books } from '../../src/contracts/shop.js';
 import { describeBooks } from '../../src/client/words.js';
 import type { FoundState } from '../../src/kit/client/index.js';
-import type { BusinessName } from './business/index.js';
+import type { BusinessName, Wanted } from './business/index.js';
 import type { Answer } from './customers.js';
 import type { EndedByItself } from './crew.js';
 import type { Fault, LaneChoice } from './faults.js';
@@ -31,6 +31,8 @@ export interface RunReport {
   readonly askedAgain: number;
   /** Transactions by the state that they ended in. */
   readonly states: Readonly<Record<string, number>>;
+  /** The same of each kind of transaction. */
+  readonly byTransaction: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly books?: Books;
   /** Workers and callers that ended though nobody had killed them; each was replaced. */
@@ -46,15 +48,20 @@ export interface RunReport {
 export function tally(
   answers: ReadonlyMap<string, Answer>,
   states: ReadonlyMap<string, FoundState | 'none'>,
-): Pick<RunReport, 'told' | 'reasons' | 'askedAgain' | 'states'> {
+  wanted: readonly Pick<Wanted, 'gid' | 'transaction'>[],
+): Pick<RunReport, 'told' | 'reasons' | 'askedAgain' | 'states' | 'byTransaction'> {
   const told = { done: 0, undone: 0, stuck: 0, error: 0, nothing: states.size - answers.size };
   for (const answer of answers.values()) told[answer.told] += 1;
   const all = [...answers.values()];
+  const names = [...new Set(wanted.map(({ transaction }) => transaction))].sort();
+  const statesOf = (name: string) =>
+    wanted.flatMap(({ gid, transaction }) => (transaction === name ? [states.get(gid) ?? 'not asked for'] : []));
   return {
     told,
     reasons: countOf(all.flatMap(({ told: how, reason }) => (how === 'undone' ? [reason ?? 'unknown'] : []))),
     askedAgain: all.reduce((sum, answer) => sum + answer.askedAgain, 0),
     states: countOf([...states.values()]),
+    byTransaction: Object.fromEntries(names.map((name) => [name, countOf(statesOf(name))])),
   };
 }
 
@@ -70,6 +77,7 @@ const MAX_WHY = 150;
 /** The report for people. */
 export function describeRun(report: RunReport): string {
   const { seed, business, transactions, lane, seconds, told, reasons, askedAgain, states, latencyMs, books } = report;
+  const kinds = Object.entries(report.byTransaction);
   const lines = [
     `chaos: seed ${seed}, ${transactions} ${business}, lane ${lane}, ${seconds} s`,
     '',
@@ -78,6 +86,7 @@ export function describeRun(report: RunReport): string {
     `customers   ${list(told)}; asked again ${askedAgain} times`,
     `undone for  ${list(reasons) || 'nothing'}`,
     `ended as    ${list(states)}`,
+    ...(kinds.length > 1 ? kinds.map(([name, counts]) => `            ${name}: ${list(counts)}`) : []),
     `looked at   everything at one moment, ${report.cuts} times`,
     `latency     p50 ${latencyMs.p50} ms, p99 ${latencyMs.p99} ms, max ${latencyMs.max} ms`,
     '',

@@ -91,7 +91,7 @@ export async function chaosRun(options: RunOptions): Promise<RunReport> {
       plan,
       faults,
       cuts,
-      ...tally(answers, evidence?.states ?? new Map()),
+      ...tally(answers, evidence?.states ?? new Map(), wanted),
       latencyMs: latenciesOf(answers),
       books: evidence?.books,
       endedByThemselves: stage.crew.endedByThemselves,
@@ -194,7 +194,8 @@ async function collect(
   const found = await look(businesses[business], stage, wanted, signal);
   const patience = AbortSignal.timeout(AFTERMATH_MS);
   const books = await unlessAborted(proveBooks(stage.client, stage.temporal), patience).catch(() => undefined);
-  return { gids: wanted.map(({ gid }) => gid), answers, ...found, books };
+  const asked = new Map(wanted.map(({ gid, transaction }) => [gid, transaction]));
+  return { asked, mix: businesses[business].mix, answers, ...found, books };
 }
 
 /** What a person needs who wants to know why they hang. */

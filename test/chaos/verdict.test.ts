@@ -11,7 +11,8 @@ describe('the verdict of a chaos run', () => {
   ];
   const books = { balanced: true, differences: [], differenceCount: 0 } as unknown as Books;
   const good: Evidence = {
-    gids: ['order-1', 'order-2', 'order-3'],
+    asked: new Map(['order-1', 'order-2', 'order-3'].map((gid) => [gid, 'placeOrder'])),
+    mix: ['placeOrder'],
     answers: new Map([answer('order-1', 'done'), answer('order-2', 'undone'), answer('order-3', 'undone')]),
     states: new Map([
       ['order-1', 'committed'],
@@ -42,6 +43,11 @@ describe('the verdict of a chaos run', () => {
         answers: new Map([answer('order-1', 'done'), answer('order-3', 'undone')]),
       },
       ['order-2: its customer has no answer; it is compensating', 'order-2: it came to no good end: compensating'],
+    ],
+    [
+      'a transaction that waits for a person, though its customer was told so',
+      { ...state('order-2', 'stuck'), answers: new Map(good.answers).set(...answer('order-2', 'stuck')) },
+      ['order-2: it came to no good end: stuck'],
     ],
     ['a transaction that failed', state('order-2', 'failed'), ['order-2: it came to no good end: failed']],
     [
@@ -99,8 +105,34 @@ describe('the verdict of a chaos run', () => {
     });
   }
 
-  it('lets a transaction be on the desk, if the books balance', () => {
-    const answers = new Map(good.answers).set(...answer('order-2', 'stuck'));
-    assert.deepEqual(judge({ ...good, ...state('order-2', 'stuck'), answers }), []);
+  /** So many transactions of each name; the first of them are done. */
+  const mixed = (counts: Readonly<Record<string, number>>, done: number): Evidence => {
+    const asked = Object.entries(counts).flatMap(([name, count]) =>
+      Array.from({ length: count }, (_, index) => ({ gid: `${name}-${index}`, name, isDone: index < done })),
+    );
+    const of = <Value>(value: (each: (typeof asked)[number]) => Value) =>
+      new Map(asked.map((each): [string, Value] => [each.gid, value(each)]));
+    return {
+      ...good,
+      mix: ['tcc', '2pc'],
+      asked: of(({ name }) => name),
+      answers: new Map(asked.map(({ gid, isDone }) => answer(gid, isDone ? 'done' : 'undone'))),
+      states: of(({ isDone }) => (isDone ? 'committed' : 'compensated')),
+      rows: of(({ isDone }) => (isDone ? 'done' : 'undone')),
+    };
+  };
+
+  it('passes a mix in which each kind of transaction has its share, and comes to something', () => {
+    assert.deepEqual(judge(mixed({ tcc: 11, '2pc': 10 }, 1)), []);
+  });
+
+  it('names a kind that has not its share of the mix', () => {
+    assert.deepEqual(judge(mixed({ tcc: 12, '2pc': 9 }, 1)), ['2pc: 9 of 21 transactions, at least 10 were due']);
+    assert.deepEqual(judge(mixed({ tcc: 2 }, 1)), ['2pc: 0 of 2 transactions, at least 1 were due']);
+  });
+
+  it('names a kind of which nothing was ever done', () => {
+    const problems = ['tcc: none of 10 was committed', '2pc: none of 10 was committed'];
+    assert.deepEqual(judge(mixed({ tcc: 10, '2pc': 10 }, 0)), problems);
   });
 });

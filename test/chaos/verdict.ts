@@ -4,16 +4,20 @@ import type { Found } from './look.js';
 
 /** What is found when all is over. */
 export interface Evidence extends Found {
-  /** All transactions that were asked for. */
-  readonly gids: readonly string[];
+  /** All transactions that were asked for, each with its name. */
+  readonly asked: ReadonlyMap<string, string>;
+  /** The names that there are to be, each as often as every other. */
+  readonly mix: readonly string[];
   /** What the customers were told. */
   readonly answers: ReadonlyMap<string, Answer>;
   /** Absent: they could not be proved. */
   readonly books?: Books;
 }
 
-/** The states in which nothing more is to come, and those that wait for a person. */
-const finalStates: readonly string[] = ['committed', 'compensated', 'stuck'];
+/** The states in which nothing more is to come. One that waits for a person is none: all is up again, so it has no reason to. */
+const finalStates: readonly string[] = ['committed', 'compensated'];
+/** Of so many transactions of a name at least one is done. */
+const ENOUGH = 10;
 
 /** What the end of a transaction means for the customer and for what the databases have of it. */
 const meanings: Readonly<Record<string, { told: Answer['told']; rows: readonly (string | undefined)[] }>> = {
@@ -23,18 +27,19 @@ const meanings: Readonly<Record<string, { told: Answer['told']; rows: readonly (
 };
 
 /**
- * Judges a run: every transaction is final or on the desk; every customer was told what is so; the databases say the same;
- * none is announced any more; nothing is left behind; and the books balance.
+ * Judges a run: every transaction is final, and none waits for a person; every customer was told what is so; the databases say the
+ * same; none is announced any more; nothing is left behind; the books balance; and each kind of transaction was there.
  *
  * @returns a line for each thing that is wrong; none for a run that passed
  */
 export function judge(evidence: Evidence): string[] {
-  const { gids, rows, books, announced, contradictions, leftovers } = evidence;
+  const { asked, rows, books, announced, contradictions, leftovers } = evidence;
+  const gids = [...asked.keys()];
   const problems = [...gids.flatMap((gid) => judgeTransaction(gid, evidence)), ...contradictions, ...leftovers];
   problems.push(...announced.map((gid) => `${gid}: still announced`));
-  const known = new Set(gids);
+  problems.push(...judgeMix(evidence));
   for (const [gid, row] of rows) {
-    if (!known.has(gid)) problems.push(`${gid}: in the databases (${row}), never asked for`);
+    if (!asked.has(gid)) problems.push(`${gid}: in the databases (${row}), never asked for`);
   }
   if (books === undefined) problems.push('the books could not be proved');
   else {
@@ -45,6 +50,18 @@ export function judge(evidence: Evidence): string[] {
     if (untold > 0) problems.push(`books: ${untold} more differences`);
   }
   return problems;
+}
+
+/** A mix that is all of one kind, or whose kinds come to nothing, proves nothing of the others. */
+function judgeMix({ asked, mix, states }: Evidence): string[] {
+  const least = Math.floor(asked.size / mix.length);
+  return mix.flatMap((name) => {
+    const gids = [...asked].flatMap(([gid, transaction]) => (transaction === name ? [gid] : []));
+    if (gids.length < least)
+      return [`${name}: ${gids.length} of ${asked.size} transactions, at least ${least} were due`];
+    const isDone = gids.some((gid) => states.get(gid) === 'committed');
+    return isDone || gids.length < ENOUGH ? [] : [`${name}: none of ${gids.length} was committed`];
+  });
 }
 
 function judgeTransaction(gid: string, { answers, states, rows }: Evidence): string[] {

@@ -23,7 +23,7 @@ function refusal(args: readonly string[]): string {
 describe('the arguments of the comparison of schemes', function () {
   this.timeout(60_000);
 
-  it('have defaults: every scheme and contention, a round, and a stop of 30 s', () => {
+  it('have defaults: every scheme and contention, a round, and a stop of 30 s under each contention', () => {
     const { schemes, contentions, rounds, stop, json } = parseTransferOptions([]);
     assert.deepEqual(schemes, schemeNames);
     assert.deepEqual(contentions, [0, 10, 50]);

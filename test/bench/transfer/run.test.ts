@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { connectEngine, type Engine } from '../../../bench/engine.js';
 import { openBanks, proveBanks, readBanks } from '../../../bench/transfer/books.js';
 import { callerOf } from '../../../bench/transfer/caller.js';
-import { measureCell, type TransferBench } from '../../../bench/transfer/cell.js';
+import { endsOf, measureCell, type TransferBench } from '../../../bench/transfer/cell.js';
 import { startCoordinator } from '../../../bench/transfer/coordinator.js';
 import { transfersOf } from '../../../bench/transfer/plan.js';
 import { schemeNames } from '../../../bench/transfer/schemes.js';
 import { measureStop } from '../../../bench/transfer/stop.js';
+import { setAccountStatus } from '../../../src/activities/banks/accounts.js';
 import { migrateShop, serviceNames, type ServiceName } from '../../../src/activities/index.js';
 import { temporalAddress } from '../../support/servers.js';
 import { benchDatabases, type BenchTestDatabases } from '../support/databases.js';
@@ -36,13 +37,33 @@ describe('the comparison of schemes', function () {
     it(`has figures of ${scheme}, and its books balance`, async () => {
       const options = { transfers: 4, alone: 1, warmup: 1, clients: 2 };
       const figures = await measureCell(bench, scheme, 50, `test-${scheme}`, options);
-      for (const name of ['perSecond', 'p50Ms', 'p99Ms', 'aloneP50Ms', 'events', 'roundTrips', 'underWayMs'] as const) {
+      for (const name of [
+        'committedPerSecond',
+        'p50Ms',
+        'p99Ms',
+        'aloneP50Ms',
+        'events',
+        'roundTrips',
+        'underWayMs',
+      ] as const) {
         assert.ok(figures[name] > 0, `${name}: ${figures[name]}`);
       }
       assert.equal(figures.cpuSecondsPer1000, null, 'whose processes are not known');
       assert.equal(figures.undone, 0);
     });
   }
+
+  it('counts only what was committed as throughput: what is undone is a figure of its own', async () => {
+    assert.deepEqual(endsOf(4, 3, 2), { committedPerSecond: 1.5, undone: 25 });
+    const frozen = { bank: 'bank_b', account: 'account-3' } as const;
+    await setAccountStatus(bench.databases, { ...frozen, status: 'frozen' });
+    try {
+      const options = { transfers: 4, alone: 1, warmup: 1, clients: 2 };
+      assert.equal((await measureCell(bench, 'saga', 0, 'test-undone', options)).undone, 25);
+    } finally {
+      await setAccountStatus(bench.databases, { ...frozen, status: 'open' });
+    }
+  });
 
   it('goes on where it was when its coordinator was stopped, and loses nothing', async () => {
     const options = { stop: 2, clients: 2, warmup: 1 };

@@ -25,6 +25,8 @@ export interface Place {
 export interface Business {
   /** What its transactions begin with: the database of that guard keeps the fate of those without a workflow. */
   readonly first: { readonly branch: string; readonly services: readonly string[] };
+  /** The transactions that are asked for, each as often as every other. */
+  readonly mix: readonly TransactionName[];
   /** What so many customers want: a pure function of the seed. */
   wanted(seed: number, count: number, lane: LaneChoice): Promise<readonly Wanted[]>;
   /** Opens what they ask of. */

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import pg from 'pg';
-import { bankNames, transferGid, type BankName, type Leg, type Transfer } from '../../../src/contracts/transfer.js';
+import { bankNames, transferGid, type BankName, type Transfer } from '../../../src/contracts/transfer.js';
 import { runJob } from '../../../src/kit/client/index.js';
 import { lanes, planCalls, type Lane } from '../faults.js';
 import { Random } from '../random.js';
-import type { Business, Place, TransactionName, Wanted } from './business.js';
+import { readBanks, type Seen } from './banks.js';
+import type { Business, TransactionName, Wanted } from './business.js';
+import { legsOf } from './legs.js';
+import { wrongMoney } from './money.js';
 
 /** Accounts of each bank: 300 in all. */
 const ACCOUNTS = 100;
@@ -29,13 +31,14 @@ const accounts: readonly (readonly [BankName, string])[] = bankNames.flatMap((ba
 /** Money that moves between 300 accounts of three banks, by every scheme. */
 export const transfers: Business = {
   first: { branch: 'from-1', services: bankNames },
+  mix: schemes.map(({ transaction }) => transaction),
 
   wanted(seed, count, choice) {
     const random = new Random(seed ^ 0x7a4f);
-    const made = Array.from({ length: count }, (_, index) => {
-      const scheme = random.pick(schemes);
-      return { ...scheme, input: randomTransfer(random, `c${index + 1}`) };
-    });
+    // Dealt as a pack of cards is: as many of one scheme as of another.
+    const packs = Array.from({ length: Math.ceil(count / schemes.length) }, () => schemes);
+    const dealt = random.shuffled(packs.flat().slice(0, count));
+    const made = dealt.map((scheme, index) => ({ ...scheme, input: randomTransfer(random, `c${index + 1}`) }));
     const plans = planCalls(
       seed,
       made.map((each) => each.lanes),
@@ -56,89 +59,54 @@ export const transfers: Business = {
   },
 
   async rows(place, wanted) {
-    const moved = new Map<string, Map<string, number>>();
-    for (const { bank, gid, account, amount } of await ofEveryBank<Entry>(place, ENTRIES)) {
-      if (Number(amount) === 0 && !moved.has(gid)) moved.set(gid, new Map());
-      if (Number(amount) === 0) continue;
-      moved.set(gid, (moved.get(gid) ?? new Map<string, number>()).set(`${bank}:${account}`, Number(amount)));
+    const known = new Map(wanted.map((each) => [each.gid, each]));
+    const moved = new Map<string, Seen['entries'][number][]>();
+    for (const entry of (await readBanks(place)).entries) {
+      moved.set(entry.gid, [...(moved.get(entry.gid) ?? []), entry]);
     }
-    const known = new Map(wanted.map(({ gid, input }) => [gid, input as Transfer]));
-    return new Map([...moved].map(([gid, amounts]) => [gid, comparedWith(known.get(gid), amounts)]));
+    return new Map([...moved].map(([gid, entries]) => [gid, comparedWith(known.get(gid), entries)]));
   },
 
-  /**
-   * No money comes or goes: what is on the accounts, what has left one and not come to another by steps that all can see, and
-   * what a prepared transaction is still to move, is what was paid in.
-   */
   async always(place, wanted) {
-    const announces = new Set(
-      wanted.filter(({ transaction }) => announcing.includes(transaction)).map(({ gid }) => gid),
-    );
-    const entries = await ofEveryBank<Entry>(place, ENTRIES);
-    const balances = await ofEveryBank<{ sum: string }>(place, 'select coalesce(sum(balance), 0) as sum from accounts');
-    const onAccounts = balances.reduce((total, { sum }) => total + Number(sum), 0);
-    const onTheWay = entries
-      .filter(({ gid }) => !announces.has(gid))
-      .reduce((total, { amount }) => total - Number(amount), 0);
-    const announced = await announcedCents(place);
-    const paidIn = bankNames.length * ACCOUNTS * OPENING_CENTS;
-    if (onAccounts + onTheWay + announced === paidIn) return [];
-    return [
-      `${onAccounts} cents on the accounts, ${onTheWay} on the way, ${announced} announced: ${paidIn} were paid in`,
-    ];
+    return wrongMoney(await readBanks(place), wanted, bankNames.length * ACCOUNTS * OPENING_CENTS);
   },
 
   async leftovers(place) {
-    const holds = await ofEveryBank<{ gid: string; branch: string }>(
-      place,
-      "select gid, branch from holds where state = 'held'",
-    );
-    const prepared = await ofEveryBank<{ gid: string }>(
-      place,
-      'select gid from pg_prepared_xacts where database = current_database()',
-    );
+    const { accounts, holds, announced, prepared } = await readBanks(place);
     return [
-      ...holds.map(({ bank, gid, branch }) => `${bank}: a hold is left, of ${gid} ${branch}`),
-      ...prepared.map(({ bank, gid }) => `${bank}: a prepared transaction is left, ${gid}`),
+      ...holds
+        .filter(({ state }) => state === 'held')
+        .map(({ bank, gid, branch }) => `${bank}: a hold is left, of ${gid} ${branch}`),
+      ...prepared.map(({ bank, gid }) => `${bank}: a prepared transaction is left, of ${gid}`),
+      ...announced
+        .filter(({ state }) => state === 'announced')
+        .map(({ bank, gid }) => `${bank}: ${gid} is announced, and neither moved nor dropped`),
+      ...accounts
+        .filter(({ held, holds: count }) => held !== 0 || count !== 0)
+        .map(
+          ({ bank, account, held, holds: count }) =>
+            `${bank}: ${held} cents of ${account} are frozen, by ${count} holds`,
+        ),
+      ...accounts
+        .filter(({ lockedBy }) => lockedBy !== null)
+        .map(({ bank, account, lockedBy }) => `${bank}: ${account} is still locked by ${lockedBy}`),
     ];
   },
 };
 
-/** Transfers that say how much they will move before they prepare it. */
-const announcing: readonly TransactionName[] = ['transfer2pc', 'transfer3pc'];
-
-/** What transfers that have moved somewhere are still to move elsewhere, by the rows that were committed before. */
-async function announcedCents(place: Place): Promise<number> {
-  type Row = { gid: string; net: string; state: string };
-  const rows = await ofEveryBank<Row>(place, 'select gid, credits - debits as net, state from transfers');
-  const moved = new Set(rows.filter(({ state }) => state === 'moved').map(({ gid }) => gid));
-  return rows
-    .filter(({ gid, state }) => state === 'announced' && moved.has(gid))
-    .reduce((sum, { net }) => sum + Number(net), 0);
-}
-
-interface Entry {
-  readonly gid: string;
-  readonly account: string;
-  readonly amount: string;
-}
-
-/** What each transaction has moved on each account, in all. */
-const ENTRIES = `
-select gid, account, sum(amount) as amount from entries
-where account not in ('clearing', 'cash') and kind <> 'opening' group by gid, account`;
-
 /** `done`: exactly what was asked; `undone`: nothing, in the end. */
-function comparedWith(transfer: Transfer | undefined, amounts: ReadonlyMap<string, number>): string {
+function comparedWith(wanted: Wanted | undefined, entries: Seen['entries']): string {
+  const amounts = new Map<string, number>();
+  for (const { bank, account, amount } of entries) {
+    const at = `${bank}:${account}`;
+    amounts.set(at, (amounts.get(at) ?? 0) + amount);
+  }
+  for (const [at, amount] of amounts) if (amount === 0) amounts.delete(at);
   if (amounts.size === 0) return 'undone';
-  if (transfer === undefined) return 'moved, and not known';
-  const asked = new Map([...transfer.from.map(signed(-1)), ...transfer.to.map(signed(1))]);
-  const same = asked.size === amounts.size && [...asked].every(([key, amount]) => amounts.get(key) === amount);
+  if (wanted === undefined) return 'moved, and not known';
+  const legs = [...legsOf(wanted).values()];
+  const same = legs.length === amounts.size && legs.every(({ at, amount }) => amounts.get(at) === amount);
   return same ? 'done' : `moved ${[...amounts].map(([key, amount]) => `${amount} on ${key}`).join(', ')} only`;
-}
-
-function signed(sign: 1 | -1): (leg: Leg) => [string, number] {
-  return ({ bank, account, amount }) => [`${bank}:${account}`, sign * amount];
 }
 
 /** From 1 to 3 accounts to 1 to 3 others. */
@@ -162,23 +130,4 @@ function randomTransfer(random: Random, id: string): Transfer {
 
 function accountOf(index: number): string {
   return `a${String(index + 1).padStart(3, '0')}`;
-}
-
-/** The rows of each bank. */
-async function ofEveryBank<Row extends object>(
-  { databaseUrl }: Place,
-  query: string,
-): Promise<(Row & { bank: BankName })[]> {
-  const all: (Row & { bank: BankName })[] = [];
-  for (const bank of bankNames) {
-    const database = new pg.Client({ connectionString: databaseUrl(bank), connectionTimeoutMillis: 10_000 });
-    await database.connect();
-    try {
-      const { rows } = await database.query<Row>(query);
-      all.push(...rows.map((row) => ({ ...row, bank })));
-    } finally {
-      await database.end();
-    }
-  }
-  return all;
 }
