@@ -29,10 +29,12 @@ where $2::bigint > 0`;
 
 /**
  * Sets an account's status, unless something is held for it. That is a column of the account, and not a look at the holds: a
- * statement that waited for the account sees the account as it is then, and everything else as it was before.
+ * statement that waited for the account sees the account as it is then, and everything else as it was before. It waits for so
+ * many milliseconds, `$3`: nobody is there any more who would hear that it was set later.
  */
 export const SET_STATUS = `
-update accounts set status = $2 where account = $1 and (holds = 0 or $2 = 'open') returning account`;
+with limits as materialized (select set_config('lock_timeout', $3::text, true))
+update accounts set status = $2 from limits where account = $1 and (holds = 0 or $2 = 'open') returning account`;
 
 /** An account as it is. What of it can be spent is `available`. */
 export const ACCOUNT = `

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { formatCents } from '../../contracts/money.js';
 import {
   accountStatuses,
@@ -12,9 +11,10 @@ import {
   type ListedAccount,
   type OpenAccounts,
 } from '../../contracts/transfer.js';
-import { InvalidInput, parserOf, runJob } from '../../kit/client/index.js';
+import { InvalidInput, parserOf } from '../../kit/client/index.js';
+import { askBanks } from '../banks.js';
 import type { Cli } from '../cli.js';
-import { EXIT } from '../exit.js';
+import { EXIT, NotReady } from '../exit.js';
 import { requireWorker, type Session } from '../session.js';
 import { table } from '../words.js';
 
@@ -41,7 +41,7 @@ export function addBankCommands(cli: Cli): void {
       cli.does(async (given) => {
         const opening = given.length === 0 ? demoAccounts : given.map(openingOf);
         const session = await open();
-        await job(session, 'openBanks', opening);
+        await askBanks(session, 'openBanks', opening);
         const opened = opening.flatMap((each) => each.accounts.map((account) => ({ ...each, account })));
         session.output.result(
           { accounts: opened.map(({ bank: at, account, cents }) => ({ bank: at, account, cents })) },
@@ -60,7 +60,7 @@ export function addBankCommands(cli: Cli): void {
     .action(
       cli.does(async () => {
         const session = await open();
-        const banks = await job<Partial<Record<BankName, ListedAccount[]>>>(session, 'listBanks', bankNames);
+        const banks = await askBanks<Partial<Record<BankName, ListedAccount[]>>>(session, 'listBanks', bankNames);
         session.output.result(banks, () => describeBanks(banks));
         return EXIT.done;
       }),
@@ -76,7 +76,12 @@ export function addBankCommands(cli: Cli): void {
         const [at, account] = partsOf(text, 2);
         const input = parseStatus({ bank: at as BankName, account: account ?? '', status: status as AccountStatus });
         const session = await open();
-        await job(session, 'setAccountStatus', input);
+        await askBanks(session, 'setAccountStatus', input).catch((error: unknown) => {
+          // It may have been done, and the answer lost.
+          throw error instanceof NotReady
+            ? new Error(`${error.message}, or look with bank show`, { cause: error })
+            : error;
+        });
         session.output.result(input, () => `${text} is ${status}`);
         return EXIT.done;
       }),
@@ -93,10 +98,6 @@ function partsOf(text: string, count: 2 | 3): string[] {
   if (parts.length === count && parts.every((part) => part !== '')) return parts;
   const form = count === 2 ? 'BANK:ACCOUNT, such as bank_a:alice' : 'BANK:ACCOUNT:CENTS, such as bank_a:alice:100000';
   throw new InvalidInput([{ field: 'account', value: text, rule: `must be ${form}` }]);
-}
-
-function job<Result>({ client, settings }: Session, workflow: string, input: unknown): Promise<Result> {
-  return runJob<Result>(client, settings, workflow, `bank-${randomUUID()}`, [input]);
 }
 
 function describeBanks(banks: Partial<Record<BankName, readonly ListedAccount[]>>): string {

@@ -1,7 +1,8 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { foundState, stateOf } from '../client/list.js';
+import { within } from '../database/within.js';
 import type { ExpiredHold, OrphanedHold } from '../workflow/scan.js';
-import { messageOf, READ_MS, within } from './limited.js';
+import { messageOf, READ_MS } from './limited.js';
 import { settle } from './settle.js';
 
 /**

@@ -1,34 +1,10 @@
 import type { Database } from '../database/sql.js';
+import { NoAnswer, within } from '../database/within.js';
 
-/**
- * Readings of participants' databases that end in any case. A network that goes silent tells nobody, and not every client has
- * a limit of its own, for the connection or for the answer: one such database would hold up what is done about all others.
- */
+/** Readings of participants' databases that end in any case: one that is silent would hold up what is done about all others. */
 
 /** How long one reading for the scan may take, in milliseconds, with the wait for its connection. */
 export const READ_MS = 10_000;
-
-/** There was no answer in time. */
-class NoAnswer extends Error {}
-
-/**
- * Waits for work, for so many milliseconds at most. What comes after that is nobody's.
- *
- * @throws what the work throws; an error that says that there was no answer in time
- */
-export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new NoAnswer(`it has not answered within ${ms / 1_000} s`));
-    }, ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 /** A participant's database, as one scan asks it: once it has failed to be read it is not asked again, as each time would take as long. */
 export interface Limited extends Pick<Database, 'run'> {
