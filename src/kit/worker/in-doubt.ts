@@ -1,4 +1,5 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { SCAN_DRIVER } from '../database/guard/rows.js';
 import { listInDoubt, proofOf, type InDoubt } from '../database/prepared/in-doubt.js';
 import { createPrepared } from '../database/prepared/prepared.js';
 import type { Database } from '../database/sql.js';
@@ -117,7 +118,7 @@ async function endOne(
   if ('leave' in standing) return standing;
   const { end } = standing;
   const operation: Operation = {
-    ...{ gid, branch, scheme, op: end, seq: 0, function: `backstitch.scan.${end}`, driver: 'backstitch.scan', who },
+    ...{ gid, branch, scheme, op: end, seq: 0, function: `backstitch.scan.${end}`, driver: SCAN_DRIVER, who },
     ...{ attempt: 1, timeoutMs: TIMEOUT_MS, signal },
     // What is prepared is ended, whatever it was asked with.
     corrected: true,

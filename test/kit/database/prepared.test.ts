@@ -21,6 +21,7 @@ import {
   type Prepared,
   type Sql,
 } from '../../../src/kit/database/index.js';
+import { SCAN_DRIVER } from '../../../src/kit/database/guard/rows.js';
 import { testDatabase } from '../../support/servers.js';
 import { add, never, newGid, op as operation, refuse, Stage } from './support/stage.js';
 
@@ -174,6 +175,20 @@ describe('prepared transactions', () => {
         await prepare(gone);
         await stage.pool.query(`rollback prepared '${(await names())[0] ?? ''}'`);
         await assert.rejects(prepared().commit(op(gone, 'commit'), {}), Undecidable);
+      });
+
+      it('what a scan has ended, which knows no input, is done for the coordinator that asks for the same', async () => {
+        const scan = { driver: SCAN_DRIVER, corrected: true };
+        for (const end of ['commit', 'rollback'] as const) {
+          const gid = newGid();
+          await prepared().prepare(op(gid, 'prepare'), { amount: 1 }, add(gid, 1));
+          await prepared()[end](op(gid, end, scan), null);
+          for (let time = 0; time < 2; time++) await prepared()[end](op(gid, end), { amount: 1 });
+          const other = end === 'commit' ? 'rollback' : 'commit';
+          await assert.rejects(prepared()[other](op(gid, other), { amount: 1 }), end === 'commit' ? Suspended : Error);
+          if (end === 'commit') await assert.rejects(prepared().commit(op(gid, end), { amount: 2 }), InputMismatch);
+          assert.equal(await stage.net(gid), end === 'commit' ? 1 : 0);
+        }
       });
 
       it('a rollback of what was committed is refused, whether the commit has its row or not', async () => {
