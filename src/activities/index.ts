@@ -9,6 +9,7 @@ import {
   type OpenAccounts,
   type SetAccountStatus,
 } from '../contracts/transfer.js';
+import { orderGid } from '../contracts/place-order.js';
 import type { Books, OrderState, RecallStatus } from '../contracts/shop.js';
 import {
   createGuard,
@@ -27,6 +28,7 @@ import { createBank } from './banks/index.js';
 import { bankMigrations } from './banks/migrations.js';
 import { proveBooks } from './books/index.js';
 import { readInventory } from './inventory/books.js';
+import { expiredBy, frozenSql } from './expired.js';
 import { createInventory } from './inventory/index.js';
 import { inventoryMigrations } from './inventory/migrations.js';
 import { deliver } from './inventory/opening.js';
@@ -64,6 +66,9 @@ const migrations = {
   bank_b: bankMigrations,
   bank_c: bankMigrations,
 } as const satisfies Record<ServiceName, unknown>;
+
+const FROZEN_PAYMENTS = frozenSql({ records: 'payments', since: 'captured_at' });
+const FROZEN_STOCK = frozenSql({ records: 'reservations', since: 'reserved_at' });
 
 /** Brings each service's database to the newest schema, its guard's included. Several may do so at once. */
 export async function migrateShop(databases: ShopDatabases): Promise<void> {
@@ -141,7 +146,13 @@ export function createShop({ databases, masks = shopMasks, probe, heartbeat = ()
         ),
     },
     /** What participants have held for longer than they should have, for the scan. */
-    expired: Object.fromEntries(bankNames.map((name) => [name, () => expiredHolds(databases[name])])),
+    expired: {
+      payments: () => expiredBy(payments, FROZEN_PAYMENTS, orderGid(''), 'payments.freeze.try'),
+      inventory: () => expiredBy(inventory, FROZEN_STOCK, orderGid(''), 'inventory.freeze.try'),
+      bank_a: () => expiredHolds(databases.bank_a),
+      bank_b: () => expiredHolds(databases.bank_b),
+      bank_c: () => expiredHolds(databases.bank_c),
+    },
   };
 }
 

@@ -118,6 +118,8 @@ export interface AccountState {
   holds: number;
   /** The gid of the transfer that has locked it, if one has. */
   lockedBy: string | null;
+  /** Since when, in milliseconds since 1970. */
+  lockedAt: number | null;
 }
 
 /** An account of a list. */

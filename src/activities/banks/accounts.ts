@@ -83,13 +83,15 @@ interface AccountRow {
   readonly available: string;
   readonly holds: number;
   readonly lockedBy: string | null;
+  readonly lockedAt: number | null;
 }
 
-function stateOf({ status, holds, balance, held, available, lockedBy }: AccountRow): AccountState {
+function stateOf({ status, holds, balance, held, available, lockedBy, lockedAt }: AccountRow): AccountState {
   return {
     status,
     holds,
     lockedBy,
+    lockedAt,
     balance: safeInteger(balance, 'the balance'),
     held: safeInteger(held, 'what is held'),
     available: safeInteger(available, 'what is available'),

@@ -3,6 +3,7 @@ import type { BankName } from '../../contracts/transfer.js';
 import type { Database } from '../../kit/database/index.js';
 import type { Findings } from '../books/findings.js';
 import { safeInteger } from '../integers.js';
+import { ENDED } from './transfers-sql.js';
 
 /** Accounts that are not what their entries and holds come to. */
 const IMBALANCES = `
@@ -43,7 +44,7 @@ cross join lateral (select case state when 'moved' then credits - debits else 0 
 where entered <> expected
 order by 1 limit $1`;
 
-const ANNOUNCED = `select gid, (credits - debits)::text as net from transfers where state = 'announced'`;
+const ANNOUNCED = `select gid, (credits - debits)::text as net from transfers where state = 'announced' and not ${ENDED}`;
 const MOVED = `select gid from transfers where gid = any ($1::text[]) and state = 'moved'`;
 
 const TOTALS = `

@@ -1,18 +1,10 @@
+import { HOLD_MINUTES } from '../expired.js';
+
 /**
  * The statements of a bank's database. `$1` is the gid and `$2` the branch; a movement is known by them and its kind.
  *
  * Each locks one account, and that first, or a hold and then its account: no two of them wait for each other.
  */
-
-/** Holds that should have ended by now, oldest first. `$1`, `$2`, `$3`: behind this one; `$4`: how many. */
-export const EXPIRED = `
-select gid, branch, (extract(epoch from expires_at) * 1000)::float8 as since, expires_at::text as place
-from holds
-where state = 'held' and expires_at < now() and (expires_at, gid, branch) > ($1::timestamptz, $2, $3)
-order by expires_at, gid, branch limit $4`;
-
-/** How long a try's hold may take to be confirmed or cancelled before somebody should look, in minutes. */
-const HOLD_MINUTES = 10;
 
 /** Opens accounts with their first money. One that is there is left as it is, so it can be run again. */
 export const OPEN_ACCOUNTS = `
@@ -36,14 +28,16 @@ export const SET_STATUS = `
 with limits as materialized (select set_config('lock_timeout', $3::text, true))
 update accounts set status = $2 from limits where account = $1 and (holds = 0 or $2 = 'open') returning account`;
 
+const STATE = `status, balance, held, holds, balance - held as available, locked_by as "lockedBy",
+  (extract(epoch from locked_at) * 1000)::float8 as "lockedAt"`;
+
 /** An account as it is. What of it can be spent is `available`. */
 export const ACCOUNT = `
-select status, balance, held, holds, balance - held as available, locked_by as "lockedBy" from accounts where account = $1`;
+select ${STATE} from accounts where account = $1`;
 
 /** The first `$1` accounts by name. */
 export const ACCOUNTS = `
-select account, status, balance, held, holds, balance - held as available, locked_by as "lockedBy"
-from accounts order by account limit $1`;
+select account, ${STATE} from accounts order by account limit $1`;
 
 const LOCKED = `account as materialized (
   select account, status, balance - held as available, locked_by from accounts where account = $3 for no key update

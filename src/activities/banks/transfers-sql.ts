@@ -18,6 +18,15 @@ returning gid`;
 export const DROP = `
 update transfers set state = 'dropped', ended_at = now() where gid = $1 and branch = $2 and state = 'announced'`;
 
+/** That nothing of an announced transfer is moved, nor will be: its branch is barred, or was refused. */
+export const ENDED = `exists (
+  select from backstitch.guard as g
+  where g.gid = transfers.gid and g.branch = transfers.branch and g.phase = 1 and g.outcome in ('barred', 'rejected')
+)`;
+
+/** Drops what others than this bank have ended: what is prepared is rolled back by a scan too, which knows of no transfers. */
+export const DROP_ENDED = `update transfers set state = 'dropped', ended_at = now() where state = 'announced' and ${ENDED}`;
+
 /**
  * The movements that are asked, each with its account; and those that cannot be made. `$1` is the gid; each has its name in `$2`,
  * debit or credit in `$3`, its account in `$4`, each once, and its amount in `$5`.

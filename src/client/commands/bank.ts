@@ -105,9 +105,10 @@ function describeBanks(banks: Partial<Record<BankName, readonly ListedAccount[]>
     accounts.map(({ account, ...state }) => [name, account, ...cellsOf(state)]),
   );
   if (rows.length === 0) return 'no accounts: bank open';
-  return table(['bank', 'account', 'status', 'balance', 'held', 'available', 'holds'], rows);
+  return table(['bank', 'account', 'status', 'balance', 'held', 'available', 'holds', 'locked by', 'since'], rows);
 }
 
-function cellsOf({ status, balance, held, available, holds }: AccountState): (string | number)[] {
-  return [status, formatCents(balance), formatCents(held), formatCents(available), holds];
+function cellsOf({ status, balance, held, available, holds, lockedBy, lockedAt }: AccountState): (string | number)[] {
+  const since = lockedAt === null ? '' : new Date(lockedAt).toISOString();
+  return [status, formatCents(balance), formatCents(held), formatCents(available), holds, lockedBy ?? '', since];
 }

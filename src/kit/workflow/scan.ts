@@ -34,6 +34,7 @@ export interface ScanOrder {
 /** What a participant holds for a transaction, and should not any more. */
 export interface ExpiredHold {
   readonly gid: string;
+  /** Whose hold it is; or what is held, where no branch is known. */
   readonly branch: string;
   /** Since when, in milliseconds since 1970. */
   readonly since: number;

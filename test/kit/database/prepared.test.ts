@@ -178,7 +178,7 @@ describe('prepared transactions', () => {
       });
 
       it('what a scan has ended, which knows no input, is done for the coordinator that asks for the same', async () => {
-        const scan = { driver: SCAN_DRIVER, corrected: true };
+        const scan = { driver: SCAN_DRIVER, corrected: true } as const;
         for (const end of ['commit', 'rollback'] as const) {
           const gid = newGid();
           await prepared().prepare(op(gid, 'prepare'), { amount: 1 }, add(gid, 1));
