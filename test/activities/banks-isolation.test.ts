@@ -42,14 +42,14 @@ describe('two transfers at the same time', function () {
     const at = async (bank: 'bank_a' | 'bank_b', account: string) => {
       const state = await test.shop.plain['banks.account']({ bank, account });
       assert.deepEqual([state?.held, state?.holds, state?.lockedBy], [0, 0, null], 'nothing is held, nor locked');
-      return state?.balance ?? NaN;
+      return Number(state?.balance);
     };
     return [await at('bank_a', x), await at('bank_b', y), await at('bank_a', z)];
   }
 
   describe('that compute what they move from what they have read (lost updates)', () => {
     const balance = async (account: string) =>
-      (await test.shop.plain['banks.account']({ bank: 'bank_a', account }))?.balance ?? NaN;
+      Number((await test.shop.plain['banks.account']({ bank: 'bank_a', account }))?.balance);
     const bank = () => test.shop.participants.bank_a;
     const credit = (gid: string, account: string, amount: number) =>
       bank().credit.action(op('bank_a.credit.action', gid), { account, amount });

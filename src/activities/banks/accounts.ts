@@ -1,3 +1,4 @@
+import { exactCents } from '../../contracts/money.js';
 import {
   accountSchema,
   accountStatusSchema,
@@ -15,7 +16,6 @@ import {
 } from '../../contracts/transfer.js';
 import { Rejection, type Database } from '../../kit/database/index.js';
 import { validInput } from '../input.js';
-import { safeInteger } from '../integers.js';
 import { answerOf, LOCK_MS } from './answer.js';
 import { ACCOUNT, ACCOUNTS, OPEN_ACCOUNTS, SET_STATUS } from './sql.js';
 
@@ -92,8 +92,8 @@ function stateOf({ status, holds, balance, held, available, lockedBy, lockedAt }
     holds,
     lockedBy,
     lockedAt,
-    balance: safeInteger(balance, 'the balance'),
-    held: safeInteger(held, 'what is held'),
-    available: safeInteger(available, 'what is available'),
+    balance: exactCents(balance),
+    held: exactCents(held),
+    available: exactCents(available),
   };
 }

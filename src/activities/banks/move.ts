@@ -21,7 +21,7 @@ import { ANNOUNCE, DROP, LOOK, MOVE, MOVED } from './transfers-sql.js';
  * be told at any moment how much of a transfer that one bank has committed, and another one not yet, is on its way. The row is
  * `announced`, until it is `moved` in the prepared transaction, or `dropped` once it is certain that nothing will be moved.
  *
- * Refused as `UnknownAccount`, `AccountFrozen`, `AccountClosed`, `InsufficientFunds` or `InvalidInput`: by the first account that
+ * Refused as `UnknownAccount`, `AccountFrozen`, `AccountClosed`, `InsufficientFunds`, `AccountFull` or `InvalidInput`: by the first account that
  * cannot do its part.
  */
 export function createMove({ name, database, prepared }: MoveOf): ThreePhase<Moves> {
@@ -34,8 +34,8 @@ export function createMove({ name, database, prepared }: MoveOf): ThreePhase<Mov
     find: (values: unknown[]) => Promise<Wrong[]>,
   ): Promise<void> {
     const legs = [
-      ...from.map((each) => ({ ...each, kind: 'debit' })),
-      ...to.map((each) => ({ ...each, kind: 'credit' })),
+      ...from.map((each) => ({ ...each, kind: 'debit' as const })),
+      ...to.map((each) => ({ ...each, kind: 'credit' as const })),
     ];
     const columns = ['leg', 'kind', 'account', 'amount'] as const;
     const wrong = await find([gid, ...columns.map((column) => legs.map((each) => each[column]))]);

@@ -1,4 +1,5 @@
 import { HOLD_MINUTES } from '../expired.js';
+import { MOST } from './refusal.js';
 
 /**
  * The statements of a bank's database. `$1` is the gid and `$2` the branch; a movement is known by them and its kind.
@@ -40,7 +41,7 @@ export const ACCOUNTS = `
 select account, ${STATE} from accounts order by account limit $1`;
 
 const LOCKED = `account as materialized (
-  select account, status, balance - held as available, locked_by from accounts where account = $3 for no key update
+  select account, status, balance, balance - held as available, locked_by from accounts where account = $3 for no key update
 )`;
 
 /** The two entries of a movement: `amount` is what the account gets. */
@@ -56,6 +57,8 @@ const entered = (from: string, kind: string, amount: string, where = 'true') => 
 
 const FREE = `(account.locked_by is null or account.locked_by = $1)`;
 const OPEN = `account.status = 'open' and ${FREE}`;
+/** For what is to come in: an account has no more than a number holds exactly. */
+const ROOM = `${OPEN} and account.balance + $4::bigint <= ${MOST}`;
 const ENOUGH = `${OPEN} and account.available >= $4::bigint`;
 
 /** What the account was found as, and whether the work was done. No row: no such account. */
@@ -67,7 +70,7 @@ const DEBITING = `${LOCKED}, ${entered('account', 'debit', '-$4::bigint', ENOUGH
 export const DEBIT = `with ${DEBITING} ${foundOr('entered')}`;
 export const DEBIT_AT_ONCE = { with: DEBITING, text: 'select $4::bigint as debited from entered limit 1' };
 
-const CREDITING = `${LOCKED}, ${entered('account', 'credit', '$4::bigint', OPEN)}`;
+const CREDITING = `${LOCKED}, ${entered('account', 'credit', '$4::bigint', ROOM)}`;
 export const CREDIT = `with ${CREDITING} ${foundOr('entered')}`;
 export const CREDIT_AT_ONCE = { with: CREDITING, text: 'select $4::bigint as credited from entered limit 1' };
 
@@ -105,7 +108,7 @@ const HELD = 'select amount as held from placed';
 const FREEZING = holding('debit', ENOUGH);
 export const FREEZE = `with ${FREEZING} ${foundOr('placed')}`;
 export const FREEZE_AT_ONCE = { with: FREEZING, text: HELD };
-const EXPECTING = holding('credit', OPEN);
+const EXPECTING = holding('credit', ROOM);
 export const EXPECT = `with ${EXPECTING} ${foundOr('placed')}`;
 export const EXPECT_AT_ONCE = { with: EXPECTING, text: HELD };
 

@@ -1,3 +1,5 @@
+import { MOST } from './refusal.js';
+
 /** The statements of a bank's part in transfers by two-phase commit. `$1` is the gid, `$2` the branch unless it is said otherwise. */
 
 /**
@@ -35,13 +37,14 @@ const checked = (lock = '') => `
 with asked as materialized (
   select * from unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) as asked (leg, kind, account, amount)
 ), account as materialized (
-  select account, status, balance - held as available, locked_by from accounts
+  select account, status, balance, balance - held as available, locked_by from accounts
   where account in (select asked.account from asked) order by account ${lock}
 ), wrong as materialized (
   select asked.leg, account.status, account.available, account.locked_by
   from asked left join account using (account)
   where account.status is distinct from 'open' or account.locked_by <> $1
     or asked.kind = 'debit' and account.available < asked.amount
+    or asked.kind = 'credit' and account.balance + asked.amount > ${MOST}
 )`;
 
 /**
