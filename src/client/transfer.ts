@@ -7,9 +7,16 @@ import type { Session } from './session.js';
 /** Transfers as the command line takes them, and what is looked at before one is started. */
 
 const LEG = /^(?<bank>[^:]+):(?<account>[^:]+)(?::(?<amount>[^:]+))?$/;
-const NUMBER = /^-?\d+(\.\d+)?$/;
 
 const parseLeg = parserOf(legSchema);
+
+/**
+ * Cents as somebody writes them: plain decimal digits, that are the number which they become. Anything else stays as it is, and is
+ * refused by whoever knows what it is for.
+ */
+export function centsOf(text: string): number | string {
+  return /^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : text;
+}
 
 /** The two sides of a transfer, as options give them. */
 export interface GivenLegs {
@@ -52,7 +59,7 @@ function legOf(text: string, otherwise: number | undefined): Leg {
   if (amount === undefined && otherwise === undefined) {
     throw rule('must name an amount, as bank_a:alice:3000 does: only a single --to gets the sum without one');
   }
-  const cents = amount === undefined ? otherwise : NUMBER.test(amount) ? Number(amount) : amount;
+  const cents = amount === undefined ? otherwise : centsOf(amount);
   return parseLeg({ bank, account, amount: cents } as Leg);
 }
 

@@ -16,6 +16,7 @@ import { askBanks } from '../banks.js';
 import type { Cli } from '../cli.js';
 import { EXIT, NotReady } from '../exit.js';
 import { requireWorker, type Session } from '../session.js';
+import { centsOf } from '../transfer.js';
 import { table } from '../words.js';
 
 const parseOpening = parserOf(openAccountsSchema);
@@ -90,7 +91,7 @@ export function addBankCommands(cli: Cli): void {
 
 function openingOf(text: string): OpenAccounts {
   const [bank, account, cents] = partsOf(text, 3);
-  return parseOpening({ bank: bank as BankName, accounts: [account ?? ''], cents: Number(cents) });
+  return parseOpening({ bank: bank as BankName, accounts: [account ?? ''], cents: centsOf(cents ?? '') as number });
 }
 
 function partsOf(text: string, count: 2 | 3): string[] {
