@@ -89,6 +89,8 @@ export const shopMasks: Masks = {};
 /** What the shop needs. */
 export interface ShopDependencies {
   readonly databases: ShopDatabases;
+  /** The banks' databases by connections of their own, for the ends of two-phase commits: see `PreparedOptions`. Default: the others. */
+  readonly phase2?: Partial<Readonly<Record<BankName, Database>>>;
   /** Default: {@link shopMasks}. */
   readonly masks?: Masks;
   /** Called by the guards at their crash points: see `createFaults`. */
@@ -103,13 +105,20 @@ export interface ShopDependencies {
  * @returns `participants`: the services, for transactions; `plain`: activities of no transaction, each idempotent by
  * itself, under their full names; `expired`: the holds that the scan looks at, by participant
  */
-export function createShop({ databases, masks = shopMasks, probe, heartbeat = () => undefined }: ShopDependencies) {
+export function createShop({
+  databases,
+  phase2 = {},
+  masks = shopMasks,
+  probe,
+  heartbeat = () => undefined,
+}: ShopDependencies) {
   const { orders, payments, inventory, shipping, notifications } = databases;
   const guardOf = (service: ServiceName) => createGuard(databases[service], { probe, mask: masksOf(masks, service) });
   const bank = (name: BankName) => {
     const database = databases[name];
-    const prepared = createPrepared({ database, probe, mask: masksOf(masks, name) });
-    return createBank({ name, database, guard: guardOf(name), prepared });
+    const second = phase2[name];
+    const prepared = createPrepared({ database, phase2: second, probe, mask: masksOf(masks, name) });
+    return createBank({ name, database, phase2: second, guard: guardOf(name), prepared });
   };
   return {
     participants: {

@@ -29,7 +29,7 @@ import * as statements from './sql.js';
  *
  * @param name whose accounts these are, for what is said
  */
-export function createBank({ name, database, guard, prepared }: BankOf) {
+export function createBank({ name, database, phase2, guard, prepared }: BankOf) {
   /** Does what can be done to one account, or says why it cannot. */
   const doing =
     <Result>({ kind, statement, atOnce, resultOf }: Doing<Result>) =>
@@ -147,7 +147,7 @@ export function createBank({ name, database, guard, prepared }: BankOf) {
   return {
     ...{ debit, credit, withdraw, deposit },
     ...createLock({ name, guard }),
-    move: createMove({ name, database, prepared }),
+    move: createMove({ name, database, phase2, prepared }),
   };
 }
 
@@ -155,6 +155,8 @@ export function createBank({ name, database, guard, prepared }: BankOf) {
 interface BankOf {
   readonly name: BankName;
   readonly database: Database;
+  /** As in `PreparedOptions`. */
+  readonly phase2?: Database;
   readonly guard: Guard;
   readonly prepared: Prepared;
 }

@@ -24,8 +24,8 @@ import { ANNOUNCE, DROP, LOOK, MOVE, MOVED } from './transfers-sql.js';
  * Refused as `UnknownAccount`, `AccountFrozen`, `AccountClosed`, `InsufficientFunds`, `AccountFull` or `InvalidInput`: by the first account that
  * cannot do its part.
  */
-export function createMove({ name, database, prepared }: MoveOf): ThreePhase<Moves> {
-  const drop = ({ gid, branch, timeoutMs }: Operation) => database.run(DROP, [gid, branch], timeoutMs);
+export function createMove({ name, database, phase2 = database, prepared }: MoveOf): ThreePhase<Moves> {
+  const drop = ({ gid, branch, timeoutMs }: Operation) => phase2.run(DROP, [gid, branch], timeoutMs);
 
   /** @throws a {@link Rejection}: why the first movement that cannot be made cannot */
   async function check(
@@ -93,6 +93,8 @@ interface Wrong {
 interface MoveOf {
   readonly name: BankName;
   readonly database: Database;
+  /** As in `PreparedOptions`. */
+  readonly phase2?: Database;
   readonly prepared: Prepared;
 }
 

@@ -338,6 +338,35 @@ describe('prepared transactions', () => {
     });
   });
 
+  it('a commit does not queue behind prepares that wait for what it is to let go', async () => {
+    const POOL = 2;
+    const [phase1, phase2] = [POOL, 1].map((max) => new pg.Pool({ connectionString: stage.url, max }));
+    assert.ok(phase1 && phase2);
+    await stage.pool.query('create table contended (id int primary key, n int); insert into contended values (1, 0)');
+    const prepared = createPrepared({ database: pgDatabase(phase1), phase2: pgDatabase(phase2) });
+    const gids = Array.from({ length: POOL + 1 }, newGid);
+    const prepare = async (gid: string) => {
+      await prepared.prepare(op(gid, 'prepare'), {}, (sql) => sql('update contended set n = n + 1 where id = 1'));
+      return gid;
+    };
+    try {
+      let holder = await prepare(gids[0] ?? '');
+      const waiting = new Map(gids.slice(1).map((gid) => [gid, prepare(gid)]));
+      const locked = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      while ((await stage.pool.query(locked)).rowCount !== POOL);
+      // Each would give up before a connection of theirs came free for the commit.
+      while (waiting.size > 0) {
+        await prepared.commit(op(holder, 'commit'), {});
+        holder = await Promise.race(waiting.values());
+        waiting.delete(holder);
+      }
+      await prepared.rollback(op(holder, 'rollback'), {});
+      assert.deepEqual((await stage.pool.query('select n from contended')).rows, [{ n: POOL }]);
+    } finally {
+      await Promise.all([phase1.end(), phase2.end()]);
+    }
+  });
+
   it('no connection is held between the phases', async () => {
     const pool = new pg.Pool({ connectionString: stage.url, max: 1 });
     const prepared = createPrepared({ database: pgDatabase(pool) });
