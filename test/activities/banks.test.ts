@@ -91,6 +91,7 @@ for (const statements of ['one', 'several'] as const) {
           available: 7_000,
           holds: 1,
           lockedBy: null,
+          lockedAt: null,
         });
         assert.deepEqual(await bank.withdraw.confirm('t1', move('alice', 3_000)), { debited: 3_000 });
         assert.deepEqual(await bank.withdraw.confirm('t1', move('alice', 3_000)), { debited: 3_000 });
@@ -115,6 +116,7 @@ for (const statements of ['one', 'several'] as const) {
           available: 10_000,
           holds: 1,
           lockedBy: null,
+          lockedAt: null,
         });
         await refused(bank.withdraw.try('t2', move('alice', 10_001)), 'InsufficientFunds');
         assert.deepEqual(await bank.deposit.confirm('t1', move('alice', 3_000)), { credited: 3_000 });
