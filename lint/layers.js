@@ -44,7 +44,8 @@ export const layers = [
   ...['orders', 'payments', 'inventory', 'shipping', 'notifications', 'banks'].map((service) => ({
     room: `src/activities/${service}`,
     values: [
-      ...['src/activities/input.ts', 'src/activities/integers.ts', 'src/activities/ledger.ts'],
+      ...['src/activities/expired.ts', 'src/activities/input.ts'],
+      ...['src/activities/integers.ts', 'src/activities/ledger.ts'],
       ...['src/activities/books', 'src/kit/database', 'src/contracts'],
     ],
     types: ['src/kit/workflow'],

@@ -38,6 +38,16 @@ export class Pools {
     return databases;
   }
 
+  /** Another pool for each of these services' databases, beside its first one. */
+  openBeside<Service extends string>(
+    services: readonly Service[],
+    urls: Readonly<Record<string, string>>,
+    max: number,
+  ): Record<Service, Database> {
+    const opened = services.map((service) => [service, this.open(`${service} phase 2`, urls[service], max)]);
+    return Object.fromEntries(opened) as Record<Service, Database>;
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#pools.map((pool) => pool.end()));
   }

@@ -40,6 +40,8 @@ export const workflowsPath = fileURLToPath(new URL(`./workflows/index${extname(i
 
 /** Connections to the operations database: nothing of a transaction waits for one. */
 const OPERATIONS_POOL = 3;
+/** Connections to each bank's database that end what is prepared: nobody keeps one for as long as a prepare may wait. */
+const PHASE2_POOL = 3;
 
 /** A worker with the pools that it uses. */
 export interface ShopWorker {
@@ -83,6 +85,7 @@ export async function createShopWorker(
       await Promise.all(bankNames.map((bank) => wrongForPrepared(databases[bank], settings.poolSize))),
     );
     for (const line of wrong) if (line !== undefined) onWarning(`the banks' databases: ${line}`);
+    const phase2 = pools.openBeside(bankNames, settings.databaseUrls, PHASE2_POOL);
     const heartbeat = () => {
       const context = Context.current();
       context.heartbeat();
@@ -96,7 +99,7 @@ export async function createShopWorker(
       });
     }
     const faults = createFaults();
-    const shop = createShop({ databases, probe: faults.probe, heartbeat });
+    const shop = createShop({ databases, phase2, probe: faults.probe, heartbeat });
     const activities = participantActivities(shop.participants, { who: identity });
     for (const fault of wantedFaults(settings.faults, Object.keys(activities))) faults.set(fault);
     const groups = groupActivities({ participants: shop.participants, databases, who: identity });
@@ -120,7 +123,7 @@ export async function createShopWorker(
         ...shop.plain,
         ...adoptActivities(databases),
         ...groups,
-        ...scanActivities({ expired: shop.expired, databases, who: identity }),
+        ...scanActivities({ expired: shop.expired, databases: { ...databases, ...phase2 }, who: identity }),
         ...threePhaseActivities(),
         ...alarms,
         ...log,

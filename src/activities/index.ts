@@ -9,6 +9,7 @@ import {
   type OpenAccounts,
   type SetAccountStatus,
 } from '../contracts/transfer.js';
+import { orderGid } from '../contracts/place-order.js';
 import type { Books, OrderState, RecallStatus } from '../contracts/shop.js';
 import {
   createGuard,
@@ -27,6 +28,7 @@ import { createBank } from './banks/index.js';
 import { bankMigrations } from './banks/migrations.js';
 import { proveBooks } from './books/index.js';
 import { readInventory } from './inventory/books.js';
+import { expiredBy, frozenSql } from './expired.js';
 import { createInventory } from './inventory/index.js';
 import { inventoryMigrations } from './inventory/migrations.js';
 import { deliver } from './inventory/opening.js';
@@ -65,6 +67,9 @@ const migrations = {
   bank_c: bankMigrations,
 } as const satisfies Record<ServiceName, unknown>;
 
+const FROZEN_PAYMENTS = frozenSql({ records: 'payments', since: 'captured_at' });
+const FROZEN_STOCK = frozenSql({ records: 'reservations', since: 'reserved_at' });
+
 /** Brings each service's database to the newest schema, its guard's included. Several may do so at once. */
 export async function migrateShop(databases: ShopDatabases): Promise<void> {
   await Promise.all(
@@ -84,6 +89,8 @@ export const shopMasks: Masks = {};
 /** What the shop needs. */
 export interface ShopDependencies {
   readonly databases: ShopDatabases;
+  /** The banks' databases by connections of their own, for the ends of two-phase commits: see `PreparedOptions`. Default: the others. */
+  readonly phase2?: Partial<Readonly<Record<BankName, Database>>>;
   /** Default: {@link shopMasks}. */
   readonly masks?: Masks;
   /** Called by the guards at their crash points: see `createFaults`. */
@@ -98,13 +105,20 @@ export interface ShopDependencies {
  * @returns `participants`: the services, for transactions; `plain`: activities of no transaction, each idempotent by
  * itself, under their full names; `expired`: the holds that the scan looks at, by participant
  */
-export function createShop({ databases, masks = shopMasks, probe, heartbeat = () => undefined }: ShopDependencies) {
+export function createShop({
+  databases,
+  phase2 = {},
+  masks = shopMasks,
+  probe,
+  heartbeat = () => undefined,
+}: ShopDependencies) {
   const { orders, payments, inventory, shipping, notifications } = databases;
   const guardOf = (service: ServiceName) => createGuard(databases[service], { probe, mask: masksOf(masks, service) });
   const bank = (name: BankName) => {
     const database = databases[name];
-    const prepared = createPrepared({ database, probe, mask: masksOf(masks, name) });
-    return createBank({ name, database, guard: guardOf(name), prepared });
+    const second = phase2[name];
+    const prepared = createPrepared({ database, phase2: second, probe, mask: masksOf(masks, name) });
+    return createBank({ name, database, phase2: second, guard: guardOf(name), prepared });
   };
   return {
     participants: {
@@ -141,7 +155,13 @@ export function createShop({ databases, masks = shopMasks, probe, heartbeat = ()
         ),
     },
     /** What participants have held for longer than they should have, for the scan. */
-    expired: Object.fromEntries(bankNames.map((name) => [name, () => expiredHolds(databases[name])])),
+    expired: {
+      payments: () => expiredBy(payments, FROZEN_PAYMENTS, orderGid(''), 'payments.freeze.try'),
+      inventory: () => expiredBy(inventory, FROZEN_STOCK, orderGid(''), 'inventory.freeze.try'),
+      bank_a: () => expiredHolds(databases.bank_a),
+      bank_b: () => expiredHolds(databases.bank_b),
+      bank_c: () => expiredHolds(databases.bank_c),
+    },
   };
 }
 

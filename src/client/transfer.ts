@@ -1,14 +1,22 @@
-import { randomUUID } from 'node:crypto';
 import { legSchema, type AccountState, type Leg, type OfAccount, type Transfer } from '../contracts/transfer.js';
-import { InvalidInput, parserOf, runJob, type InputIssue } from '../kit/client/index.js';
+import { InvalidInput, parserOf, type InputIssue } from '../kit/client/index.js';
+import { askBanks } from './banks.js';
+import { NotReady } from './exit.js';
 import type { Session } from './session.js';
 
 /** Transfers as the command line takes them, and what is looked at before one is started. */
 
 const LEG = /^(?<bank>[^:]+):(?<account>[^:]+)(?::(?<amount>[^:]+))?$/;
-const NUMBER = /^-?\d+(\.\d+)?$/;
 
 const parseLeg = parserOf(legSchema);
+
+/**
+ * Cents as somebody writes them: plain decimal digits, that are the number which they become. Anything else stays as it is, and is
+ * refused by whoever knows what it is for.
+ */
+export function centsOf(text: string): number | string {
+  return /^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : text;
+}
 
 /** The two sides of a transfer, as options give them. */
 export interface GivenLegs {
@@ -51,29 +59,21 @@ function legOf(text: string, otherwise: number | undefined): Leg {
   if (amount === undefined && otherwise === undefined) {
     throw rule('must name an amount, as bank_a:alice:3000 does: only a single --to gets the sum without one');
   }
-  const cents = amount === undefined ? otherwise : NUMBER.test(amount) ? Number(amount) : amount;
+  const cents = amount === undefined ? otherwise : centsOf(amount);
   return parseLeg({ bank, account, amount: cents } as Leg);
-}
-
-/** Looks accounts up at their banks, in the same order; `null`: there is none. */
-export function accountsAt(
-  { client, settings }: Session,
-  accounts: readonly OfAccount[],
-): Promise<(AccountState | null)[]> {
-  return runJob(client, settings, 'accountStates', `look-${randomUUID()}`, [accounts]);
 }
 
 /**
  * Looks whether every account is there: a transfer that would be refused for that needs no start.
  *
- * @throws {@link InvalidInput}: a line for each account that is not
+ * @throws {@link InvalidInput}: a line for each account that is not; {@link NotReady} where a bank's database cannot be asked
  */
 export async function requireAccounts(session: Session, { from, to }: Pick<Transfer, 'from' | 'to'>): Promise<void> {
   const legs = Object.entries({ from, to }).flatMap(([side, list]) => list.map((leg) => ({ side, ...leg })));
-  const states = await accountsAt(
-    session,
-    legs.map(({ bank, account }) => ({ bank, account })),
-  );
+  const accounts = legs.map(({ bank, account }): OfAccount => ({ bank, account }));
+  const states = await askBanks<(AccountState | null)[]>(session, 'accountStates', accounts).catch((error: unknown) => {
+    throw error instanceof NotReady ? new NotReady(`${error.message}: nothing was started`, error) : error;
+  });
   const issues = legs
     .filter((_, index) => states[index] === null)
     .map(({ side, bank, account }): InputIssue => {

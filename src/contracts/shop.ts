@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ExactCents } from './money.js';
 
 /** What the shop opens with: customers with money and points, and stock. Opening again changes only what is missing. */
 export const openShopSchema = z.strictObject({
@@ -66,12 +67,12 @@ export interface Books {
     pointsHeld: number;
     pointsSpent: number;
     /** What was paid in at all banks. */
-    bankPaidInCents: number;
+    bankPaidInCents: ExactCents;
     /** What all accounts have, what is held of it included. */
-    bankBalancesCents: number;
-    bankHeldCents: number;
+    bankBalancesCents: ExactCents;
+    bankHeldCents: ExactCents;
     /** What left accounts and has not come to others: on its way. */
-    bankClearingCents: number;
+    bankClearingCents: ExactCents;
     /** Holds that wait for their confirm or cancel. */
     bankHolds: number;
   };

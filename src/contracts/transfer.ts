@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ExactCents } from './money.js';
 
 /** The banks between which money moves, each with a database of its own. */
 export const bankNames = ['bank_a', 'bank_b', 'bank_c'] as const;
@@ -109,15 +110,17 @@ export type SetAccountStatus = z.output<typeof accountStatusSchema>;
 /** An account as its bank has it. Amounts are cents. */
 export interface AccountState {
   status: AccountStatus;
-  balance: number;
+  balance: ExactCents;
   /** The part of the balance that is held for transfers that have not ended. */
-  held: number;
+  held: ExactCents;
   /** What can be spent. */
-  available: number;
+  available: ExactCents;
   /** Transfers that wait for their confirm or cancel here, in or out. */
   holds: number;
   /** The gid of the transfer that has locked it, if one has. */
   lockedBy: string | null;
+  /** Since when, in milliseconds since 1970. */
+  lockedAt: number | null;
 }
 
 /** An account of a list. */

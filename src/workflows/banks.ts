@@ -17,6 +17,12 @@ const asked = proxyActivities<ShopActivities>({
   retry: { maximumAttempts: 10, nonRetryableErrorTypes: ['Rejection'] },
 });
 
+/** For somebody who waits: a bank that cannot be asked is asked once more, and then told. */
+const looking = proxyActivities<ShopActivities>({
+  startToCloseTimeout: '5 seconds',
+  retry: { initialInterval: '500 milliseconds', maximumAttempts: 2, nonRetryableErrorTypes: ['Rejection'] },
+});
+
 /** Opens accounts with their first money. One that is there is left as it is. */
 export async function openBanks(opening: readonly OpenAccounts[]): Promise<void> {
   await Promise.all(opening.map((accounts) => asked['banks.openAccounts'](accounts)));
@@ -24,16 +30,18 @@ export async function openBanks(opening: readonly OpenAccounts[]): Promise<void>
 
 /** Freezes, closes or opens an account. */
 export async function setAccountStatus(input: SetAccountStatus): Promise<void> {
-  await asked['banks.setStatus'](input);
+  await looking['banks.setStatus'](input);
 }
 
 /** Accounts as they are now, in the same order; `null`: there is none. */
 export async function accountStates(accounts: readonly OfAccount[]): Promise<(AccountState | null)[]> {
-  return Promise.all(accounts.map((account) => asked['banks.account'](account)));
+  return Promise.all(accounts.map((account) => looking['banks.account'](account)));
 }
 
 /** The first accounts of each of these banks. */
 export async function listBanks(banks: readonly BankName[]): Promise<Partial<Record<BankName, ListedAccount[]>>> {
-  const lists = await Promise.all(banks.map(async (bank) => [bank, await asked['banks.accounts']({ bank })] as const));
+  const lists = await Promise.all(
+    banks.map(async (bank) => [bank, await looking['banks.accounts']({ bank })] as const),
+  );
   return Object.fromEntries(lists);
 }

@@ -30,7 +30,7 @@ describe('two transfers at the same time', function () {
     const at = async (bank: 'bank_a' | 'bank_b', account: string) => {
       const state = await test.shop.plain['banks.account']({ bank, account });
       assert.deepEqual([state?.held, state?.holds, state?.lockedBy], [0, 0, null], 'nothing is held, nor locked');
-      return state?.balance ?? NaN;
+      return Number(state?.balance);
     };
     return [await at('bank_a', x), await at('bank_b', y), await at('bank_a', z)];
   }

@@ -14,7 +14,7 @@ describe('two transfers at the same time', function () {
 
   describe('that compute what they move from what they have read (lost updates)', () => {
     const balance = async (account: string) =>
-      (await test.shop.plain['banks.account']({ bank: 'bank_a', account }))?.balance ?? NaN;
+      Number((await test.shop.plain['banks.account']({ bank: 'bank_a', account }))?.balance);
     const bank = () => test.shop.participants.bank_a;
     const credit = (gid: string, account: string, amount: number) =>
       bank().credit.action(op('bank_a.credit.action', gid), { account, amount });

@@ -130,7 +130,7 @@ describe('a bank, asked by a two-phase commit', () => {
     const readers = bankNames.map((bank) => readBank(bank, test.databases[bank]));
     const money = async () => {
       const totals = await Promise.all(readers.map((reader) => reader.totals()));
-      return totals.reduce((sum, { balances }) => sum + balances, await centsInFlight(readers));
+      return totals.reduce((sum, { balances }) => sum + Number(balances), Number(await centsInFlight(readers)));
     };
     const all = 3 * 3 * 10_000;
     const parts: [BankName, Moves][] = [
@@ -141,7 +141,7 @@ describe('a bank, asked by a two-phase commit', () => {
     const flights: number[] = [];
     const look = async () => {
       assert.equal(await money(), all);
-      flights.push(await centsInFlight(readers));
+      flights.push(Number(await centsInFlight(readers)));
     };
     for (const [bank, moves] of parts) await prepare('t1', moves, bank).then(look);
     for (const [bank, moves] of parts) await commit('t1', moves, bank).then(look);

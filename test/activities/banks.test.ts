@@ -91,6 +91,7 @@ for (const statements of ['one', 'several'] as const) {
           available: 7_000,
           holds: 1,
           lockedBy: null,
+          lockedAt: null,
         });
         assert.deepEqual(await bank.withdraw.confirm('t1', move('alice', 3_000)), { debited: 3_000 });
         assert.deepEqual(await bank.withdraw.confirm('t1', move('alice', 3_000)), { debited: 3_000 });
@@ -115,6 +116,7 @@ for (const statements of ['one', 'several'] as const) {
           available: 10_000,
           holds: 1,
           lockedBy: null,
+          lockedAt: null,
         });
         await refused(bank.withdraw.try('t2', move('alice', 10_001)), 'InsufficientFunds');
         assert.deepEqual(await bank.deposit.confirm('t1', move('alice', 3_000)), { credited: 3_000 });
@@ -204,7 +206,7 @@ for (const statements of ['one', 'several'] as const) {
 
       for (const name of ['withdraw', 'deposit'] as const) {
         it(`${name}: a try that waits for a freeze is refused as one that comes after it`, async () => {
-          const trying = await whileLocked(SET_STATUS, ['alice', 'frozen'], () =>
+          const trying = await whileLocked(SET_STATUS, ['alice', 'frozen', '1500'], () =>
             refused(bank[name].try('t1', move('alice', 1)), 'AccountFrozen'),
           );
           assert.equal(trying, 'account alice of bank_a is frozen');

@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Faults } from '../../src/activities/faults.js';
-import { serviceNames } from '../../src/activities/index.js';
+import { serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { ORDERS_HEADER } from '../../src/client/orders-file.js';
 import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
 import { createShopWorker } from '../../src/worker.js';
@@ -64,7 +64,12 @@ export interface ClientWorld {
   close(): Promise<void>;
 }
 
-export async function openClientWorld(faults?: string, operationsUrl?: string): Promise<ClientWorld> {
+/** @param via the URL by which the worker reaches a service's database. Default: its own */
+export async function openClientWorld(
+  faults?: string,
+  operationsUrl?: string,
+  via: (service: ServiceName, url: string) => string | Promise<string> = (_, url) => url,
+): Promise<ClientWorld> {
   compiledClient();
   const address = await temporalAddress();
   const taskQueue = `shop-${randomUUID()}`;
@@ -72,10 +77,13 @@ export async function openClientWorld(faults?: string, operationsUrl?: string): 
   const databases = await Promise.all(
     serviceNames.map(async (service) => ({ service, database: await testDatabase(service) })),
   );
+  const urls = await Promise.all(
+    databases.map(async ({ service, database }) => [service, await via(service, database.url)] as const),
+  );
   const shop = await createShopWorker(
     { address, namespace: 'default', connection: { address }, taskQueue, ui },
     {
-      databaseUrls: Object.fromEntries(databases.map(({ service, database }) => [service, database.url])),
+      databaseUrls: Object.fromEntries(urls),
       operationsUrl,
       poolSize: 10,
       faults,

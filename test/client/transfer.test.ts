@@ -22,7 +22,9 @@ describe('the command line of the banks', function () {
   /** What each account has, by name. */
   const balances = async () => {
     const banks = (await world.run('bank', 'show', '--json')).json<Record<BankName, ListedAccount[]>>();
-    const all = bankNames.flatMap((bank) => banks[bank].map(({ account, balance }) => [account, balance] as const));
+    const all = bankNames.flatMap((bank) =>
+      banks[bank].map(({ account, balance }) => [account, Number(balance)] as const),
+    );
     return Object.fromEntries(all);
   };
 
@@ -121,7 +123,14 @@ describe('the command line of the banks', function () {
       [['status', 'bank_a:nobody', 'frozen'], 1, /bank_a has no account nobody$/],
       [['open', 'bank_a:alice'], 2, /^account: "bank_a:alice": must be BANK:ACCOUNT:CENTS, such as /],
       [['open', 'bank_z:alice:5'], 2, /^bank: "bank_z": must be one of bank_a, bank_b, bank_c$/],
-      [['open', 'bank_a:alice:0.5'], 2, /^cents: 0\.5: must be a whole number of cents from 0 to 9007199254740991$/],
+      ...['0.5', '0.9999999999999999999', '0x10', '1e3', ' 5', '+5', '-5', '9007199254740992'].map(
+        (text): [string[], number, RegExp] => [
+          ['open', `bank_a:alice:${text}`],
+          2,
+          /^cents: ".*": must be a whole number of cents from 0 to 9007199254740991$/,
+        ],
+      ),
+      [['open', 'bank_a:alice:'], 2, /^account: "bank_a:alice:": must be BANK:ACCOUNT:CENTS, such as /],
     ];
     for (const [args, code, line] of lines) {
       const { code: found, stderr } = await world.run('bank', ...args);
@@ -204,6 +213,24 @@ describe('the command line of the banks', function () {
     ],
     ['an account that is no name', from('bank_a:no name:5'), [/^--from: "bank_a:no name:5": account must be 1 to 64 /]],
     ['an id that is none', ['--id', 'a b', ...from('bank_a:alice:5')], [/^id: "a b": must be 1 to 64 /]],
+    ...[
+      '0x10',
+      ' 5',
+      '5 ',
+      '+5',
+      '1e3',
+      '005x',
+      '5n',
+      '١',
+      '0.9999999999999999999',
+      '9007199254740992.0',
+      '9'.repeat(30),
+    ].map((text): [string, string[], (string | RegExp)[]] => [
+      `an amount of '${text}'`,
+      from(`bank_a:alice:${text}`),
+      [`--from: "bank_a:alice:${text}": ${amountRule}`],
+    ]),
+    ['an amount of nothing', from('bank_a:alice:'), [/^--from: "bank_a:alice:": must be BANK:ACCOUNT:AMOUNT/]],
     ['no source', ['--to', 'bank_c:carol'], [/required option '--from/]],
     ['no target', ['--from', 'bank_a:alice:5'], [/required option '--to/]],
     ['an unknown lane', [...usual, '--lane', 'fast'], [/Allowed choices are durable, lean, grouped, direct/]],

@@ -77,8 +77,8 @@ describe('a worker that is killed in a two-phase commit', function () {
       const look = async () => {
         const found = await Promise.all(banks.map(({ database }) => listInDoubt(database, { olderThanMs: 0 })));
         const totals = await Promise.all(banks.map(({ reader }) => reader.totals()));
-        const flight = await centsInFlight(banks.map(({ reader }) => reader));
-        return [found.flat().length, flight, totals.reduce((sum, { balances }) => sum + balances, flight)];
+        const flight = Number(await centsInFlight(banks.map(({ reader }) => reader)));
+        return [found.flat().length, flight, totals.reduce((sum, { balances }) => sum + Number(balances), flight)];
       };
 
       const input: Transfer = {

@@ -77,7 +77,7 @@ describe('a transfer', function () {
       assert.deepEqual(findings.differences, []);
       const totals = await reader.totals();
       assert.deepEqual([totals.held, totals.holds], [0, 0]);
-      clearing += totals.clearing;
+      clearing += Number(totals.clearing);
       const open = `select gid from transfers where state = 'announced'
         union all select gid from pg_prepared_xacts where database = current_database()`;
       assert.deepEqual(await world.sql(bank, open), []);

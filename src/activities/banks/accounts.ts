@@ -1,3 +1,4 @@
+import { exactCents } from '../../contracts/money.js';
 import {
   accountSchema,
   accountStatusSchema,
@@ -15,10 +16,13 @@ import {
 } from '../../contracts/transfer.js';
 import { Rejection, type Database } from '../../kit/database/index.js';
 import { validInput } from '../input.js';
-import { safeInteger } from '../integers.js';
+import { answerOf, LOCK_MS } from './answer.js';
 import { ACCOUNT, ACCOUNTS, OPEN_ACCOUNTS, SET_STATUS } from './sql.js';
 
 /** The banks' accounts, outside of any transaction. */
+
+/** PostgreSQL: a lock was not had in time. */
+const LOCKED = '55P03';
 
 /** A database for each bank. */
 type BankDatabases = Readonly<Record<BankName, Database>>;
@@ -35,11 +39,19 @@ export async function openAccounts(banks: BankDatabases, input: OpenAccounts): P
 /**
  * Freezes, closes or opens an account. To set what is set already changes nothing.
  *
- * @throws a {@link Rejection}: `UnknownAccount`; `AccountHeld` while a try waits for its confirm or cancel; `InvalidInput`
+ * @throws a {@link Rejection}: `UnknownAccount`; `AccountHeld` while a try waits for its confirm or cancel; `AccountLocked` while a
+ * transaction that is prepared has it; `InvalidInput`
+ * @throws {@link BankSilent}
  */
 export async function setAccountStatus(banks: BankDatabases, input: SetAccountStatus): Promise<void> {
   const { bank, account, status } = validInput(accountStatusSchema, input);
-  const [set] = await banks[bank].run(SET_STATUS, [account, status]);
+  const [set] = await answerOf(bank, banks[bank], (run) =>
+    run(SET_STATUS, [account, status, String(LOCK_MS)]).catch((error: unknown) => {
+      if ((error as { code?: unknown }).code !== LOCKED) throw error;
+      const line = `account ${account} of ${bank} is in a transaction that has not ended: try again when it has`;
+      throw new Rejection('AccountLocked', line);
+    }),
+  );
   if (set !== undefined) return;
   const state = await accountState(banks, { bank, account });
   if (state === null) throw new Rejection('UnknownAccount', `${bank} has no account ${account}`);
@@ -49,17 +61,18 @@ export async function setAccountStatus(banks: BankDatabases, input: SetAccountSt
   );
 }
 
-/** An account as it is now; `null`: the bank has none of that name. */
+/** An account as it is now; `null`: the bank has none of that name. @throws {@link BankSilent} */
 export async function accountState(banks: BankDatabases, input: OfAccount): Promise<AccountState | null> {
   const { bank, account } = validInput(accountSchema, input);
-  const [row] = await banks[bank].run<AccountRow>(ACCOUNT, [account]);
+  const [row] = await answerOf(bank, banks[bank], (run) => run<AccountRow>(ACCOUNT, [account]));
   return row === undefined ? null : stateOf(row);
 }
 
-/** The first accounts of a bank, by name. */
+/** The first accounts of a bank, by name. @throws {@link BankSilent} */
 export async function listAccounts(banks: BankDatabases, input: ListAccounts): Promise<ListedAccount[]> {
   const { bank } = validInput(listAccountsSchema, input);
-  const rows = await banks[bank].run<AccountRow & { account: string }>(ACCOUNTS, [MAX_LISTED]);
+  type Row = AccountRow & { account: string };
+  const rows = await answerOf(bank, banks[bank], (run) => run<Row>(ACCOUNTS, [MAX_LISTED]));
   return rows.map((row) => ({ account: row.account, ...stateOf(row) }));
 }
 
@@ -70,15 +83,17 @@ interface AccountRow {
   readonly available: string;
   readonly holds: number;
   readonly lockedBy: string | null;
+  readonly lockedAt: number | null;
 }
 
-function stateOf({ status, holds, balance, held, available, lockedBy }: AccountRow): AccountState {
+function stateOf({ status, holds, balance, held, available, lockedBy, lockedAt }: AccountRow): AccountState {
   return {
     status,
     holds,
     lockedBy,
-    balance: safeInteger(balance, 'the balance'),
-    held: safeInteger(held, 'what is held'),
-    available: safeInteger(available, 'what is available'),
+    lockedAt,
+    balance: exactCents(balance),
+    held: exactCents(held),
+    available: exactCents(available),
   };
 }

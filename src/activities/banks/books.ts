@@ -1,8 +1,9 @@
+import { exactCents, type ExactCents } from '../../contracts/money.js';
 import { MAX_DIFFERENCES } from '../../contracts/shop.js';
 import type { BankName } from '../../contracts/transfer.js';
 import type { Database } from '../../kit/database/index.js';
 import type { Findings } from '../books/findings.js';
-import { safeInteger } from '../integers.js';
+import { ENDED } from './transfers-sql.js';
 
 /** Accounts that are not what their entries and holds come to. */
 const IMBALANCES = `
@@ -43,7 +44,7 @@ cross join lateral (select case state when 'moved' then credits - debits else 0 
 where entered <> expected
 order by 1 limit $1`;
 
-const ANNOUNCED = `select gid, (credits - debits)::text as net from transfers where state = 'announced'`;
+const ANNOUNCED = `select gid, (credits - debits)::text as net from transfers where state = 'announced' and not ${ENDED}`;
 const MOVED = `select gid from transfers where gid = any ($1::text[]) and state = 'moved'`;
 
 const TOTALS = `
@@ -57,15 +58,15 @@ select
 /** What a bank has in all, in cents. */
 export interface BankTotals {
   /** What was paid in when accounts were opened. */
-  readonly paidIn: number;
+  readonly paidIn: ExactCents;
   /** What all accounts have, what is held of it included. */
-  readonly balances: number;
-  readonly held: number;
+  readonly balances: ExactCents;
+  readonly held: ExactCents;
   /**
    * What transfers took out of the bank's accounts and did not put into them. Of all banks together it is 0 when no transfer is
    * under way.
    */
-  readonly clearing: number;
+  readonly clearing: ExactCents;
   /** Holds that wait for their confirm or cancel. */
   readonly holds: number;
 }
@@ -76,7 +77,7 @@ export function readBank(bank: BankName, database: Database) {
     async totals(): Promise<BankTotals> {
       type Row = Record<Exclude<keyof BankTotals, 'holds'>, string> & { holds: number };
       const [row] = await database.run<Row>(TOTALS);
-      const sum = (name: Exclude<keyof BankTotals, 'holds'>) => safeInteger(row?.[name] ?? 0, `${name} of ${bank}`);
+      const sum = (name: Exclude<keyof BankTotals, 'holds'>) => exactCents(row?.[name] ?? 0);
       return {
         paidIn: sum('paidIn'),
         balances: sum('balances'),
@@ -117,7 +118,12 @@ export function readBank(bank: BankName, database: Database) {
       }
       findings.addUnlisted((transfers[0]?.count ?? 0) - transfers.length);
       const { paidIn, balances, clearing } = await this.totals();
-      findings.compare('balances + clearing = paid in', bank, paidIn, balances + clearing);
+      findings.compare(
+        'balances + clearing = paid in',
+        bank,
+        String(paidIn),
+        String(BigInt(balances) + BigInt(clearing)),
+      );
     },
   };
 }
@@ -126,13 +132,13 @@ export function readBank(bank: BankName, database: Database) {
  * What two-phase commits have moved at some of the banks and not yet at others, in cents: of one that has moved anywhere, what it
  * is still to move. At a moment at which nothing is committed, the balances of all banks and this are what was paid in.
  */
-export async function centsInFlight(banks: readonly BankReader[]): Promise<number> {
+export async function centsInFlight(banks: readonly BankReader[]): Promise<ExactCents> {
   const announced = await Promise.all(banks.map((bank) => bank.announced()));
   const gids = [...new Set(announced.flatMap((each) => [...each.keys()]))];
   const moved = new Set((await Promise.all(banks.map((bank) => bank.moved(gids)))).flat());
   let cents = 0n;
   for (const each of announced) for (const [gid, net] of each) if (moved.has(gid)) cents += net;
-  return safeInteger(String(cents), 'what is in flight');
+  return exactCents(cents);
 }
 
 export type BankReader = ReturnType<typeof readBank>;

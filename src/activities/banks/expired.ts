@@ -1,18 +1,31 @@
 import type { Database } from '../../kit/database/index.js';
 import type { ExpiredHold } from '../../kit/workflow/index.js';
-import { EXPIRED } from './sql.js';
+import { expiredBy, expiredSql, HOLD_MINUTES } from '../expired.js';
+import { DROP_ENDED } from './transfers-sql.js';
 
-/** Holds that are read at a time. */
-const PAGE = 500;
+const LATE = `interval '${HOLD_MINUTES} minutes'`;
 
-/** The holds of a bank that should have been confirmed or cancelled by now, oldest first. */
+/**
+ * Holds that should have been confirmed or cancelled; accounts that are locked, each under the name `lock of <account>`; and
+ * transfers that are announced and neither moved nor dropped, without those that are prepared: the scan looks after them.
+ */
+const EXPIRED = expiredSql(`
+  select gid, branch, expires_at from holds where state = 'held' and expires_at < now()
+  union all
+  select locked_by, 'lock of ' || account, locked_at + ${LATE} from accounts
+  where locked_by is not null and locked_at < now() - ${LATE}
+  union all
+  select gid, branch, announced_at + ${LATE} from transfers
+  where state = 'announced' and announced_at < now() - ${LATE} and not exists (
+    select from pg_prepared_xacts as prepared where prepared.database = current_database()
+      and split_part(prepared.gid, '/', 3) = transfers.gid and split_part(prepared.gid, '/', 4) = transfers.branch
+  )`);
+
+/** How long it may take to drop what has ended, in milliseconds. */
+const DROP_MS = 10_000;
+
+/** What a bank holds for transfers, and should not any more: oldest first. What it knows to have ended it drops before. */
 export async function* expiredHolds(database: Database): AsyncGenerator<ExpiredHold> {
-  let after: unknown[] = ['-infinity', '', ''];
-  for (;;) {
-    const rows = await database.run<ExpiredHold & { place: string }>(EXPIRED, [...after, PAGE]);
-    for (const { gid, branch, since } of rows) yield { gid, branch, since };
-    const last = rows.at(-1);
-    if (last === undefined || rows.length < PAGE) return;
-    after = [last.place, last.gid, last.branch];
-  }
+  await database.run(DROP_ENDED, [], DROP_MS);
+  yield* expiredBy(database, EXPIRED);
 }

@@ -24,15 +24,15 @@ import * as statements from './sql.js';
  * part of a balance stays where it is, and can be spent by nothing else until its hold is confirmed or cancelled. What two-phase
  * and three-phase commit ask, `move`, moves all that a transfer moves at this bank, in one transaction that waits to be committed.
  *
- * All are refused as `UnknownAccount`, `AccountFrozen`, `AccountClosed` or `InvalidInput`, and what takes money as
- * `InsufficientFunds`; while another transfer has locked the account it fails as `AccountLocked`, and can be asked again. Undoing is done whatever the account's status has become: the money has to be somewhere.
+ * All are refused as `UnknownAccount`, `AccountFrozen`, `AccountClosed` or `InvalidInput`, what takes money as
+ * `InsufficientFunds`, and what gives some to an account that would then have 2^53 cents or more as `AccountFull`; while another transfer has locked the account it fails as `AccountLocked`, and can be asked again. Undoing is done whatever the account's status has become: the money has to be somewhere.
  *
  * @param name whose accounts these are, for what is said
  */
-export function createBank({ name, database, guard, prepared }: BankOf) {
+export function createBank({ name, database, phase2, guard, prepared }: BankOf) {
   /** Does what can be done to one account, or says why it cannot. */
   const doing =
-    <Result>({ statement, atOnce, resultOf }: Doing<Result>) =>
+    <Result>({ kind, statement, atOnce, resultOf }: Doing<Result>) =>
     (operation: Operation, input: Move): Promise<Result> =>
       guard.apply(
         operation,
@@ -40,7 +40,7 @@ export function createBank({ name, database, guard, prepared }: BankOf) {
         async (sql) => {
           const move = validInput(moveSchema, input);
           const [found] = await sql<Found>(statement, valuesOf(operation, move));
-          if (found?.done !== true) throw refusal({ name, gid: operation.gid, ...move }, found);
+          if (found?.done !== true) throw refusal({ name, gid: operation.gid, kind, ...move }, found);
           return resultOf(move.amount);
         },
         () => ({ statement: atOnce, values: valuesOf(operation, validInput(moveSchema, input)) }),
@@ -50,6 +50,7 @@ export function createBank({ name, database, guard, prepared }: BankOf) {
   /** Takes money out of an account. */
   const debit = {
     action: doing({
+      kind: 'debit',
       statement: statements.DEBIT,
       atOnce: statements.DEBIT_AT_ONCE,
       resultOf: (debited) => ({ debited }),
@@ -71,6 +72,7 @@ export function createBank({ name, database, guard, prepared }: BankOf) {
   /** Pays money into an account. It can be spent from then on. */
   const credit = {
     action: doing({
+      kind: 'credit',
       statement: statements.CREDIT,
       atOnce: statements.CREDIT_AT_ONCE,
       resultOf: (credited) => ({ credited }),
@@ -92,7 +94,7 @@ export function createBank({ name, database, guard, prepared }: BankOf) {
       throw new Rejection('NotCredited', `${about(operation)} credited nothing that could be taken back`);
     const amount = safeInteger(row.amount, 'the amount');
     if (row.done) return { takenBack: amount };
-    const available = formatCents(safeInteger(row.available, 'what is available'));
+    const available = formatCents(row.available);
     throw new Rejection(
       'AlreadySpent',
       `account ${row.account} of ${name} has ${available} left of the ${formatCents(amount)} that are to be taken back`,
@@ -108,7 +110,12 @@ export function createBank({ name, database, guard, prepared }: BankOf) {
 
   /** Holds money of an account, then takes it out. */
   const withdraw = {
-    try: doing({ statement: statements.FREEZE, atOnce: statements.FREEZE_AT_ONCE, resultOf: (held) => ({ held }) }),
+    try: doing({
+      kind: 'debit',
+      statement: statements.FREEZE,
+      atOnce: statements.FREEZE_AT_ONCE,
+      resultOf: (held) => ({ held }),
+    }),
     confirm: (operation, input) =>
       guard.confirm(operation, input, async (sql) => ({
         debited: await ending(operation, statements.CONFIRM_DEBIT)(sql),
@@ -121,7 +128,12 @@ export function createBank({ name, database, guard, prepared }: BankOf) {
 
   /** Sees to it that an account can be paid, then pays money into it. It can be spent once that is confirmed. */
   const deposit = {
-    try: doing({ statement: statements.EXPECT, atOnce: statements.EXPECT_AT_ONCE, resultOf: (held) => ({ held }) }),
+    try: doing({
+      kind: 'credit',
+      statement: statements.EXPECT,
+      atOnce: statements.EXPECT_AT_ONCE,
+      resultOf: (held) => ({ held }),
+    }),
     confirm: (operation, input) =>
       guard.confirm(operation, input, async (sql) => ({
         credited: await ending(operation, statements.CONFIRM_CREDIT)(sql),
@@ -135,7 +147,7 @@ export function createBank({ name, database, guard, prepared }: BankOf) {
   return {
     ...{ debit, credit, withdraw, deposit },
     ...createLock({ name, guard }),
-    move: createMove({ name, database, prepared }),
+    move: createMove({ name, database, phase2, prepared }),
   };
 }
 
@@ -143,6 +155,8 @@ export function createBank({ name, database, guard, prepared }: BankOf) {
 interface BankOf {
   readonly name: BankName;
   readonly database: Database;
+  /** As in `PreparedOptions`. */
+  readonly phase2?: Database;
   readonly guard: Guard;
   readonly prepared: Prepared;
 }
@@ -151,6 +165,7 @@ export type Bank = ReturnType<typeof createBank>;
 
 /** How phase 1 is done: alone, and with the guard's row in one statement. Both come to the same result. */
 interface Doing<Result> {
+  readonly kind: 'debit' | 'credit';
   readonly statement: string;
   readonly atOnce: Statement;
   readonly resultOf: (amount: number) => Result;

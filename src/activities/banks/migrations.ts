@@ -153,4 +153,11 @@ create trigger transfers_end_once before update on transfers for each row
     name: '004-locks',
     sql: `alter table accounts add column locked_by text collate "C";`,
   },
+  {
+    name: '005-locked-since',
+    sql: `
+alter table accounts add column locked_at timestamptz;
+update accounts set locked_at = now() where locked_by is not null;
+create index accounts_locked on accounts (locked_at) where locked_by is not null;`,
+  },
 ] as const;

@@ -21,11 +21,11 @@ import { ANNOUNCE, DROP, LOOK, MOVE, MOVED } from './transfers-sql.js';
  * be told at any moment how much of a transfer that one bank has committed, and another one not yet, is on its way. The row is
  * `announced`, until it is `moved` in the prepared transaction, or `dropped` once it is certain that nothing will be moved.
  *
- * Refused as `UnknownAccount`, `AccountFrozen`, `AccountClosed`, `InsufficientFunds` or `InvalidInput`: by the first account that
+ * Refused as `UnknownAccount`, `AccountFrozen`, `AccountClosed`, `InsufficientFunds`, `AccountFull` or `InvalidInput`: by the first account that
  * cannot do its part.
  */
-export function createMove({ name, database, prepared }: MoveOf): ThreePhase<Moves> {
-  const drop = ({ gid, branch, timeoutMs }: Operation) => database.run(DROP, [gid, branch], timeoutMs);
+export function createMove({ name, database, phase2 = database, prepared }: MoveOf): ThreePhase<Moves> {
+  const drop = ({ gid, branch, timeoutMs }: Operation) => phase2.run(DROP, [gid, branch], timeoutMs);
 
   /** @throws a {@link Rejection}: why the first movement that cannot be made cannot */
   async function check(
@@ -34,8 +34,8 @@ export function createMove({ name, database, prepared }: MoveOf): ThreePhase<Mov
     find: (values: unknown[]) => Promise<Wrong[]>,
   ): Promise<void> {
     const legs = [
-      ...from.map((each) => ({ ...each, kind: 'debit' })),
-      ...to.map((each) => ({ ...each, kind: 'credit' })),
+      ...from.map((each) => ({ ...each, kind: 'debit' as const })),
+      ...to.map((each) => ({ ...each, kind: 'credit' as const })),
     ];
     const columns = ['leg', 'kind', 'account', 'amount'] as const;
     const wrong = await find([gid, ...columns.map((column) => legs.map((each) => each[column]))]);
@@ -93,6 +93,8 @@ interface Wrong {
 interface MoveOf {
   readonly name: BankName;
   readonly database: Database;
+  /** As in `PreparedOptions`. */
+  readonly phase2?: Database;
   readonly prepared: Prepared;
 }
 

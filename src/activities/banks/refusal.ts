@@ -1,7 +1,9 @@
 import { formatCents } from '../../contracts/money.js';
 import type { BankName } from '../../contracts/transfer.js';
 import { Rejection } from '../../kit/database/index.js';
-import { safeInteger } from '../integers.js';
+
+/** What an account may have after a credit, in cents: a number holds it exactly. An undo and a confirm may bring it beyond that. */
+export const MOST = Number.MAX_SAFE_INTEGER;
 
 /** An account as a movement found it. */
 export interface FoundAccount {
@@ -45,12 +47,16 @@ export function hindrance(
 
 /** Says why an amount cannot be moved to or from an account. */
 export function refusal(
-  of: { name: BankName; gid: string; account: string; amount: number },
+  of: { name: BankName; gid: string; account: string; amount: number; kind: 'debit' | 'credit' },
   found: FoundAccount | undefined,
 ): Error {
   const hindered = hindrance(of, found);
   if (hindered !== undefined) return hindered;
-  const available = formatCents(safeInteger(found?.available ?? 0, 'what is available'));
+  if (of.kind === 'credit') {
+    const line = `account ${of.account} of ${of.name} is full: with ${formatCents(of.amount)} more it had more than ${formatCents(MOST)}`;
+    return new Rejection('AccountFull', line);
+  }
+  const available = formatCents(found?.available ?? 0);
   return new Rejection(
     'InsufficientFunds',
     `account ${of.account} of ${of.name} has ${available} to spend, ${formatCents(of.amount)} are asked`,

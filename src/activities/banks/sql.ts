@@ -1,18 +1,11 @@
+import { HOLD_MINUTES } from '../expired.js';
+import { MOST } from './refusal.js';
+
 /**
  * The statements of a bank's database. `$1` is the gid and `$2` the branch; a movement is known by them and its kind.
  *
  * Each locks one account, and that first, or a hold and then its account: no two of them wait for each other.
  */
-
-/** Holds that should have ended by now, oldest first. `$1`, `$2`, `$3`: behind this one; `$4`: how many. */
-export const EXPIRED = `
-select gid, branch, (extract(epoch from expires_at) * 1000)::float8 as since, expires_at::text as place
-from holds
-where state = 'held' and expires_at < now() and (expires_at, gid, branch) > ($1::timestamptz, $2, $3)
-order by expires_at, gid, branch limit $4`;
-
-/** How long a try's hold may take to be confirmed or cancelled before somebody should look, in minutes. */
-const HOLD_MINUTES = 10;
 
 /** Opens accounts with their first money. One that is there is left as it is, so it can be run again. */
 export const OPEN_ACCOUNTS = `
@@ -29,22 +22,26 @@ where $2::bigint > 0`;
 
 /**
  * Sets an account's status, unless something is held for it. That is a column of the account, and not a look at the holds: a
- * statement that waited for the account sees the account as it is then, and everything else as it was before.
+ * statement that waited for the account sees the account as it is then, and everything else as it was before. It waits for so
+ * many milliseconds, `$3`: nobody is there any more who would hear that it was set later.
  */
 export const SET_STATUS = `
-update accounts set status = $2 where account = $1 and (holds = 0 or $2 = 'open') returning account`;
+with limits as materialized (select set_config('lock_timeout', $3::text, true))
+update accounts set status = $2 from limits where account = $1 and (holds = 0 or $2 = 'open') returning account`;
+
+const STATE = `status, balance, held, holds, balance - held as available, locked_by as "lockedBy",
+  (extract(epoch from locked_at) * 1000)::float8 as "lockedAt"`;
 
 /** An account as it is. What of it can be spent is `available`. */
 export const ACCOUNT = `
-select status, balance, held, holds, balance - held as available, locked_by as "lockedBy" from accounts where account = $1`;
+select ${STATE} from accounts where account = $1`;
 
 /** The first `$1` accounts by name. */
 export const ACCOUNTS = `
-select account, status, balance, held, holds, balance - held as available, locked_by as "lockedBy"
-from accounts order by account limit $1`;
+select account, ${STATE} from accounts order by account limit $1`;
 
 const LOCKED = `account as materialized (
-  select account, status, balance - held as available, locked_by from accounts where account = $3 for no key update
+  select account, status, balance, balance - held as available, locked_by from accounts where account = $3 for no key update
 )`;
 
 /** The two entries of a movement: `amount` is what the account gets. */
@@ -60,6 +57,8 @@ const entered = (from: string, kind: string, amount: string, where = 'true') => 
 
 const FREE = `(account.locked_by is null or account.locked_by = $1)`;
 const OPEN = `account.status = 'open' and ${FREE}`;
+/** For what is to come in: an account has no more than a number holds exactly. */
+const ROOM = `${OPEN} and account.balance + $4::bigint <= ${MOST}`;
 const ENOUGH = `${OPEN} and account.available >= $4::bigint`;
 
 /** What the account was found as, and whether the work was done. No row: no such account. */
@@ -71,7 +70,7 @@ const DEBITING = `${LOCKED}, ${entered('account', 'debit', '-$4::bigint', ENOUGH
 export const DEBIT = `with ${DEBITING} ${foundOr('entered')}`;
 export const DEBIT_AT_ONCE = { with: DEBITING, text: 'select $4::bigint as debited from entered limit 1' };
 
-const CREDITING = `${LOCKED}, ${entered('account', 'credit', '$4::bigint', OPEN)}`;
+const CREDITING = `${LOCKED}, ${entered('account', 'credit', '$4::bigint', ROOM)}`;
 export const CREDIT = `with ${CREDITING} ${foundOr('entered')}`;
 export const CREDIT_AT_ONCE = { with: CREDITING, text: 'select $4::bigint as credited from entered limit 1' };
 
@@ -109,7 +108,7 @@ const HELD = 'select amount as held from placed';
 const FREEZING = holding('debit', ENOUGH);
 export const FREEZE = `with ${FREEZING} ${foundOr('placed')}`;
 export const FREEZE_AT_ONCE = { with: FREEZING, text: HELD };
-const EXPECTING = holding('credit', OPEN);
+const EXPECTING = holding('credit', ROOM);
 export const EXPECT = `with ${EXPECTING} ${foundOr('placed')}`;
 export const EXPECT_AT_ONCE = { with: EXPECTING, text: HELD };
 

@@ -1,3 +1,5 @@
+import { MOST } from './refusal.js';
+
 /** The statements of a bank's part in transfers by two-phase commit. `$1` is the gid, `$2` the branch unless it is said otherwise. */
 
 /**
@@ -18,6 +20,15 @@ returning gid`;
 export const DROP = `
 update transfers set state = 'dropped', ended_at = now() where gid = $1 and branch = $2 and state = 'announced'`;
 
+/** That nothing of an announced transfer is moved, nor will be: its branch is barred, or was refused. */
+export const ENDED = `exists (
+  select from backstitch.guard as g
+  where g.gid = transfers.gid and g.branch = transfers.branch and g.phase = 1 and g.outcome in ('barred', 'rejected')
+)`;
+
+/** Drops what others than this bank have ended: what is prepared is rolled back by a scan too, which knows of no transfers. */
+export const DROP_ENDED = `update transfers set state = 'dropped', ended_at = now() where state = 'announced' and ${ENDED}`;
+
 /**
  * The movements that are asked, each with its account; and those that cannot be made. `$1` is the gid; each has its name in `$2`,
  * debit or credit in `$3`, its account in `$4`, each once, and its amount in `$5`.
@@ -26,13 +37,14 @@ const checked = (lock = '') => `
 with asked as materialized (
   select * from unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) as asked (leg, kind, account, amount)
 ), account as materialized (
-  select account, status, balance - held as available, locked_by from accounts
+  select account, status, balance, balance - held as available, locked_by from accounts
   where account in (select asked.account from asked) order by account ${lock}
 ), wrong as materialized (
   select asked.leg, account.status, account.available, account.locked_by
   from asked left join account using (account)
   where account.status is distinct from 'open' or account.locked_by <> $1
     or asked.kind = 'debit' and account.available < asked.amount
+    or asked.kind = 'credit' and account.balance + asked.amount > ${MOST}
 )`;
 
 /**

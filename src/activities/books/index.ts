@@ -1,3 +1,4 @@
+import { exactCents } from '../../contracts/money.js';
 import type { Books } from '../../contracts/shop.js';
 import type { BankReader, BankTotals } from '../banks/books.js';
 import { safeInteger } from '../integers.js';
@@ -30,7 +31,7 @@ const HEARTBEAT_EVERY = 500;
  * It reads while the shop works, so an order that is under way then counts as open; a proof wants a shop at rest.
  *
  * @param heartbeat called every now and then; what it throws ends the proof
- * @throws a RangeError for a sum beyond 2^53
+ * @throws a RangeError for a sum of the shop's beyond 2^53; those of the banks are exact beyond that
  */
 export async function proveBooks(readers: BooksReaders, heartbeat: () => void): Promise<Books> {
   const { orders, payments, inventory, shipping, notifications, banks } = readers;
@@ -117,16 +118,13 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
 
 /** The banks together: what one of them lacks another may have. */
 function bankFigures(banks: readonly BankTotals[]) {
-  const sum = (name: keyof BankTotals) => {
-    const all = banks.reduce((total, bank) => total + BigInt(bank[name]), 0n);
-    return safeInteger(all, `${name} of all banks`);
-  };
+  const sum = (name: keyof BankTotals) => exactCents(banks.reduce((total, bank) => total + BigInt(bank[name]), 0n));
   return {
     bankPaidInCents: sum('paidIn'),
     bankBalancesCents: sum('balances'),
     bankHeldCents: sum('held'),
     bankClearingCents: sum('clearing'),
-    bankHolds: sum('holds'),
+    bankHolds: banks.reduce((total, bank) => total + bank.holds, 0),
   };
 }
 

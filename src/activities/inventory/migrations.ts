@@ -40,4 +40,8 @@ alter table reservations add constraint reservations_status_check
   check (status in ('frozen', 'reserved', 'released'));
 `,
   },
+  {
+    name: '004-frozen-since',
+    sql: `create index reservations_frozen on reservations (reserved_at) where status = 'frozen';`,
+  },
 ] as const;

@@ -39,4 +39,8 @@ alter table payments add constraint payments_status_check
   check (status in ('frozen', 'captured', 'refunded', 'released'));
 `,
   },
+  {
+    name: '004-frozen-since',
+    sql: `create index payments_frozen on payments (captured_at) where status = 'frozen';`,
+  },
 ] as const;

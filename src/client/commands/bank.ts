@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { formatCents } from '../../contracts/money.js';
 import {
   accountStatuses,
@@ -12,10 +11,12 @@ import {
   type ListedAccount,
   type OpenAccounts,
 } from '../../contracts/transfer.js';
-import { InvalidInput, parserOf, runJob } from '../../kit/client/index.js';
+import { InvalidInput, parserOf } from '../../kit/client/index.js';
+import { askBanks } from '../banks.js';
 import type { Cli } from '../cli.js';
-import { EXIT } from '../exit.js';
+import { EXIT, NotReady } from '../exit.js';
 import { requireWorker, type Session } from '../session.js';
+import { centsOf } from '../transfer.js';
 import { table } from '../words.js';
 
 const parseOpening = parserOf(openAccountsSchema);
@@ -41,7 +42,7 @@ export function addBankCommands(cli: Cli): void {
       cli.does(async (given) => {
         const opening = given.length === 0 ? demoAccounts : given.map(openingOf);
         const session = await open();
-        await job(session, 'openBanks', opening);
+        await askBanks(session, 'openBanks', opening);
         const opened = opening.flatMap((each) => each.accounts.map((account) => ({ ...each, account })));
         session.output.result(
           { accounts: opened.map(({ bank: at, account, cents }) => ({ bank: at, account, cents })) },
@@ -60,7 +61,7 @@ export function addBankCommands(cli: Cli): void {
     .action(
       cli.does(async () => {
         const session = await open();
-        const banks = await job<Partial<Record<BankName, ListedAccount[]>>>(session, 'listBanks', bankNames);
+        const banks = await askBanks<Partial<Record<BankName, ListedAccount[]>>>(session, 'listBanks', bankNames);
         session.output.result(banks, () => describeBanks(banks));
         return EXIT.done;
       }),
@@ -76,7 +77,12 @@ export function addBankCommands(cli: Cli): void {
         const [at, account] = partsOf(text, 2);
         const input = parseStatus({ bank: at as BankName, account: account ?? '', status: status as AccountStatus });
         const session = await open();
-        await job(session, 'setAccountStatus', input);
+        await askBanks(session, 'setAccountStatus', input).catch((error: unknown) => {
+          // It may have been done, and the answer lost.
+          throw error instanceof NotReady
+            ? new Error(`${error.message}, or look with bank show`, { cause: error })
+            : error;
+        });
         session.output.result(input, () => `${text} is ${status}`);
         return EXIT.done;
       }),
@@ -85,7 +91,7 @@ export function addBankCommands(cli: Cli): void {
 
 function openingOf(text: string): OpenAccounts {
   const [bank, account, cents] = partsOf(text, 3);
-  return parseOpening({ bank: bank as BankName, accounts: [account ?? ''], cents: Number(cents) });
+  return parseOpening({ bank: bank as BankName, accounts: [account ?? ''], cents: centsOf(cents ?? '') as number });
 }
 
 function partsOf(text: string, count: 2 | 3): string[] {
@@ -95,18 +101,15 @@ function partsOf(text: string, count: 2 | 3): string[] {
   throw new InvalidInput([{ field: 'account', value: text, rule: `must be ${form}` }]);
 }
 
-function job<Result>({ client, settings }: Session, workflow: string, input: unknown): Promise<Result> {
-  return runJob<Result>(client, settings, workflow, `bank-${randomUUID()}`, [input]);
-}
-
 function describeBanks(banks: Partial<Record<BankName, readonly ListedAccount[]>>): string {
   const rows = Object.entries(banks).flatMap(([name, accounts]) =>
     accounts.map(({ account, ...state }) => [name, account, ...cellsOf(state)]),
   );
   if (rows.length === 0) return 'no accounts: bank open';
-  return table(['bank', 'account', 'status', 'balance', 'held', 'available', 'holds'], rows);
+  return table(['bank', 'account', 'status', 'balance', 'held', 'available', 'holds', 'locked by', 'since'], rows);
 }
 
-function cellsOf({ status, balance, held, available, holds }: AccountState): (string | number)[] {
-  return [status, formatCents(balance), formatCents(held), formatCents(available), holds];
+function cellsOf({ status, balance, held, available, holds, lockedBy, lockedAt }: AccountState): (string | number)[] {
+  const since = lockedAt === null ? '' : new Date(lockedAt).toISOString();
+  return [status, formatCents(balance), formatCents(held), formatCents(available), holds, lockedBy ?? '', since];
 }

@@ -1,6 +1,8 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { foundState, stateOf } from '../client/list.js';
+import { within } from '../database/within.js';
 import type { ExpiredHold, OrphanedHold } from '../workflow/scan.js';
+import { messageOf, READ_MS } from './limited.js';
 import { settle } from './settle.js';
 
 /**
@@ -26,7 +28,7 @@ export interface HoldsFound {
  * holds. One that is alive ends them itself, or waits at the desk. What is left is nobody's: it is told, and nothing is done about
  * it, as no program knows what is due.
  *
- * @param beat called after each transaction that was looked at; what it throws ends the look
+ * @param beat called after each transaction and each participant that was looked at; what it throws ends the look
  */
 export async function lookAfterHolds(client: Client, holds: ExpiredHolds, beat: () => void): Promise<HoldsFound> {
   const orphaned: OrphanedHold[] = [];
@@ -57,16 +59,16 @@ export async function lookAfterHolds(client: Client, holds: ExpiredHolds, beat: 
   for (const [participant, expired] of Object.entries(holds)) {
     try {
       let isAny = false;
-      for await (const { gid } of expired()) isAny = (await whyOf(gid)) !== undefined || isAny;
-      if (!isAny) continue;
+      for await (const { gid } of eachInTime(expired())) isAny = (await whyOf(gid)) !== undefined || isAny;
       // What its transaction has ended since it was read is none: what is read now was there when that had ended.
-      for await (const hold of expired()) {
+      for await (const hold of isAny ? eachInTime(expired()) : []) {
         const why = await known.get(hold.gid);
         if (why !== undefined && orphaned.length < MOST) orphaned.push({ participant, ...hold, why });
       }
     } catch (error) {
       unread.push({ participant, message: messageOf(error) });
     }
+    beat();
   }
   return { orphaned, settled, failed, unread };
 }
@@ -86,6 +88,19 @@ async function judge(client: Client, gid: string): Promise<Verdict> {
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** What is read, each part of it within {@link READ_MS}. */
+async function* eachInTime<T>(read: AsyncIterable<T>): AsyncGenerator<T> {
+  const parts = read[Symbol.asyncIterator]();
+  let isOver = false;
+  try {
+    for (;;) {
+      const next = await within(READ_MS, parts.next());
+      isOver = next.done === true;
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    // One that is silent does not hear that it is to end, either: nobody waits for that.
+    if (!isOver) void Promise.resolve(parts.return?.()).catch(() => undefined);
+  }
 }

@@ -1,12 +1,14 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { SCAN_DRIVER } from '../database/guard/rows.js';
 import { listInDoubt, proofOf, type InDoubt } from '../database/prepared/in-doubt.js';
 import { createPrepared } from '../database/prepared/prepared.js';
 import type { Database } from '../database/sql.js';
 import { TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
 import { agentId } from '../workflow/three-phase/protocol.js';
 import type { Operation } from '../workflow/branch.js';
-import type { InDoubtReport, ScanOrder } from '../workflow/scan.js';
+import type { InDoubtReport, ScanOrder, ScanReport } from '../workflow/scan.js';
 import { TRANSACTION_QUERY, type TransactionView } from '../workflow/view.js';
+import { limited, messageOf, type Limited } from './limited.js';
 import { ENDED_FROM_OUTSIDE, settle } from './settle.js';
 
 /**
@@ -43,33 +45,46 @@ export interface InDoubtWatch {
 type Standing = { readonly end: 'commit' | 'rollback' } | { readonly leave: string };
 
 const DEFAULT_ALARM_MS = 10 * 60_000;
-/** How long the end of one may take. */
+/** How long the end of one may take, and with the waits for its connections. */
 const TIMEOUT_MS = 10_000;
+const IN_ALL_MS = 15_000;
 
-/** Ends what can be ended of the two-phase commits that are in doubt, and tells of what is old, three-phase commits too. */
+/** What was found in doubt, and where nobody could look. */
+export interface InDoubtFound extends InDoubtReport {
+  readonly unread: ScanReport['unread'];
+}
+
+/**
+ * Ends what can be ended of the two-phase commits that are in doubt, and tells of what is old, three-phase commits too.
+ *
+ * A database that cannot be read is told, and keeps nothing from the others; but what only it could prove is left.
+ */
 export async function endInDoubt(
   { inDoubtMs, inDoubtAlarmMs = DEFAULT_ALARM_MS }: Pick<ScanOrder, 'inDoubtMs' | 'inDoubtAlarmMs'>,
   watch: InDoubtWatch,
-): Promise<InDoubtReport> {
+): Promise<InDoubtFound> {
   const { databases, onFailure, beat, signal } = watch;
+  const participants = new Map(Object.entries(databases).map(([name, database]) => [name, limited(name, database)]));
   const ended: InDoubtReport['ended'][number][] = [];
   const old: InDoubtReport['old'][number][] = [];
   // What a coordinator is like is asked once.
   const coordinators = new Map<string, Promise<Coordinator>>();
   const coordinatorOf = (gid: string) => {
-    const known = coordinators.get(gid) ?? lookUp(gid, watch);
+    const known = coordinators.get(gid) ?? lookUp(gid, watch, participants);
     coordinators.set(gid, known);
     return known;
   };
 
-  for (const [participant, database] of Object.entries(databases)) {
-    let found: InDoubt[] = [];
-    try {
-      found = await listInDoubt(database, { olderThanMs: inDoubtMs });
-    } catch (error) {
-      onFailure(participant, messageOf(error));
-    }
-    for (const each of found) {
+  // All at once: those that are silent take no longer together than one does.
+  const found = await Promise.all(
+    [...participants].map(async ([participant, database]) => {
+      const those = await listInDoubt(database, { olderThanMs: inDoubtMs }).catch((): InDoubt[] => []);
+      return { participant, database, those };
+    }),
+  );
+  for (const { participant, database, those } of found) {
+    beat();
+    for (const each of those) {
       signal.throwIfAborted();
       const { gid, branch, since, ageMs } = each;
       const left = await endOne(each, database, coordinatorOf, watch).catch((error: unknown) => {
@@ -82,12 +97,18 @@ export async function endInDoubt(
       beat();
     }
   }
-  return { ended, old };
+  const unread = [...participants].flatMap(([participant, { failure }]) => {
+    const message = failure();
+    if (message === undefined) return [];
+    onFailure(participant, message);
+    return [{ participant, message }];
+  });
+  return { ended, old, unread };
 }
 
 async function endOne(
   each: InDoubt,
-  database: Database,
+  participant: Limited,
   coordinatorOf: (gid: string) => Promise<Coordinator>,
   { client, who, signal }: InDoubtWatch,
 ): Promise<Standing> {
@@ -97,12 +118,12 @@ async function endOne(
   if ('leave' in standing) return standing;
   const { end } = standing;
   const operation: Operation = {
-    ...{ gid, branch, scheme, op: end, seq: 0, function: `backstitch.scan.${end}`, driver: 'backstitch.scan', who },
+    ...{ gid, branch, scheme, op: end, seq: 0, function: `backstitch.scan.${end}`, driver: SCAN_DRIVER, who },
     ...{ attempt: 1, timeoutMs: TIMEOUT_MS, signal },
     // What is prepared is ended, whatever it was asked with.
     corrected: true,
   };
-  await createPrepared({ database })[end](operation, null);
+  await participant.ask(IN_ALL_MS, (database) => createPrepared({ database })[end](operation, null));
   return standing;
 }
 
@@ -125,14 +146,18 @@ async function agentOf({ gid, branch }: InDoubt, client: Client): Promise<string
 /** Says what is to become of a branch. */
 type Coordinator = (branch: string) => Standing;
 
-async function lookUp(gid: string, { client, databases }: InDoubtWatch): Promise<Coordinator> {
+async function lookUp(
+  gid: string,
+  { client }: InDoubtWatch,
+  participants: ReadonlyMap<string, Limited>,
+): Promise<Coordinator> {
   const handle = client.workflow.getHandle(gid);
   const newest = await handle.describe().catch((error: unknown) => {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
   });
   if (newest?.typedSearchAttributes.get(TX_SCHEME) !== '2pc') {
-    const standing = await provenBy(Object.values(databases), gid);
+    const standing = await provenBy([...participants.values()], gid);
     return () => standing;
   }
   const status = newest.status.name;
@@ -160,7 +185,7 @@ function decidedBy({ state, branches }: TransactionView, name: string): Standing
     : { leave: `its coordinator has ended, ${state}, and knows nothing of this branch` };
 }
 
-async function provenBy(databases: readonly Database[], gid: string): Promise<Standing> {
+async function provenBy(databases: readonly Limited[], gid: string): Promise<Standing> {
   // Each that cannot be asked could prove the contrary.
   const proofs = new Set(await Promise.all(databases.map((database) => proofOf(database, gid))));
   proofs.delete(undefined);
@@ -170,8 +195,4 @@ async function provenBy(databases: readonly Database[], gid: string): Promise<St
   return {
     leave: `no coordinator of it is known, ${why}: find out what became of its other branches, then end it by hand`,
   };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

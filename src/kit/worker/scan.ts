@@ -33,33 +33,58 @@ export function scanActivities({ expired = {}, databases, who = 'backstitch.scan
     'backstitch.scan': async (order: ScanSince): Promise<ScanReport> => {
       const context = Context.current();
       const { attempt, scheduledTimestampMs } = context.info;
+      const { client, cancellationSignal: signal } = context;
+      const beat = () => {
+        signal.throwIfAborted();
+        context.heartbeat();
+      };
+      const warn = (what: string, message: string) => {
+        context.log.warn(`what is in doubt at ${what} could not be looked at or ended, and will be again: ${message}`);
+      };
       const watch: Watch = {
         taskQueue: context.info.taskQueue,
-        expired,
         lostSince: attempt > 1 ? scheduledTimestampMs : undefined,
-        beat: () => {
-          context.heartbeat();
-        },
-        signal: context.cancellationSignal,
+        beat,
+        signal,
         onFailure: (gid, message) => {
           context.log.warn(`the scan could not settle ${gid}, and will try again: ${message}`);
         },
       };
-      const { client } = context;
-      const report = await scan(client, order, watch);
-      if (databases === undefined) return report;
-      const onFailure = (what: string, message: string) => {
-        context.log.warn(`what is in doubt at ${what} could not be looked at or ended, and will be again: ${message}`);
+      // What one part cannot do keeps nothing from the others: what is held for nobody does not depend on whether the server
+      // can list what has ended. It is reported when all have had their turn.
+      let failure: { readonly error: unknown } | undefined;
+      const part = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+        signal.throwIfAborted();
+        try {
+          return await work();
+        } catch (error) {
+          failure ??= { error };
+          return undefined;
+        }
       };
-      const { beat, signal } = watch;
-      return { ...report, inDoubt: await endInDoubt(order, { client, databases, who, beat, signal, onFailure }) };
+      const report = await part(() => scan(client, order, watch));
+      const holds = await part(() => lookAfterHolds(client, expired, beat));
+      const inDoubt = await part(() =>
+        endInDoubt(order, { client, databases: databases ?? {}, who, beat, signal, onFailure: warn }),
+      );
+      if (report === undefined || holds === undefined || inDoubt === undefined) throw failure?.error;
+      for (const { gid, message } of holds.failed) watch.onFailure(gid, message);
+      const { unread, ...told } = inDoubt;
+      return {
+        ...report,
+        settled: [...new Set([...report.settled, ...holds.settled])].slice(0, NAMED),
+        failed: [...report.failed, ...holds.failed].slice(0, NAMED),
+        orphaned: holds.orphaned,
+        // Once each, by whichever part it was silent.
+        unread: [...new Map([...unread, ...holds.unread].map((each) => [each.participant, each])).values()],
+        ...(databases !== undefined && { inDoubt: told }),
+      };
     },
   };
 }
 
 interface Watch {
   readonly taskQueue: string;
-  readonly expired: ExpiredHolds;
   /**
    * When the first attempt was asked for, in milliseconds since 1970: what attempts before this one have settled nobody
    * was told of. Absent: this is the first.
@@ -70,8 +95,9 @@ interface Watch {
   readonly onFailure: (gid: string, message: string) => void;
 }
 
-async function scan(client: Client, order: ScanSince, watch: Watch): Promise<ScanReport> {
-  const { expired, lostSince, beat, signal, onFailure } = watch;
+/** Looks at the runs that were ended from outside, and at what waits at the desk. */
+async function scan(client: Client, order: ScanSince, watch: Watch): Promise<Omit<ScanReport, 'orphaned' | 'unread'>> {
+  const { lostSince, beat, signal, onFailure } = watch;
   // What ends while the scan runs is the next one's.
   const began = Date.now();
   const settled = new Set<string>();
@@ -119,23 +145,13 @@ async function scan(client: Client, order: ScanSince, watch: Watch): Promise<Sca
     beat();
   }
 
-  const { orphaned, unread, ...holds } = await lookAfterHolds(client, expired, () => {
-    signal.throwIfAborted();
-    beat();
-  });
-  for (const gid of holds.settled) if (settled.size < NAMED) settled.add(gid);
-  for (const { gid, message } of holds.failed) {
-    onFailure(gid, message);
-    if (failed.length < NAMED) failed.push({ gid, message });
-  }
-
   const old: { gid: string; since: number }[] = [];
   for await (const info of client.workflow.list({ query: oldQuery(began - (order.deskAgeMs ?? 0)), pageSize: PAGE })) {
     if (old.length === NAMED) break;
     const since = info.typedSearchAttributes.get(TX_STUCK_SINCE);
     if (since !== undefined) old.push({ gid: info.workflowId, since: since.getTime() });
   }
-  return { completeTo, found, settled: [...settled], failed, old, orphaned, unread };
+  return { completeTo, found, settled: [...settled], failed, old };
 }
 
 /**

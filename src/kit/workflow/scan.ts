@@ -34,6 +34,7 @@ export interface ScanOrder {
 /** What a participant holds for a transaction, and should not any more. */
 export interface ExpiredHold {
   readonly gid: string;
+  /** Whose hold it is; or what is held, where no branch is known. */
   readonly branch: string;
   /** Since when, in milliseconds since 1970. */
   readonly since: number;
@@ -60,7 +61,7 @@ export interface ScanReport {
   readonly old: readonly { readonly gid: string; readonly since: number }[];
   /** Holds of which no transaction takes care any more, up to 1,000: nothing was done about them. */
   readonly orphaned: readonly OrphanedHold[];
-  /** Participants that could not be asked what they hold: the next scan tries again. */
+  /** Participants that could not be asked what they hold, or what is prepared there: the next scan tries again. */
   readonly unread: readonly { readonly participant: string; readonly message: string }[];
   /** Absent: the worker that scanned was given no databases. */
   readonly inDoubt?: InDoubtReport;

@@ -21,6 +21,7 @@ import {
   type Prepared,
   type Sql,
 } from '../../../src/kit/database/index.js';
+import { SCAN_DRIVER } from '../../../src/kit/database/guard/rows.js';
 import { testDatabase } from '../../support/servers.js';
 import { add, never, newGid, op as operation, refuse, Stage } from './support/stage.js';
 
@@ -176,6 +177,20 @@ describe('prepared transactions', () => {
         await assert.rejects(prepared().commit(op(gone, 'commit'), {}), Undecidable);
       });
 
+      it('what a scan has ended, which knows no input, is done for the coordinator that asks for the same', async () => {
+        const scan = { driver: SCAN_DRIVER, corrected: true } as const;
+        for (const end of ['commit', 'rollback'] as const) {
+          const gid = newGid();
+          await prepared().prepare(op(gid, 'prepare'), { amount: 1 }, add(gid, 1));
+          await prepared()[end](op(gid, end, scan), null);
+          for (let time = 0; time < 2; time++) await prepared()[end](op(gid, end), { amount: 1 });
+          const other = end === 'commit' ? 'rollback' : 'commit';
+          await assert.rejects(prepared()[other](op(gid, other), { amount: 1 }), end === 'commit' ? Suspended : Error);
+          if (end === 'commit') await assert.rejects(prepared().commit(op(gid, end), { amount: 2 }), InputMismatch);
+          assert.equal(await stage.net(gid), end === 'commit' ? 1 : 0);
+        }
+      });
+
       it('a rollback of what was committed is refused, whether the commit has its row or not', async () => {
         const [died, whole] = [newGid(), newGid()];
         await prepare(died);
@@ -321,6 +336,35 @@ describe('prepared transactions', () => {
       await prepared.rollback(op(other, 'rollback'), {});
       assert.deepEqual([await stage.net(one), await stage.net(other)], [1, 0]);
     });
+  });
+
+  it('a commit does not queue behind prepares that wait for what it is to let go', async () => {
+    const POOL = 2;
+    const [phase1, phase2] = [POOL, 1].map((max) => new pg.Pool({ connectionString: stage.url, max }));
+    assert.ok(phase1 && phase2);
+    await stage.pool.query('create table contended (id int primary key, n int); insert into contended values (1, 0)');
+    const prepared = createPrepared({ database: pgDatabase(phase1), phase2: pgDatabase(phase2) });
+    const gids = Array.from({ length: POOL + 1 }, newGid);
+    const prepare = async (gid: string) => {
+      await prepared.prepare(op(gid, 'prepare'), {}, (sql) => sql('update contended set n = n + 1 where id = 1'));
+      return gid;
+    };
+    try {
+      let holder = await prepare(gids[0] ?? '');
+      const waiting = new Map(gids.slice(1).map((gid) => [gid, prepare(gid)]));
+      const locked = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      while ((await stage.pool.query(locked)).rowCount !== POOL);
+      // Each would give up before a connection of theirs came free for the commit.
+      while (waiting.size > 0) {
+        await prepared.commit(op(holder, 'commit'), {});
+        holder = await Promise.race(waiting.values());
+        waiting.delete(holder);
+      }
+      await prepared.rollback(op(holder, 'rollback'), {});
+      assert.deepEqual((await stage.pool.query('select n from contended')).rows, [{ n: POOL }]);
+    } finally {
+      await Promise.all([phase1.end(), phase2.end()]);
+    }
   });
 
   it('no connection is held between the phases', async () => {

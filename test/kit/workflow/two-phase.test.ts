@@ -96,12 +96,33 @@ describe('a two-phase commit', () => {
 
   it('of a single participant is asked until it is definite, as it may be committed', async () => {
     const north = broken();
-    const handle = await world.start('votedAlone', { north: north.behaviour }, { deadline: '1 second' });
+    const handle = await world.start('votedAlone', { north: north.behaviour }, { deadline: '1 hour' });
     await world.environment.sleep('5 minutes');
     north.mend();
     const { failure, made: names } = await world.end(handle);
     assert.equal(failure, undefined);
     assert.deepEqual(made(names, 'rollback'), []);
+  });
+
+  it('of a single participant that is not done by the deadline, or is cancelled, is looked at: barred, or committed', async () => {
+    for (const north of [fail, hang]) {
+      const { report, made: names } = await world.run('votedAlone', { north }, { deadline: '1 second' });
+      assert.deepEqual([report?.state, report?.cause.type], ['compensated', 'DeadlineExceeded']);
+      assert.deepEqual([names.at(-1), made(names, 'rollback')], ['look at north', []]);
+    }
+    const lost = await world.run('votedAlone', { north: fail, 'look at north': () => 'committed' }, { deadline: 500 });
+    assert.deepEqual([lost.failure, lost.made.at(-1)], [undefined, 'look at north']);
+    for (const how of ['request', 'operator'] as const) {
+      const north = gate(hang);
+      const handle = await world.start('votedAlone', { north: north.behaviour }, { deadline: '1 hour' });
+      await north.reached;
+      north.open();
+      const order: OperatorOrder = { action: 'cancel', actor: 'ann', reason: 'a test' };
+      if (how === 'request') await handle.cancel();
+      else await handle.executeUpdate(OPERATE_UPDATE, { args: [order] });
+      const { report, made: names } = await world.end(handle);
+      assert.deepEqual([report?.state, report?.cause.type, names], ['compensated', 'Cancelled', ['north', 'look at north']]); // prettier-ignore
+    }
   });
 
   it('asks a commit that fails again, beyond the deadline and a cancellation, and rolls nothing back', async () => {

@@ -5,7 +5,7 @@ import type { Guarded, PhaseOptions } from './guard.js';
 import { fromJson } from './json.js';
 import { limitsOf } from './limits.js';
 import { meet } from './meet.js';
-import { finish, outbound, readRows, rowOf, suspended, UNDOS, vanished, type StoredRow } from './rows.js';
+import { finish, outbound, readRows, rowOf, SCAN_DRIVER, suspended, UNDOS, vanished, type StoredRow } from './rows.js';
 import * as statements from './statements.js';
 
 /**
@@ -84,6 +84,12 @@ async function readPhase2<Result>(sql: Sql, operation: Operation, inputHash: str
   if (second.op !== operation.op) throw suspended(operation, second.op);
   if (second.outcome === 'intent') throw outbound(operation);
   // An undo that is done is done, whatever a person would have it undo with.
-  if (second.inputHash !== inputHash && !operation.corrected) throw new InputMismatch(operation);
+  if (!operation.corrected && isOther(inputHash, second, first)) throw new InputMismatch(operation);
   return { outcome: 'duplicate', result: fromJson(second.result) as Result };
+}
+
+/** Whether it was done with another input. Of what a scan has done, only phase 1 tells, where that is applied. */
+function isOther(inputHash: string, second: StoredRow, first: StoredRow | undefined): boolean {
+  if (second.driver !== SCAN_DRIVER) return second.inputHash !== inputHash;
+  return first?.outcome === 'applied' && first.inputHash !== inputHash;
 }

@@ -11,6 +11,9 @@ import { finish as finishing, read } from './statements.js';
 /** The operations of phase 2 that take back what phase 1 did, or make it good. */
 export const UNDOS: readonly Op[] = ['compensation', 'cancel', 'rollback', 'amends'];
 
+/** Whose rows tell nothing of an input: the scan ends what is prepared, whatever that was asked with. */
+export const SCAN_DRIVER = 'backstitch.scan';
+
 /** A row as it is read. */
 export interface StoredRow {
   readonly phase: number;

@@ -84,6 +84,12 @@ export interface Prepared {
  */
 export interface PreparedOptions extends GuardOptions {
   readonly database: Database;
+  /**
+   * The same database by connections of its own, for commits and rollbacks: a few are enough. Prepares that wait for a lock keep
+   * their connections meanwhile; where they have all of them, the commit that would let the lock go waits for one of theirs,
+   * until they give up. Default: `database`.
+   */
+  readonly phase2?: Database;
 }
 
 /** How long a rollback waits for a prepare that is under way, until it looks again; milliseconds. */
@@ -97,20 +103,20 @@ const LOCKED = '55P03';
 class Taken extends Error {}
 
 /** Makes what a participant of a two-phase commit is made of. */
-export function createPrepared({ database, mask, probe }: PreparedOptions): Prepared {
+export function createPrepared({ database, phase2 = database, mask, probe }: PreparedOptions): Prepared {
   const guard = createGuard(database, { mask, probe });
   const phaseOf = ({ commitWith: last }: TransactionSql) => ({ mask, last });
 
   /** The name of what is prepared of a branch, if anything is. */
-  async function find(operation: Operation, timeoutMs: number): Promise<string | undefined> {
-    const [found] = await database.run<{ name: string }>(statements.find, [prefixOf(operation)], timeoutMs);
+  async function find(operation: Operation, timeoutMs: number, from = phase2): Promise<string | undefined> {
+    const [found] = await from.run<{ name: string }>(statements.find, [prefixOf(operation)], timeoutMs);
     return found?.name;
   }
 
   /** Ends what is prepared; another who was faster has done the same, or the row tells. */
   async function end(verb: 'commit' | 'rollback', name: string, timeoutMs: number): Promise<void> {
     try {
-      await database.run(`${verb} prepared '${name.replaceAll("'", "''")}'`, undefined, timeoutMs);
+      await phase2.run(`${verb} prepared '${name.replaceAll("'", "''")}'`, undefined, timeoutMs);
     } catch (error) {
       if (sqlStateOf(error) !== NOT_THERE) throw error;
     }
@@ -147,7 +153,7 @@ export function createPrepared({ database, mask, probe }: PreparedOptions): Prep
   }
 
   async function settle(operation: Operation, leftMs: () => number, input: unknown): Promise<Vote> {
-    const found = await find(operation, leftMs());
+    const found = await find(operation, leftMs(), database);
     if (found !== undefined) return sameInput(operation, found, nameOf(operation, hashInput(input)));
     // One that is under way holds this up, and is found by the next attempt if it is prepared meanwhile.
     const settled = await database.transaction(
@@ -204,13 +210,13 @@ export function createPrepared({ database, mask, probe }: PreparedOptions): Prep
       }
       await probe?.('worked', operation);
       try {
-        await database.transaction(
+        await phase2.transaction(
           (sql) => guardConfirm(sql, { ...operation, timeoutMs: leftMs() }, input, nothing, phaseOf(sql)),
           operation.timeoutMs,
         );
       } catch (error) {
         if (!(error instanceof Suspended)) throw error;
-        const { first } = await readRows(database.run, operation);
+        const { first } = await readRows(phase2.run, operation);
         throw first === undefined ? lost(operation) : error;
       }
       await probe?.('committed', operation);
@@ -228,7 +234,7 @@ export function createPrepared({ database, mask, probe }: PreparedOptions): Prep
         if (found !== undefined) await end('rollback', found, leftMs());
         await probe?.('worked', operation);
         try {
-          await database.transaction((sql) => {
+          await phase2.transaction((sql) => {
             const timed = { ...asked, timeoutMs: Math.min(leftMs(), ROUND_MS) };
             return guardUndo(sql, timed, input, refuseCommitted(operation), phaseOf(sql));
           }, operation.timeoutMs);

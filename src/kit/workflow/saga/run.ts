@@ -110,7 +110,10 @@ export class SagaRun<Input, Result> {
     if (this.#settling) return 'it is being settled';
     const { phase } = this.#ending;
     if (phase !== 'running') return `it is ${phase}`;
-    if (this.#forced || this.ledger.pivoted) return 'it is past its pivot, or was forced forward';
+    // A scheme that decides in a phase of its own may ask a single participant for all: that is under way, and can be stopped.
+    const { pivot, pivoted } = this.ledger;
+    const isSingle = this.#ops.confirm !== undefined && pivot?.state === 'running';
+    if (this.#forced || (pivoted && !isSingle)) return 'it is past its pivot, or was forced forward';
     return undefined;
   }
 

@@ -163,14 +163,31 @@ export class WorkflowDriver implements SagaDriver {
   #call(call: Call): Promise<unknown> {
     switch (call.profile) {
       case 'pivot':
+        return call.branch.single === true ? this.#untilStopped(call) : this.#unstopped(call);
       case 'forward':
       case 'settle':
-        return CancellationScope.nonCancellable(() => this.#insist(call));
+        return this.#unstopped(call);
       case 'compensation':
         return callPatiently(call, this.#compensationWindow());
       case 'action':
         return isTriedLocally(call, this.lane) ? this.#tryLocally(call) : callActivity(call);
     }
+  }
+
+  /**
+   * Asks a single participant, which does all at once: it can be stopped like those that prepare. What became of it is looked at
+   * then, and what was not done is barred.
+   */
+  #untilStopped(call: Call): Promise<unknown> {
+    return this.#insist(call).catch((error: unknown) => {
+      if (!this.cancelled() || judge(error).knowledge === 'rejected') throw error;
+      const look = { ...call, profile: 'settle', branch: { ...call.branch, settle: true } } as const;
+      return this.#unstopped({ ...look, summary: `settle: ${call.summary}` });
+    });
+  }
+
+  #unstopped(call: Call): Promise<unknown> {
+    return CancellationScope.nonCancellable(() => this.#insist(call));
   }
 
   /** A local activity hears nothing of a timer while it runs: it is short, and ends with the deadline by itself. */

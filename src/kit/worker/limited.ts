@@ -1,0 +1,51 @@
+import type { Database } from '../database/sql.js';
+import { NoAnswer, within } from '../database/within.js';
+
+/** Readings of participants' databases that end in any case: one that is silent would hold up what is done about all others. */
+
+/** How long one reading for the scan may take, in milliseconds, with the wait for its connection. */
+export const READ_MS = 10_000;
+
+/** A participant's database, as one scan asks it: once it has failed to be read it is not asked again, as each time would take as long. */
+export interface Limited extends Pick<Database, 'run'> {
+  /** Why it could not be asked, if so. */
+  readonly failure: () => string | undefined;
+  /** Does work in it that is no reading: only where it does not answer in time is it not asked again. */
+  readonly ask: <T>(ms: number, work: (database: Database) => Promise<T>) => Promise<T>;
+}
+
+export function limited(participant: string, database: Database): Limited {
+  let failure: string | undefined;
+  const refused = () => new Error(`the database of '${participant}' cannot be read: ${failure ?? ''}`);
+  const asking = async <T>(ms: number, work: () => Promise<T>, ends: (error: unknown) => boolean): Promise<T> => {
+    if (failure !== undefined) throw refused();
+    try {
+      return await within(ms, work());
+    } catch (error) {
+      if (!ends(error)) throw error;
+      failure = messageOf(error);
+      throw refused();
+    }
+  };
+  return {
+    failure: () => failure,
+    run: (text, values) =>
+      asking(
+        READ_MS,
+        () => database.run(text, values, READ_MS),
+        () => true,
+      ),
+    ask: (ms, work) =>
+      asking(
+        ms,
+        () => work(database),
+        (error) => error instanceof NoAnswer,
+      ),
+  };
+}
+
+/** What an error says; several that it stands for say more than it does. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.message === '' ? error.name : error.message;
+}

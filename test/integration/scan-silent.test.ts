@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import pg from 'pg';
+import { expiredHolds } from '../../src/activities/banks/expired.js';
+import { OPEN_ACCOUNTS } from '../../src/activities/banks/sql.js';
+import { createPrepared, pgDatabase, type Database, type Operation } from '../../src/kit/database/index.js';
+import { scanActivities } from '../../src/kit/worker/scan.js';
+import type { ScanReport } from '../../src/kit/workflow/scan.js';
+import { ShopWorld } from '../workflows/support.js';
+
+describe('the scan with a database that takes connections and never answers', function () {
+  this.timeout(60_000);
+  const world = new ShopWorld();
+  const sockets = new Set<Socket>();
+  const silent = createServer((socket) => sockets.add(socket.on('error', () => undefined)));
+  let well: Database;
+  let pool: pg.Pool;
+  before(async () => {
+    await world.sql('bank_a', OPEN_ACCOUNTS, [['alice', 'bob'], 100_000]);
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    // As a user's pool may be: with no limit of its own.
+    pool = new pg.Pool({ host: '127.0.0.1', port: (silent.address() as AddressInfo).port, max: 2 });
+    well = world.database('bank_a');
+  });
+  afterEach(async () => {
+    for (const { name } of await createPrepared({ database: well }).inDoubt({ olderThanMs: 0 })) {
+      await well.run(`rollback prepared '${name}'`);
+    }
+  });
+  after(() => {
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+  });
+
+  /** Something that is prepared, and something that is held, at the bank that is well; both are nobody's. */
+  const leave = async () => {
+    const gid = `nobody-${randomUUID()}`;
+    const asked: Operation = {
+      ...{ gid, branch: 'left', op: 'prepare', scheme: '2pc', seq: 1, function: 'bank_a.move.prepare', driver: 'test' },
+      ...{ who: 'test', attempt: 1, timeoutMs: 10_000, signal: new AbortController().signal },
+    };
+    await createPrepared({ database: well }).prepare(asked, {}, (sql) =>
+      sql(`select from accounts where account = 'alice' for update`),
+    );
+    await world.sql(
+      'bank_a',
+      `insert into holds (gid, branch, account, kind, amount, expires_at) values ($1, 'held', 'bob', 'credit', 5, '2020-01-01')`,
+      [gid],
+    );
+    return gid;
+  };
+  const scan = (order: { since: number }): Promise<ScanReport> => {
+    const bad = pgDatabase(pool);
+    const activity = scanActivities({
+      databases: { bank_0: bad, bank_a: well, bank_z: bad },
+      expired: { bank_0: () => expiredHolds(bad), bank_a: () => expiredHolds(well) },
+    })['backstitch.scan'];
+    const { client } = world;
+    const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
+    return environment.run(activity, { inDoubtMs: 0, inDoubtAlarmMs: 0, ...order });
+  };
+
+  it('tells which it could not read, once each, and does all that the others allow', async () => {
+    const gid = await leave();
+    const { unread, orphaned, inDoubt } = await scan({ since: Date.now() });
+    assert.deepEqual(unread.map(({ participant, message }) => [participant, message]).toSorted(), [
+      ['bank_0', 'it has not answered within 10 s'],
+      ['bank_z', 'it has not answered within 10 s'],
+    ]);
+    assert.deepEqual(
+      orphaned.filter((hold) => hold.gid === gid).map(({ branch }) => branch),
+      ['held'],
+    );
+    const [told] = inDoubt?.old ?? [];
+    assert.deepEqual([inDoubt?.ended, inDoubt?.old.length, told?.gid], [[], 1, gid]);
+    assert.match(
+      told?.message ?? '',
+      /^at bank_a: the database of 'bank_0' cannot be read: it has not answered within/,
+    );
+  });
+});
+
+describe('the scan that cannot list what has ended', function () {
+  this.timeout(60_000);
+  const world = new ShopWorld();
+  const operation = (gid: string, op: 'prepare' | 'rollback'): Operation => ({
+    ...{
+      gid,
+      branch: `of-${op}`,
+      op,
+      scheme: '2pc',
+      seq: 1,
+      function: `bank_a.move.${op}`,
+      driver: 'test',
+      who: 'test',
+    },
+    ...{ attempt: 1, timeoutMs: 10_000, signal: new AbortController().signal },
+  });
+
+  it('ends what is in doubt, looks at what is held, and then fails', async () => {
+    const well = world.database('bank_a');
+    await world.sql('bank_a', OPEN_ACCOUNTS, [['alice'], 100_000]);
+    const prepared = createPrepared({ database: well });
+    const gid = `nobody-${randomUUID()}`;
+    await prepared.prepare(operation(gid, 'prepare'), {}, (sql) =>
+      sql(`select from accounts where account = 'alice' for update`),
+    );
+    await prepared.rollback(operation(gid, 'rollback'), {});
+    let looked = 0;
+    const activity = scanActivities({
+      databases: { bank_a: well },
+      expired: {
+        bank_a: async function* () {
+          looked++;
+          yield* expiredHolds(well);
+        },
+      },
+    })['backstitch.scan'];
+    const { client } = world;
+    const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
+    // The server refuses the query: there is no such time.
+    const scan = environment.run(activity, { inDoubtMs: 0, since: 8.64e15 });
+    await assert.rejects(scan);
+    assert.deepEqual([await prepared.inDoubt({ olderThanMs: 0 }), looked], [[], 1]);
+  });
+});
