@@ -229,7 +229,7 @@ describe('the table of a crash matrix', () => {
       return { case: matrixCase, gid: `gid-${place}`, verdict, reasons, ...rest };
     });
     const wrong = results.filter(({ verdict }) => verdict === 'wrong');
-    return matrixTable({ steps, kinds, results, wrong, seed: 1, killed: 0, ms: 1 });
+    return matrixTable({ steps, kinds, results, redone: [], wrong, seed: 1, killed: 0, ms: 1 });
   };
 
   it('has a row an operation, a column a fault, and says what is wrong below', () => {

@@ -71,6 +71,7 @@ class Matrix {
   readonly #seen = new Set<string>();
   /** How the workflow of each transaction is started. */
   readonly #terms = new Map<string, Terms>();
+  readonly #redone: MatrixResult[] = [];
   #count = 0;
 
   constructor(options: MatrixOptions, bundle: string) {
@@ -124,7 +125,7 @@ class Matrix {
       work,
     ]);
     const report = {
-      ...{ steps, kinds, results, seed, killed: this.#workers.killed },
+      ...{ steps, kinds, results, redone: this.#redone, seed, killed: this.#workers.killed },
       ...{ wrong: results.filter(({ verdict }) => verdict === 'wrong'), ms: Date.now() - began },
     };
     return { ...report, table: matrixTable(report) };
@@ -185,6 +186,7 @@ class Matrix {
       }
       if (slow.length === 0 || reasons.length > 0) return result;
       if (run === RUNS) return { ...result, verdict: 'wrong', reasons: slow };
+      this.#redone.push(result);
     }
   }
 

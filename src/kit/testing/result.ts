@@ -41,6 +41,8 @@ export interface MatrixReport {
   readonly kinds: readonly FaultKind[];
   /** Of the single faults and of the pairs, in the order of their generation. */
   readonly results: readonly MatrixResult[];
+  /** Runs of cases that were run again with longer times, as the machine was too slow for theirs. */
+  readonly redone: readonly MatrixResult[];
   /** Those that are wrong. */
   readonly wrong: readonly MatrixResult[];
   readonly seed: number;
