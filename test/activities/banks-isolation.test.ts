@@ -15,6 +15,12 @@ const OPENING = 10_000;
 /** An attempt that meets another's lock ends so soon, in milliseconds. */
 const ATTEMPT_MS = 400;
 
+/** The schemes that prepare. */
+const commits = [
+  ['two-phase commit', '2pc'],
+  ['three-phase commit', '3pc'],
+] as const;
+
 describe('two transfers at the same time', function () {
   this.timeout(240_000);
   let test: TestShop;
@@ -100,11 +106,16 @@ describe('two transfers at the same time', function () {
       assert.equal(await balance(x), 9_000);
     });
 
-    it('(two-phase commit) lose none: what is prepared keeps the second from reading for update until it is decided', async () => {
+    for (const [name, scheme] of commits) {
+      it(`(${name}) lose none: what is prepared keeps the second from reading for update until it is decided`, () =>
+        losesNone(scheme));
+    }
+
+    async function losesNone(scheme: '2pc' | '3pc'): Promise<void> {
       const { x } = await openAccounts();
       const prepared = createPrepared({ database: test.databases.bank_a });
       const interest = (gid: string, attempt: number) =>
-        prepared.prepare(op('bank_a.interest.prepare', gid, { attempt }), { account: x }, async (sql) => {
+        prepared.prepare(op('bank_a.interest.prepare', gid, { attempt, scheme }), { account: x }, async (sql) => {
           const [row] = await sql<{ balance: string }>('select balance from accounts where account = $1 for update', [
             x,
           ]);
@@ -114,7 +125,7 @@ describe('two transfers at the same time', function () {
             [gid, x, tenth],
           );
         });
-      const commit = (gid: string) => prepared.commit(op('bank_a.interest.commit', gid), { account: x });
+      const commit = (gid: string) => prepared.commit(op('bank_a.interest.commit', gid, { scheme }), { account: x });
       const [first, second] = [`interest-${x}-1`, `interest-${x}-2`];
       assert.equal(await interest(first, 1), 'yes');
       await assert.rejects(interest(second, 1), { code: '55P03' });
@@ -122,7 +133,7 @@ describe('two transfers at the same time', function () {
       assert.equal(await interest(second, 2), 'yes');
       await commit(second);
       assert.equal(await balance(x), 12_100);
-    });
+    }
 
     it('(TCC) is kept from more than one thing only: what is held; an amount that was read before is still old', async () => {
       const { x } = await openAccounts();
@@ -189,7 +200,7 @@ describe('two transfers at the same time', function () {
       });
     }
 
-    for (const scheme of ['saga with a semantic lock', 'TCC', 'two-phase commit'] as const) {
+    for (const scheme of ['saga with a semantic lock', 'TCC', 'two-phase commit', 'three-phase commit'] as const) {
       it(`(${scheme}) end as those that are committed would have, one after the other`, async () => {
         await fc.assert(
           fc.asyncProperty(both, turns, async (transfers, order) => {
@@ -234,10 +245,13 @@ interface Drawn {
   readonly isGivenUp: boolean;
 }
 
-type Scenario = 'saga' | 'saga with a semantic lock' | 'TCC' | 'two-phase commit';
+type Scenario = 'saga' | 'saga with a semantic lock' | 'TCC' | (typeof commits)[number][0];
 
 /** Runs of a property; what waits for a lock of the database takes long. */
-const RUNS = { 'saga with a semantic lock': 150, TCC: 150, 'two-phase commit': 30 } as const;
+const RUNS = {
+  ...{ 'saga with a semantic lock': 150, TCC: 150 },
+  ...{ 'two-phase commit': 30, 'three-phase commit': 30 },
+} as const;
 
 interface BankLeg extends Move {
   readonly bank: 'bank_a' | 'bank_b';
@@ -327,37 +341,56 @@ const stepsOf: Readonly<Record<Scenario, StepsOf>> = {
     return stands;
   },
 
-  async *'two-phase commit'(test, gid, { from, to }, isGivenUp) {
-    const moves = (['bank_a', 'bank_b'] as const).flatMap((bank) => {
-      const at = (leg: BankLeg, name: string) =>
-        leg.bank === bank ? [{ leg: name, account: leg.account, amount: leg.amount }] : [];
-      const input = { from: at(from, 'from-1'), to: at(to, 'to-1') };
-      return input.from.length + input.to.length === 0 ? [] : [{ bank, input }];
-    });
-    const of = (bank: string, what: Op, attempt = 1) =>
-      op(`${bank}.move.${what}`, gid, { branch: bank, attempt, timeoutMs: ATTEMPT_MS });
-    let isPrepared = true;
-    for (const { bank, input } of moves) {
-      const { move } = test.shop.participants[bank];
-      try {
-        // Who waits for long is rolled back: two that wait for each other would wait for ever.
-        yield* untilDone((attempt) => move.prepare(of(bank, 'prepare', attempt), input), MAX_ATTEMPTS);
-      } catch {
-        isPrepared = false;
-        break;
-      }
-    }
-    const stands = isPrepared && !isGivenUp;
-    for (const { bank, input } of moves) {
-      const { move } = test.shop.participants[bank];
-      await (stands
-        ? move.commit(of(bank, 'commit'), input, 'yes')
-        : move.rollback({ ...of(bank, 'rollback'), timeoutMs: 5_000 }, input, undefined));
-      yield;
-    }
-    return stands;
-  },
+  'two-phase commit': (test, gid, legs, isGivenUp) => preparedSteps('2pc', test, gid, legs, isGivenUp),
+  'three-phase commit': (test, gid, legs, isGivenUp) => preparedSteps('3pc', test, gid, legs, isGivenUp),
 };
+
+/** Each bank prepares, then all commit or roll back; in three phases each looks first whether it could. */
+async function* preparedSteps(
+  scheme: '2pc' | '3pc',
+  test: TestShop,
+  gid: string,
+  { from, to }: { from: BankLeg; to: BankLeg },
+  isGivenUp: boolean,
+): Steps {
+  const moves = (['bank_a', 'bank_b'] as const).flatMap((bank) => {
+    const at = (leg: BankLeg, name: string) =>
+      leg.bank === bank ? [{ leg: name, account: leg.account, amount: leg.amount }] : [];
+    const input = { from: at(from, 'from-1'), to: at(to, 'to-1') };
+    return input.from.length + input.to.length === 0 ? [] : [{ bank, input }];
+  });
+  const of = (bank: string, what: Op, attempt = 1) =>
+    op(`${bank}.move.${what}`, gid, { branch: bank, attempt, scheme, timeoutMs: ATTEMPT_MS });
+  let isPrepared = true;
+  for (const { bank, input } of scheme === '3pc' ? moves : []) {
+    try {
+      await test.shop.participants[bank].move.canCommit(of(bank, 'canCommit'), input);
+    } catch (error) {
+      assert.ok(error instanceof Rejection, String(error));
+      isPrepared = false;
+    }
+    yield;
+  }
+  for (const { bank, input } of isPrepared ? moves : []) {
+    const { move } = test.shop.participants[bank];
+    try {
+      // Who waits for long is rolled back: two that wait for each other would wait for ever.
+      yield* untilDone((attempt) => move.prepare(of(bank, 'prepare', attempt), input), MAX_ATTEMPTS);
+    } catch {
+      isPrepared = false;
+      break;
+    }
+  }
+  const stands = isPrepared && !isGivenUp;
+  for (const { bank, input } of moves) {
+    const { move } = test.shop.participants[bank];
+    await (stands
+      ? move.commit(of(bank, 'commit'), input, 'yes')
+      : move.rollback({ ...of(bank, 'rollback'), timeoutMs: 5_000 }, input, undefined));
+    yield;
+  }
+  return stands;
+}
 
 const MAX_ATTEMPTS = 3;
 
