@@ -40,7 +40,13 @@ export interface Drawn {
   readonly isGivenUp: boolean;
 }
 
-export type Scenario = 'saga' | 'saga with a semantic lock' | 'TCC' | 'two-phase commit';
+/** The schemes that prepare. */
+export const commits = [
+  ['two-phase commit', '2pc'],
+  ['three-phase commit', '3pc'],
+] as const;
+
+export type Scenario = 'saga' | 'saga with a semantic lock' | 'TCC' | (typeof commits)[number][0];
 
 interface BankLeg extends Move {
   readonly bank: 'bank_a' | 'bank_b';
@@ -130,37 +136,56 @@ export const stepsOf: Readonly<Record<Scenario, StepsOf>> = {
     return stands;
   },
 
-  async *'two-phase commit'(test, gid, { from, to }, isGivenUp) {
-    const moves = (['bank_a', 'bank_b'] as const).flatMap((bank) => {
-      const at = (leg: BankLeg, name: string) =>
-        leg.bank === bank ? [{ leg: name, account: leg.account, amount: leg.amount }] : [];
-      const input = { from: at(from, 'from-1'), to: at(to, 'to-1') };
-      return input.from.length + input.to.length === 0 ? [] : [{ bank, input }];
-    });
-    const of = (bank: string, what: Op, attempt = 1) =>
-      op(`${bank}.move.${what}`, gid, { branch: bank, attempt, timeoutMs: ATTEMPT_MS });
-    let isPrepared = true;
-    for (const { bank, input } of moves) {
-      const { move } = test.shop.participants[bank];
-      try {
-        // Who waits for long is rolled back: two that wait for each other would wait for ever.
-        yield* untilDone((attempt) => move.prepare(of(bank, 'prepare', attempt), input), MAX_ATTEMPTS);
-      } catch {
-        isPrepared = false;
-        break;
-      }
-    }
-    const stands = isPrepared && !isGivenUp;
-    for (const { bank, input } of moves) {
-      const { move } = test.shop.participants[bank];
-      await (stands
-        ? move.commit(of(bank, 'commit'), input, 'yes')
-        : move.rollback({ ...of(bank, 'rollback'), timeoutMs: 5_000 }, input, undefined));
-      yield;
-    }
-    return stands;
-  },
+  'two-phase commit': (test, gid, legs, isGivenUp) => preparedSteps('2pc', test, gid, legs, isGivenUp),
+  'three-phase commit': (test, gid, legs, isGivenUp) => preparedSteps('3pc', test, gid, legs, isGivenUp),
 };
+
+/** Each bank prepares, then all commit or roll back; in three phases each looks first whether it could. */
+async function* preparedSteps(
+  scheme: '2pc' | '3pc',
+  test: TestShop,
+  gid: string,
+  { from, to }: { from: BankLeg; to: BankLeg },
+  isGivenUp: boolean,
+): Steps {
+  const moves = (['bank_a', 'bank_b'] as const).flatMap((bank) => {
+    const at = (leg: BankLeg, name: string) =>
+      leg.bank === bank ? [{ leg: name, account: leg.account, amount: leg.amount }] : [];
+    const input = { from: at(from, 'from-1'), to: at(to, 'to-1') };
+    return input.from.length + input.to.length === 0 ? [] : [{ bank, input }];
+  });
+  const of = (bank: string, what: Op, attempt = 1) =>
+    op(`${bank}.move.${what}`, gid, { branch: bank, attempt, scheme, timeoutMs: ATTEMPT_MS });
+  let isPrepared = true;
+  for (const { bank, input } of scheme === '3pc' ? moves : []) {
+    try {
+      await test.shop.participants[bank].move.canCommit(of(bank, 'canCommit'), input);
+    } catch (error) {
+      assert.ok(error instanceof Rejection, String(error));
+      isPrepared = false;
+    }
+    yield;
+  }
+  for (const { bank, input } of isPrepared ? moves : []) {
+    const { move } = test.shop.participants[bank];
+    try {
+      // Who waits for long is rolled back: two that wait for each other would wait for ever.
+      yield* untilDone((attempt) => move.prepare(of(bank, 'prepare', attempt), input), MAX_ATTEMPTS);
+    } catch {
+      isPrepared = false;
+      break;
+    }
+  }
+  const stands = isPrepared && !isGivenUp;
+  for (const { bank, input } of moves) {
+    const { move } = test.shop.participants[bank];
+    await (stands
+      ? move.commit(of(bank, 'commit'), input, 'yes')
+      : move.rollback({ ...of(bank, 'rollback'), timeoutMs: 5_000 }, input, undefined));
+    yield;
+  }
+  return stands;
+}
 
 const MAX_ATTEMPTS = 3;
 

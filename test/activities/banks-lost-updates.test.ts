@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createPrepared } from '../../src/kit/database/index.js';
-import { op, openAccounts } from './bank-steps.js';
+import { commits, op, openAccounts } from './bank-steps.js';
 import { openTestShop, type TestShop } from './support.js';
 
 describe('two transfers at the same time', function () {
@@ -65,11 +65,16 @@ describe('two transfers at the same time', function () {
       assert.equal(await balance(x), 9_000);
     });
 
-    it('(two-phase commit) lose none: what is prepared keeps the second from reading for update until it is decided', async () => {
+    for (const [name, scheme] of commits) {
+      it(`(${name}) lose none: what is prepared keeps the second from reading for update until it is decided`, () =>
+        losesNone(scheme));
+    }
+
+    async function losesNone(scheme: '2pc' | '3pc'): Promise<void> {
       const { x } = await openAccounts(test);
       const prepared = createPrepared({ database: test.databases.bank_a });
       const interest = (gid: string, attempt: number) =>
-        prepared.prepare(op('bank_a.interest.prepare', gid, { attempt }), { account: x }, async (sql) => {
+        prepared.prepare(op('bank_a.interest.prepare', gid, { attempt, scheme }), { account: x }, async (sql) => {
           const [row] = await sql<{ balance: string }>('select balance from accounts where account = $1 for update', [
             x,
           ]);
@@ -79,7 +84,7 @@ describe('two transfers at the same time', function () {
             [gid, x, tenth],
           );
         });
-      const commit = (gid: string) => prepared.commit(op('bank_a.interest.commit', gid), { account: x });
+      const commit = (gid: string) => prepared.commit(op('bank_a.interest.commit', gid, { scheme }), { account: x });
       const [first, second] = [`interest-${x}-1`, `interest-${x}-2`];
       assert.equal(await interest(first, 1), 'yes');
       await assert.rejects(interest(second, 1), { code: '55P03' });
@@ -87,7 +92,7 @@ describe('two transfers at the same time', function () {
       assert.equal(await interest(second, 2), 'yes');
       await commit(second);
       assert.equal(await balance(x), 12_100);
-    });
+    }
 
     it('(TCC) is kept from more than one thing only: what is held; an amount that was read before is still old', async () => {
       const { x } = await openAccounts(test);

@@ -6,6 +6,7 @@ import {
   type MatrixResult,
   type MatrixSteps,
 } from '../../src/kit/testing/index.js';
+import { schemeOf } from '../../src/kit/testing/cases.js';
 import type { TransactionDriver } from '../../src/kit/testing/driver.js';
 import type { FaultKind } from '../../src/kit/testing/faults.js';
 import { Gathering } from '../../src/kit/testing/gathering.js';
@@ -67,6 +68,28 @@ describe('the cases of a crash matrix', () => {
     assert.deepEqual(undo?.triggers, [{ step: 'b', operation: 'action', kind: 'refused', trigger: true }]);
   });
 
+  it('of a three-phase commit bring an undo about by a bank that refuses to prepare, and it has no other faults than its own', () => {
+    const steps: MatrixSteps = { a: 'canCommit', b: 'canCommit' };
+    const cases = matrixCases(steps, { kinds: ['hangs'] });
+    assert.deepEqual(
+      cases.map(({ name, triggers: [trigger] }) => [
+        name,
+        trigger && `${trigger.step} ${trigger.operation} ${trigger.kind}`,
+      ]),
+      [
+        ['a canCommit: hangs', undefined],
+        ['a prepare: hangs', undefined],
+        ['a commit: hangs', undefined],
+        ['a rollback: hangs', 'b prepare refused'],
+        ['b canCommit: hangs', undefined],
+        ['b prepare: hangs', undefined],
+        ['b commit: hangs', undefined],
+        ['b rollback: hangs', 'b prepare unheard'],
+      ],
+    );
+    assert.equal(schemeOf(steps), '3pc');
+  });
+
   it('have pairs of different operations, each pair once, the same for the same seed', () => {
     const pairs = (seed: number) => names(placeOrder, { pairs: 300, seed }).slice(names(placeOrder).length);
     const first = pairs(1);
@@ -88,6 +111,21 @@ describe('the judgement of a crash matrix', () => {
   it('is content when all happened and it is committed, or nothing and it is compensated', () => {
     assert.deepEqual(of('committed', 1, 1), []);
     assert.deepEqual(of('compensated', 0, 0), []);
+  });
+
+  it('is content with a split only where the desk and the report name those who committed, and no others', () => {
+    const split = (desk: string[], report: string[], state: 'failed' | 'compensated' = 'failed') =>
+      judge({ a: 'canCommit', b: 'canCommit' }, { state, effects: { a: 1, b: 0 }, split: { desk, report } });
+    assert.deepEqual(split(['a'], ['a']), []);
+    assert.deepEqual(split(['a'], ['b']), ['it is failed, and its report says that b happened: a did']);
+    assert.equal(split(['a', 'b'], ['a']).length, 1);
+    assert.equal(split(['a'], ['a'], 'compensated').length, 2);
+    const none = { a: 1, b: 1 };
+    const judged = judge(
+      { a: 'canCommit', b: 'canCommit' },
+      { state: 'failed', effects: none, split: { desk: ['a', 'b'], report: ['a', 'b'] } },
+    );
+    assert.equal(judged.length, 2, 'nobody differs');
   });
 
   it('names what is half done, done twice, undone twice, not known, or not as the transaction says', () => {
@@ -191,7 +229,7 @@ describe('the table of a crash matrix', () => {
       return { case: matrixCase, gid: `gid-${place}`, verdict, reasons, ...rest };
     });
     const wrong = results.filter(({ verdict }) => verdict === 'wrong');
-    return matrixTable({ steps, kinds, results, wrong, seed: 1, killed: 0, ms: 1 });
+    return matrixTable({ steps, kinds, results, redone: [], wrong, seed: 1, killed: 0, ms: 1 });
   };
 
   it('has a row an operation, a column a fault, and says what is wrong below', () => {

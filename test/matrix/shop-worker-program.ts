@@ -13,6 +13,7 @@ import {
   groupActivities,
   participantActivities,
   startRelay,
+  threePhaseActivities,
   transactionLogger,
   transactionWorkerOptions,
 } from '../../src/kit/worker/index.js';
@@ -56,6 +57,7 @@ const worker = await Worker.create(
     activities: {
       ...participantActivities(participants, { who }),
       ...adoptActivities(databases),
+      ...threePhaseActivities(),
       ...groupActivities({ participants, databases, who }),
     },
   }),

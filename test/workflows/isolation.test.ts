@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import pg from 'pg';
 import { OPEN_ACCOUNTS } from '../../src/activities/banks/sql.js';
-import type { BankName, Transfer } from '../../src/contracts/transfer.js';
+import { transferGid, type BankName, type Transfer } from '../../src/contracts/transfer.js';
 import {
   transfer2pcTransaction,
   transferSagaLockedTransaction,
@@ -10,6 +12,12 @@ import {
   transferTccTransaction,
 } from '../../src/contracts/transactions.js';
 import { decide, TransactionCompensated, TransactionPending } from '../../src/kit/client/index.js';
+import {
+  agentId,
+  initialAttributes,
+  type ThreePhaseOptions,
+  type TransactionReport,
+} from '../../src/kit/workflow/index.js';
 import { ShopWorld } from './support.js';
 
 const PATIENT = { retries: 200, deadline: '2 minutes' } as const;
@@ -165,5 +173,34 @@ describe('what a transfer has done and takes back (a dirty read)', function () {
     await assert.rejects(started.result(), isUndone('AccountFrozen'));
     await assert.rejects(other.result(), isUndone('InsufficientFunds'));
     assert.deepEqual(await balances(), untouched);
+  });
+
+  it('(three-phase commit) is seen by nobody: who looks sees what was before, who needs the account waits until it is decided', async () => {
+    const carol = await holdCarol();
+    const times: ThreePhaseOptions = { answer: '1 minute', timeout: '2 minutes' };
+    const start = (transfer: Transfer) =>
+      world.client.workflow.start('transfer3pc', {
+        ...{ workflowId: transferGid(transfer.id), taskQueue: world.taskQueue, args: [transfer, times] },
+        typedSearchAttributes: initialAttributes('3pc'),
+      });
+    const causeOf = async (transfer: WorkflowHandle) => {
+      const failure: unknown = await transfer.result().catch((error: unknown) => error);
+      assert.ok(failure instanceof WorkflowFailedError && failure.cause instanceof ApplicationFailure, String(failure));
+      return (failure.cause.details?.[0] as TransactionReport).cause.type;
+    };
+    const given = await start(gift());
+    await world.retrying(agentId(given.workflowId, 'bank_c'), 'bank_c.move.prepare');
+    // Bob has nothing yet; of what alice has, all is there still, until her account is to be locked.
+    assert.equal(await causeOf(await start(spending())), 'InsufficientFunds');
+    const other = await start({
+      id: `other-${randomUUID().slice(0, 8)}`,
+      from: [{ bank: 'bank_a', account: names.alice, amount: 5_000 }],
+      to: [{ bank: 'bank_a', account: names.dave, amount: 5_000 }],
+    });
+    await world.retrying(agentId(other.workflowId, 'bank_a'), 'bank_a.move.prepare');
+    await carol.freeze();
+    assert.equal(await causeOf(given), 'AccountFrozen');
+    await other.result();
+    assert.deepEqual(await balances(), { ...untouched, alice: 5_000, dave: 5_000 });
   });
 });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Client } from '@temporalio/client';
+import { Client, WorkflowNotFoundError } from '@temporalio/client';
 import pg from 'pg';
 import { serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { openShop, proveBooks } from '../../src/client/shop.js';
@@ -84,10 +84,20 @@ export class ShopWorld {
     return { up };
   }
 
-  /** Waits until an attempt of a transaction's activity has failed and is to be made again. */
-  async retrying(gid: string, activity: string): Promise<void> {
+  /** Waits until an attempt of a workflow's activity has failed and is to be made again. It may not have been started yet. */
+  async retrying(workflowId: string, activity: string): Promise<void> {
+    const { workflow } = this.client;
     for (;;) {
-      const { raw } = await this.client.workflow.getHandle(gid).describe();
+      const raw = await workflow
+        .getHandle(workflowId)
+        .describe()
+        .then(
+          (described) => described.raw,
+          (error: unknown) => {
+            if (error instanceof WorkflowNotFoundError) return { pendingActivities: undefined };
+            throw error;
+          },
+        );
       const pending = raw.pendingActivities?.find(({ activityType }) => activityType?.name === activity);
       if ((pending?.attempt ?? 0) > 1) return;
     }

@@ -8,9 +8,10 @@ import { faultKinds, isUndo, whichOf, type FaultKind, type MatrixFault, type Mat
 /**
  * What a step is: `step` has an action and a compensation, `amends` an action and what makes it good; the pivot, and
  * what comes after it (`forward`), only go forward. `try` is a branch of a TCC transaction: it is tried, and then confirmed or
- * cancelled. `prepare` is one of a two-phase commit, which is then committed or rolled back.
+ * cancelled. `prepare` is one of a two-phase commit, which is then committed or rolled back; `canCommit` one of a three-phase
+ * commit, which is asked whether it could before.
  */
-export type StepKind = 'step' | 'amends' | 'pivot' | 'forward' | 'try' | 'prepare';
+export type StepKind = 'step' | 'amends' | 'pivot' | 'forward' | 'try' | 'prepare' | 'canCommit';
 
 /** The steps of a transaction in the order in which its body runs them. */
 export type MatrixSteps = Readonly<Record<string, StepKind>>;
@@ -52,11 +53,19 @@ const operationsOf: Readonly<Record<StepKind, readonly [MatrixOperation, ...Matr
   forward: ['forward'],
   try: ['try', 'confirm', 'cancel'],
   prepare: ['prepare', 'commit', 'rollback'],
+  canCommit: ['canCommit', 'prepare', 'commit', 'rollback'],
 };
+
+/** What a step is asked to do that may be undone later, if it can be. */
+function firstOf(kind: StepKind): MatrixOperation {
+  const operations = operationsOf[kind];
+  return operations.find((operation) => whichOf(operation) === 'first') ?? operations[0];
+}
 
 /** The scheme of a transaction of such steps. */
 export function schemeOf(steps: MatrixSteps): Scheme {
   const kinds = new Set(Object.values(steps));
+  if (kinds.has('canCommit')) return '3pc';
   return kinds.has('try') ? 'tcc' : kinds.has('prepare') ? '2pc' : 'saga';
 }
 
@@ -122,11 +131,11 @@ function triggerOf(
   const all = Object.entries(steps);
   for (const [step, kind] of all.slice(at + 1).reverse()) {
     if (kind === 'forward' || !free(step) || !probed(step)) continue;
-    return { step, operation: operationsOf[kind][0], kind: 'refused', trigger: true };
+    return { step, operation: firstOf(kind), kind: 'refused', trigger: true };
   }
   const [own, kind] = all[at] ?? [];
   if (own === undefined || kind === undefined || !free(own)) return undefined;
-  return { step: own, operation: operationsOf[kind][0], kind: 'unheard', trigger: true };
+  return { step: own, operation: firstOf(kind), kind: 'unheard', trigger: true };
 }
 
 /** Numbers from 0 to below 1, the same for the same seed (mulberry32). */

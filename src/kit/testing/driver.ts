@@ -4,7 +4,14 @@ import { ApplicationFailure, TerminatedFailure } from '@temporalio/common';
 import { operate, OrderRefused, TransactionNotFound } from '../client/index.js';
 import { settle } from '../worker/settle.js';
 import type { Scheme } from '../workflow/branch.js';
-import { initialAttributes, transactionFailure, type SagaOptions } from '../workflow/index.js';
+import {
+  agentId,
+  initialAttributes,
+  transactionFailure,
+  type SagaOptions,
+  type ThreePhaseOptions,
+  type TransactionReport,
+} from '../workflow/index.js';
 import type { MatrixLaneName } from './lanes.js';
 import type { Outside } from './outside.js';
 import type { DriveTimes, Terms } from './protocol.js';
@@ -22,6 +29,8 @@ export const faultOrder = { actor: 'crash matrix', reason: 'a fault was set' } a
 export interface Ended {
   readonly state: Exclude<MatrixResult['state'], 'open'>;
   readonly message?: string;
+  /** Those that it says a person has left as they are. */
+  readonly left?: readonly string[];
 }
 
 /** A transaction of a matrix. */
@@ -30,7 +39,7 @@ export interface MatrixOrder {
   readonly input: unknown;
   /** Those that share its group. */
   readonly neighbours: readonly { readonly gid: string; readonly input: unknown }[];
-  readonly call: Omit<SagaOptions, 'lane'> & { readonly lane?: MatrixLaneName };
+  readonly call: ThreePhaseOptions & Omit<SagaOptions, 'lane'> & { readonly lane?: MatrixLaneName };
   /** How its workflow is started, now or later. */
   readonly terms: Terms;
   /** The task queue of the process that is asked for it first, where callers' processes drive. */
@@ -87,7 +96,8 @@ export class WorkflowStarter implements TransactionDriver {
         const { cause } = error;
         if (cause instanceof TerminatedFailure && (await this.settled(gid))) continue;
         const undone = cause instanceof ApplicationFailure && cause.type === transactionFailure.compensated;
-        return { state: undone ? 'compensated' : 'failed', message: cause?.message ?? error.message };
+        const left = leftIn(cause instanceof ApplicationFailure ? cause : undefined);
+        return { state: undone ? 'compensated' : 'failed', message: cause?.message ?? error.message, left };
       }
     }
   }
@@ -125,16 +135,30 @@ export class WorkflowStarter implements TransactionDriver {
     await sleep(Math.max(deadlineAt - Date.now(), 0) + DEADLINE_MS);
   }
 
-  async terminate(gid: string): Promise<void> {
-    await this.settled(gid);
-    const { runId } = await this.#client.workflow.getHandle(gid).describe();
-    const handle = this.#client.workflow.getHandle(gid, runId);
+  terminate(gid: string): Promise<void> {
+    return this.#terminate(gid);
+  }
+
+  terminateAgent(gid: string, branch: string): Promise<void> {
+    return this.#terminate(agentId(gid, branch));
+  }
+
+  async #terminate(workflowId: string): Promise<void> {
+    await this.settled(workflowId);
+    const { runId } = await this.#client.workflow.getHandle(workflowId).describe();
+    const handle = this.#client.workflow.getHandle(workflowId, runId);
     let ended: () => void = () => undefined;
     const terminated = new Promise<void>((resolve) => (ended = resolve));
-    const settled = settleSoon(terminated, () => settle(this.#client, { workflowId: gid, runId }));
-    this.#settling.set(gid, settled);
+    const settled = settleSoon(terminated, () => settle(this.#client, { workflowId, runId }));
+    this.#settling.set(workflowId, settled);
     await unlessEnded(handle.terminate(faultOrder.reason)).finally(ended);
   }
+}
+
+/** The branches that a person has left, by what a transaction failed with. */
+function leftIn(failure: ApplicationFailure | undefined): string[] {
+  const [report] = (failure?.details ?? []) as (TransactionReport | undefined)[];
+  return report?.notUndone.filter(({ type }) => type === 'Skipped').map(({ step }) => step) ?? [];
 }
 
 /** Does something to a run, unless that has ended. */

@@ -61,14 +61,24 @@ export const groupFaultKinds = [
   ...(['caller-killed-before', 'caller-killed-after'] as const),
 ] as const;
 
+/**
+ * Those of three-phase commits, where `terminated-` is the coordinator's run.
+ * - `agent-ended-before`, `-after`: the run of the participant's agent is terminated at this point of the first attempt, and
+ *   then settled. Before: the attempt arrives when the transaction has ended.
+ */
+export const agentFaultKinds = ['agent-ended-before', 'agent-ended-after'] as const;
+
 export type FaultKind =
-  (typeof faultKinds)[number] | (typeof callerFaultKinds)[number] | (typeof groupFaultKinds)[number];
+  | (typeof faultKinds)[number]
+  | (typeof callerFaultKinds)[number]
+  | (typeof groupFaultKinds)[number]
+  | (typeof agentFaultKinds)[number];
 
 /** What is asked of a branch: a row of the table. */
 export type MatrixOperation =
   | ('action' | 'compensation' | 'amends' | 'pivot' | 'forward')
   | ('try' | 'confirm' | 'cancel')
-  | ('prepare' | 'commit' | 'rollback');
+  | ('canCommit' | 'prepare' | 'commit' | 'rollback');
 
 /** A fault of a case. */
 export interface MatrixFault {
@@ -79,12 +89,13 @@ export interface MatrixFault {
   readonly trigger?: true;
 }
 
-/** Which of a branch's operations it is: what is done first, its undo, or its confirm or commit. */
-export type Which = 'first' | 'undo' | 'confirm';
+/** Which of a branch's operations it is: a look, what is done first, its undo, or its confirm or commit. */
+export type Which = 'look' | 'first' | 'undo' | 'confirm';
 
 /** Of an operation as a row of the table, or as a participant is asked for it. */
 export function whichOf(operation: MatrixOperation | Op): Which {
   if (operation === 'confirm' || operation === 'commit') return 'confirm';
+  if (operation === 'canCommit') return 'look';
   return UNDOS.some((undo) => undo === operation) ? 'undo' : 'first';
 }
 
@@ -101,7 +112,7 @@ export function canBeUndone(operation: MatrixOperation): boolean {
 /** Whether a fault lasts until it is lifted, and so brings what cannot be undone, and an undo, to the desk. */
 export function lasts({ kind, operation }: MatrixFault): boolean {
   if (kind === 'late') return canBeUndone(operation);
-  if (kind === 'refused') return !canBeUndone(operation) && operation !== 'pivot';
+  if (kind === 'refused') return !canBeUndone(operation) && operation !== 'pivot' && operation !== 'canCommit';
   return kind === 'hangs' || kind === 'fails' || kind === 'unheard';
 }
 
@@ -116,11 +127,20 @@ export function killsCaller({ kind }: MatrixFault): boolean {
 }
 
 /**
- * Whether a deadline is given at the start, and waited for: past the pivot, in the undo, and where no workflow drives
- * none can be set.
+ * Whether a deadline is given at the start, and waited for: past the pivot and in the undo none can be set.
+ *
+ * @param always none can be set at all, once it has begun
  */
-export function waitsForDeadline({ kind, operation }: MatrixFault, inCaller: boolean): boolean {
-  return (kind === 'deadline-before' || kind === 'deadline-after') && (inCaller || !canBeUndone(operation));
+export function waitsForDeadline({ kind, operation }: MatrixFault, always: boolean): boolean {
+  return (kind === 'deadline-before' || kind === 'deadline-after') && (always || !canBeUndone(operation));
+}
+
+/**
+ * Whether the participants of a three-phase commit may decide differently by a fault, as docs/3pc.md says: its coordinator's run ends
+ * between two `preCommit`s, or before every `abort` has arrived.
+ */
+export function maySplit({ kind, operation }: MatrixFault): boolean {
+  return kind.startsWith('terminated-') && (operation === 'prepare' || operation === 'rollback');
 }
 
 /** Whether an attempt stands still for long, and its driver must not give it up meanwhile. */

@@ -3,12 +3,14 @@ import type { MatrixCase } from './cases.js';
 import {
   canBeUndone,
   lasts,
+  maySplit,
   waitsForDeadline,
   whichOf,
   type FaultKind,
   type MatrixFault,
   type Which,
 } from './faults.js';
+import { HeldAttempts, stepOf } from './held.js';
 import type { MatrixLane } from './lanes.js';
 import type { Outside } from './outside.js';
 import type { Answer, Reached } from './protocol.js';
@@ -23,6 +25,8 @@ interface Armed {
   /** Whether it struck first where the lane's own driver had the transaction. */
   own: boolean;
   lifted: boolean;
+  /** Milliseconds since 1970: when it was lifted first. */
+  liftedAt?: number;
 }
 
 /** What a flight is of. */
@@ -48,8 +52,7 @@ export class Flight {
   readonly #outside: Outside;
   /** Attempts under way, with the worker that makes them. */
   readonly #attempts = new Map<string, MatrixProcess>();
-  /** Attempts that wait until the rival of theirs was done. */
-  readonly #held = new Set<{ readonly fault: MatrixFault; readonly release: () => void }>();
+  readonly #held = new HeldAttempts();
   readonly #idle = new Set<() => void>();
   readonly #ended: Promise<void>;
   /** To be called when the transaction has ended. */
@@ -85,17 +88,28 @@ export class Flight {
     return this.#faults.filter(({ struck, own }) => struck > 0 && !own).map(({ fault }) => fault);
   }
 
-  /** The faults that keep an operation of a branch from being done. */
-  keeping(branch: string, which: Which): MatrixFault[] {
+  /**
+   * The faults that keep an operation of a branch from being done, or kept it at a time in milliseconds since 1970: it may wait at two
+   * desks, a coordinator's and an agent's, and be helped at one.
+   */
+  keeping(branch: string, which: Which, at = Infinity): MatrixFault[] {
     return this.#faults
-      .filter(({ fault, lifted }) => !lifted && concerns(fault, branch, which) && lasts(fault))
+      .filter(({ lifted, liftedAt = -Infinity }) => !lifted || liftedAt >= at)
+      .filter(({ fault }) => concerns(fault, branch, which) && lasts(fault))
       .map(({ fault }) => fault);
+  }
+
+  /** Whether its participants may decide differently. */
+  get maySplit(): boolean {
+    return this.#faults.some(({ fault }) => maySplit(fault));
   }
 
   /** Lifts every fault of a branch's operation, or of all. */
   lift(branch?: string, which: Which = 'first'): void {
     for (const armed of this.#faults) {
-      if (branch === undefined || concerns(armed.fault, branch, which)) armed.lifted = true;
+      if (branch !== undefined && !concerns(armed.fault, branch, which)) continue;
+      armed.lifted = true;
+      armed.liftedAt ??= Date.now();
     }
   }
 
@@ -103,7 +117,7 @@ export class Flight {
   async over(limitMs: number): Promise<boolean> {
     this.lift();
     this.end();
-    for (const { release } of [...this.#held]) release();
+    this.#held.releaseAll();
     if (this.#attempts.size === 0) return true;
     let idle: () => void = () => undefined;
     const ended = new Promise<true>((resolve) => {
@@ -138,7 +152,7 @@ export class Flight {
     const key = `${flight ?? 0} ${branch} ${op}`;
     if (point === 'before') this.#attempts.set(key, by);
     const which = whichOf(op);
-    if (point === 'after') this.#releaseRivals(branch, which);
+    if (point === 'after') this.#held.done(branch, which);
     for (const armed of this.#faults) {
       if (!concerns(armed.fault, branch, which)) continue;
       const { struck } = armed;
@@ -152,8 +166,10 @@ export class Flight {
   }
 
   async #strike(armed: Armed, reached: Reached, by: MatrixProcess): Promise<Answer> {
-    const { point, settle } = reached;
-    const { fault, probed } = armed;
+    const { point, settle, branch } = reached;
+    const { fault } = armed;
+    // A look is not in the guard, which has the probe.
+    const probed = armed.probed && fault.operation !== 'canCommit';
     const { kind } = fault;
     const once = (at: typeof point) => point === at && armed.struck++ === 0;
     const lasting = (at: typeof point) => point === at && !armed.lifted && ++armed.struck > 0;
@@ -171,13 +187,16 @@ export class Flight {
       case 'hangs':
         return lasting('before') ? 'hang' : 'go';
       case 'refused':
-        return lasting('working') ? 'refuse' : 'go';
+        return lasting(probed ? 'working' : 'before') ? 'refuse' : 'go';
       case 'fails':
         return lasting(worked) ? 'fail' : 'go';
       case 'fails-twice':
         return point === worked && armed.struck < 2 && ++armed.struck > 0 ? 'fail' : 'go';
       case 'late':
-        if (once('before')) return this.#hold(fault);
+        if (once('before')) {
+          await this.#held.hold(fault);
+          return 'late';
+        }
         return canBeUndone(fault.operation) && lasting('before') ? 'hang' : 'go';
       case 'cancelled-before':
       case 'cancelled-after':
@@ -203,6 +222,14 @@ export class Flight {
         return 'late';
       case 'terminated-after':
         if (once('after')) await this.#outside.terminate(this.gid, reached.driver);
+        return 'go';
+      case 'agent-ended-before':
+        if (!once('before')) return 'go';
+        await this.#outside.terminateAgent?.(this.gid, branch);
+        await this.#ended;
+        return 'late';
+      case 'agent-ended-after':
+        if (once('after')) await this.#outside.terminateAgent?.(this.gid, branch);
         return 'go';
       case 'taken-over-before':
       case 'taken-over-after':
@@ -253,7 +280,7 @@ export class Flight {
   }
 
   async #passDeadline(armed: Armed): Promise<void> {
-    if (!waitsForDeadline(armed.fault, this.#lane.inCaller)) {
+    if (!waitsForDeadline(armed.fault, this.#lane.deadlineGiven)) {
       if (armed.struck++ === 0) await this.#outside.deadline(this.gid);
       return;
     }
@@ -263,33 +290,6 @@ export class Flight {
       await sleep(left);
     }
   }
-
-  /** Holds an attempt back until its rival was done, or all is over. */
-  #hold(fault: MatrixFault): Promise<Answer> {
-    return new Promise((resolve) => {
-      const held = {
-        fault,
-        release: () => {
-          this.#held.delete(held);
-          resolve('late');
-        },
-      };
-      this.#held.add(held);
-    });
-  }
-
-  /** A first action that was held back arrives after its undo; anything else after a further attempt. */
-  #releaseRivals(branch: string, which: Which): void {
-    for (const { fault, release } of [...this.#held]) {
-      const rival = canBeUndone(fault.operation) ? 'undo' : whichOf(fault.operation);
-      if (fault.step === stepOf(branch) && rival === which) release();
-    }
-  }
-}
-
-/** A branch that is begun anew after a definite no has another name. */
-function stepOf(branch: string): string {
-  return branch.split('~')[0] ?? branch;
 }
 
 function concerns({ step, operation }: MatrixFault, branch: string, which: Which): boolean {

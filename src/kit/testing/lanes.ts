@@ -1,6 +1,6 @@
 import type { Lane } from '../workflow/index.js';
 import { isGroupDriver } from '../workflow/fate.js';
-import { callerFaultKinds, faultKinds, groupFaultKinds, type FaultKind } from './faults.js';
+import { agentFaultKinds, callerFaultKinds, faultKinds, groupFaultKinds, type FaultKind } from './faults.js';
 
 /** A lane of a matrix: how its transactions are driven. */
 export interface MatrixLane {
@@ -11,6 +11,8 @@ export interface MatrixLane {
   readonly inCaller: boolean;
   /** Whether a worker drives what callers have asked for, each transaction in a group with others that nothing befalls. */
   readonly inGroups: boolean;
+  /** Whether a deadline is given at the start, as none can be set later. */
+  readonly deadlineGiven: boolean;
   /** What may befall them. */
   readonly kinds: readonly FaultKind[];
   /** Whether who made an attempt, as the guard's rows name it, is the lane's own driver: it is there that a fault has to strike. */
@@ -20,7 +22,18 @@ export interface MatrixLane {
 /** The names of lanes. */
 export type MatrixLaneName = Lane | 'direct' | 'grouped';
 
-const asWorkflow: MatrixLane = { inCaller: false, inGroups: false, kinds: faultKinds, isOwn: () => true };
+const asWorkflow: MatrixLane = {
+  ...{ inCaller: false, inGroups: false, deadlineGiven: false },
+  kinds: faultKinds,
+  isOwn: () => true,
+};
+
+/** That of three-phase commits: workflows too, with agents beside them. */
+export const threePhaseLane: MatrixLane = {
+  ...asWorkflow,
+  deadlineGiven: true,
+  kinds: [...faultKinds, ...agentFaultKinds],
+};
 
 /** Every lane. */
 export const matrixLanes: Readonly<Record<MatrixLaneName, MatrixLane>> = {
@@ -29,12 +42,14 @@ export const matrixLanes: Readonly<Record<MatrixLaneName, MatrixLane>> = {
   direct: {
     inCaller: true,
     inGroups: false,
+    deadlineGiven: true,
     kinds: [...faultKinds, ...callerFaultKinds],
     isOwn: (driver) => driver.startsWith('direct:'),
   },
   grouped: {
     inCaller: true,
     inGroups: true,
+    deadlineGiven: true,
     // Nothing is announced that a relay could take over: it is rivals who do.
     kinds: [...faultKinds, 'rival-before', 'rival-after', ...groupFaultKinds],
     isOwn: isGroupDriver,

@@ -1,7 +1,7 @@
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ClientInterceptors } from '@temporalio/client';
+import type { ClientInterceptors, WorkflowStartInput } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import { bundleWorkflowCode, type WorkerOptions } from '@temporalio/worker';
 import type { Probe } from '../database/index.js';
@@ -10,7 +10,7 @@ import type { Operation } from '../workflow/branch.js';
 import type { GroupOrder } from '../workflow/group.js';
 import { serverOf, type MatrixCallers } from './callers.js';
 import { MatrixLink } from './link.js';
-import { MATRIX_VARIABLE, type MatrixWorker } from './protocol.js';
+import { MATRIX_VARIABLE, ofAgent, type MatrixWorker } from './protocol.js';
 import { MATRIX_MEMO } from './workflow/shorten.js';
 
 /** What a worker takes part in a matrix by. In a process that no matrix has started all of it does nothing. */
@@ -64,30 +64,13 @@ export function matrixFaults(): MatrixFaults {
         workflowBundle: { codePath },
         // Nobody is to be called.
         activities: { 'backstitch.raiseAlarm': () => Promise.resolve(), ...options.activities },
+        // What its activities start runs as the matrix's workflows do: the agents of a three-phase commit.
+        interceptors: { ...options.interceptors, client: interceptorsOf(matrix) },
         // What a killed worker had in its cache is another's soon.
         stickyQueueScheduleToStartTimeout: '1 second',
       };
     },
-    clientInterceptors: {
-      workflow: [
-        {
-          async startWithDetails(input, next) {
-            const terms = await matrix.terms(gidOf(input.options));
-            if (terms === undefined) return next(input);
-            const { taskQueue, memo } = terms;
-            return next({
-              ...input,
-              options: {
-                ...input.options,
-                taskQueue,
-                memo: { ...input.options.memo, [MATRIX_MEMO]: memo },
-                workflowTaskTimeout: msToTs(memo.taskMs),
-              },
-            });
-          },
-        },
-      ],
-    },
+    clientInterceptors: interceptorsOf(matrix),
     asks(callers) {
       matrix.serve = serverOf(callers);
     },
@@ -101,6 +84,28 @@ const inert: MatrixFaults = {
   clientInterceptors: {},
   asks: () => undefined,
 };
+
+/** Has what a client starts run as the matrix's workflows do. */
+function interceptorsOf(matrix: MatrixLink): ClientInterceptors {
+  const ofMatrix = async (options: WorkflowStartInput['options']): Promise<WorkflowStartInput['options']> => {
+    const terms = await matrix.terms(gidOf(options));
+    if (terms === undefined) return options;
+    const { taskQueue, memo } = terms;
+    return {
+      ...{ ...options, taskQueue, memo: { ...options.memo, [MATRIX_MEMO]: memo } },
+      workflowTaskTimeout: msToTs(memo.taskMs),
+    };
+  };
+  return {
+    workflow: [
+      {
+        startWithDetails: async (input, next) => next({ ...input, options: await ofMatrix(input.options) }),
+        startUpdateWithStart: async (input, next) =>
+          next({ ...input, workflowStartOptions: await ofMatrix(input.workflowStartOptions) }),
+      },
+    ],
+  };
+}
 
 type Perform = (operation: Operation, ...args: unknown[]) => Promise<unknown>;
 
@@ -126,7 +131,7 @@ function mapped<Participants extends Readonly<Record<string, ParticipantImplemen
 /** The transaction that a workflow is started for; of a group any: all of them are started alike. */
 function gidOf({ workflowId, args }: { readonly workflowId: string; readonly args: unknown[] }): string {
   const { group } = (args[1] ?? {}) as { readonly group?: GroupOrder };
-  return group?.members[0]?.gid ?? workflowId;
+  return group?.members[0]?.gid ?? ofAgent(workflowId);
 }
 
 const shorten = fileURLToPath(new URL(`./workflow/shorten${extname(import.meta.url)}`, import.meta.url));

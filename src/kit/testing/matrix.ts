@@ -11,8 +11,9 @@ import { kills, type MatrixFault } from './faults.js';
 import { Flight } from './flight.js';
 import { Gathering } from './gathering.js';
 import { recordHistories } from './histories.js';
-import { matrixLanes, type MatrixLane } from './lanes.js';
+import { matrixLanes, threePhaseLane, type MatrixLane } from './lanes.js';
 import { judgeNeighbours, NEIGHBOURS } from './neighbours.js';
+import { SPLIT } from '../workflow/three-phase/split.js';
 import type { MatrixOptions } from './options.js';
 import { orderOf, type Queues } from './orders.js';
 import type { Reached, Terms } from './protocol.js';
@@ -70,12 +71,13 @@ class Matrix {
   readonly #seen = new Set<string>();
   /** How the workflow of each transaction is started. */
   readonly #terms = new Map<string, Terms>();
+  readonly #redone: MatrixResult[] = [];
   #count = 0;
 
   constructor(options: MatrixOptions, bundle: string) {
     const { client, workflow, worker, call, steps } = options;
     this.#options = options;
-    this.#lane = matrixLanes[call?.lane ?? 'durable'];
+    this.#lane = schemeOf(steps) === '3pc' ? threePhaseLane : matrixLanes[call?.lane ?? 'durable'];
     this.#clerk = new DeskClerk(client, workflow, this.#flights);
     const steady = `matrix-${workflow}-${this.#tag}`;
     this.#queues = { steady, killed: `${steady}-killed` };
@@ -123,7 +125,7 @@ class Matrix {
       work,
     ]);
     const report = {
-      ...{ steps, kinds, results, seed, killed: this.#workers.killed },
+      ...{ steps, kinds, results, redone: this.#redone, seed, killed: this.#workers.killed },
       ...{ wrong: results.filter(({ verdict }) => verdict === 'wrong'), ms: Date.now() - began },
     };
     return { ...report, table: matrixTable(report) };
@@ -184,6 +186,7 @@ class Matrix {
       }
       if (slow.length === 0 || reasons.length > 0) return result;
       if (run === RUNS) return { ...result, verdict: 'wrong', reasons: slow };
+      this.#redone.push(result);
     }
   }
 
@@ -208,6 +211,7 @@ class Matrix {
         cancel: (id, driver) => this.#driver.cancel(id, driver),
         deadline: (id) => this.#driver.deadline(id),
         terminate: (id, driver) => this.#driver.terminate(id, driver),
+        terminateAgent: (id, branch) => this.#driver.terminateAgent?.(id, branch) ?? Promise.resolve(),
         caller: (id) => this.#driver.caller(id),
         mayKill: (by) => by !== this.#workers.at(this.#queues.steady),
         kill: (id, by) => this.#gathering.arrive(id, by),
@@ -244,11 +248,13 @@ class Matrix {
     const { cases, wrong } = this.#clerk.of(gid);
     const state = ended?.state ?? 'open';
     const message = ended === undefined ? `it has not ended within ${limitMs} ms` : ended.message;
-    reasons.push(...wrong, ...judge(this.#options.steps, { state, message, effects }));
+    const desk = cases.filter(({ type }) => type === SPLIT).map(({ branch }) => branch);
+    const split = desk.length > 0 ? { desk, report: ended?.left ?? [] } : undefined;
+    reasons.push(...wrong, ...judge(this.#options.steps, { state, message, effects, split }));
     return {
       ...{ case: matrixCase, gid, state, effects, reasons, desk: cases, ms: Date.now() - began },
       ...{ missed: flight.missed.map(faultName), strayed: flight.strayed.map(faultName) },
-      verdict: reasons.length > 0 ? 'wrong' : cases.length > 0 ? 'desk' : 'ok',
+      verdict: reasons.length > 0 ? 'wrong' : split !== undefined ? 'split' : cases.length > 0 ? 'desk' : 'ok',
     };
   }
 }

@@ -14,6 +14,8 @@ export interface Outside {
   caller(gid: string): MatrixProcess | undefined;
   /** Resolves when that process was killed. */
   kill(gid: string, by: MatrixProcess): Promise<void>;
+  /** Ends the run of the agent of a branch, and begins to settle it; where branches have agents. */
+  terminateAgent?(gid: string, branch: string): Promise<void>;
   /** Where callers' processes are asked: those who come beside its driver. */
   readonly rivals?: Rivals;
 }

@@ -12,6 +12,11 @@ import type { MatrixMemo } from './workflow/shorten.js';
 /** The environment variable by which a worker knows that it is a matrix's; its value is a {@link MatrixWorker}. */
 export const MATRIX_VARIABLE = 'BACKSTITCH_MATRIX';
 
+/** The transaction of a workflow, which may be one of its agents. The gids of a matrix have no `/`. */
+export function ofAgent(workflowId: string): string {
+  return workflowId.split('/')[0] ?? workflowId;
+}
+
 /** What a worker of a matrix is told at its start. */
 export interface MatrixWorker {
   readonly taskQueue: string;

@@ -16,9 +16,11 @@ export interface MatrixResult {
   /**
    * - `ok`: every branch has its effect exactly once, or none has.
    * - `desk`: the same, after what a program could not do had waited for a person, and the person had asked for it again.
+   * - `split`: of a three-phase commit, by a fault that may split it: some branches have their effect, and others have not;
+   *   each that has waited at the desk for that, and is named in the end.
    * - `wrong`: see {@link reasons}.
    */
-  readonly verdict: 'ok' | 'desk' | 'wrong';
+  readonly verdict: 'ok' | 'desk' | 'split' | 'wrong';
   /** Why it is wrong: a line each. */
   readonly reasons: readonly string[];
   /** How the transaction ended; `open` if it did not. */
@@ -39,6 +41,8 @@ export interface MatrixReport {
   readonly kinds: readonly FaultKind[];
   /** Of the single faults and of the pairs, in the order of their generation. */
   readonly results: readonly MatrixResult[];
+  /** Runs of cases that were run again with longer times, as the machine was too slow for theirs. */
+  readonly redone: readonly MatrixResult[];
   /** Those that are wrong. */
   readonly wrong: readonly MatrixResult[];
   readonly seed: number;
@@ -55,13 +59,15 @@ export interface Judged {
   /** What it failed with. */
   readonly message?: string;
   readonly effects: Readonly<Record<string, number>>;
+  /** Those that are said to have happened though not all did: at the desk, and in what it failed with. */
+  readonly split?: { readonly desk: readonly string[]; readonly report: readonly string[] };
 }
 
 /** Says what is wrong with a transaction: a line each. */
-export function judge(steps: MatrixSteps, { state, message, effects }: Judged): string[] {
+export function judge(steps: MatrixSteps, { state, message, effects, split }: Judged): string[] {
   if (state === 'open') return [message ?? 'it has not ended'];
   const reasons: string[] = [];
-  if (state === 'failed') reasons.push(`it failed: ${message ?? 'without a word'}`);
+  if (state === 'failed' && split === undefined) reasons.push(`it failed: ${message ?? 'without a word'}`);
   const names = Object.keys(steps);
   for (const step of names) {
     const effect = effects[step];
@@ -72,6 +78,13 @@ export function judge(steps: MatrixSteps, { state, message, effects }: Judged): 
   if (reasons.length > 0) return reasons;
   const having = names.filter((step) => effects[step] === 1);
   const lacking = names.filter((step) => effects[step] === 0);
+  if (split !== undefined) {
+    return Object.entries(split).flatMap(([where, told]) => {
+      const said = names.filter((step) => told.includes(step));
+      if (state === 'failed' && said.join() === having.join() && lacking.length > 0) return [];
+      return [`it is ${state}, and its ${where} says that ${said.join(', ')} happened: ${having.join(', ')} did`];
+    });
+  }
   if (having.length > 0 && lacking.length > 0) {
     return [`it is ${state}, and half done: ${having.join(', ')} happened; ${lacking.join(', ')} did not`];
   }

@@ -35,9 +35,11 @@ const headings: Readonly<Record<FaultKind, readonly [string, string]>> = {
   'rival-undone-after': ['undone', 'after'],
   'caller-killed-before': ['caller', 'before'],
   'caller-killed-after': ['caller', 'after'],
+  'agent-ended-before': ['agent', 'before'],
+  'agent-ended-after': ['agent', 'after'],
 };
 
-const words = { ok: 'ok', desk: 'desk', wrong: 'WRONG' } as const;
+const words = { ok: 'ok', desk: 'desk', split: 'split', wrong: 'WRONG' } as const;
 
 /**
  * The report as text: rows are the steps' operations, columns the faults; then the pairs in numbers, then what is wrong,
@@ -74,7 +76,8 @@ function count(results: readonly MatrixResult[]): string {
 
 function tally(results: readonly MatrixResult[]): string {
   const of = (verdict: MatrixResult['verdict']) => results.filter((result) => result.verdict === verdict).length;
-  return `${of('ok')} ok, ${of('desk')} by way of the desk, ${of('wrong')} WRONG`;
+  const split = of('split') > 0 ? `, ${of('split')} split and told so` : '';
+  return `${of('ok')} ok, ${of('desk')} by way of the desk${split}, ${of('wrong')} WRONG`;
 }
 
 function describe({ case: { name, triggers }, gid, state, reasons, effects }: MatrixResult): string {

@@ -59,7 +59,9 @@ function decidedAlone(since: number): string {
 /** How it is known that a coordinator is gone; `undefined` if it is not. */
 async function whyLost(client: Client, gid: string): Promise<string | undefined> {
   try {
-    const { status, taskQueue } = await client.workflow.getHandle(gid).describe();
+    const { status, taskQueue, typedSearchAttributes } = await client.workflow.getHandle(gid).describe();
+    // What waits at its own desk is one case, and a person knows of it.
+    if (typedSearchAttributes.get(TX_STATE) === 'stuck') return undefined;
     if (status.name !== 'RUNNING' || (await hasWorker(client, taskQueue))) return undefined;
     return `no worker serves its coordinator's task queue '${taskQueue}'`;
   } catch (error) {

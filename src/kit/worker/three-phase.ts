@@ -1,19 +1,25 @@
-import { Context, type Info } from '@temporalio/activity';
+import { ApplicationFailure, Context, type Info } from '@temporalio/activity';
 import {
   type Client,
+  WorkflowFailedError,
   WithStartWorkflowOperation,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
+import { TimeIsOver } from '../client/race.js';
 import { waitUntil } from '../client/server.js';
 import type { Settle } from '../workflow/saga/definition.js';
+import type { TransactionReport } from '../workflow/failure.js';
 import {
   agentId,
+  comparisonId,
+  FIND_COMPARISON,
   TELL_AGENT,
   THREE_PHASE_AGENT,
   type AgentMemo,
   type AgentOrder,
   type AgentStatus,
+  type ComparisonOf,
   type Telling,
 } from '../workflow/three-phase/protocol.js';
 
@@ -42,15 +48,42 @@ function giveUpAt({ startToCloseTimeoutMs, scheduledTimestampMs, scheduleToClose
   return Math.min(Date.now() + startToCloseTimeoutMs * WITHIN, scheduledTimestampMs + scheduleToCloseTimeoutMs);
 }
 
-/** The activity by which the coordinator of a three-phase commit talks to the participants' agents; for its worker. */
+/** The activities by which the coordinator of a three-phase commit talks to the participants' agents; for its worker. */
 export function threePhaseActivities({ addressOf }: ThreePhaseActivitiesOptions = {}) {
+  const addressIn = ({ client, info }: Context, participant: string): AgentAddress =>
+    addressOf?.(participant) ?? { client, taskQueue: info.taskQueue };
   return {
     [TELL_AGENT]: (telling: Telling): Promise<AgentStatus> => {
-      const { client, info } = Context.current();
-      const address = addressOf?.(telling.participant) ?? { client, taskQueue: info.taskQueue };
-      return tell(address, telling, giveUpAt(info));
+      const context = Context.current();
+      return tell(addressIn(context, telling.participant), telling, giveUpAt(context.info));
+    },
+    [FIND_COMPARISON]: async ({ gid, participants }: ComparisonOf): Promise<TransactionReport | undefined> => {
+      const context = Context.current();
+      // A scan starts it where it has found an agent: in the namespace of any of them.
+      const found = participants.map((participant) =>
+        comparison(addressIn(context, participant).client, gid, giveUpAt(context.info)),
+      );
+      return (await Promise.all(found)).find((report) => report !== undefined);
     },
   };
+}
+
+/** How the comparison of a transaction's agents ended in a namespace. @throws while it runs still */
+async function comparison(client: Client, gid: string, until: number): Promise<TransactionReport | undefined> {
+  const workflowId = comparisonId(gid);
+  const handle = client.workflow.getHandle(workflowId);
+  try {
+    await waitUntil(client, until, () => handle.result());
+    return undefined;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
+    const [report] = (cause instanceof ApplicationFailure ? cause.details : undefined) ?? [];
+    if (report !== undefined) return report as TransactionReport;
+    // A run that was ended from outside is settled, and then goes on.
+    if (cause === undefined && !(error instanceof TimeIsOver)) throw error;
+    throw ApplicationFailure.create({ type: 'AtAnotherDesk', message: `${workflowId} has not ended` });
+  }
 }
 
 /**

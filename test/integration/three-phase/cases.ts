@@ -45,6 +45,29 @@ const answersLost = (party: Party) => (stage: Stage) => {
   return Promise.resolve();
 };
 
+/** The coordinator stops before it says something. */
+const coordinatorStops = (when: string, at: string): Case => ({
+  ...{ who: 'the coordinator stops', when, stops: coordinator },
+  at: { [at]: stops },
+});
+const coordinatorTerminated = (when: string, at: string): Case => ({
+  ...{ who: 'the coordinator is terminated', when, found: 'settled' },
+  at: { [at]: terminated },
+});
+
+/** The usual times: who is stopped for longer than they are decides by itself when it is back, unless it hears something first. */
+const USUAL: ThreePhaseCall = { answer: '10 seconds', timeout: '30 seconds' };
+
+/** A party stops, and what it is told next does not reach it; its timer rings meanwhile, and it is back before its link. */
+const pastItsTimer = (party: Party, of: Pick<Case, 'when' | 'at'>): Case => ({
+  ...{ who: `${party} stops`, ...of, times: USUAL, stops: [party], links: [party] },
+  until: async (stage) => {
+    await stage.untilTimerRang(party);
+    await stage.back(party);
+    await ended('A', 'B')(stage);
+  },
+});
+
 export const cases: readonly Case[] = [
   { who: 'nobody', when: '' },
 
@@ -90,6 +113,25 @@ export const cases: readonly Case[] = [
     at: { 'before doCommit B': (stage) => stage.stop('B') },
     until: ended('A'),
   },
+  pastItsTimer('A', {
+    when: 'prepared, until its timer has rung; B refuses `preCommit`, and `abort` does not reach A',
+    at: {
+      'before preCommit B': async (stage) => {
+        stage.cut('A');
+        await stage.stop('A');
+        await stage.closeAccount('B');
+      },
+    },
+  }),
+  pastItsTimer('B', {
+    when: 'prepared, until its timer has rung; `doCommit` does not reach it',
+    at: {
+      'before doCommit B': async (stage) => {
+        stage.cut('B');
+        await stage.stop('B');
+      },
+    },
+  }),
 
   {
     who: 'the coordinator stops',
@@ -113,24 +155,9 @@ export const cases: readonly Case[] = [
       await stage.untilEnded('A');
     },
   },
-  {
-    who: 'the coordinator stops',
-    when: 'before the first `preCommit`',
-    stops: coordinator,
-    at: { 'before preCommit A': stops },
-  },
-  {
-    who: 'the coordinator stops',
-    when: 'between the two `preCommit`s',
-    stops: coordinator,
-    at: { 'before preCommit B': stops },
-  },
-  {
-    who: 'the coordinator is terminated',
-    when: 'between the two `preCommit`s',
-    at: { 'before preCommit B': terminated },
-    found: 'settled',
-  },
+  coordinatorStops('before the first `preCommit`', 'before preCommit A'),
+  coordinatorStops('between the two `preCommit`s', 'before preCommit B'),
+  coordinatorTerminated('between the two `preCommit`s', 'before preCommit B'),
   {
     who: 'the coordinator is lost, with its history',
     when: 'between the two `preCommit`s',
@@ -142,24 +169,9 @@ export const cases: readonly Case[] = [
     stops: coordinator,
     at: { 'before preCommit B': (stage) => stage.closeAccount('B'), 'before abort A': stops },
   },
-  {
-    who: 'the coordinator stops',
-    when: 'before the first `doCommit`',
-    stops: coordinator,
-    at: { 'before doCommit A': stops },
-  },
-  {
-    who: 'the coordinator stops',
-    when: 'between the two `doCommit`s',
-    stops: coordinator,
-    at: { 'before doCommit B': stops },
-  },
-  {
-    who: 'the coordinator is terminated',
-    when: 'between the two `doCommit`s',
-    at: { 'before doCommit B': terminated },
-    found: 'settled',
-  },
+  coordinatorStops('before the first `doCommit`', 'before doCommit A'),
+  coordinatorStops('between the two `doCommit`s', 'before doCommit B'),
+  coordinatorTerminated('between the two `doCommit`s', 'before doCommit B'),
 
   {
     who: 'the link to B is cut',

@@ -13,7 +13,12 @@ import {
   type TransactionReport,
   type TransactionView,
 } from '../../../src/kit/workflow/index.js';
-import { TELL_AGENT } from '../../../src/kit/workflow/three-phase/protocol.js';
+import {
+  COMPARE_AGENTS,
+  comparisonId,
+  TELL_AGENT,
+  type CompareOrder,
+} from '../../../src/kit/workflow/three-phase/protocol.js';
 import type { Case } from './cases.js';
 import type { Stage } from './stage.js';
 import { parties, World, type Party } from './world.js';
@@ -187,6 +192,37 @@ describe('a three-phase commit', function () {
       [report.state, report.notUndone.map(({ step, type }) => [step, type])],
       ['failed', [['bank_a', 'Skipped']]],
     );
+  });
+
+  it('that is split is one case: what a person decides where the agents were compared counts for the coordinator that comes back', async () => {
+    const stage = await run({
+      stops: ['coordinator'],
+      at: { 'before preCommit B': (of) => of.stopCoordinator() },
+    });
+    await Promise.all([stage.untilEnded('A'), stage.untilEnded('B')]);
+    // As the scan does where no worker serves the coordinator.
+    const comparison = comparisonId(stage.gid);
+    const of = Object.values(parties).map((branch) => ({ branch, operation: `${branch}.move` }));
+    const order: CompareOrder = { gid: stage.gid, of, reason: 'no worker serves its coordinator' };
+    await world.client.workflow.start(COMPARE_AGENTS, {
+      workflowId: comparison,
+      taskQueue: world.queueOf('coordinator'),
+      args: [order],
+    });
+    await untilStuck(comparison);
+    await stage.restore();
+    await stage.untilAskedElsewhere();
+    const { state, desk } = await world.client.workflow.getHandle(stage.gid).query<TransactionView>(TRANSACTION_QUERY);
+    assert.deepEqual([state, desk], ['compensating', []]);
+    await decide(world.client, comparison, { branch: 'bank_a', action: 'skip', ...by });
+    for (const id of [comparison, stage.gid]) {
+      const report = await failureOf(id);
+      assert.deepEqual(
+        [report.state, report.undone, report.notUndone.map(({ step, type }) => [step, type])],
+        ['failed', ['bank_b'], [['bank_a', 'Skipped']]],
+        id,
+      );
+    }
   });
 
   describe('whose agent was ended from outside', () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
-import { Client, Connection, type WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import { Client, type WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import type { Moves, Transfer } from '../../../src/contracts/transfer.js';
 import { transferGid } from '../../../src/contracts/transfer.js';
 import { decide } from '../../../src/kit/client/index.js';
@@ -17,19 +17,16 @@ import {
   type ThreePhaseCall,
   type TransactionView,
 } from '../../../src/kit/workflow/index.js';
-import { TELL_AGENT, type AgentOrder } from '../../../src/kit/workflow/three-phase/protocol.js';
-import { Proxy, type Direction } from '../../chaos/proxy.js';
+import { FIND_COMPARISON, TELL_AGENT, type AgentOrder } from '../../../src/kit/workflow/three-phase/protocol.js';
+import type { Direction } from '../../chaos/proxy.js';
+import { isAsked, isTimeout, isTimerRung, untilHappened } from './history.js';
+import type { Link } from './links.js';
 import { parties, type Party, type Running, type World } from './world.js';
 import type { Case } from './cases.js';
 
 /** How long an agent has to answer, and how long it waits. A loaded machine answers within it; a silent one is waited for. */
 const TIMES = { answer: '5 seconds', timeout: '12 seconds' } as const satisfies ThreePhaseCall;
 const LOOK_MS = 100;
-
-interface Link {
-  readonly proxy: Proxy;
-  readonly connection: Connection;
-}
 
 /** One transfer, and what is done to those who take part in it. */
 export class Stage {
@@ -56,20 +53,6 @@ export class Stage {
     this.#case = of;
     this.#links = links;
     this.struck = new Promise((resolve) => (this.#strikes = resolve));
-  }
-
-  /** Links to the banks that can be cut, where a case cuts one. */
-  static async links(world: World, of: Case): Promise<ReadonlyMap<string, Link>> {
-    const links = new Map<string, Link>();
-    for (const party of of.links ?? []) {
-      const proxy = await Proxy.start(Number(world.address.split(':').at(-1)));
-      const connection = await Connection.connect({
-        address: `127.0.0.1:${proxy.port}`,
-        channelArgs: { 'grpc.max_reconnect_backoff_ms': 500 },
-      });
-      links.set(parties[party], { proxy, connection });
-    }
-    return links;
   }
 
   /** The task queue of one of the three: its own, if the case stops it. */
@@ -212,6 +195,16 @@ export class Stage {
     await this.world.sql(party, `update accounts set status = 'closed' where account = $1`, [this.account]);
   }
 
+  /** A party that was stopped is back; its link is as it was. */
+  back(party: Party): Promise<void> {
+    return this.#startWorker(party);
+  }
+
+  /** Waits until the timer of an agent has rung by which it decides, whether or not its worker is there. */
+  untilTimerRang(party: Party): Promise<void> {
+    return untilHappened(this.world.client.workflow.getHandle(agentId(this.gid, parties[party])), isTimerRung);
+  }
+
   /** Everything is as it should be again, and everybody is back. */
   async restore(): Promise<void> {
     this.#mend();
@@ -235,13 +228,13 @@ export class Stage {
   }
 
   /** Waits until so many messages of the coordinator have failed for lack of time. */
-  async untilTimedOut(count: number): Promise<void> {
-    for (;;) {
-      const { events } = await this.world.client.workflow.getHandle(this.gid).fetchHistory();
-      const timedOut = events?.filter(({ activityTaskTimedOutEventAttributes: attributes }) => attributes != null);
-      if ((timedOut?.length ?? 0) >= count) return;
-      await setTimeout(LOOK_MS);
-    }
+  untilTimedOut(count: number): Promise<void> {
+    return untilHappened(this.world.client.workflow.getHandle(this.gid), isTimeout, count);
+  }
+
+  /** Waits until the coordinator has asked whether the agents were compared elsewhere. */
+  untilAskedElsewhere(): Promise<void> {
+    return untilHappened(this.world.client.workflow.getHandle(this.gid), isAsked(FIND_COMPARISON));
   }
 
   /** The workflow at whose desk a split is. */

@@ -8,12 +8,18 @@ import { bankMigrations } from '../../../src/activities/banks/migrations.js';
 import { OPEN_ACCOUNTS } from '../../../src/activities/banks/sql.js';
 import { createGuard, createPrepared, guardMigrations, migrate, pgDatabase } from '../../../src/kit/database/index.js';
 import type { Database } from '../../../src/kit/database/index.js';
-import { participantActivities, preloadModules, scanActivities } from '../../../src/kit/worker/index.js';
+import {
+  participantActivities,
+  preloadModules,
+  scanActivities,
+  threePhaseActivities,
+} from '../../../src/kit/worker/index.js';
 import { TELL_AGENT, type Telling } from '../../../src/kit/workflow/three-phase/protocol.js';
 import type { Alarm } from '../../../src/kit/workflow/index.js';
 import { workflowsPath } from '../../../src/worker.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../../support/servers.js';
 import type { Case } from './cases.js';
+import { openLinks } from './links.js';
 import { Stage } from './stage.js';
 
 /**
@@ -113,6 +119,7 @@ export class World {
   #coordinating() {
     return {
       ...scanActivities(),
+      ...threePhaseActivities(),
       ...this.#alarms(),
       [TELL_AGENT]: (telling: Telling) => {
         const stage = this.#stages.get(telling.gid);
@@ -154,7 +161,8 @@ export class World {
 
   /** Makes a stage for a case: accounts of its own, and a transaction that is not started yet. */
   async stage(of: Case): Promise<Stage> {
-    const stage = new Stage(this, of, await Stage.links(this, of));
+    const banks = (of.links ?? []).map((party) => parties[party]);
+    const stage = new Stage(this, of, await openLinks(this.address, banks));
     this.#stages.set(stage.gid, stage);
     for (const party of ['A', 'B'] as const) await this.sql(party, OPEN_ACCOUNTS, [[stage.account], 10_000]);
     await stage.open();

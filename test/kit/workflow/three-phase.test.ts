@@ -136,6 +136,19 @@ describe('the rules of a three-phase commit', () => {
     );
   });
 
+  it('say nothing of an undo while all may commit by themselves, though all were told to abort', async () => {
+    // The second is prepared, and its answer is lost; then both hear nothing for a minute.
+    const ended = await play({
+      parties: [
+        { ...well, deaf: [[38, 60_000]] },
+        { ...well, deaf: [[38, 60_000]], mute: [[30, 60_000]] },
+      ],
+    });
+    assertTrue(ended);
+    assert.equal(committed(ended), 2);
+    assert.deepEqual([...ended.said], ['running', 'committed']);
+  });
+
   it('leave an abort time to arrive, however slowly others prepare', async () => {
     const slow: Party = { ...well, takesMs: 9_000 };
     const ended = await play({ parties: [well, slow, slow, slow, slow] });

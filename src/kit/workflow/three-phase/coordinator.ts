@@ -5,13 +5,14 @@ import {
   CancellationScope,
   condition,
   defineUpdate,
+  patched,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
 import { judge } from '../calls.js';
 import { OPERATE_UPDATE, wrongOrder, type OperatorNote, type OperatorOrder } from '../operate.js';
 import { participantOf } from '../participant.js';
-import { GrammarError } from '../failure.js';
+import { GrammarError, type TransactionReport } from '../failure.js';
 import { inOrder } from '../two-phase/two-phase.js';
 import { wrongDuration } from '../saga/options.js';
 import { failureOf } from '../saga/report.js';
@@ -28,11 +29,14 @@ import type {
   Times,
 } from './protocol.js';
 import type { Settle } from '../saga/definition.js';
-import { ThreePhaseRun, type BranchRecord, type ThreePhaseDriver } from './run.js';
+import type { BranchRecord, ThreePhaseDriver } from './record.js';
+import { ThreePhaseRun } from './run.js';
 import { refuse, Seat } from './seat.js';
-import { tell, tellPatiently } from './tell.js';
+import { findComparison, tell, tellPatiently } from './tell.js';
 
 const OPTIONS: readonly string[] = ['answer', 'timeout', 'window', 'deadline'] satisfies (keyof ThreePhaseOptions)[];
+/** The change since which a split that was compared elsewhere is asked for there. */
+const ONE_CASE = 'three-phase-one-case';
 const DEFAULTS = { answer: '10 seconds', timeout: '30 seconds', window: '30 minutes' } as const;
 
 /**
@@ -168,6 +172,14 @@ class Coordinator implements ThreePhaseDriver {
     const starts = message === 'canCommit' || (message === 'outcome' && input !== undefined);
     const telling: Telling = { message, gid, branch, participant, ...(starts && { order }) };
     return within === 'patiently' ? tellPatiently(telling, times.windowMs) : tell(telling, within);
+  }
+
+  /** The comparison itself has no other desk; runs that began before there was a question do not ask it. */
+  elsewhere(): Promise<TransactionReport | undefined> {
+    const { gid, times } = this;
+    if (workflowInfo().workflowId !== gid || !patched(ONE_CASE)) return Promise.resolve(undefined);
+    const participants = [...new Set(this.#of.map(({ operation }) => participantOf(operation)))];
+    return findComparison({ gid, participants }, times.windowMs);
   }
 
   changed(): void {

@@ -92,6 +92,18 @@ export function comparisonId(gid: string): string {
   return `${gid}/agents`;
 }
 
+/** Where it is looked for that: at the addresses of these participants. */
+export interface ComparisonOf {
+  readonly gid: string;
+  readonly participants: readonly string[];
+}
+
+/**
+ * The activity that looks for it; answered with how it ended, undefined if there is none or all have committed. Fails while it
+ * runs still.
+ */
+export const FIND_COMPARISON = 'backstitch.findComparison';
+
 /** What the activity is asked: to say something to an agent, or (`outcome`) to wait for what it did. */
 export interface Telling {
   readonly message: Message | 'outcome';

@@ -1,6 +1,7 @@
 import { proxyActivities } from '@temporalio/workflow';
 import { wasNeverTried } from '../calls.js';
-import { TELL_AGENT, type AgentStatus, type Telling } from './protocol.js';
+import type { TransactionReport } from '../failure.js';
+import { FIND_COMPARISON, TELL_AGENT, type AgentStatus, type ComparisonOf, type Telling } from './protocol.js';
 
 /** One attempt of a message, at most, in milliseconds: the next one goes over another connection. */
 const ATTEMPT_MS = 10_000;
@@ -14,21 +15,43 @@ const ATTEMPTS = 3;
  * @throws TemporalFailure: what became of it is not known
  */
 export function tell(telling: Telling, withinMs: number): Promise<AgentStatus> {
-  const activities = proxyActivities<Record<typeof TELL_AGENT, (telling: Telling) => Promise<AgentStatus>>>({
+  return within(withinMs, `${telling.message} ${telling.branch}`)[TELL_AGENT](telling);
+}
+
+/** As {@link tell}; a window in which no worker was there to send it does not count. */
+export function tellPatiently(telling: Telling, windowMs: number): Promise<AgentStatus> {
+  return patiently(() => tell(telling, windowMs));
+}
+
+/**
+ * Waits, as patiently, until the agents' comparison has ended, if there is one.
+ *
+ * @returns how it ended; undefined if there is none
+ * @throws TemporalFailure: it waits for a person still
+ */
+export function findComparison(of: ComparisonOf, windowMs: number): Promise<TransactionReport | undefined> {
+  return patiently(() => within(windowMs, 'look for a comparison')[FIND_COMPARISON](of));
+}
+
+interface Activities {
+  readonly [TELL_AGENT]: (telling: Telling) => Promise<AgentStatus>;
+  readonly [FIND_COMPARISON]: (of: ComparisonOf) => Promise<TransactionReport | undefined>;
+}
+
+function within(withinMs: number, summary: string) {
+  return proxyActivities<Activities>({
     startToCloseTimeout: Math.ceil(Math.min(ATTEMPT_MS, withinMs / ATTEMPTS)),
     scheduleToCloseTimeout: withinMs,
     // Tells a message that no worker has tried to send.
     scheduleToStartTimeout: Math.ceil(withinMs * 0.9),
     retry: { initialInterval: 200, backoffCoefficient: 2, maximumInterval: 5_000 },
-    summary: `${telling.message} ${telling.branch}`,
+    summary,
   });
-  return activities[TELL_AGENT](telling);
 }
 
-/** As {@link tell}; a window in which no worker was there to send it does not count. */
-export function tellPatiently(telling: Telling, windowMs: number): Promise<AgentStatus> {
-  return tell(telling, windowMs).catch((error: unknown) => {
-    if (wasNeverTried(error)) return tellPatiently(telling, windowMs);
+function patiently<Result>(ask: () => Promise<Result>): Promise<Result> {
+  return ask().catch((error: unknown) => {
+    if (wasNeverTried(error)) return patiently(ask);
     throw error;
   });
 }

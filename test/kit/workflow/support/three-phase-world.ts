@@ -7,11 +7,8 @@ import {
   type AgentStatus,
   type Telling,
 } from '../../../../src/kit/workflow/three-phase/protocol.js';
-import {
-  ThreePhaseRun,
-  type BranchRecord,
-  type ThreePhaseDriver,
-} from '../../../../src/kit/workflow/three-phase/run.js';
+import type { BranchRecord, ThreePhaseDriver } from '../../../../src/kit/workflow/three-phase/record.js';
+import { ThreePhaseRun } from '../../../../src/kit/workflow/three-phase/run.js';
 import type { Settle } from '../../../../src/kit/workflow/saga/definition.js';
 
 /**
@@ -182,6 +179,8 @@ class Coordinator implements ThreePhaseDriver {
   readonly times = TIMES;
   readonly desk: Desk;
   readonly run: ThreePhaseRun;
+  /** The states that were told. */
+  readonly said = new Set<string>();
   /** It has stopped: it sends nothing any more, and hears nothing. */
   stopped = false;
   readonly #sites: readonly Site[];
@@ -193,6 +192,7 @@ class Coordinator implements ThreePhaseDriver {
     this.desk = new Desk(
       () => clock.now,
       () => undefined,
+      settle?.decisions,
     );
     const branches = sites.map((_, index) => ({
       ...{ branch: `branch-${index}`, operation: `bank_${index}.move`, input: index, summary: 'moves' },
@@ -206,8 +206,22 @@ class Coordinator implements ThreePhaseDriver {
 
   judge = judge;
 
+  elsewhere(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  /** What is said of the transaction is said of what has happened. */
   changed(): void {
-    return undefined;
+    const { state, report } = this.run;
+    this.said.add(state);
+    const saysNo = state === 'compensating' || state === 'compensated' || state === 'failed' || report !== undefined;
+    const isNo = this.#sites.some(({ agent }) => agent === undefined || agent.status.state === 'aborted');
+    if (saysNo && !isNo) throw new Error(`it is said to be ${state}, and nobody has aborted`);
+    for (const branch of report?.undone ?? []) {
+      const { held } = this.#sites[Number(branch.replace('branch-', ''))] ?? {};
+      const byHand = this.desk.notes.some((note) => note.branch === branch);
+      if (held === 'committed' && !byHand) throw new Error(`${branch} is said to be undone, and has committed`);
+    }
   }
 
   async tell(
@@ -253,6 +267,8 @@ export interface Ended {
   readonly run: ThreePhaseRun;
   readonly desk: Desk;
   readonly sites: readonly Site[];
+  /** The states that were told, by the last run. */
+  readonly said: ReadonlySet<string>;
 }
 
 /** Runs a plan to its end; a coordinator that stopped is settled when all agents have ended. */
@@ -264,15 +280,16 @@ export async function play({ parties, stopsAt, decisions }: Plan): Promise<Ended
     void coordinator.run.execute();
     return coordinator;
   };
+  const ended = ({ run, desk, said }: Coordinator): Ended => ({ run, desk, sites, said });
   const first = start();
   if (stopsAt === undefined) {
     await clock.pass();
-    return { run: first.run, desk: first.desk, sites };
+    return ended(first);
   }
   await clock.pass(stopsAt);
   first.stopped = true;
   await clock.pass();
   const second = start({ failedAt: clock.now, reason: 'stopped', ...(decisions && { decisions }) });
   await clock.pass();
-  return { run: second.run, desk: second.desk, sites };
+  return ended(second);
 }
