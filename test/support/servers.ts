@@ -52,7 +52,7 @@ export async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment
       return await TestWorkflowEnvironment.createTimeSkipping({ server });
     } catch (error) {
       // The SDK gives it five seconds, which are not enough for a Java program where the machine has much else to do.
-      if (attempt === 4 || !/did not start within/.test(String(error))) throw error;
+      if (attempt === 4 || !String(error).includes('did not start within')) throw error;
     }
   }
 }
