@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compiledClient } from './support/compiled.js';
-import { addCounts, groupsOf, type Counts } from './support/groups.js';
+import { addCounts, groupsOf, jobsFrom, type Counts } from './support/groups.js';
 
 /**
  * Runs every test: in groups, each a mocha of its own with servers of its own, and two at a time, as most of what tests do is wait.
- * What a group has printed is shown when it has ended, and of those that failed at the end of all. The arguments are mocha's.
+ * What a group has printed is shown when it has ended, and of those that failed once more at the end of all. The arguments are mocha's.
  *
  * | variable | meaning |
  * |---|---|
@@ -20,8 +20,13 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts'))
   .map((file) => join('test', file));
-const waiting = groupsOf(files);
-const jobs = Number(process.env.BACKSTITCH_TEST_JOBS ?? 2);
+const groups = groupsOf(files);
+const waiting = [...groups];
+const jobs = jobsFrom(process.env.BACKSTITCH_TEST_JOBS);
+/** How long a group may take, in milliseconds: mocha's own limits do not count what is done while files load, or at the end. */
+const GROUP_MS = 40 * 60_000;
+/** How long one that is asked to end may take to stop its servers, in milliseconds. */
+const END_MS = 30_000;
 const folder = mkdtempSync(join(tmpdir(), 'backstitch-counts-'));
 // Compiled once: a group that compiled it while another runs it would change it under its feet.
 const env = { ...process.env, BACKSTITCH_COMPILED_CLIENT: relative(root, compiledClient()) };
@@ -35,26 +40,29 @@ interface Ended {
 
 function run(name: string, specs: readonly string[]): Promise<Ended> {
   const file = join(folder, name.replaceAll('/', '-'));
-  const mocha = join(root, 'node_modules/mocha/bin/mocha.js');
+  // Not mocha's bin, which starts another process that no signal would reach.
+  const mocha = ['--import', 'tsx', join(root, 'node_modules/mocha/lib/cli/cli.js')];
   const started = Date.now();
-  const child = spawn(process.execPath, [mocha, ...specs, ...process.argv.slice(2)], {
+  const child = spawn(process.execPath, [...mocha, ...specs, ...process.argv.slice(2)], {
     cwd: root,
     env: { ...env, MOCHA_COUNTS: file },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);
+  const limit = setTimeout(end, GROUP_MS, child);
   const chunks: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk));
   return new Promise((resolve) => {
     child.once('close', (code) => {
       running.delete(child);
+      clearTimeout(limit);
       const counts = countsIn(file);
       const seconds = Math.round((Date.now() - started) / 1000);
       const failed = code !== 0 || counts === undefined;
       const how = counts === undefined ? ', and did not come to its end' : failed ? ', and has failed' : '';
       const said = Buffer.from(`${name}: ${seconds} s${how}\n\n`);
       const printed = Buffer.concat([...chunks, said]);
-      process.stdout.write(failed ? said : printed);
+      process.stdout.write(printed);
       resolve({ counts, failed, printed });
     });
   });
@@ -73,10 +81,15 @@ async function work(): Promise<void> {
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
     ends.push(await run(next.name, next.files));
 }
+function end(child: ChildProcess): void {
+  // Mocha stops the servers then; what it has told until there is shown.
+  child.kill('SIGINT');
+  setTimeout(() => child.kill('SIGKILL'), END_MS).unref();
+}
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     waiting.length = 0;
-    for (const child of running) child.kill(signal);
+    for (const child of running) end(child);
   });
 }
 await Promise.all(Array.from({ length: jobs }, work));
@@ -90,4 +103,6 @@ const { MOCHA_COUNTS: file } = process.env;
 if (line === undefined) console.error('a group of tests did not come to its end: no counts');
 else if (file === undefined) console.log(line);
 else writeFileSync(file, `${line}\n`);
-process.exitCode = failed.length === 0 ? 0 : 1;
+const hasRun = ends.length === groups.length && ends.some(({ counts }) => (counts?.passed ?? 0) > 0);
+if (!hasRun) console.error('not every group of tests was run, or no test was');
+process.exitCode = failed.length === 0 && hasRun ? 0 : 1;

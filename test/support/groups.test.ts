@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { addCounts, groupsOf } from './groups.js';
+import { addCounts, groupsOf, jobsFrom } from './groups.js';
 
 describe('the groups of tests', () => {
   it('hold each file once, by its folder; the longest come first', () => {
@@ -15,6 +15,11 @@ describe('the groups of tests', () => {
       { name: 'dev', files: ['test/dev/a.test.ts'] },
       { name: 'top', files: ['test/worker.test.ts'] },
     ]);
+  });
+
+  it('are run so many at a time, two by default; a number that would run none is refused', () => {
+    assert.deepEqual([jobsFrom(undefined), jobsFrom('1')], [2, 1]);
+    for (const wrong of ['', '0', '-1', 'two', '1.5']) assert.throws(() => jobsFrom(wrong), /at a time, 1 to 99/);
   });
 
   it('are counted together, unless one did not come to its end: too few would be told', () => {

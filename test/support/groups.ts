@@ -28,6 +28,12 @@ export function groupsOf(files: readonly string[]): Group[] {
     .toSorted((one, other) => place(one.name) - place(other.name));
 }
 
+/** @throws Error for what is no count of groups at a time */
+export function jobsFrom(text = '2'): number {
+  if (/^[1-9]\d?$/.test(text)) return Number(text);
+  throw new Error(`BACKSTITCH_TEST_JOBS is '${text}': it has to be the groups of tests at a time, 1 to 99`);
+}
+
 /** All together in one line; undefined if one of them is not known. */
 export function addCounts(counts: readonly (Counts | undefined)[]): string | undefined {
   const sum = { passed: 0, failed: 0, skipped: 0 };

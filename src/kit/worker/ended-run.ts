@@ -12,8 +12,8 @@ export interface EndedRun {
   readonly decisions: readonly DeskDecision[];
   /** Whether an undo was asked, and no person gave up the undo after that. */
   readonly undoing: boolean;
-  /** Whether a branch was asked to confirm or to commit: it was decided that all of it stands. */
-  readonly confirming: boolean;
+  /** The branches that were asked to confirm or to commit, if any: it was decided that all of it stands. */
+  readonly confirming: readonly string[];
   /** How it was ended, in one line, with who and why. */
   readonly how: string;
 }
@@ -30,7 +30,7 @@ export async function readEndedRun(
   const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
   let args: unknown[] | undefined;
   let undoing = false;
-  let confirming = false;
+  const confirming = new Set<string>();
   let how = status.toLowerCase().replace('_', ' ');
   const accepted = new Map<string, DeskOrder>();
   const decisions: DeskDecision[] = [];
@@ -41,7 +41,7 @@ export async function readEndedRun(
     if (scheduled?.input?.payloads != null) {
       const [branch] = (await decode(scheduled.input.payloads)) as [Partial<Branch> | undefined];
       undoing ||= UNDOS.some((op) => op === branch?.op);
-      confirming ||= CONFIRMS.some((op) => op === branch?.op);
+      if (branch?.branch !== undefined && CONFIRMS.some((op) => op === branch.op)) confirming.add(branch.branch);
     }
     const request = event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest;
     if (request?.input?.name === DECIDE_UPDATE) {
@@ -61,5 +61,5 @@ export async function readEndedRun(
     if (terminated?.reason) how += `: ${terminated.reason}`;
   }
   if (args === undefined) throw new Error(`the history of run ${runId} of ${workflowId} is gone: it cannot be settled`);
-  return { args, decisions, undoing, confirming, how };
+  return { args, decisions, undoing, confirming: [...confirming], how };
 }

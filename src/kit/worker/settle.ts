@@ -33,12 +33,13 @@ export async function settle(
   // The state of an agent is written only where people may ask for it.
   const asked = run.undoing && (state === 'stuck' || newest.type === THREE_PHASE_AGENT);
   const undoing = state === 'compensating' || asked || (before?.undo === true && !forced);
+  const confirm = [...new Set([...(before?.confirm ?? []), ...run.confirming])];
   const settling: Settle = {
     // A settling run that was ended itself: the time counts from the first end.
     failedAt: before?.failedAt ?? newest.closeTime?.getTime() ?? Date.now(),
     reason: run.how,
     ...(undoing && { undo: true }),
-    ...((run.confirming || before?.confirm === true) && { confirm: true }),
+    ...(confirm.length > 0 && { confirm }),
     ...(decisions.length > 0 && { decisions }),
   };
   const scheme = newest.typedSearchAttributes.get(TX_SCHEME);

@@ -131,8 +131,8 @@ for (const lane of ['durable', 'lean'] as const) {
       const settle = {
         failedAt: await world.environment.currentTimeMs(),
         reason: 'terminated',
-        confirm: true,
-      } as const;
+        confirm: ['h', 'i', 'j'],
+      };
       const some = { 'look at h': () => 'did h', 'look at i': () => 'did i' };
       const handle = await world.start('held', some, { lane, settle });
       const { desk } = await world.stuck(handle);
@@ -140,12 +140,39 @@ for (const lane of ['durable', 'lean'] as const) {
         desk.map(({ branch, op, fits }) => [branch, op, fits]),
         [['j', 'try', ['retry', 'resolve']]],
       );
+      assert.match(desk[0]?.failure.message ?? '', /^it was decided to confirm it, and what it held is not there/);
       await world.decide(handle, { branch: 'j', action: 'resolve', result: 'held by hand' });
       const lost = await world.end(handle);
       assert.deepEqual(lost.result, ['did h', 'did i', 'held by hand']);
       assert.deepEqual([made(lost.made, 'confirm').length, made(lost.made, 'cancel')], [3, []]);
       const other = await world.run('sentFirst', { 'look at h': () => 'did h' }, { lane, settle });
       assert.deepEqual([other.report?.state, made(other.made, 'cancel')], ['failed', []]);
+      assert.deepEqual(made(other.made, 'confirm'), ['confirm h'], 'what it names, and was decided to stand, stands');
+    });
+
+    it('that settles what was decided to stand passes over a try that was never part of it, or that a person has made good', async () => {
+      const settle = { failedAt: await world.environment.currentTimeMs(), reason: 'terminated', confirm: ['h', 'j'] };
+      const some = { 'look at h': () => 'did h', 'look at j': () => 'did j' };
+      const other = await world.run('heldInTurn', some, { lane, settle });
+      assert.deepEqual(
+        [other.result, made(other.made, 'confirm')],
+        [
+          ['did h', 'did j'],
+          ['confirm h', 'confirm j'],
+        ],
+      );
+      const resolved = {
+        branch: 'i',
+        op: 'confirm',
+        action: 'resolve',
+        actor: 'ann',
+        reason: 'by hand',
+        at: 1,
+      } as const;
+      const note = { ...resolved, type: 'Error', message: 'no' };
+      const good = await world.run('held', some, { lane, settle: { ...settle, confirm: ['h', 'i', 'j'], decisions: [note] } }); // prettier-ignore
+      assert.equal(good.failure, undefined);
+      assert.deepEqual(made(good.made, 'confirm'), ['confirm h', 'confirm j']);
     });
 
     it('goes on with what cannot be held once all is confirmed', async () => {

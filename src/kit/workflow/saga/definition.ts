@@ -65,8 +65,8 @@ export interface Settle {
   readonly cause?: CauseNote;
   /** It was being undone: what it had asked may still be on its way, so it is undone to its end, whatever is found. */
   readonly undo?: true;
-  /** It was decided that all of it stands, and asked so: a commit or confirm may have been done, so nothing is undone. */
-  readonly confirm?: true;
+  /** It was decided that all of it stands: these branches were asked to confirm or to commit, so nothing is undone any more. */
+  readonly confirm?: readonly string[];
   /** What persons decided in the runs before, in order: what they did by hand no guard knows. */
   readonly decisions?: readonly DeskDecision[];
 }

@@ -200,6 +200,8 @@ export class SagaRun<Input, Result> {
       this.#look(cause);
       return this.#decide(body, input);
     }
+    // The body may be another one by now: what it has named, and was decided to stand, stands.
+    if (this.#wasConfirming && !this.ledger.confirming) await this.#driver.shielded(() => this.#ending.confirm());
     if (this.ledger.pivoted || this.#wasConfirming) {
       this.#ending.fail(cause);
       return { committed: false, cause };
@@ -242,7 +244,7 @@ export class SagaRun<Input, Result> {
 
   /** Whether a run before had decided that all of it stands: what this one objects to cannot be undone any more. */
   get #wasConfirming(): boolean {
-    return this.#options.settle?.confirm === true;
+    return this.#options.settle?.confirm !== undefined;
   }
 
   #tx(): ConfirmingTx {

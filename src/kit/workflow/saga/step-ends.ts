@@ -55,8 +55,20 @@ export class StepEnds {
     const before = earlier.endOf(step, 'first');
     if (before?.action === 'resolve') return Promise.resolve(before.result);
     // Anything else that was skipped was barred: its guard knows.
-    if (before === undefined || kind !== 'forward') return undefined;
-    return Promise.reject(new LeftByPerson(before));
+    if (before !== undefined && kind === 'forward') return Promise.reject(new LeftByPerson(before));
+    return kind === 'step' ? this.#fromDecision() : undefined;
+  }
+
+  /**
+   * Where what was decided is carried out whatever is found, nothing is looked at: to look at one that is silent would hold up the
+   * others, and a commit or a rollback tells by itself what is lost.
+   */
+  #fromDecision(): Promise<unknown> | undefined {
+    const { ops, options } = this.#of;
+    const { settle } = options;
+    if (!ops.decidesOnce || settle === undefined) return undefined;
+    if (settle.confirm !== undefined) return Promise.resolve(undefined);
+    return settle.undo === true ? Promise.reject(new NotLookedAt(settle.reason)) : undefined;
   }
 
   succeeded(record: BranchRecord, result: unknown): unknown {
@@ -73,13 +85,18 @@ export class StepEnds {
     if (error instanceof LeftByPerson) {
       return this.#fail(record, { knowledge: 'unknown', ...leftBy(error.decision) }, undefined);
     }
+    if (error instanceof NotLookedAt) {
+      return this.#fail(record, { knowledge: 'unknown', type: 'Terminated', message: error.message }, undefined);
+    }
     const judgement = this.#judge(record, error);
     if (judgement === undefined) {
       this.#tell();
       return never();
     }
-    // No body needs a vote: the others are committed, and what this one lacks is told by its commit.
-    if (this.#isLost(record, judgement) && this.#of.ops.decidesOnce) return this.succeeded(record, undefined);
+    // A person has made good what was lost.
+    if (this.#isLost(record, judgement) && this.#of.earlier.endOf(record.step, 'confirm') !== undefined) {
+      return this.succeeded(record, judgement.settled?.kind === 'undone' ? judgement.settled.result : undefined);
+    }
     this.#of.refusal(); // Whether the deadline has passed meanwhile.
     if (this.#mustPark(record, judgement)) return this.#park(record, judgement, error);
     return this.#end(record, judgement, error);
@@ -116,19 +133,28 @@ export class StepEnds {
     return knowledge === 'unknown' && (kind === 'pivot' || this.#calls.isLookedAt(record));
   }
 
-  /** It was decided that all of it stands, and what this step did is not there any more: that decision is not turned round. */
-  #isLost({ kind }: BranchRecord, { settled }: Judgement): boolean {
-    return kind === 'step' && settled !== undefined && this.#of.options.settle?.confirm === true;
+  /** It was decided that this step stands, and what it did is not there any more: that decision is not turned round. */
+  #isLost(record: BranchRecord, { settled }: Judgement): boolean {
+    return settled !== undefined && this.#wasConfirming(record);
+  }
+
+  /** Whether a run before has asked for the confirm of this step. */
+  #wasConfirming({ step }: BranchRecord): boolean {
+    const asked = this.#of.options.settle?.confirm ?? [];
+    // One that was begun anew has a number after its name.
+    return asked.some((branch) => branch === step || branch.startsWith(`${step}~`));
   }
 
   /** Records what is known of a step that failed for good, and fails it for the body. */
   #fail(record: BranchRecord, judgement: Judgement, cause: unknown): never {
-    const { ledger, driver, verdict } = this.#of;
+    const { ledger, driver, verdict, options } = this.#of;
     ledger.fail(record, judgement, driver.now());
     driver.changed();
     const failed = new StepFailed(record.step, judgement.knowledge, judgement, cause);
-    if (judgement.settled !== undefined) verdict.missing(failed);
-    else if (judgement.knowledge === 'unknown') verdict.unknown(record, failed);
+    if (judgement.settled !== undefined) {
+      // Where it was decided that all stands, one that is not part of that was never begun, or was refused.
+      if (options.settle?.confirm === undefined) verdict.missing(failed);
+    } else if (judgement.knowledge === 'unknown') verdict.unknown(record, failed);
     else if (judgement.suspended && record.kind !== 'forward') verdict.suspended(failed);
     this.#tell(failed);
     throw failed;
@@ -141,13 +167,15 @@ export class StepEnds {
     for (;;) {
       const { type, message, knowledge } = last.judgement;
       const isLost = this.#isLost(record, last.judgement);
+      const stands = this.#wasConfirming(record);
       const renews = knowledge === 'rejected' && !isLost;
       record.state = 'parked';
-      record.failure = { type, message };
+      const failure = { type, message: isLost ? `${LOST}: ${message}` : message };
+      record.failure = failure;
       const order = await desk.park({
         ...{ branch: record.step, op: firstOp(this.#of.ops, record.kind), operation: record.operation },
         summary: record.summary,
-        ...{ input: recall(inputOf(record)), failure: { type, message }, fits: () => (isLost ? FITS_LOST : FITS) },
+        ...{ input: recall(inputOf(record)), failure, fits: () => (stands ? FITS_STANDING : FITS) },
         // What may have happened keeps its input: another one would only hide it.
         ...{ takesInput: renews, renews },
       });
@@ -180,8 +208,12 @@ export class StepEnds {
 }
 
 const FITS: readonly DeskAction[] = ['retry', 'resolve', 'skip'];
-/** What is lost cannot be left so before the others are confirmed: its confirm can. */
-const FITS_LOST: readonly DeskAction[] = ['retry', 'resolve'];
+/** What was decided to stand cannot be left before the others are confirmed: its confirm can. */
+const FITS_STANDING: readonly DeskAction[] = ['retry', 'resolve'];
+const LOST = 'it was decided to confirm it, and what it held is not there any more';
+
+/** What was decided is carried out without a look. */
+class NotLookedAt extends Error {}
 
 /** A person left a step as it is, in an earlier run. */
 class LeftByPerson extends Error {

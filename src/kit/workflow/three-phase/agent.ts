@@ -101,7 +101,7 @@ export class Agent {
 
   /** From the first question to its end. @param again its run was ended from outside, and this is the next one */
   async live(again?: Pick<Settle, 'undo' | 'confirm'>): Promise<void> {
-    if (again?.confirm === true) return this.#commit('timer');
+    if (again?.confirm !== undefined) return this.#commit('timer');
     if (again?.undo === true) return this.#abort('timer', WAS_ABORTING);
     if (again !== undefined) return (await this.#wasPrepared()) ? this.#prepared() : this.#abort('timer', NOT_PREPARED);
     const no = await this.#ask('canCommit');
