@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, setPriority, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compiledClient } from './support/compiled.js';
-import { addCounts, groupsOf, jobsFrom, type Counts } from './support/groups.js';
+import { addCounts, comesFirst, groupsOf, jobsFrom, type Counts } from './support/groups.js';
 
 /**
  * Runs every test: in groups, each a mocha of its own with servers of its own, and two at a time, as most of what tests do is wait.
@@ -49,6 +49,7 @@ function run(name: string, specs: readonly string[]): Promise<Ended> {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);
+  if (child.pid !== undefined && !comesFirst(name)) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
   const limit = setTimeout(end, GROUP_MS, child);
   const chunks: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk));
