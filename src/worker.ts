@@ -4,7 +4,13 @@ import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Context } from '@temporalio/activity';
 import { Client } from '@temporalio/client';
-import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkflowBundleWithSourceMap,
+} from '@temporalio/worker';
 import { createShop, migrateShop, serviceNames, shopMasks } from './activities/index.js';
 import { bankNames } from './contracts/transfer.js';
 import { wrongForPrepared } from './kit/database/index.js';
@@ -24,6 +30,7 @@ import {
   groupActivities,
   logActivities,
   participantActivities,
+  preloadModules,
   scanActivities,
   startRelay,
   threePhaseActivities,
@@ -37,6 +44,12 @@ import { abortOnSignal } from './signals.js';
 
 /** The module with every workflow: this file's neighbour, as TypeScript or as JavaScript, as this file is. */
 export const workflowsPath = fileURLToPath(new URL(`./workflows/index${extname(import.meta.url)}`, import.meta.url));
+
+let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
+/** The same, bundled once in a process, which takes seconds. */
+function workflowBundle(): Promise<WorkflowBundleWithSourceMap> {
+  return (bundle ??= bundleWorkflowCode({ workflowsPath, preloadModules, logger: transactionLogger('WARN') }));
+}
 
 /** Connections to the operations database: nothing of a transaction waits for one. */
 const OPERATIONS_POOL = 3;
@@ -113,11 +126,12 @@ export async function createShopWorker(
     const log = logActivities({ client, databases, operations, masks: shopMasks, onWarning });
     const worker = await Worker.create({
       ...transactionWorkerOptions,
+      bundlerOptions: undefined,
       connection,
       namespace: temporal.namespace,
       taskQueue: temporal.taskQueue,
       identity,
-      workflowsPath,
+      workflowBundle: await workflowBundle(),
       activities: {
         ...activities,
         ...shop.plain,

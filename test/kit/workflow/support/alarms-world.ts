@@ -4,9 +4,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isGrpcDeadlineError, type WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { alarmActivities, webhookSink } from '../../../../src/kit/worker/index.js';
 import type { Alarm, AlarmRules, AlarmSummary, AlarmsView } from '../../../../src/kit/workflow/index.js';
+import { bundleOf } from '../../../support/bundles.js';
 import { timeSkippingEnvironment } from '../../../support/servers.js';
 import { Receiver, type Received } from '../../worker/support/receiver.js';
 
@@ -31,10 +32,7 @@ export class AlarmsEnvironment {
 
   static async open(): Promise<AlarmsEnvironment> {
     const workflowsPath = fileURLToPath(new URL('../workflows/alarms.ts', import.meta.url));
-    const [temporal, bundle] = await Promise.all([
-      timeSkippingEnvironment(),
-      bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') }),
-    ]);
+    const [temporal, bundle] = await Promise.all([timeSkippingEnvironment(), bundleOf(workflowsPath)]);
     return new AlarmsEnvironment(temporal, bundle);
   }
 

@@ -11,7 +11,7 @@ import {
 } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, DefaultLogger, Worker, type WorkerOptions } from '@temporalio/worker';
+import { Worker, type WorkerOptions } from '@temporalio/worker';
 import { participantActivities } from '../../../../src/kit/worker/index.js';
 import {
   DECIDE_UPDATE,
@@ -24,6 +24,7 @@ import {
   type TransactionReport,
   type TransactionView,
 } from '../../../../src/kit/workflow/index.js';
+import { bundleOf } from '../../../support/bundles.js';
 import { timeSkippingEnvironment } from '../../../support/servers.js';
 import type * as workflows from '../workflows/index.js';
 import { LetterBox, type Script } from './letters.js';
@@ -63,10 +64,7 @@ export class SagaWorld {
 
   static async open(): Promise<SagaWorld> {
     const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
-    const [environment, bundle] = await Promise.all([
-      timeSkippingEnvironment(),
-      bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('WARN') }),
-    ]);
+    const [environment, bundle] = await Promise.all([timeSkippingEnvironment(), bundleOf(workflowsPath)]);
     await environment.connection.operatorService.addSearchAttributes({
       namespace: 'default',
       searchAttributes: Object.fromEntries(
