@@ -49,7 +49,7 @@ function run(name: string, specs: readonly string[]): Promise<Ended> {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);
-  if (child.pid !== undefined && !comesFirst(name)) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  if (child.pid !== undefined && !comesFirst(name)) setPriority(child.pid, constants.priority.PRIORITY_LOW);
   const limit = setTimeout(end, GROUP_MS, child);
   const chunks: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk));
