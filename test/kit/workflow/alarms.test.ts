@@ -4,7 +4,7 @@ import { answer, drop, hang, ok } from '../worker/support/receiver.js';
 import { alarm, AlarmsEnvironment } from './support/alarms-world.js';
 
 describe('alarms of transactions', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let environment: AlarmsEnvironment;
   before(async () => {
     environment = await AlarmsEnvironment.open();

@@ -3,6 +3,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isGrpcDeadlineError, type WorkflowHandle } from '@temporalio/client';
+import type { Duration } from '@temporalio/common';
+import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { alarmActivities, webhookSink } from '../../../../src/kit/worker/index.js';
@@ -12,6 +14,10 @@ import { timeSkippingEnvironment } from '../../../support/servers.js';
 import { Receiver, type Received } from '../../worker/support/receiver.js';
 
 /** Alarms of transactions, a worker that delivers them, and a receiver, under a server whose time skips. */
+
+/** How far time skips at once, in milliseconds, or in how many parts if that is further. */
+const PASS_MS = 10 * 60_000;
+const PASSES = 12;
 
 const secret = `whsec_${randomBytes(32).toString('base64')}`;
 
@@ -168,9 +174,14 @@ export class AlarmsWorld {
     return view;
   }
 
-  /** Lets time skip. */
-  async pass(duration: Parameters<TestWorkflowEnvironment['sleep']>[0]): Promise<void> {
-    await this.temporal.sleep(duration);
+  /**
+   * Lets time skip: by and by, as what happens meanwhile takes real time, and this server ends the connection of a call that
+   * lasts for a minute and a half, and skips no more.
+   */
+  async pass(duration: Duration): Promise<void> {
+    const ms = msToNumber(duration);
+    const step = Math.max(PASS_MS, ms / PASSES);
+    for (let left = ms; left > 0; left -= step) await this.temporal.sleep(Math.ceil(Math.min(left, step)));
   }
 
   /** Requests that the receiver trusts: all of them. */
