@@ -142,8 +142,8 @@ export class World {
   }
 
   /** Where an activity runs that no workflow asked for. */
-  activity(): MockActivityEnvironment {
-    const times = { startToCloseTimeoutMs: 20_000, scheduleToCloseTimeoutMs: 20_000, scheduledTimestampMs: Date.now() };
+  activity(ms = 20_000): MockActivityEnvironment {
+    const times = { startToCloseTimeoutMs: ms, scheduleToCloseTimeoutMs: ms, scheduledTimestampMs: Date.now() };
     return new MockActivityEnvironment(times, { client: this.client });
   }
 
