@@ -23,7 +23,7 @@ describe('the patience of a chaos run', function () {
       const client = new Client({ connection, interceptors: patience });
       const taskQueue = 'nobody serves it';
       const transactions = transactionClient(client, { taskQueue });
-      const input = { id: `patience-${scheme}`, from: [leg('a')], to: [leg('b')] };
+      const input = { id: contract.workflow, from: [leg('a')], to: [leg('b')] };
       const { gid } = await transactions.of(contract).start(input);
       const handle = client.workflow.getHandle(gid);
       const { events } = await handle.fetchHistory();
