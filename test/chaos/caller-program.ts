@@ -25,6 +25,7 @@ import { placeOrder } from '../../src/workflows/place-order.js';
 import { transferSaga } from '../../src/workflows/transfer.js';
 import type { TransactionName } from './business/business.js';
 import { READY, type Asked, type Reply, type Told } from './caller-protocol.js';
+import { patience } from './patience.js';
 
 /** A frozen process is silent for longer than that: others take over what it has begun, and it wakes up. */
 const TIMES = { callMs: 1_500, takeOverMs: 4_000 };
@@ -42,7 +43,7 @@ const databases = Object.fromEntries(
 ) as Record<ServiceName, Database>;
 const { participants } = createShop({ databases });
 const { connection, namespace, taskQueue } = temporalSettings();
-const client = new Client({ connection: await Connection.connect(connection), namespace });
+const client = new Client({ connection: await Connection.connect(connection), namespace, interceptors: patience });
 const direct = directLane({ sagas: { placeOrder, transferSaga }, participants, databases, ...TIMES });
 /** Customers come one by one: a group waits for some of them. */
 const groups = { delayMs: 50 };
@@ -58,7 +59,7 @@ const transactions: Readonly<Record<TransactionName, Transaction<never, unknown>
 
 async function run({ transaction, input, options }: Asked): Promise<Told> {
   try {
-    // A three-phase commit has times of its own, and no lanes.
+    // A three-phase commit has no lanes, and times of its own: those of `patience`.
     const own = transaction === 'transfer3pc' ? {} : options;
     const result = await transactions[transaction](input as never, { ...own, wait: '30 seconds' });
     return { told: 'done', result };

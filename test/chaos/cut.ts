@@ -5,8 +5,8 @@ import type { Place } from './business/business.js';
 import type { Progress } from './progress.js';
 
 /**
- * Looks at all databases at one moment, in the midst of a run: every process that works on them stands still, and the server's
- * log shows that nothing was written while they were read. What is prepared stays prepared meanwhile, what is half done is half
+ * Looks at all databases at one moment, in the midst of a run: every process that works on them stands still, and the server
+ * says that nothing was written, nor came to be seen, while they were read. What is prepared stays prepared meanwhile, what is half done is half
  * done: only what was committed is seen, as by everybody.
  */
 
@@ -17,6 +17,8 @@ export const CUTS = 2;
 /** A moment at which nothing is written is looked for so often, every so many milliseconds. */
 const TRIES = 20;
 const PAUSE_MS = 150;
+
+const AT_NOW = `select pg_current_wal_insert_lsn()::text || ' ' || pg_current_snapshot()::text as at`;
 
 /** What {@link takeCuts} needs. */
 export interface Cutting {
@@ -59,12 +61,15 @@ async function atOneMoment(place: Place, look: Cutting['look']): Promise<readonl
   return undefined;
 }
 
-/** How far the server has written its log: all databases are of one server. */
-async function written({ databaseUrl }: Place): Promise<string> {
+/**
+ * How far the server has written its log, and what it shows of that: all databases are of one server. Of a commit the record is
+ * written first, and it is seen only when that is on the disk: in between the log stands still, and what is seen changes.
+ */
+export async function written({ databaseUrl }: Pick<Place, 'databaseUrl'>): Promise<string> {
   const database = new pg.Client({ connectionString: databaseUrl('orders'), connectionTimeoutMillis: 1_000 });
   await database.connect();
   try {
-    const { rows } = await database.query<{ at: string }>('select pg_current_wal_insert_lsn()::text as at');
+    const { rows } = await database.query<{ at: string }>(AT_NOW);
     return rows[0]?.at ?? '';
   } finally {
     await database.end();

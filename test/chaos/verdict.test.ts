@@ -132,7 +132,15 @@ describe('the verdict of a chaos run', () => {
   });
 
   it('names a kind of which nothing was ever done', () => {
-    const problems = ['tcc: none of 10 was committed', '2pc: none of 10 was committed'];
-    assert.deepEqual(judge(mixed({ tcc: 10, '2pc': 10 }, 0)), problems);
+    const none = 'none of 10 was committed, and none was short of time';
+    assert.deepEqual(judge(mixed({ tcc: 10, '2pc': 10 }, 0)), [`tcc: ${none}`, `2pc: ${none}`]);
+  });
+
+  it('does not blame a kind for the machine, where want of time undid some of it', () => {
+    const evidence = mixed({ tcc: 10, '2pc': 10 }, 0);
+    const answers = new Map(evidence.answers);
+    for (const gid of ['tcc-3', '2pc-9']) answers.set(...answer(gid, 'undone', 'Timeout'));
+    for (const gid of ['tcc-4', '2pc-1']) answers.set(...answer(gid, 'undone', 'InsufficientFunds'));
+    assert.deepEqual(judge({ ...evidence, answers }), []);
   });
 });

@@ -3,16 +3,22 @@ import {
   faultKinds,
   matrixCases,
   matrixTable,
+  type MatrixCase,
   type MatrixResult,
   type MatrixSteps,
 } from '../../src/kit/testing/index.js';
 import { schemeOf } from '../../src/kit/testing/cases.js';
 import type { TransactionDriver } from '../../src/kit/testing/driver.js';
 import type { FaultKind } from '../../src/kit/testing/faults.js';
+import { Flight } from '../../src/kit/testing/flight.js';
 import { Gathering } from '../../src/kit/testing/gathering.js';
+import { threePhaseLane } from '../../src/kit/testing/lanes.js';
 import { judgeNeighbours } from '../../src/kit/testing/neighbours.js';
+import type { Outside } from '../../src/kit/testing/outside.js';
 import { judge } from '../../src/kit/testing/result.js';
 import type { MatrixProcess } from '../../src/kit/testing/workers.js';
+import type { DecidedBy } from '../../src/kit/workflow/three-phase/protocol.js';
+import { isByTimer, splitOf } from '../../src/kit/workflow/three-phase/split.js';
 
 const placeOrder: MatrixSteps = {
   'create-order': 'step',
@@ -141,6 +147,49 @@ describe('the judgement of a crash matrix', () => {
   });
 });
 
+describe('a split in a crash matrix', () => {
+  const steps: MatrixSteps = { c: 'canCommit', a: 'canCommit', b: 'canCommit' };
+  const outside = { terminate: () => Promise.resolve() } as unknown as Outside;
+  /** Whether it may be, before and after its fault has struck. */
+  const allowed = async (step: string, operation: 'prepare' | 'commit' | 'rollback', kind: FaultKind) => {
+    const struck: MatrixCase = { name: 'one', faults: [{ step, operation, kind }], triggers: [] };
+    const flight = new Flight('gid-1', { case: struck, steps, lane: threePhaseLane, probed: () => true, outside });
+    const before = flight.maySplit;
+    const reached = { gid: 'gid-1', branch: step, op: operation, attempt: 1, driver: 'a run', flight: 1 } as const;
+    const by = {} as MatrixProcess;
+    flight.end();
+    for (const point of ['before', 'working', 'worked', 'after'] as const)
+      await flight.reached({ ...reached, point }, by);
+    return [before, flight.maySplit];
+  };
+
+  it('may be where the coordinator has ended before all were prepared, or all had aborted, and not before that', async () => {
+    for (const kind of ['terminated-before', 'terminated-after'] as const) {
+      for (const step of ['a', 'b'])
+        assert.deepEqual(await allowed(step, 'prepare', kind), [false, true], `${step} ${kind}`);
+      assert.deepEqual(await allowed('c', 'rollback', kind), [false, true]);
+    }
+    assert.deepEqual(await allowed('c', 'prepare', 'terminated-before'), [false, true]);
+  });
+
+  it('may not be once all are prepared, nor by anything else', async () => {
+    assert.deepEqual(await allowed('c', 'prepare', 'terminated-after'), [false, false]);
+    assert.deepEqual(await allowed('a', 'commit', 'terminated-before'), [false, false]);
+    assert.deepEqual(await allowed('a', 'prepare', 'dies-after'), [false, false]);
+  });
+
+  it('is of a slow machine only where somebody decided by itself', () => {
+    const of = (by: DecidedBy) =>
+      isByTimer(
+        splitOf([
+          { branch: 'a', status: { state: 'committed', by } },
+          { branch: 'b', status: { state: 'aborted', by: 'participant' } },
+        ]),
+      );
+    assert.deepEqual([of('timer'), of('coordinator'), of('person')], [true, false, false]);
+  });
+});
+
 describe('the neighbours of a transaction in a group', () => {
   const steps: MatrixSteps = { pay: 'step', ship: 'pivot' };
   const judged = (
@@ -214,7 +263,10 @@ describe('a kill of a crash matrix', () => {
 describe('the table of a crash matrix', () => {
   const steps: MatrixSteps = { pay: 'step', ship: 'pivot' };
   const kinds = ['hangs', 'killed-after'] as const;
-  const report = (verdicts: Readonly<Record<string, MatrixResult['verdict']>>) => {
+  const report = (
+    verdicts: Readonly<Record<string, MatrixResult['verdict']>>,
+    redoneOf: (results: readonly MatrixResult[]) => readonly MatrixResult[] = () => [],
+  ) => {
     const results = matrixCases(steps, { kinds, pairs: 1 }).map((matrixCase, place): MatrixResult => {
       const verdict = verdicts[matrixCase.name] ?? 'ok';
       const reasons = verdict === 'wrong' ? ['pay: its net effect is 2'] : [];
@@ -229,8 +281,19 @@ describe('the table of a crash matrix', () => {
       return { case: matrixCase, gid: `gid-${place}`, verdict, reasons, ...rest };
     });
     const wrong = results.filter(({ verdict }) => verdict === 'wrong');
-    return matrixTable({ steps, kinds, results, redone: [], wrong, seed: 1, killed: 0, ms: 1 });
+    return matrixTable({ steps, kinds, results, redone: redoneOf(results), wrong, seed: 1, killed: 0, ms: 1 });
   };
+
+  it('names below it what was split and run again, with who decided what, and nothing else that was', () => {
+    const waited = { branch: 'pay', op: 'rollback', type: 'Split', message: 'pay committed by itself' };
+    const table = report({}, ([first = assert.fail(), second = assert.fail()]) => [
+      { ...first, verdict: 'split', desk: [waited, { ...waited, branch: 'ship' }] },
+      second,
+    ]);
+    const lines = table.split('\n').filter((line) => line.startsWith('split, '));
+    const line = 'split, and run again with longer times: pay action: hangs (gid-0): pay committed by itself';
+    assert.deepEqual(lines, [line]);
+  });
 
   it('has a row an operation, a column a fault, and says what is wrong below', () => {
     const table = report({ 'pay compensation: hangs': 'desk', 'pay compensation: killed-after': 'wrong' });

@@ -28,10 +28,15 @@ export interface Path extends Way {
   readonly order?: Partial<PlaceOrderInput>;
 }
 
-const pending = async (handle: WorkflowHandle, step: string) => {
+/** Waits until a workflow has asked for a step that has not ended. */
+export const pending = async (handle: WorkflowHandle, step: string) => {
   for (;;) {
-    const { raw } = await handle.describe();
-    if (raw.pendingActivities?.some(({ activityType }) => activityType?.name === step)) return;
+    // An agent is not there from the beginning.
+    const raw = await handle.describe().then(
+      (described) => described.raw,
+      () => undefined,
+    );
+    if (raw?.pendingActivities?.some(({ activityType }) => activityType?.name === step)) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 };

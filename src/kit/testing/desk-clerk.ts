@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import { decide, listDesk, OrderRefused, TransactionNotFound } from '../client/index.js';
 import { TRANSACTION_QUERY, type DeskCase, type TransactionView } from '../workflow/index.js';
 import { THREE_PHASE_AGENT } from '../workflow/three-phase/protocol.js';
-import { SPLIT } from '../workflow/three-phase/split.js';
+import { isByTimer, SPLIT } from '../workflow/three-phase/split.js';
 import { whichOf } from './faults.js';
 import type { Flight } from './flight.js';
 import { ofAgent } from './protocol.js';
@@ -91,7 +91,8 @@ export class DeskClerk {
     const said = `${failure.type}: ${failure.message}`;
     const needless = `${name} waits at the desk, and nothing keeps it from being done: ${said}`;
     // A timer that rings too soon on a slow machine splits them, too.
-    if (!rightly) (failure.type === 'Timeout' || isSplit ? hasty : wrong).push(needless);
+    const isHasty = isSplit ? isByTimer(failure) : failure.type === 'Timeout';
+    if (!rightly) (isHasty ? hasty : wrong).push(needless);
     const described = [waiting.operation, waiting.summary, failure.type, failure.message].every((text) => text !== '');
     if (!described) wrong.push(`${name} waits at the desk without a description`);
     const action = isSplit ? 'skip' : 'retry';

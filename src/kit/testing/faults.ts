@@ -137,10 +137,14 @@ export function waitsForDeadline({ kind, operation }: MatrixFault, always: boole
 
 /**
  * Whether the participants of a three-phase commit may decide differently by a fault, as docs/3pc.md says: its coordinator's run ends
- * between two `preCommit`s, or before every `abort` has arrived.
+ * between two `preCommit`s, or before every `abort` has arrived. Not once all are prepared.
+ *
+ * @param last the step that is prepared last
  */
-export function maySplit({ kind, operation }: MatrixFault): boolean {
-  return kind.startsWith('terminated-') && (operation === 'prepare' || operation === 'rollback');
+export function maySplit({ kind, operation, step }: MatrixFault, last: string | undefined): boolean {
+  if (operation === 'rollback') return kind.startsWith('terminated-');
+  if (operation !== 'prepare') return false;
+  return kind === 'terminated-before' || (kind === 'terminated-after' && step !== last);
 }
 
 /** Whether an attempt stands still for long, and its driver must not give it up meanwhile. */

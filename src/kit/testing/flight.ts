@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { MatrixCase } from './cases.js';
+import type { MatrixCase, MatrixSteps } from './cases.js';
 import {
   canBeUndone,
   lasts,
@@ -32,6 +32,7 @@ interface Armed {
 /** What a flight is of. */
 export interface FlightOptions {
   readonly case: MatrixCase;
+  readonly steps: MatrixSteps;
   readonly lane: MatrixLane;
   readonly probed: (step: string) => boolean;
   readonly outside: Outside;
@@ -48,6 +49,7 @@ const PASSED_MS = 500;
 export class Flight {
   readonly gid: string;
   readonly #faults: readonly Armed[];
+  readonly #last: string | undefined;
   readonly #lane: MatrixLane;
   readonly #outside: Outside;
   /** Attempts under way, with the worker that makes them. */
@@ -60,8 +62,10 @@ export class Flight {
   /** Milliseconds since 1970: when the deadline that was given at the start passes. */
   deadlineAt: number | undefined;
 
-  constructor(gid: string, { case: { faults, triggers }, lane, probed, outside }: FlightOptions) {
+  constructor(gid: string, { case: { faults, triggers }, steps, lane, probed, outside }: FlightOptions) {
     this.gid = gid;
+    // The coordinator asks them in the order of their names.
+    this.#last = Object.keys(steps).sort().at(-1);
     this.#lane = lane;
     this.#outside = outside;
     this.#faults = [...faults, ...triggers].map((fault) => ({
@@ -99,9 +103,9 @@ export class Flight {
       .map(({ fault }) => fault);
   }
 
-  /** Whether its participants may decide differently. */
+  /** Whether something has befallen it by which its participants may decide differently. */
   get maySplit(): boolean {
-    return this.#faults.some(({ fault }) => maySplit(fault));
+    return this.#faults.some(({ fault, struck }) => struck > 0 && maySplit(fault, this.#last));
   }
 
   /** Lifts every fault of a branch's operation, or of all. */

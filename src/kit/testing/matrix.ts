@@ -205,6 +205,7 @@ class Matrix {
     const began = Date.now();
     const flight = new Flight(gid, {
       case: matrixCase,
+      steps: this.#options.steps,
       lane: this.#lane,
       probed: (step) => this.#probed.has(step),
       outside: {

@@ -1,3 +1,4 @@
+import { SPLIT } from '../workflow/three-phase/split.js';
 import { matrixRows } from './cases.js';
 import type { FaultKind } from './faults.js';
 import { rowName, type MatrixReport, type MatrixResult } from './result.js';
@@ -42,11 +43,11 @@ const headings: Readonly<Record<FaultKind, readonly [string, string]>> = {
 const words = { ok: 'ok', desk: 'desk', split: 'split', wrong: 'WRONG' } as const;
 
 /**
- * The report as text: rows are the steps' operations, columns the faults; then the pairs in numbers, then what is wrong,
- * each with its reasons. `–`: no such case.
+ * The report as text: rows are the steps' operations, columns the faults; then the pairs in numbers; then the runs that were split and
+ * do not count, as their case was run again with longer times; then what is wrong, each with its reasons. `–`: no such case.
  */
 export function matrixTable(report: Omit<MatrixReport, 'table'>): string {
-  const { steps, kinds, results, wrong, seed } = report;
+  const { steps, kinds, results, redone, wrong, seed } = report;
   const single = results.filter(({ case: { faults } }) => faults.length === 1);
   const pairs = results.filter(({ case: { faults } }) => faults.length > 1);
   const cells = new Map(single.map((result) => [result.case.name, words[result.verdict]]));
@@ -66,6 +67,8 @@ export function matrixTable(report: Omit<MatrixReport, 'table'>): string {
   text.splice(2, 0, widths.map((width) => '─'.repeat(width)).join('──'));
   text.push('', `${count(single)}: ${tally(single)}`);
   if (pairs.length > 0) text.push(`${pairs.length} pairs of faults (seed ${seed}): ${tally(pairs)}`);
+  const split = redone.filter(({ verdict }) => verdict === 'split');
+  if (split.length > 0) text.push('', ...split.map(describeRedone));
   for (const result of wrong) text.push('', describe(result));
   return text.join('\n');
 }
@@ -78,6 +81,11 @@ function tally(results: readonly MatrixResult[]): string {
   const of = (verdict: MatrixResult['verdict']) => results.filter((result) => result.verdict === verdict).length;
   const split = of('split') > 0 ? `, ${of('split')} split and told so` : '';
   return `${of('ok')} ok, ${of('desk')} by way of the desk${split}, ${of('wrong')} WRONG`;
+}
+
+function describeRedone({ case: { name }, gid, desk }: MatrixResult): string {
+  const said = [...new Set(desk.filter(({ type }) => type === SPLIT).map(({ message }) => message))];
+  return `split, and run again with longer times: ${name} (${gid}): ${said.join('; ')}`;
 }
 
 function describe({ case: { name, triggers }, gid, state, reasons, effects }: MatrixResult): string {

@@ -4,6 +4,7 @@ import { TX_STATE } from '../workflow/attributes.js';
 import {
   COMPARE_AGENTS,
   comparisonId,
+  FIND_COMPARISON,
   THREE_PHASE_AGENT,
   type AgentMemo,
   type CompareOrder,
@@ -60,12 +61,20 @@ function decidedAlone(since: number): string {
 async function whyLost(client: Client, gid: string): Promise<string | undefined> {
   try {
     const { status, taskQueue, typedSearchAttributes } = await client.workflow.getHandle(gid).describe();
-    // What waits at its own desk is one case, and a person knows of it.
-    if (typedSearchAttributes.get(TX_STATE) === 'stuck') return undefined;
     if (status.name !== 'RUNNING' || (await hasWorker(client, taskQueue))) return undefined;
+    // A split at its own desk is one case, and a person knows of it. What else waits there says nothing of a split.
+    if (typedSearchAttributes.get(TX_STATE) === 'stuck' && (await hasCompared(client, gid))) return undefined;
     return `no worker serves its coordinator's task queue '${taskQueue}'`;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return 'the server does not know its coordinator';
     throw error;
   }
+}
+
+/** Whether a coordinator knows that its agents are split, by its history, as nobody answers for it: then it looks for who else does. */
+export async function hasCompared(client: Client, gid: string): Promise<boolean> {
+  const { events } = await client.workflow.getHandle(gid).fetchHistory();
+  return (events ?? []).some(
+    ({ activityTaskScheduledEventAttributes: asked }) => asked?.activityType?.name === FIND_COMPARISON,
+  );
 }

@@ -12,6 +12,7 @@ import type { Settle } from '../workflow/saga/definition.js';
 import type { TransactionReport } from '../workflow/failure.js';
 import {
   agentId,
+  AT_ANOTHER_DESK,
   comparisonId,
   FIND_COMPARISON,
   TELL_AGENT,
@@ -63,16 +64,28 @@ export function threePhaseActivities({ addressOf }: ThreePhaseActivitiesOptions 
       const found = participants.map((participant) =>
         comparison(addressIn(context, participant).client, gid, giveUpAt(context.info)),
       );
-      return (await Promise.all(found)).find((report) => report !== undefined);
+      return firstOf(await Promise.allSettled(found));
     },
   };
 }
 
-/** How the comparison of a transaction's agents ended in a namespace. @throws while it runs still */
+/** What was found at any address. @throws what kept one from being looked at; rather that one runs still */
+function firstOf(found: PromiseSettledResult<TransactionReport | undefined>[]): TransactionReport | undefined {
+  for (const each of found) if (each.status === 'fulfilled' && each.value !== undefined) return each.value;
+  const errors = found.flatMap((each): unknown[] => (each.status === 'rejected' ? [each.reason] : []));
+  if (errors.length === 0) return undefined;
+  throw errors.find((error) => error instanceof ApplicationFailure && error.type === AT_ANOTHER_DESK) ?? errors[0];
+}
+
+/** How the comparison of a transaction's agents ended in a namespace. @throws while it runs still, or cannot be looked for */
 async function comparison(client: Client, gid: string, until: number): Promise<TransactionReport | undefined> {
   const workflowId = comparisonId(gid);
   const handle = client.workflow.getHandle(workflowId);
+  let isThere = false;
   try {
+    // Who waits for a result cannot tell a workflow that runs from a server that cannot be reached.
+    await client.withDeadline(until, () => handle.describe());
+    isThere = true;
     await waitUntil(client, until, () => handle.result());
     return undefined;
   } catch (error) {
@@ -81,8 +94,8 @@ async function comparison(client: Client, gid: string, until: number): Promise<T
     const [report] = (cause instanceof ApplicationFailure ? cause.details : undefined) ?? [];
     if (report !== undefined) return report as TransactionReport;
     // A run that was ended from outside is settled, and then goes on.
-    if (cause === undefined && !(error instanceof TimeIsOver)) throw error;
-    throw ApplicationFailure.create({ type: 'AtAnotherDesk', message: `${workflowId} has not ended` });
+    if (!isThere || (cause === undefined && !(error instanceof TimeIsOver))) throw error;
+    throw ApplicationFailure.create({ type: AT_ANOTHER_DESK, message: `${workflowId} has not ended` });
   }
 }
 

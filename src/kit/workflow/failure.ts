@@ -115,4 +115,6 @@ export interface TransactionReport {
   readonly undone: readonly string[];
   /** Steps that happened or may have happened, and were not undone. */
   readonly notUndone: readonly (FailureNote & { readonly step: string })[];
+  /** Of a three-phase commit whose participants decided differently: those that committed, whatever a person has said since. */
+  readonly split?: readonly string[];
 }

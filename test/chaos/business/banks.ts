@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { ENDED } from '../../../src/activities/banks/transfers-sql.js';
 import { bankNames, type BankName } from '../../../src/contracts/transfer.js';
 import { parseName } from '../../../src/kit/database/prepared/name.js';
 import type { Place } from './business.js';
@@ -28,6 +29,8 @@ export interface Seen {
     readonly debits: number;
     readonly credits: number;
     readonly state: 'announced' | 'moved' | 'dropped';
+    /** Its branch is barred or was refused: nothing of it is moved any more, and a scan drops it. */
+    readonly isEnded: boolean;
   }[];
   /** Prepared transactions; one that is not the kit's has its whole name. */
   readonly prepared: readonly { readonly bank: BankName; readonly gid: string }[];
@@ -48,7 +51,8 @@ select gid, branch, kind, account, amount::float8 as amount from entries
 where account not in ('clearing', 'cash') and kind <> 'opening' order by gid, branch, kind`;
 const HOLDS = `select gid, branch, account, kind, amount::float8 as amount, state from holds order by gid, branch`;
 const ANNOUNCED = `
-select gid, debits::float8 as debits, credits::float8 as credits, state from transfers order by gid, branch`;
+select gid, debits::float8 as debits, credits::float8 as credits, state, ${ENDED} as "isEnded"
+from transfers order by gid, branch`;
 const PREPARED = 'select gid from pg_prepared_xacts where database = current_database() order by gid';
 
 /** Reads all of it. */

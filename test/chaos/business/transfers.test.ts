@@ -85,7 +85,18 @@ describe('what has to be so of the money in a chaos run', function () {
         await move();
         await banks.damage('bank_b', `update accounts set balance = balance - 1 where account = 'a050'`);
         assert.deepEqual(await banks.always(scheme), [
+          'bank_b:a050: 9999 cents are on it, its entries come to 10000',
           '2999999 cents are on the accounts, and 0 to come: 3000000 were paid in',
+        ]);
+      });
+
+      it(`with a cent that one account has lost and another has too much, of ${scheme}`, async () => {
+        await move();
+        await banks.damage('bank_b', `update accounts set balance = balance - 1 where account = 'a050'`);
+        await banks.damage('bank_c', `update accounts set balance = balance + 1 where account = 'a001'`);
+        assert.deepEqual(await banks.always(scheme), [
+          'bank_b:a050: 9999 cents are on it, its entries come to 10000',
+          'bank_c:a001: 18001 cents are on it, its entries come to 18000',
         ]);
       });
     }
@@ -189,7 +200,14 @@ describe('what has to be so of the money in a chaos run', function () {
     it('but frozen money, when a hold has ended and not let go of it', async () => {
       await banks.damage('bank_a', `update accounts set held = 5 where account = 'a001'`);
       assert.deepEqual(await banks.leftovers(), ['bank_a: 5 cents of a001 are frozen, by 0 holds']);
-      assert.deepEqual(await banks.always(), ['5 cents are held on the accounts, holds come to 0']);
+      assert.deepEqual(await banks.always(), ['bank_a:a001: 5 cents of it are held, its holds come to 0']);
+    });
+
+    it('when a bank has announced what was barred before: a scan drops it', async () => {
+      await banks.atBank('bank_a', 'rollback');
+      const values = `('${gid}', 'bank_a', 3000, 0)`;
+      await banks.run('bank_a', `insert into transfers (gid, branch, debits, credits) values ${values}`);
+      assert.deepEqual(await banks.leftovers(), []);
     });
 
     it('but what is prepared and announced, when a two-phase commit has not', async () => {

@@ -68,7 +68,7 @@ export const transfers: Business = {
   },
 
   async always(place, wanted) {
-    return wrongMoney(await readBanks(place), wanted, bankNames.length * ACCOUNTS * OPENING_CENTS);
+    return wrongMoney(await readBanks(place), wanted, { accounts: accounts.length, cents: OPENING_CENTS });
   },
 
   async leftovers(place) {
@@ -79,7 +79,7 @@ export const transfers: Business = {
         .map(({ bank, gid, branch }) => `${bank}: a hold is left, of ${gid} ${branch}`),
       ...prepared.map(({ bank, gid }) => `${bank}: a prepared transaction is left, of ${gid}`),
       ...announced
-        .filter(({ state }) => state === 'announced')
+        .filter(({ state, isEnded }) => state === 'announced' && !isEnded)
         .map(({ bank, gid }) => `${bank}: ${gid} is announced, and neither moved nor dropped`),
       ...accounts
         .filter(({ held, holds: count }) => held !== 0 || count !== 0)

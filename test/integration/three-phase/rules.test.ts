@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
-import { WorkflowFailedError } from '@temporalio/client';
+import { Client, Connection, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { decide, operate, OrderRefused, scanNow } from '../../../src/kit/client/index.js';
+import { hasCompared } from '../../../src/kit/worker/three-phase-lost.js';
 import { threePhaseActivities } from '../../../src/kit/worker/index.js';
 import {
   agentId,
@@ -16,6 +17,7 @@ import {
 import {
   COMPARE_AGENTS,
   comparisonId,
+  FIND_COMPARISON,
   TELL_AGENT,
   type CompareOrder,
 } from '../../../src/kit/workflow/three-phase/protocol.js';
@@ -161,6 +163,8 @@ describe('a three-phase commit', function () {
       [['bank_b', 'commit', ['retry', 'resolve']]],
     );
     assert.match(view.desk[0]?.failure.message ?? '', /cannot be reached/);
+    // Should it be lost now, its agents are compared all the same.
+    assert.equal(await hasCompared(world.client, stage.gid), false);
     await link?.restore();
     await decide(world.client, stage.gid, { branch: 'bank_b', action: 'retry', ...by });
     assert.equal(await stage.outcome(), 'committed');
@@ -186,6 +190,7 @@ describe('a three-phase commit', function () {
     await decide(world.client, agent, { branch: 'bank_b', action: 'skip', ...by });
     const view = await untilStuck(stage.gid);
     assert.match(view.desk[0]?.failure.message ?? '', /bank_a committed as the coordinator told it; bank_b aborted/);
+    assert.equal(await hasCompared(world.client, stage.gid), true);
     await decide(world.client, stage.gid, { branch: 'bank_a', action: 'skip', ...by });
     const report = await failureOf(stage.gid);
     assert.deepEqual(
@@ -223,6 +228,27 @@ describe('a three-phase commit', function () {
         id,
       );
     }
+  });
+
+  it('that is split takes no server that cannot be reached for a desk at which somebody decides', async () => {
+    const stage = await world.stage({ who: 'a test', when: '' });
+    const connection = Connection.lazy({ address: '127.0.0.1:9' });
+    const away = new Client({ connection });
+    const { [FIND_COMPARISON]: find } = threePhaseActivities({
+      addressOf: (bank) => ({
+        client: bank === parties.A ? away : world.client,
+        taskQueue: world.queueOf('coordinator'),
+      }),
+    });
+    const asked = { gid: stage.gid, participants: Object.values(parties) };
+    const failure: unknown = await world
+      .activity(3_000)
+      .run(find, asked)
+      .catch((error: unknown) => error);
+    await connection.close();
+    assert.ok(failure instanceof Error && !(failure instanceof ApplicationFailure), String(failure));
+    const nearby = { ...asked, participants: [parties.B] };
+    assert.equal(await world.activity(3_000).run(find, nearby), undefined);
   });
 
   describe('whose agent was ended from outside', () => {

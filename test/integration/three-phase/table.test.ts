@@ -141,6 +141,7 @@ describe('a three-phase commit in which somebody falls silent', function () {
 const BY = {
   coordinator: 'as told',
   timer: '**by itself**',
+  earlier: 'as it had begun to',
   participant: 'as it refused',
   person: 'as a person said',
   nobody: '',

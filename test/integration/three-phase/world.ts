@@ -142,9 +142,9 @@ export class World {
   }
 
   /** Where an activity runs that no workflow asked for. */
-  activity(): MockActivityEnvironment {
-    const times = { startToCloseTimeoutMs: 20_000, scheduleToCloseTimeoutMs: 20_000, scheduledTimestampMs: Date.now() };
-    return new MockActivityEnvironment(times, { client: this.client });
+  activity(ms = 20_000): MockActivityEnvironment {
+    const times = { startToCloseTimeoutMs: ms, scheduleToCloseTimeoutMs: ms, scheduledTimestampMs: Date.now() };
+    return new MockActivityEnvironment(times, { client: this.client, logger: new DefaultLogger('ERROR') });
   }
 
   /** The bank itself, for what is done to it by hand. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { play, TIMES, type Ended, type Party, type Plan, type Span } from './support/three-phase-world.js';
+import type { TransactionReport } from '../../../src/kit/workflow/failure.js';
+import { play, Silent, TIMES, type Ended, type Party, type Plan, type Span } from './support/three-phase-world.js';
 
 const well: Party = { refuses: 'nothing', takesMs: 5, delayMs: 5, deaf: [], mute: [] };
 const ever: Span = [0, Infinity];
@@ -118,6 +119,44 @@ describe('the rules of a three-phase commit', () => {
       [state, undone.toSorted(), notUndone.map(({ step }) => step)],
       ['failed', ['branch-1', 'branch-2'], ['branch-0']],
     );
+  });
+
+  describe('of a split that was compared elsewhere before', () => {
+    const split = { parties: [well, well], stopsAt: 28 };
+    const report: TransactionReport = {
+      ...{ gid: 'test', scheme: '3pc', state: 'compensated', cause: { type: 'Terminated', message: 'gone' } },
+      ...{ undone: ['branch-0', 'branch-1'], notUndone: [], split: ['branch-0'] },
+    };
+    /** What a person is told of it here. */
+    const told = async (elsewhere: Plan['elsewhere']) => {
+      const { desk, run } = await play({ ...split, elsewhere });
+      assert.equal(run.state, 'stuck');
+      const [{ branch, failure } = assert.fail()] = desk.cases;
+      assert.equal(branch, 'branch-0');
+      assert.match(failure.message, /^the participants decided differently: branch-0 committed by itself.*; branch-1/);
+      return failure.message;
+    };
+
+    it('take over what a person has decided of it there', async () => {
+      const { desk, run } = await play({ ...split, elsewhere: () => Promise.resolve(report) });
+      assert.deepEqual([desk.cases, run.state, run.report?.split], [[], 'compensated', ['branch-0']]);
+    });
+
+    it('tell of it, where a person had to say there how one decided, and had it wrong', async () => {
+      const none = { ...report, split: undefined };
+      const known = /; where they were compared before, none had committed$/;
+      assert.match(await told(() => Promise.resolve(none)), known);
+      const other = { ...report, split: ['branch-1'] };
+      assert.match(await told(() => Promise.resolve(other)), /before, branch-1 had committed$/);
+    });
+
+    it('send a person to the other desk first only where it is known of', async () => {
+      const waits = 'no answer in time; the last attempt: AtAnotherDesk: test/agents has not ended';
+      const first = /; decide it first at the desk where it was found: .*test\/agents has not ended$/;
+      assert.match(await told(() => Promise.reject(new Silent(waits))), first);
+      const unknown = await told(() => Promise.reject(new Silent('no answer in time')));
+      assert.match(unknown, /; whether it was found before is not known: no answer in time$/);
+    });
   });
 
   it('have the flaw: an abort that is lost after preCommit makes one commit', async () => {

@@ -49,8 +49,8 @@ export interface AgentDriver {
  * - Commit and rollback are asked until they are done, and wait for a person after their window. A rollback also bars: what of the
  *   prepare is still on its way cannot happen later.
  * - A message that comes late changes nothing, and hears how it ended. An `abort` counts for as long as nothing is committed.
- * - Ended from outside, and run again by the scan: had it asked a commit or a rollback, it asks that again. Else what the participant
- *   holds says where it was. Prepared: its timer runs anew, and then it commits. Not: it is barred, and aborted. What was committed stays so.
+ * - Ended from outside, and run again by the scan: had it asked a commit or a rollback, it asks that again, and of a commit first what the
+ *   participant answered when it prepared. Else what the participant holds says where it was. Prepared: its timer runs anew, and then it commits. Not: it is barred, and aborted. What was committed stays so.
  *
  * Invariant: it ends committed or aborted, once; it holds what it prepared for no longer than its timer, unless its database cannot
  * be reached. It never waits for the coordinator, which is what this scheme is for.
@@ -101,8 +101,8 @@ export class Agent {
 
   /** From the first question to its end. @param again its run was ended from outside, and this is the next one */
   async live(again?: Pick<Settle, 'undo' | 'confirm'>): Promise<void> {
-    if (again?.confirm !== undefined) return this.#commit('timer');
-    if (again?.undo === true) return this.#abort('timer', WAS_ABORTING);
+    if (again?.confirm !== undefined) return this.#commitAgain();
+    if (again?.undo === true) return this.#abort('earlier', WAS_ABORTING);
     if (again !== undefined) return (await this.#wasPrepared()) ? this.#prepared() : this.#abort('timer', NOT_PREPARED);
     const no = await this.#ask('canCommit');
     if (no !== undefined) return this.#abort('participant', no);
@@ -120,6 +120,13 @@ export class Agent {
     if (next === 'abort') return this.#abort('coordinator');
     if (next === 'silence') this.#failure = this.#silence('doCommit');
     return this.#commit(next === 'silence' ? 'timer' : 'coordinator');
+  }
+
+  /** An earlier run had begun to. What is not prepared any more the commit itself finds out. */
+  async #commitAgain(): Promise<void> {
+    if (await this.#wasPrepared()) this.#enter('prepared');
+    this.#failure = WAS_COMMITTING;
+    return this.#commit('earlier');
   }
 
   async #listen(message: Message): Promise<'abort' | 'silence' | 'heard'> {
@@ -180,8 +187,8 @@ export class Agent {
   /** Has the participant commit or roll back, however long it takes. @returns why a commit can never be, if so */
   async #bring(op: SecondOp, by: DecidedBy): Promise<FailureNote | undefined> {
     this.#by = by;
-    // Who has decided alone may have decided otherwise than others: it is looked for, if the coordinator is gone.
-    if (by === 'timer') this.#driver.list();
+    // Who has decided alone, or may have, may have decided otherwise than others: it is looked for, if the coordinator is gone.
+    if (by === 'timer' || by === 'earlier') this.#driver.list();
     for (;;) {
       this.#show({ op, state: 'running' });
       try {
@@ -255,6 +262,11 @@ const SKIP: readonly DeskAction[] = ['skip'];
 const NOT_PREPARED: FailureNote = {
   type: 'NotPrepared',
   message: 'its run was ended from outside before anything was prepared',
+};
+
+const WAS_COMMITTING: FailureNote = {
+  type: 'Terminated',
+  message: 'its run was ended from outside while it committed',
 };
 
 const WAS_ABORTING: FailureNote = { type: 'Terminated', message: 'its run was ended from outside while it aborted' };

@@ -2,7 +2,7 @@ import { leftBy, type DeskAction, type DeskDecision } from '../desk.js';
 import type { FailureNote, TransactionReport } from '../failure.js';
 import type { AgentStatus, Telling } from './protocol.js';
 import { isGone, type BranchRecord, type ThreePhaseDriver } from './record.js';
-import { SPLIT, splitOf } from './split.js';
+import { isAtAnotherDesk, SPLIT, splitOf } from './split.js';
 
 /** How the agents of a three-phase commit end: that is learnt of each, and compared; where they differ a person decides. */
 export class Ending {
@@ -71,26 +71,36 @@ export class Ending {
 
   /** A split is one case: what a person decides of it at another desk counts here. */
   async #decide(committed: readonly BranchRecord[]): Promise<void> {
-    let failure = splitOf(this.#records);
-    let report: TransactionReport | undefined;
-    try {
-      report = await this.#driver.elsewhere();
-    } catch (error) {
-      const { message } = this.#driver.judge(error);
-      failure = {
-        ...failure,
-        message: `${failure.message}; decide it first at the desk where it was found: ${message}`,
-      };
-    }
-    if (report === undefined) {
-      await Promise.all(committed.map((record) => this.#park(record, 'rollback', failure, ['resolve', 'skip'])));
+    const found = await this.#elsewhere(committed);
+    if ('failure' in found) {
+      await Promise.all(committed.map((record) => this.#park(record, 'rollback', found.failure, ['resolve', 'skip'])));
       return;
     }
     for (const record of committed) {
-      const left = report.notUndone.find(({ step }) => step === record.branch);
+      const left = found.report.notUndone.find(({ step }) => step === record.branch);
       record.second = { op: 'rollback', ...(left ? { state: 'skipped', failure: left } : { state: 'resolved' }) };
     }
     this.#driver.changed();
+  }
+
+  /** How this split ended at another desk; or what a person is told of it here. */
+  async #elsewhere(
+    committed: readonly BranchRecord[],
+  ): Promise<{ readonly report: TransactionReport } | { readonly failure: FailureNote }> {
+    const failure = splitOf(this.#records);
+    const told = (more: string) => ({ failure: { ...failure, message: `${failure.message}; ${more}` } });
+    try {
+      const report = await this.#driver.elsewhere();
+      if (report === undefined) return { failure };
+      // A person may have said of one that could not be reached then what it has not done.
+      const known = report.split ?? [];
+      const isSame = known.length === committed.length && committed.every(({ branch }) => known.includes(branch));
+      return isSame ? { report } : told(`where they were compared before, ${known.join(', ') || 'none'} had committed`);
+    } catch (error) {
+      const why = this.#driver.judge(error);
+      if (isAtAnotherDesk(why)) return told(`decide it first at the desk where it was found: ${why.message}`);
+      return told(`whether it was found before is not known: ${why.message}`);
+    }
   }
 
   /** Lets a person decide about a branch, unless one has in an earlier run. */

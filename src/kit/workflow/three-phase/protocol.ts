@@ -32,12 +32,13 @@ export type AgentState = 'asked' | 'ready' | 'prepared' | 'committed' | 'aborted
 /**
  * Who decided what an agent did.
  * - `coordinator`: it was told.
- * - `timer`: its own, as it had heard nothing for so long.
+ * - `timer`: its own, as it had heard nothing for so long; or it was ended from outside before anything was prepared.
+ * - `earlier`: an earlier run of it, which was ended from outside when it had begun to do so: told, or by its timer.
  * - `participant`: the participant said no.
  * - `person`: at the desk.
  * - `nobody`: the agent never heard of the transaction, so it has done nothing. If it hears of it later, its timer aborts it.
  */
-export type DecidedBy = 'coordinator' | 'timer' | 'participant' | 'person' | 'nobody';
+export type DecidedBy = 'coordinator' | 'timer' | 'earlier' | 'participant' | 'person' | 'nobody';
 
 /** What an agent answers to each message, and its workflow's result. */
 export interface AgentStatus {
@@ -100,9 +101,12 @@ export interface ComparisonOf {
 
 /**
  * The activity that looks for it; answered with how it ended, undefined if there is none or all have committed. Fails while it
- * runs still.
+ * runs still, as {@link AT_ANOTHER_DESK}, and where that cannot be looked for.
  */
 export const FIND_COMPARISON = 'backstitch.findComparison';
+
+/** The type of that failure. */
+export const AT_ANOTHER_DESK = 'AtAnotherDesk';
 
 /** What the activity is asked: to say something to an agent, or (`outcome`) to wait for what it did. */
 export interface Telling {

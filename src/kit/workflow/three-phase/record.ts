@@ -23,7 +23,7 @@ export interface ThreePhaseDriver {
   judge(error: unknown): Judgement;
   /**
    * How a split ended at another desk: a scan had the agents compared while nobody served this run. `undefined`: at none.
-   * Rejects where that waits for a person still.
+   * Rejects where that waits for a person still, or it could not be looked for.
    */
   elsewhere(): Promise<TransactionReport | undefined>;
   /** Told after each change. */

@@ -73,7 +73,16 @@ export class ThreePhaseRun {
           step: branch,
           ...(second?.failure ?? (status?.state === 'committed' ? COMMITTED : UNDER_WAY)),
         })),
+      ...this.#split,
     };
+  }
+
+  /** Who committed though not all did, once all have ended. */
+  get #split(): Pick<TransactionReport, 'split'> {
+    const committed = this.records.filter(({ status }) => status?.state === 'committed');
+    const isKnown = this.records.every(({ status }) => status !== undefined && isEnded(status));
+    if (!isKnown || committed.length === 0 || committed.length === this.records.length) return {};
+    return { split: committed.map(({ branch }) => branch) };
   }
 
   /** Aborts, unless all are prepared. */

@@ -1,12 +1,15 @@
 import { proxyActivities } from '@temporalio/workflow';
-import { wasNeverTried } from '../calls.js';
+import { judge, wasNeverTried } from '../calls.js';
 import type { TransactionReport } from '../failure.js';
+import { isAtAnotherDesk } from './split.js';
 import { FIND_COMPARISON, TELL_AGENT, type AgentStatus, type ComparisonOf, type Telling } from './protocol.js';
 
 /** One attempt of a message, at most, in milliseconds: the next one goes over another connection. */
 const ATTEMPT_MS = 10_000;
 /** Attempts of a message that has to be answered in time, at least. */
 const ATTEMPTS = 3;
+/** How long it is looked for a comparison, in milliseconds: a person is to hear of a split soon, though an address cannot be reached. */
+const LOOK_MS = 60_000;
 
 /**
  * Says something to an agent, and again, for so many milliseconds.
@@ -24,13 +27,19 @@ export function tellPatiently(telling: Telling, windowMs: number): Promise<Agent
 }
 
 /**
- * Waits, as patiently, until the agents' comparison has ended, if there is one.
+ * Looks for the agents' comparison, and if there is one waits, as patiently, until it has ended.
  *
  * @returns how it ended; undefined if there is none
- * @throws TemporalFailure: it waits for a person still
+ * @throws TemporalFailure: it waits for a person still, or it could not be looked for
  */
-export function findComparison(of: ComparisonOf, windowMs: number): Promise<TransactionReport | undefined> {
-  return patiently(() => within(windowMs, 'look for a comparison')[FIND_COMPARISON](of));
+export async function findComparison(of: ComparisonOf, windowMs: number): Promise<TransactionReport | undefined> {
+  const find = (ms: number) => patiently(() => within(ms, 'look for a comparison')[FIND_COMPARISON](of));
+  try {
+    return await find(Math.min(LOOK_MS, windowMs));
+  } catch (error) {
+    if (windowMs <= LOOK_MS || !isAtAnotherDesk(judge(error))) throw error;
+    return find(windowMs);
+  }
 }
 
 interface Activities {

@@ -21,7 +21,7 @@ export interface Allowed {
   readonly participants: number;
   /** Messages and answers are lost, or late too, and timers ring at any time. Otherwise one rings only when nothing else can happen. */
   readonly partition?: 'lost' | 'late';
-  /** The coordinator stops for good, once, at any time, and is settled at any time after that. */
+  /** The coordinator stops for good, once, at any time before it has ended or waits for a person, and is settled at any time after that. */
   readonly coordinatorStops?: true;
   /** One agent's run is ended from outside, once, at any time, and settled. */
   readonly agentEnds?: true;
@@ -88,8 +88,14 @@ function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** What a participant answers when it has prepared: a commit has to come with it. */
+const VOTE = 'yes';
+
 class Refused extends Error {}
 class Silent extends Error {}
+
+/** The states in which a coordinator still has something to do. */
+const UNDER_WAY: readonly string[] = ['running', 'compensating'];
 
 const never = <T>() => new Promise<T>(() => undefined);
 
@@ -141,7 +147,7 @@ class Space {
     const choices = now.length === 0 ? all : now;
     const isOver = choices.length === 0 && this.#first.stopped === (this.#second !== undefined);
     if (isOver) return [];
-    if (coordinatorStops && !this.#first.stopped && this.#first.run.state === 'running') {
+    if (coordinatorStops && !this.#first.stopped && UNDER_WAY.includes(this.#first.run.state)) {
       choices.push({ name: 'the coordinator stops', happen: () => this.#stop() });
     }
     if (this.#first.stopped && this.#second === undefined) {
@@ -220,7 +226,9 @@ class Space {
   }
 
   digest(): string {
-    const sent = [...this.sent].map(({ site, message, by, stage }) => [site.place, message, stage, by === this.#first]);
+    const sent = [...this.sent].map(({ site, message, by, stage, patient }) => {
+      return [site.place, message, stage, patient, by === this.#first];
+    });
     const runs = [this.#first, this.#second].map((of) => of && [of.stopped, of.digest()]);
     return JSON.stringify([sent, runs, this.#hasEnded, this.#atStop, this.#sites.map((site) => site.digest())]);
   }
@@ -246,7 +254,8 @@ class Site {
   run = 0;
   #order: AgentOrder | undefined;
   #heard: string[] = [];
-  #hasUndone = false;
+  /** What it has asked that settles it: its next run is told. */
+  readonly #asked: { undo?: true; confirm?: readonly string[] } = {};
   readonly #asks: { readonly run: number; readonly op: string; readonly options: readonly Choice[] }[] = [];
   readonly #waits = new Set<{ run: number; until: () => boolean; timed: boolean; wake: (happened: boolean) => void }>();
   readonly #ends: { readonly run: number; readonly then: () => void }[] = [];
@@ -272,7 +281,7 @@ class Site {
     return agent.hear(message as Message);
   }
 
-  #begin(order: AgentOrder, again?: { undo?: true }): void {
+  #begin(order: AgentOrder, again?: { undo?: true; confirm?: readonly string[] }): void {
     this.agent = new Agent(this.#driver(), order);
     void this.agent.live(again);
   }
@@ -282,7 +291,7 @@ class Site {
     const ended = this.run++;
     this.#heard = [];
     for (const { run, then } of this.#ends) if (run === ended) then();
-    if (this.#order !== undefined) this.#begin(this.#order, this.#hasUndone ? { undo: true } : {});
+    if (this.#order !== undefined) this.#begin(this.#order, { ...this.#asked });
   }
 
   onEnd(run: number, then: () => void): void {
@@ -301,9 +310,11 @@ class Site {
       judge,
       changed: () => undefined,
       list: () => undefined,
-      ask: (op, _args, _within, settle) => {
+      ask: (op, args, _within, settle) => {
         if (isDead()) return never();
-        if (op === 'rollback') this.#hasUndone = true;
+        if (op === 'commit' && args[1] !== VOTE) throw new Error(`a commit without the vote: ${String(args[1])}`);
+        if (op === 'rollback') this.#asked.undo = true;
+        if (op === 'commit') this.#asked.confirm = [`branch-${this.place}`];
         return new Promise((resolve, reject) => {
           const ask = { run, op: `${op}${settle ? ' settle' : ''}`, options: [] as Choice[] };
           const option = (name: string, perform: () => void): Choice => ({
@@ -312,7 +323,7 @@ class Site {
               this.#asks.splice(this.#asks.indexOf(ask), 1);
               try {
                 perform();
-                if (!isDead()) resolve('yes');
+                if (!isDead()) resolve(op === 'prepare' ? VOTE : undefined);
               } catch (error) {
                 if (!isDead()) reject(error instanceof Error ? error : new Error(String(error)));
               }
@@ -384,7 +395,7 @@ class Site {
     const waits = [...this.#waits].filter(({ timed }) => timed).length;
     const asks = this.#asks.map(({ run, op }) => [run, op]);
     const status = this.agent && [this.agent.status.state, this.agent.status.by];
-    return [this.held, status, [...new Set(this.#heard)].sort(), this.run, this.#hasUndone, waits, asks];
+    return [this.held, status, [...new Set(this.#heard)].sort(), this.run, this.#asked, waits, asks];
   }
 }
 

@@ -1,4 +1,5 @@
 import { Desk, type DeskDecision } from '../../../../src/kit/workflow/desk.js';
+import type { TransactionReport } from '../../../../src/kit/workflow/failure.js';
 import type { Judgement } from '../../../../src/kit/workflow/saga/driver.js';
 import { Agent, type AgentDriver } from '../../../../src/kit/workflow/three-phase/agent.js';
 import {
@@ -40,10 +41,13 @@ export interface Plan {
   readonly stopsAt?: number;
   /** What persons had decided in the runs before that one. */
   readonly decisions?: readonly DeskDecision[];
+  /** How a split ended where it was compared before. Default: it was not. */
+  readonly elsewhere?: () => Promise<TransactionReport>;
 }
 
 class Refused extends Error {}
-class Silent extends Error {}
+/** Nothing was heard in time. */
+export class Silent extends Error {}
 
 /** A clock that jumps, and those who wait for something to become true. */
 class Clock {
@@ -183,11 +187,13 @@ class Coordinator implements ThreePhaseDriver {
   readonly said = new Set<string>();
   /** It has stopped: it sends nothing any more, and hears nothing. */
   stopped = false;
+  readonly #elsewhere: Plan['elsewhere'];
   readonly #sites: readonly Site[];
   readonly #clock: Clock;
 
-  constructor(sites: readonly Site[], clock: Clock, settle?: Settle) {
+  constructor(sites: readonly Site[], clock: Clock, { elsewhere }: Plan, settle?: Settle) {
     this.#sites = sites;
+    this.#elsewhere = elsewhere;
     this.#clock = clock;
     this.desk = new Desk(
       () => clock.now,
@@ -206,8 +212,8 @@ class Coordinator implements ThreePhaseDriver {
 
   judge = judge;
 
-  elsewhere(): Promise<undefined> {
-    return Promise.resolve(undefined);
+  elsewhere(): Promise<TransactionReport | undefined> {
+    return this.#elsewhere?.() ?? Promise.resolve(undefined);
   }
 
   /** What is said of the transaction is said of what has happened. */
@@ -219,7 +225,7 @@ class Coordinator implements ThreePhaseDriver {
     if (saysNo && !isNo) throw new Error(`it is said to be ${state}, and nobody has aborted`);
     for (const branch of report?.undone ?? []) {
       const { held } = this.#sites[Number(branch.replace('branch-', ''))] ?? {};
-      const byHand = this.desk.notes.some((note) => note.branch === branch);
+      const byHand = this.#elsewhere !== undefined || this.desk.notes.some((note) => note.branch === branch);
       if (held === 'committed' && !byHand) throw new Error(`${branch} is said to be undone, and has committed`);
     }
   }
@@ -272,11 +278,12 @@ export interface Ended {
 }
 
 /** Runs a plan to its end; a coordinator that stopped is settled when all agents have ended. */
-export async function play({ parties, stopsAt, decisions }: Plan): Promise<Ended> {
+export async function play(plan: Plan): Promise<Ended> {
+  const { parties, stopsAt, decisions } = plan;
   const clock = new Clock();
   const sites = parties.map((party) => new Site(party, clock));
   const start = (settle?: Settle) => {
-    const coordinator = new Coordinator(sites, clock, settle);
+    const coordinator = new Coordinator(sites, clock, plan, settle);
     void coordinator.run.execute();
     return coordinator;
   };
