@@ -13,7 +13,7 @@ describe('what an error says', () => {
     const lookup = (_: string, __: object, found: (error: null, all: typeof addresses) => void) => {
       found(null, addresses);
     };
-    const [error] = (await once(connect({ host: 'two', port, lookup: lookup as never }), 'connect').then(
+    const [error] = (await once(connect({ host: 'two', port, lookup }), 'connect').then(
       () => assert.fail('it connects'),
       (failure: unknown) => [failure],
     )) as [Error];
