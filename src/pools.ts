@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { ConfigError } from './config.js';
 import { pgDatabase, type Database } from './kit/database/index.js';
+import { messageOf } from './kit/database/message.js';
 
 /** The pools of one program, and what is said when a database cannot be used. This is the only place that builds pools. */
 export class Pools {
@@ -59,9 +60,8 @@ export async function reach(what: string, name: string, database: Database, url:
     await database.run('select 1');
   } catch (error) {
     const { host, pathname } = new URL(url ?? '');
-    const why = error instanceof Error ? error.message || error.name : String(error);
     throw new ConfigError(
-      `${what} (${pathname.slice(1)} at ${host}) cannot be used: ${why}; see DATABASE_URL_${name.toUpperCase()} or DATABASE_URL`,
+      `${what} (${pathname.slice(1)} at ${host}) cannot be used: ${messageOf(error)}; see DATABASE_URL_${name.toUpperCase()} or DATABASE_URL`,
     );
   }
 }

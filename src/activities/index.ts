@@ -89,7 +89,7 @@ export const shopMasks: Masks = {};
 /** What the shop needs. */
 export interface ShopDependencies {
   readonly databases: ShopDatabases;
-  /** The banks' databases by connections of their own, for the ends of two-phase commits: see `PreparedOptions`. Default: the others. */
+  /** The banks' databases by connections of their own, for the ends of two-phase commits, see `PreparedOptions`, and for who looks at accounts. Default: the others. */
   readonly phase2?: Partial<Readonly<Record<BankName, Database>>>;
   /** Default: {@link shopMasks}. */
   readonly masks?: Masks;
@@ -113,6 +113,8 @@ export function createShop({
   heartbeat = () => undefined,
 }: ShopDependencies) {
   const { orders, payments, inventory, shipping, notifications } = databases;
+  // For somebody who waits: all connections of the others may be kept by prepares that wait for a lock.
+  const looking = { ...databases, ...phase2 };
   const guardOf = (service: ServiceName) => createGuard(databases[service], { probe, mask: masksOf(masks, service) });
   const bank = (name: BankName) => {
     const database = databases[name];
@@ -136,9 +138,9 @@ export function createShop({
       'payments.openWallets': (input: OpenWallets): Promise<void> => openWallets(payments, input),
       'inventory.deliver': (input: Deliver): Promise<void> => deliver(inventory, input),
       'banks.openAccounts': (input: OpenAccounts): Promise<void> => openAccounts(databases, input),
-      'banks.setStatus': (input: SetAccountStatus): Promise<void> => setAccountStatus(databases, input),
-      'banks.accounts': (input: ListAccounts): Promise<ListedAccount[]> => listAccounts(databases, input),
-      'banks.account': (input: OfAccount): Promise<AccountState | null> => accountState(databases, input),
+      'banks.setStatus': (input: SetAccountStatus): Promise<void> => setAccountStatus(looking, input),
+      'banks.accounts': (input: ListAccounts): Promise<ListedAccount[]> => listAccounts(looking, input),
+      'banks.account': (input: OfAccount): Promise<AccountState | null> => accountState(looking, input),
       'orders.state': (input: OfPlacedOrder): Promise<OrderState | null> => orderState(orders, input),
       'shipping.recallState': (input: TakeBackParcel): Promise<RecallStatus | null> => recallState(shipping, input),
       'books.prove': (): Promise<Books> =>

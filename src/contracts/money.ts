@@ -9,8 +9,10 @@ export function exactCents(cents: number | string | bigint): ExactCents {
   return Number.isSafeInteger(number) ? number : String(cents);
 }
 
-/** `2933` → `29.33`. */
+/** `2933` → `29.33`. What is no whole number of cents, or not exactly, comes back as it is: this fails nobody's workflow. */
 export function formatCents(cents: ExactCents): string {
+  const isExact = typeof cents === 'number' ? Number.isSafeInteger(cents) : /^-?\d+$/.test(cents);
+  if (!isExact) return String(cents);
   const exact = BigInt(cents);
   const sign = exact < 0n ? '-' : '';
   const digits = String(exact < 0n ? -exact : exact).padStart(3, '0');

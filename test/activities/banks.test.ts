@@ -206,7 +206,7 @@ for (const statements of ['one', 'several'] as const) {
 
       for (const name of ['withdraw', 'deposit'] as const) {
         it(`${name}: a try that waits for a freeze is refused as one that comes after it`, async () => {
-          const trying = await whileLocked(SET_STATUS, ['alice', 'frozen', '1500'], () =>
+          const trying = await whileLocked(SET_STATUS, ['alice', 'frozen', '1500', '20000'], () =>
             refused(bank[name].try('t1', move('alice', 1)), 'AccountFrozen'),
           );
           assert.equal(trying, 'account alice of bank_a is frozen');

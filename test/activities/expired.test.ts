@@ -53,6 +53,25 @@ describe('what services hold for too long', () => {
       assert.deepEqual([await expired('bank_a'), await states()], [[], ['dropped']]);
     });
 
+    it('tells what is there though what has ended cannot be dropped now: whatever is locked waits for another scan', async () => {
+      const { bank_a: database } = test.databases;
+      for (const gid of ['t1', 't2']) {
+        await prepare(gid);
+        await prepared().rollback(of('rollback', gid, 'bank_a', { driver: 'backstitch.scan', corrected: true }), null);
+      }
+      // A lock of one row is gone around.
+      await database.transaction(async (sql) => {
+        await sql(`select from transfers where gid = 't1' for update`);
+        assert.deepEqual([await expired('bank_a'), await states()], [[], ['announced', 'dropped']]);
+      });
+      // Where the whole table is locked, it is given up in time for the first page.
+      await test.sql('bank_a', `insert into holds (gid, branch, account, kind, amount, expires_at) values ('h1', 'held', 'bob', 'credit', 5, now() - interval '1 minute')`); // prettier-ignore
+      await database.transaction(async (sql) => {
+        await sql('lock table transfers in share mode');
+        assert.deepEqual([await expired('bank_a'), await states()], [['h1: held'], ['announced', 'dropped']]);
+      });
+    });
+
     it('tells of what was announced and never came to anything; what is prepared the scan looks after', async () => {
       const announce = (gid: string, minutes: number) =>
         test.sql('bank_a', `insert into transfers (gid, branch, debits, credits, announced_at) values ($1, 'bank_a', 3000, 0, now() - $2::int * interval '1 minute')`, [gid, minutes]); // prettier-ignore

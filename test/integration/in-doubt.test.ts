@@ -3,9 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { OPEN_ACCOUNTS } from '../../src/activities/banks/sql.js';
 import { transfer2pcTransaction } from '../../src/contracts/transactions.js';
 import { bankNames, transferGid, type BankName, type Transfer } from '../../src/contracts/transfer.js';
-import { decide, scanNow, TransactionCompensated, type StartOptions } from '../../src/kit/client/index.js';
+import {
+  decide,
+  scanNow,
+  transactionClient,
+  TransactionCompensated,
+  type StartOptions,
+} from '../../src/kit/client/index.js';
 import { createPrepared, type Database, type Op, type Operation, type Prepared } from '../../src/kit/database/index.js';
-import { endInDoubt } from '../../src/kit/worker/in-doubt.js';
+import { endInDoubt, type InDoubtWatch } from '../../src/kit/worker/in-doubt.js';
 import { TRANSACTION_QUERY, type TransactionView } from '../../src/kit/workflow/index.js';
 import { createShopWorker } from '../../src/worker.js';
 import { ShopWorld } from '../workflows/support.js';
@@ -33,13 +39,14 @@ describe('what is in doubt', function () {
   });
 
   /** Scans, as if everything were old. */
-  const scan = () =>
+  const scan = (more: Partial<InDoubtWatch> = {}) =>
     endInDoubt(
       { inDoubtMs: 0, inDoubtAlarmMs: 0 },
       {
         ...{ client: world.client, databases, who: 'test', signal: new AbortController().signal },
         beat: () => undefined,
         onFailure: (what, message) => assert.fail(`${what}: ${message}`),
+        ...more,
       },
     );
   const inDoubt = async () => {
@@ -176,6 +183,56 @@ describe('what is in doubt', function () {
     await prepare(transferGid(fell.id), 'bank_a');
     assert.deepEqual((await scan()).ended, [{ gid: transferGid(fell.id), branch: 'bank_a', end: 'rollback' }]);
     assert.deepEqual(await inDoubt(), []);
+  });
+
+  it('is left, and told, where its coordinator has ended and no worker is there to say how', async () => {
+    const taskQueue = `gone-${randomUUID()}`;
+    const { databaseUrls } = world;
+    const worker = await createShopWorker(
+      { ...world.where, taskQueue },
+      { databaseUrls, poolSize: 5, faults: undefined },
+    );
+    const running = worker.run();
+    const inputs = [given(), given()];
+    const call = transactionClient(world.client, { taskQueue }).of(transfer2pcTransaction);
+    for (const input of inputs) await call(input);
+    await worker.stop();
+    await running;
+    const gids = inputs.map(({ id }) => transferGid(id));
+    const banks = ['bank_a', 'bank_b'] as const;
+    for (const [index, bank] of banks.entries()) {
+      const gid = gids[index] ?? '';
+      await world.sql(bank, 'delete from backstitch.guard where gid = $1', [gid]);
+      await prepare(gid, bank);
+    }
+    const { ended, old } = await scan();
+    assert.deepEqual([ended, old.map(({ gid }) => gid).toSorted()], [[], gids.toSorted()]);
+    for (const { message } of old) {
+      assert.match(message, /: its coordinator has ended, and cannot be asked what it decided \(/);
+      assert.ok(message.endsWith(`: does a worker serve task queue '${taskQueue}'?`), message);
+    }
+    // The second is not asked: it would take as long.
+    assert.equal(old.filter(({ message }) => message.includes('(no worker there has answered another one)')).length, 1);
+  });
+
+  it('gives a sign of life between whatever may take long', async () => {
+    const gid = `lost-${randomUUID()}`;
+    await prepare(gid, 'bank_a');
+    await prepared.bank_b.rollback(operation(gid, 'bank_b', 'rollback'), {});
+    const seen: string[] = [];
+    const watched = Object.entries(databases).map(([bank, database]): [string, Database] => {
+      const run: Database['run'] = (text, ...more) => {
+        seen.push(text.startsWith('rollback prepared') ? 'end' : 'read');
+        return database.run(text, ...more);
+      };
+      return [bank, { ...database, run }];
+    });
+    const beat = () => seen.push('beat');
+    const { ended } = await scan({ databases: Object.fromEntries(watched), beat });
+    assert.equal(ended.length, 1);
+    // All are read, one is in doubt: the server was asked, then all are read again for a proof, and it is ended.
+    const line = seen.filter((what, index) => what !== seen[index - 1]).join(' ');
+    assert.match(line, /^read beat read beat read end (read )?beat$/);
   });
 
   it('is left where a person has decided about it', async () => {

@@ -2,13 +2,16 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { defaultPayloadConverter } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import pg from 'pg';
 import { expiredHolds } from '../../src/activities/banks/expired.js';
 import { OPEN_ACCOUNTS } from '../../src/activities/banks/sql.js';
+import { scanNow } from '../../src/kit/client/index.js';
 import { createPrepared, pgDatabase, type Database, type Operation } from '../../src/kit/database/index.js';
 import { scanActivities } from '../../src/kit/worker/scan.js';
+import { alarmsWorkflowId, type Alarm } from '../../src/kit/workflow/alarms.js';
 import type { ScanReport } from '../../src/kit/workflow/scan.js';
 import { ShopWorld } from '../workflows/support.js';
 
@@ -101,7 +104,7 @@ describe('the scan that cannot list what has ended', function () {
     ...{ attempt: 1, timeoutMs: 10_000, signal: new AbortController().signal },
   });
 
-  it('ends what is in doubt, looks at what is held, and then fails', async () => {
+  it('tells what it did nevertheless, and what it could not do; the next scan looks as far back', async () => {
     const well = world.database('bank_a');
     await world.sql('bank_a', OPEN_ACCOUNTS, [['alice'], 100_000]);
     const prepared = createPrepared({ database: well });
@@ -123,8 +126,38 @@ describe('the scan that cannot list what has ended', function () {
     const { client } = world;
     const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
     // The server refuses the query: there is no such time.
-    const scan = environment.run(activity, { inDoubtMs: 0, since: 8.64e15 });
-    await assert.rejects(scan);
+    const since = 8.64e15;
+    const report: ScanReport = await environment.run(activity, { inDoubtMs: 0, since });
+    assert.match(report.failure ?? '', /^what was ended from outside could not be looked at: .*unable to parse/);
+    assert.doesNotMatch(report.failure ?? '', /\n/);
     assert.deepEqual([await prepared.inDoubt({ olderThanMs: 0 }), looked], [[], 1]);
+    const ended = [{ gid, branch: 'of-prepare', end: 'rollback' }];
+    assert.deepEqual([report.completeTo, report.settled, report.inDoubt], [since, [], { ended, old: [] }]);
+  });
+
+  it('raises the alarms of what it could look at, and then fails in one line', async () => {
+    const gid = `nobody-${randomUUID()}`;
+    await world.sql('bank_a', OPEN_ACCOUNTS, [['bob'], 100_000]);
+    await world.sql(
+      'bank_a',
+      `insert into holds (gid, branch, account, kind, amount, expires_at) values ($1, 'held', 'bob', 'credit', 5, '2020-01-01')`,
+      [gid],
+    );
+    // What waits since then the server cannot list, either.
+    const scan = scanNow(world.client, world.where, { deskAgeMs: -5e15 });
+    await assert.rejects(
+      scan,
+      /^Error: scanTransactions failed: what was ended from outside could not be looked at: [^\n]*; all else was done$/,
+    );
+    const { events } = await world.client.workflow.getHandle(alarmsWorkflowId(world.taskQueue)).fetchHistory();
+    const raised = (events ?? []).flatMap(({ workflowExecutionSignaledEventAttributes: signal }) =>
+      (signal?.input?.payloads ?? []).map((payload) => defaultPayloadConverter.fromPayload<unknown>(payload)),
+    );
+    // Each signal carries the alarms that are raised together.
+    const alarms = raised.flat() as Partial<Alarm>[];
+    assert.ok(
+      alarms.some((alarm) => alarm.kind === 'expired-hold' && alarm.gid === gid),
+      JSON.stringify(raised),
+    );
   });
 });

@@ -19,7 +19,10 @@ import { validInput } from '../input.js';
 import { answerOf, LOCK_MS } from './answer.js';
 import { ACCOUNT, ACCOUNTS, OPEN_ACCOUNTS, SET_STATUS } from './sql.js';
 
-/** The banks' accounts, outside of any transaction. */
+/**
+ * The banks' accounts, outside of any transaction. Where somebody waits, the databases that are given are best reached by
+ * connections of which no prepare keeps one for as long as it waits for a lock: else a bank that is only busy seems silent.
+ */
 
 /** PostgreSQL: a lock was not had in time. */
 const LOCKED = '55P03';
@@ -41,12 +44,13 @@ export async function openAccounts(banks: BankDatabases, input: OpenAccounts): P
  *
  * @throws a {@link Rejection}: `UnknownAccount`; `AccountHeld` while a try waits for its confirm or cancel; `AccountLocked` while a
  * transaction that is prepared has it; `InvalidInput`
- * @throws {@link BankSilent}
+ * @throws {@link BankSilent}: then it may have been done all the same
  */
 export async function setAccountStatus(banks: BankDatabases, input: SetAccountStatus): Promise<void> {
   const { bank, account, status } = validInput(accountStatusSchema, input);
-  const [set] = await answerOf(bank, banks[bank], (run) =>
-    run(SET_STATUS, [account, status, String(LOCK_MS)]).catch((error: unknown) => {
+  const limitsOf = (leftMs: number) => [String(Math.min(LOCK_MS, leftMs)), String(leftMs)];
+  const [set] = await answerOf(bank, banks[bank], ({ change }) =>
+    change(SET_STATUS, (leftMs) => [account, status, ...limitsOf(leftMs)]).catch((error: unknown) => {
       if ((error as { code?: unknown }).code !== LOCKED) throw error;
       const line = `account ${account} of ${bank} is in a transaction that has not ended: try again when it has`;
       throw new Rejection('AccountLocked', line);
@@ -64,7 +68,7 @@ export async function setAccountStatus(banks: BankDatabases, input: SetAccountSt
 /** An account as it is now; `null`: the bank has none of that name. @throws {@link BankSilent} */
 export async function accountState(banks: BankDatabases, input: OfAccount): Promise<AccountState | null> {
   const { bank, account } = validInput(accountSchema, input);
-  const [row] = await answerOf(bank, banks[bank], (run) => run<AccountRow>(ACCOUNT, [account]));
+  const [row] = await answerOf(bank, banks[bank], ({ run }) => run<AccountRow>(ACCOUNT, [account]));
   return row === undefined ? null : stateOf(row);
 }
 
@@ -72,7 +76,7 @@ export async function accountState(banks: BankDatabases, input: OfAccount): Prom
 export async function listAccounts(banks: BankDatabases, input: ListAccounts): Promise<ListedAccount[]> {
   const { bank } = validInput(listAccountsSchema, input);
   type Row = AccountRow & { account: string };
-  const rows = await answerOf(bank, banks[bank], (run) => run<Row>(ACCOUNTS, [MAX_LISTED]));
+  const rows = await answerOf(bank, banks[bank], ({ run }) => run<Row>(ACCOUNTS, [MAX_LISTED]));
   return rows.map((row) => ({ account: row.account, ...stateOf(row) }));
 }
 

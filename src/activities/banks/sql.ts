@@ -23,10 +23,12 @@ where $2::bigint > 0`;
 /**
  * Sets an account's status, unless something is held for it. That is a column of the account, and not a look at the holds: a
  * statement that waited for the account sees the account as it is then, and everything else as it was before. It waits for so
- * many milliseconds, `$3`: nobody is there any more who would hear that it was set later.
+ * many milliseconds, `$3`, and its transaction lasts for `$4`: nobody is there any more who would hear that it was set later.
  */
 export const SET_STATUS = `
-with limits as materialized (select set_config('lock_timeout', $3::text, true))
+with limits as materialized (
+  select set_config('lock_timeout', $3::text, true), set_config('transaction_timeout', $4::text, true)
+)
 update accounts set status = $2 from limits where account = $1 and (holds = 0 or $2 = 'open') returning account`;
 
 const STATE = `status, balance, held, holds, balance - held as available, locked_by as "lockedBy",

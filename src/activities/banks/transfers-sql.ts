@@ -26,8 +26,14 @@ export const ENDED = `exists (
   where g.gid = transfers.gid and g.branch = transfers.branch and g.phase = 1 and g.outcome in ('barred', 'rejected')
 )`;
 
-/** Drops what others than this bank have ended: what is prepared is rolled back by a scan too, which knows of no transfers. */
-export const DROP_ENDED = `update transfers set state = 'dropped', ended_at = now() where state = 'announced' and ${ENDED}`;
+/**
+ * Drops what others than this bank have ended: what is prepared is rolled back by a scan too, which knows of no transfers. It waits
+ * for nobody's lock.
+ */
+export const DROP_ENDED = `
+update transfers set state = 'dropped', ended_at = now() where (gid, branch) in (
+  select gid, branch from transfers where state = 'announced' and ${ENDED} for update skip locked
+)`;
 
 /**
  * The movements that are asked, each with its account; and those that cannot be made. `$1` is the gid; each has its name in `$2`,

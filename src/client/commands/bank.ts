@@ -78,9 +78,9 @@ export function addBankCommands(cli: Cli): void {
         const input = parseStatus({ bank: at as BankName, account: account ?? '', status: status as AccountStatus });
         const session = await open();
         await askBanks(session, 'setAccountStatus', input).catch((error: unknown) => {
-          // It may have been done, and the answer lost.
+          // The answer may be lost, or still to come.
           throw error instanceof NotReady
-            ? new Error(`${error.message}, or look with bank show`, { cause: error })
+            ? new Error(`${error.message}; it may be done nevertheless: look with bank show before`, { cause: error })
             : error;
         });
         session.output.result(input, () => `${text} is ${status}`);

@@ -51,9 +51,7 @@ function describeScan({ found, settled, failed, old, orphaned, unread, inDoubt }
       ),
   );
   if (orphaned.length > 10) lines.push(`  … and ${orphaned.length - 10} more that are held for nobody`);
-  lines.push(
-    ...unread.map(({ participant, message }) => `  ${participant} could not be asked what it holds: ${message}`),
-  );
+  lines.push(...unread.map(({ participant, message }) => `  ${participant} could not be read: ${message}`));
   if (old.length > 0) lines.push(`${old.length} wait at the desk for more than a day: see desk list`);
   for (const { gid, branch, end } of inDoubt?.ended ?? []) {
     lines.push(`  ${gid}: branch '${branch}' was prepared and in doubt: ${end}`);

@@ -1,8 +1,9 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { foundState, stateOf } from '../client/list.js';
+import { messageOf } from '../database/message.js';
 import { within } from '../database/within.js';
 import type { ExpiredHold, OrphanedHold } from '../workflow/scan.js';
-import { messageOf, READ_MS } from './limited.js';
+import { eachInTime, READ_MS } from './limited.js';
 import { settle } from './settle.js';
 
 /**
@@ -77,7 +78,7 @@ type Verdict = 'alive' | 'settled' | { readonly why: string };
 
 async function judge(client: Client, gid: string): Promise<Verdict> {
   try {
-    const newest = await client.workflow.getHandle(gid).describe();
+    const newest = await within(READ_MS, client.workflow.getHandle(gid).describe());
     if (newest.status.name === 'RUNNING') return 'alive';
     const isOpen = ['running', 'compensating', 'stuck'].includes(stateOf(newest));
     if (!isOpen) return { why: `its transaction has ended, ${foundState(newest)}, and has not ended this` };
@@ -85,22 +86,5 @@ async function judge(client: Client, gid: string): Promise<Verdict> {
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return { why: 'there is no transaction of its id' };
     throw error;
-  }
-}
-
-/** What is read, each part of it within {@link READ_MS}. */
-async function* eachInTime<T>(read: AsyncIterable<T>): AsyncGenerator<T> {
-  const parts = read[Symbol.asyncIterator]();
-  let isOver = false;
-  try {
-    for (;;) {
-      const next = await within(READ_MS, parts.next());
-      isOver = next.done === true;
-      if (next.done === true) return;
-      yield next.value;
-    }
-  } finally {
-    // One that is silent does not hear that it is to end, either: nobody waits for that.
-    if (!isOver) void Promise.resolve(parts.return?.()).catch(() => undefined);
   }
 }

@@ -1,14 +1,16 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { SCAN_DRIVER } from '../database/guard/rows.js';
 import { listInDoubt, proofOf, type InDoubt } from '../database/prepared/in-doubt.js';
+import { messageOf } from '../database/message.js';
 import { createPrepared } from '../database/prepared/prepared.js';
 import type { Database } from '../database/sql.js';
+import { NoAnswer, within } from '../database/within.js';
 import { TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
 import { agentId } from '../workflow/three-phase/protocol.js';
 import type { Operation } from '../workflow/branch.js';
 import type { InDoubtReport, ScanOrder, ScanReport } from '../workflow/scan.js';
 import { TRANSACTION_QUERY, type TransactionView } from '../workflow/view.js';
-import { limited, messageOf, type Limited } from './limited.js';
+import { limited, READ_MS, type Limited } from './limited.js';
 import { ENDED_FROM_OUTSIDE, settle } from './settle.js';
 
 /**
@@ -35,6 +37,7 @@ export interface InDoubtWatch {
   readonly databases: Readonly<Record<string, Database>>;
   /** Who does it, for the guard's rows. */
   readonly who: string;
+  /** Called between any two things that may take long: together they may take longer than the scan may go without a sign of life. */
   readonly beat: () => void;
   readonly signal: AbortSignal;
   /** Told what could not be looked at, or not be ended: the next scan tries again. */
@@ -45,7 +48,7 @@ export interface InDoubtWatch {
 type Standing = { readonly end: 'commit' | 'rollback' } | { readonly leave: string };
 
 const DEFAULT_ALARM_MS = 10 * 60_000;
-/** How long the end of one may take, and with the waits for its connections. */
+/** How long the end of one may take, and with the waits for its connections; milliseconds. */
 const TIMEOUT_MS = 10_000;
 const IN_ALL_MS = 15_000;
 
@@ -69,8 +72,9 @@ export async function endInDoubt(
   const old: InDoubtReport['old'][number][] = [];
   // What a coordinator is like is asked once.
   const coordinators = new Map<string, Promise<Coordinator>>();
+  const silent = new Set<string>();
   const coordinatorOf = (gid: string) => {
-    const known = coordinators.get(gid) ?? lookUp(gid, watch, participants);
+    const known = coordinators.get(gid) ?? lookUp(gid, watch, { participants, silent });
     coordinators.set(gid, known);
     return known;
   };
@@ -110,11 +114,12 @@ async function endOne(
   each: InDoubt,
   participant: Limited,
   coordinatorOf: (gid: string) => Promise<Coordinator>,
-  { client, who, signal }: InDoubtWatch,
+  { client, who, beat, signal }: InDoubtWatch,
 ): Promise<Standing> {
   const { gid, branch, scheme } = each;
   if (scheme === '3pc') return { leave: await agentOf(each, client) };
   const standing = (await coordinatorOf(gid))(branch);
+  beat();
   if ('leave' in standing) return standing;
   const { end } = standing;
   const operation: Operation = {
@@ -133,7 +138,7 @@ async function endOne(
  */
 async function agentOf({ gid, branch }: InDoubt, client: Client): Promise<string> {
   try {
-    const { status } = await client.workflow.getHandle(agentId(gid, branch)).describe();
+    const { status } = await within(READ_MS, client.workflow.getHandle(agentId(gid, branch)).describe());
     if (status.name === 'RUNNING') return 'its agent runs, and has not ended it';
     if (ENDED_FROM_OUTSIDE.includes(status.name)) return 'its agent was ended from outside, and is settled by the scan';
     return 'its agent has ended, and it is still prepared: a person left it, or its database was restored: end it by hand';
@@ -146,16 +151,24 @@ async function agentOf({ gid, branch }: InDoubt, client: Client): Promise<string
 /** Says what is to become of a branch. */
 type Coordinator = (branch: string) => Standing;
 
+/** Whom one look for what is in doubt can ask, besides the server. */
+interface Askable {
+  readonly participants: ReadonlyMap<string, Limited>;
+  /** Task queues where a query was not answered: each further one would wait as long. */
+  readonly silent: Set<string>;
+}
+
 async function lookUp(
   gid: string,
-  { client }: InDoubtWatch,
-  participants: ReadonlyMap<string, Limited>,
+  { client, beat }: InDoubtWatch,
+  { participants, silent }: Askable,
 ): Promise<Coordinator> {
   const handle = client.workflow.getHandle(gid);
-  const newest = await handle.describe().catch((error: unknown) => {
+  const newest = await within(READ_MS, handle.describe()).catch((error: unknown) => {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
   });
+  beat();
   if (newest?.typedSearchAttributes.get(TX_SCHEME) !== '2pc') {
     const standing = await provenBy([...participants.values()], gid);
     return () => standing;
@@ -168,9 +181,20 @@ async function lookUp(
     if (ENDED_FROM_OUTSIDE.includes(status)) await settle(client, { workflowId: gid, runId: newest.runId });
     return () => ({ leave: 'its coordinator was ended from outside, and is being settled' });
   }
-  // A query of a run that has ended replays its history.
-  const view = await client.workflow.getHandle(gid, newest.runId).query<TransactionView>(TRANSACTION_QUERY);
-  return (branch) => decidedBy(view, branch);
+  const { taskQueue } = newest;
+  const untold = (why: string) => () => ({
+    leave: `its coordinator has ended, and cannot be asked what it decided (${why}): does a worker serve task queue '${taskQueue}'?`,
+  });
+  if (silent.has(taskQueue)) return untold('no worker there has answered another one');
+  try {
+    // A query of a run that has ended replays its history, for which a worker is needed.
+    const asked = client.workflow.getHandle(gid, newest.runId).query<TransactionView>(TRANSACTION_QUERY);
+    const view = await within(READ_MS, asked);
+    return (branch) => decidedBy(view, branch);
+  } catch (error) {
+    if (error instanceof NoAnswer) silent.add(taskQueue);
+    return untold(messageOf(error));
+  }
 }
 
 function decidedBy({ state, branches }: TransactionView, name: string): Standing {

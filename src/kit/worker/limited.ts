@@ -1,9 +1,13 @@
+import { messageOf } from '../database/message.js';
 import type { Database } from '../database/sql.js';
 import { NoAnswer, within } from '../database/within.js';
 
-/** Readings of participants' databases that end in any case: one that is silent would hold up what is done about all others. */
+/** Readings that end in any case: a database or a server that is silent would hold up what is done about all others. */
 
-/** How long one reading for the scan may take, in milliseconds, with the wait for its connection. */
+/**
+ * How long one reading for the scan may take, in milliseconds, with the wait for its connection: a third of the time in which the
+ * scan has to give a sign of life.
+ */
 export const READ_MS = 10_000;
 
 /** A participant's database, as one scan asks it: once it has failed to be read it is not asked again, as each time would take as long. */
@@ -44,8 +48,19 @@ export function limited(participant: string, database: Database): Limited {
   };
 }
 
-/** What an error says; several that it stands for say more than it does. */
-export function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.message === '' ? error.name : error.message;
+/** What is read part by part, each of them within {@link READ_MS}. */
+export async function* eachInTime<T>(read: AsyncIterable<T>): AsyncGenerator<T> {
+  const parts = read[Symbol.asyncIterator]();
+  let isOver = false;
+  try {
+    for (;;) {
+      const next = await within(READ_MS, parts.next());
+      isOver = next.done === true;
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    // One that is silent does not hear that it is to end, either: nobody waits for that.
+    if (!isOver) void Promise.resolve(parts.return?.()).catch(() => undefined);
+  }
 }

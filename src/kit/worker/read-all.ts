@@ -1,3 +1,4 @@
+import { messageOf } from '../database/message.js';
 import type { Database } from '../database/sql.js';
 import type { ParticipantDatabases } from './adopt.js';
 
@@ -20,8 +21,7 @@ export async function readAll<T>(
     try {
       return [{ home, found: await read(database) }];
     } catch (error) {
-      const why = error instanceof Error ? error.message || error.name : String(error);
-      unread.push(`the database of '${home}' cannot be read: ${why}`);
+      unread.push(`the database of '${home}' cannot be read: ${messageOf(error)}`);
       return [];
     }
   });

@@ -2,11 +2,13 @@ import { Context } from '@temporalio/activity';
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../workflow/attributes.js';
 import { GROUP_STATE } from '../workflow/group.js';
+import { messageOf } from '../database/message.js';
 import type { Database } from '../database/sql.js';
 import type { ScanReport, ScanSince } from '../workflow/scan.js';
 import { THREE_PHASE_AGENT } from '../workflow/three-phase/protocol.js';
 import { lookAfterHolds, type ExpiredHolds } from './expired-holds.js';
 import { endInDoubt } from './in-doubt.js';
+import { eachInTime } from './limited.js';
 import { settle } from './settle.js';
 import { settleGroup } from './settle-group.js';
 import { compareLost } from './three-phase-lost.js';
@@ -16,6 +18,9 @@ const CONCURRENCY = 10;
 /** Names that a report holds at most. */
 const NAMED = 1_000;
 const PAGE = 200;
+/** How often the runs that were ended are looked for in one scan, where that fails, and how long it waits in between; milliseconds. */
+const TRIES = 3;
+const PAUSE_MS = 2_000;
 
 /** Options of {@link scanActivities}. */
 export interface ScanOptions {
@@ -51,33 +56,47 @@ export function scanActivities({ expired = {}, databases, who = 'backstitch.scan
         },
       };
       // What one part cannot do keeps nothing from the others: what is held for nobody does not depend on whether the server
-      // can list what has ended. It is reported when all have had their turn.
-      let failure: { readonly error: unknown } | undefined;
-      const part = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
-        signal.throwIfAborted();
+      // can list what has ended. Nor does it keep what was done from being told: so it is tried again here, not by another
+      // attempt, which would know nothing of that. Other attempts are for a worker that is lost.
+      const failures = new Map<string, string>();
+      const part = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
+        beat();
         try {
-          return await work();
+          const done = await work();
+          failures.delete(what);
+          return done;
         } catch (error) {
-          failure ??= { error };
+          signal.throwIfAborted();
+          failures.set(what, messageOf(error));
           return undefined;
         }
       };
-      const report = await part(() => scan(client, order, watch));
-      const holds = await part(() => lookAfterHolds(client, expired, beat));
-      const inDoubt = await part(() =>
+      const looked = new Looked();
+      const look = () => part('what was ended from outside', () => scan(client, order, watch, looked));
+      await look();
+      const holds = await part('what is held', () => lookAfterHolds(client, expired, beat));
+      const inDoubt = await part('what is in doubt', () =>
         endInDoubt(order, { client, databases: databases ?? {}, who, beat, signal, onFailure: warn }),
       );
-      if (report === undefined || holds === undefined || inDoubt === undefined) throw failure?.error;
-      for (const { gid, message } of holds.failed) watch.onFailure(gid, message);
-      const { unread, ...told } = inDoubt;
+      for (let tries = 1; !looked.isComplete && tries < TRIES; tries++) {
+        await context.sleep(PAUSE_MS);
+        await look();
+      }
+      for (const { gid, message } of holds?.failed ?? []) watch.onFailure(gid, message);
+      const { unread, ...told } = inDoubt ?? { ended: [], old: [], unread: [] };
+      const { completeTo, found, settled, failed, old } = looked;
+      const failure = [...failures].map(([what, why]) => `${what} could not be looked at: ${why}`).join('; ');
       return {
-        ...report,
-        settled: [...new Set([...report.settled, ...holds.settled])].slice(0, NAMED),
-        failed: [...report.failed, ...holds.failed].slice(0, NAMED),
-        orphaned: holds.orphaned,
+        completeTo: failure === '' ? completeTo : order.since,
+        found,
+        settled: [...new Set([...settled, ...(holds?.settled ?? [])])].slice(0, NAMED),
+        failed: [...failed, ...(holds?.failed ?? [])].slice(0, NAMED),
+        old,
+        orphaned: holds?.orphaned ?? [],
         // Once each, by whichever part it was silent.
-        unread: [...new Map([...unread, ...holds.unread].map((each) => [each.participant, each])).values()],
+        unread: [...new Map([...unread, ...(holds?.unread ?? [])].map((each) => [each.participant, each])).values()],
         ...(databases !== undefined && { inDoubt: told }),
+        ...(failure !== '' && { failure }),
       };
     },
   };
@@ -95,25 +114,40 @@ interface Watch {
   readonly onFailure: (gid: string, message: string) => void;
 }
 
+/** What {@link scan} has found: what it has settled stays when it is tried again, all else is found anew. */
+class Looked {
+  readonly settled = new Set<string>();
+  found = 0;
+  failed: { gid: string; message: string }[] = [];
+  old: { gid: string; since: number }[] = [];
+  completeTo = 0;
+  isComplete = false;
+
+  begin(now: number): void {
+    this.found = 0;
+    this.failed = [];
+    this.old = [];
+    // What ends while the scan runs is the next one's.
+    this.completeTo = now;
+  }
+}
+
 /** Looks at the runs that were ended from outside, and at what waits at the desk. */
-async function scan(client: Client, order: ScanSince, watch: Watch): Promise<Omit<ScanReport, 'orphaned' | 'unread'>> {
+async function scan(client: Client, order: ScanSince, watch: Watch, looked: Looked): Promise<void> {
   const { lostSince, beat, signal, onFailure } = watch;
-  // What ends while the scan runs is the next one's.
   const began = Date.now();
-  const settled = new Set<string>();
-  const failed: { gid: string; message: string }[] = [];
-  let found = 0;
-  let completeTo = began;
-  const ended = client.workflow.list({ query: endedQuery(order), pageSize: PAGE })[Symbol.asyncIterator]();
+  looked.begin(began);
+  const { settled, failed, old } = looked;
+  const ended = eachInTime(client.workflow.list({ query: endedQuery(order), pageSize: PAGE }));
 
   const notDone = (gid: string, error: unknown, closedAt = order.since): void => {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     onFailure(gid, message);
     if (failed.length < NAMED) failed.push({ gid, message });
-    completeTo = Math.min(completeTo, closedAt);
+    looked.completeTo = Math.min(looked.completeTo, closedAt);
   };
   const settleOne = async (info: WorkflowExecutionInfo): Promise<void> => {
-    found++;
+    looked.found++;
     try {
       if (info.typedSearchAttributes.get(TX_STATE) === GROUP_STATE) {
         for (const gid of await settleGroup(client, info)) if (settled.size < NAMED) settled.add(gid);
@@ -136,22 +170,24 @@ async function scan(client: Client, order: ScanSince, watch: Watch): Promise<Omi
       beat();
     }
   };
-  await Promise.all(Array.from({ length: CONCURRENCY }, lane));
+  // All of them, so that what one has begun is found when another one fails.
+  const lanes = await Promise.allSettled(Array.from({ length: CONCURRENCY }, lane));
+  for (const each of lanes) if (each.status === 'rejected') throw each.reason;
 
-  const lost = compareLost(client, { since: order.since, taskQueue: watch.taskQueue, onFailure: notDone });
+  const lost = compareLost(client, { since: order.since, taskQueue: watch.taskQueue, onFailure: notDone, beat });
   for await (const gid of lost) {
-    found++;
+    looked.found++;
     if (settled.size < NAMED) settled.add(gid);
     beat();
   }
 
-  const old: { gid: string; since: number }[] = [];
-  for await (const info of client.workflow.list({ query: oldQuery(began - (order.deskAgeMs ?? 0)), pageSize: PAGE })) {
+  const waiting = client.workflow.list({ query: oldQuery(began - (order.deskAgeMs ?? 0)), pageSize: PAGE });
+  for await (const info of eachInTime(waiting)) {
     if (old.length === NAMED) break;
     const since = info.typedSearchAttributes.get(TX_STUCK_SINCE);
     if (since !== undefined) old.push({ gid: info.workflowId, since: since.getTime() });
   }
-  return { completeTo, found, settled: [...settled], failed, old };
+  looked.isComplete = true;
 }
 
 /**

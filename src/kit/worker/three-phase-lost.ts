@@ -9,6 +9,7 @@ import {
   type AgentMemo,
   type CompareOrder,
 } from '../workflow/three-phase/protocol.js';
+import { eachInTime } from './limited.js';
 
 /** What {@link compareLost} needs. */
 interface Lost {
@@ -17,6 +18,8 @@ interface Lost {
   /** Where the comparison runs: its worker has to know the participants' addresses. */
   readonly taskQueue: string;
   readonly onFailure: (gid: string, error: unknown) => void;
+  /** Called for each transaction that is looked at, lost or not. */
+  readonly beat: () => void;
 }
 
 /**
@@ -26,12 +29,16 @@ interface Lost {
  *
  * @returns the transactions that are compared now
  */
-export async function* compareLost(client: Client, { since, taskQueue, onFailure }: Lost): AsyncGenerator<string> {
+export async function* compareLost(
+  client: Client,
+  { since, taskQueue, onFailure, beat }: Lost,
+): AsyncGenerator<string> {
   const seen = new Set<string>();
-  for await (const { memo } of client.workflow.list({ query: decidedAlone(since) })) {
+  for await (const { memo } of eachInTime(client.workflow.list({ query: decidedAlone(since) }))) {
     const { gid, of } = memo as unknown as AgentMemo;
     if (seen.has(gid)) continue;
     seen.add(gid);
+    beat();
     try {
       const reason = await whyLost(client, gid);
       if (reason === undefined) continue;

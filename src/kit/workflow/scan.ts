@@ -1,4 +1,4 @@
-import { proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import { raiseAlarm } from './alarms-workflow.js';
 import { scanAlarms } from './scan-alarms.js';
 
@@ -65,6 +65,11 @@ export interface ScanReport {
   readonly unread: readonly { readonly participant: string; readonly message: string }[];
   /** Absent: the worker that scanned was given no databases. */
   readonly inDoubt?: InDoubtReport;
+  /**
+   * What could not be looked at in the end, and why, in one line: what is told here was done, and is not all. Then `completeTo` is
+   * where the scan began to look. Absent: nothing; a scan that resolves to its report has none.
+   */
+  readonly failure?: string;
 }
 
 /** What a scan did about prepared transactions that nobody had ended. */
@@ -94,7 +99,11 @@ const activities = proxyActivities<{ 'backstitch.scan': (order: ScanSince) => Pr
   retry: { initialInterval: '1 second', maximumInterval: '1 minute', maximumAttempts: 10 },
 });
 
-/** The workflow that scans once; a schedule runs it every five minutes. */
+/**
+ * The workflow that scans once; a schedule runs it every five minutes.
+ *
+ * @throws a failure of type `ScanIncomplete`, in one line, if a part of it could not be done: alarms tell of all that was found nevertheless
+ */
 export async function scanTransactions(order: ScanOrder = {}): Promise<ScanReport> {
   const last = workflowInfo().lastResult as ScanReport | undefined;
   const { lookBackMs = LOOK_BACK_MS, deskAgeMs = DAY_MS } = order;
@@ -104,5 +113,9 @@ export async function scanTransactions(order: ScanOrder = {}): Promise<ScanRepor
   const alarms = scanAlarms(report, workflowInfo().runId, Date.now());
   // To raise an alarm is to send a signal: where that does not work, the report still tells.
   await Promise.race([Promise.allSettled(alarms.map(raiseAlarm)), sleep(ALARMS_MS)]);
+  // The next scan looks as far back as this one, as only what a scan resolves to is handed on.
+  if (report.failure !== undefined) {
+    throw ApplicationFailure.nonRetryable(`${report.failure}; all else was done`, 'ScanIncomplete');
+  }
   return report;
 }

@@ -323,6 +323,28 @@ describe('prepared transactions', () => {
       assert.deepEqual(await names(), []);
     });
 
+    it('each statement of its own has a limit, also where it looks why it was too late', async () => {
+      const [gid, lost] = [newGid(), newGid()];
+      const limits: (number | undefined)[] = [];
+      const database: Database = {
+        ...stage.db,
+        run: (text, values, timeoutMs) => {
+          limits.push(timeoutMs);
+          return stage.db.run(text, values, timeoutMs);
+        },
+      };
+      const watched = createPrepared({ database });
+      const faster = async (sql: Sql) => {
+        await createPrepared({ database: stage.db }).prepare(op(gid, 'prepare', { single: true }), {}, add(gid, 1));
+        await add(gid, 1)(sql);
+      };
+      assert.equal(await watched.prepare(op(gid, 'prepare'), {}, faster), 'committed');
+      await assert.rejects(watched.commit(op(lost, 'commit'), {}), Undecidable);
+      assert.ok(limits.length >= 3, String(limits));
+      for (const limit of limits)
+        assert.ok(limit !== undefined && limit <= op(gid, 'prepare').timeoutMs, String(limits));
+    });
+
     it('two commits, and two rollbacks, are one', async () => {
       const [one, other] = [newGid(), newGid()];
       const prepared = createPrepared({ database: stage.db });

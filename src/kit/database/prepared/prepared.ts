@@ -192,7 +192,7 @@ export function createPrepared({ database, phase2 = database, mask, probe }: Pre
           const timed = { ...operation, timeoutMs: leftMs() };
           vote = (await recordRejection(database.run, timed, input, rejection, { mask })).result as Vote;
         } else if (error instanceof Taken) {
-          vote = voteOf(await readRows(database.run, operation), operation, hashInput(input));
+          vote = voteOf(await readRows(limitedBy(database, leftMs), operation), operation, hashInput(input));
         } else throw error;
       }
       await probe?.('committed', operation);
@@ -216,7 +216,7 @@ export function createPrepared({ database, phase2 = database, mask, probe }: Pre
         );
       } catch (error) {
         if (!(error instanceof Suspended)) throw error;
-        const { first } = await readRows(phase2.run, operation);
+        const { first } = await readRows(limitedBy(phase2, leftMs), operation);
         throw first === undefined ? lost(operation) : error;
       }
       await probe?.('committed', operation);
@@ -279,6 +279,11 @@ function refuseCommitted({ gid, branch }: Operation) {
     vote === 'read-only'
       ? nothing()
       : Promise.reject(new Suspended(`rollback of branch '${branch}' in ${gid} is refused: it was committed before`));
+}
+
+/** Statements of their own, each in what is left of the attempt's time. */
+function limitedBy({ run }: Database, leftMs: () => number): Sql {
+  return (text, values) => run(text, values, leftMs());
 }
 
 function nothing(): Promise<void> {

@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import { collectGuards } from '../../database/log/guards.js';
 import type { Masks } from '../../database/log/mask.js';
 import { compensationLog } from '../../database/log/store.js';
+import { messageOf } from '../../database/message.js';
 import type { Database } from '../../database/sql.js';
 import type { GuardsCollected, LogActivities } from '../../workflow/log.js';
 import { collectHistories } from './histories.js';
@@ -75,9 +76,10 @@ async function collectAll(
       total.rows += rows;
       total.finished &&= finished;
     } catch (error) {
-      const why = error instanceof Error ? error.message || error.name : String(error);
       failures.push(
-        new Error(`the guard's rows of the service '${service}' are not collected now: ${why}`, { cause: error }),
+        new Error(`the guard's rows of the service '${service}' are not collected now: ${messageOf(error)}`, {
+          cause: error,
+        }),
       );
     }
   }

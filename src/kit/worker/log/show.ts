@@ -4,6 +4,7 @@ import { guardsOf } from '../../database/log/guards.js';
 import type { Masks } from '../../database/log/mask.js';
 import { entriesOf, type LogRow } from '../../database/log/rows.js';
 import type { CompensationLog } from '../../database/log/store.js';
+import { messageOf } from '../../database/message.js';
 import type { Database } from '../../database/sql.js';
 import type { LogEntry, LogPage } from '../../workflow/log.js';
 import { rowsOfRun } from './histories.js';
@@ -29,7 +30,7 @@ export async function showLog(sources: ShowSources, gid: string, from: number): 
   const notes: string[] = [];
   const noting = async <T>(what: string, work: Promise<T>, otherwise: T): Promise<T> =>
     work.catch((error: unknown) => {
-      notes.push(`${what}: ${error instanceof Error ? error.message || error.name : String(error)}`);
+      notes.push(`${what}: ${messageOf(error)}`);
       return otherwise;
     });
 
