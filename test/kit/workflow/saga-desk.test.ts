@@ -185,7 +185,7 @@ describe('the desk', () => {
     const another = (operation: Operation) => {
       throw new InputMismatch(operation);
     };
-    const settle = { failedAt: await world.environment.currentTimeMs(), reason: 'a test' };
+    const settle = { failedAt: await world.endedAt(), reason: 'a test' };
     const script = { 'look at a': succeed, 'look at b': another };
     const handle = await world.start('steps', script, { settle });
     const [waiting] = (await world.stuck(handle)).desk;

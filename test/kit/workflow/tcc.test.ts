@@ -118,9 +118,9 @@ for (const lane of ['durable', 'lean'] as const) {
     });
 
     it('that settles confirms what was all held, and cancels where anything was not', async () => {
-      const settle = { failedAt: await world.environment.currentTimeMs(), reason: 'terminated' };
+      const settle = { failedAt: await world.endedAt(), reason: 'terminated' };
       const some = { 'look at h': () => 'did h', 'look at i': () => 'did i' };
-      const call = { lane, settle, compensationWindow: '100 days' } as const;
+      const call = { lane, settle } as const;
       const all = await world.run('held', { ...some, 'look at j': () => 'did j' }, call);
       assert.deepEqual(made(all.made, 'confirm'), ['confirm h', 'confirm i', 'confirm j']);
       const cut = await world.run('held', some, call);
@@ -129,7 +129,7 @@ for (const lane of ['durable', 'lean'] as const) {
 
     it('that settles never turns a decided confirm round: what is lost is a case, and a body that is another one has failed', async () => {
       const settle = {
-        failedAt: await world.environment.currentTimeMs(),
+        failedAt: await world.endedAt(),
         reason: 'terminated',
         confirm: ['h', 'i', 'j'],
       };
@@ -151,7 +151,7 @@ for (const lane of ['durable', 'lean'] as const) {
     });
 
     it('that settles what was decided to stand passes over a try that was never part of it, or that a person has made good', async () => {
-      const settle = { failedAt: await world.environment.currentTimeMs(), reason: 'terminated', confirm: ['h', 'j'] };
+      const settle = { failedAt: await world.endedAt(), reason: 'terminated', confirm: ['h', 'j'] };
       const some = { 'look at h': () => 'did h', 'look at j': () => 'did j' };
       const other = await world.run('heldInTurn', some, { lane, settle });
       assert.deepEqual(
@@ -251,8 +251,8 @@ for (const lane of ['durable', 'lean'] as const) {
     });
 
     it('that settles confirms again what was all held, and goes forward; it sends nothing where anything was not', async () => {
-      const settle = { failedAt: await world.environment.currentTimeMs(), reason: 'terminated' };
-      const call = { lane, settle, compensationWindow: '100 days' } as const;
+      const settle = { failedAt: await world.endedAt(), reason: 'terminated' };
+      const call = { lane, settle } as const;
       const h = { 'look at h': () => 'did h' };
       const all = await world.run('heldThenSent', { ...h, 'look at i': () => 'did i' }, call);
       assert.deepEqual([made(all.made, 'confirm'), all.made.at(-1)], [['confirm h', 'confirm i'], 'f']);

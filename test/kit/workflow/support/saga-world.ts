@@ -132,6 +132,11 @@ export class SagaWorld {
     });
   }
 
+  /** When the run was ended that another one settles: however far this server's time leaps meanwhile, no window has passed since. */
+  async endedAt(): Promise<number> {
+    return (await this.environment.currentTimeMs()) + 100 * 365 * 24 * 3_600_000;
+  }
+
   /** Waits for the end, and lets the time skip. */
   async end(handle: Handle): Promise<Ended> {
     const gid = handle.workflowId;
