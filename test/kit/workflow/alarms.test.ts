@@ -97,6 +97,8 @@ describe('alarms of transactions', function () {
     await world.raise(...ids.map((id) => alarm(id)));
     await world.until('all were tried', ({ failing }) => failing === 25);
     await world.pass('2 hours');
+    // A delivery that is lost with its worker holds up this server's time until it has timed out by the real one.
+    await world.until('nothing is on its way', () => true);
     await world.stopWorker();
     await world.startWorker();
     await world.pass('2 hours');

@@ -18,6 +18,8 @@ import { Receiver, type Received } from '../../worker/support/receiver.js';
 /** How far time skips at once, in milliseconds, or in how many parts if that is further. */
 const PASS_MS = 10 * 60_000;
 const PASSES = 12;
+/** How long it may take until nothing is on its way, in milliseconds. */
+const REST_MS = 5_000;
 
 const secret = `whsec_${randomBytes(32).toString('base64')}`;
 
@@ -100,10 +102,21 @@ export class AlarmsWorld {
     this.#stop = undefined;
   }
 
+  /**
+   * Ends it when no delivery is on its way: of one that its workflow does not live to see this server knows no end but its timeout,
+   * a minute later, and until then time skips for nobody.
+   */
   async close(): Promise<void> {
+    const limit = Date.now() + REST_MS;
+    while (Date.now() < limit) {
+      const { status, raw } = await this.handle.describe();
+      if (status.name !== 'RUNNING' || raw.pendingActivities?.length === 0) break;
+      await pause(20);
+    }
+    // What it still does is given up by itself, which the server hears.
+    await this.stopWorker();
     await this.handle.terminate();
     await this.receiver.close();
-    await this.stopWorker();
   }
 
   get handle() {
