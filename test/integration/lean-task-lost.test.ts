@@ -15,7 +15,7 @@ import { itSideBySide } from '../support/side-by-side.js';
  * its answer is lost, another task runs the body again, and must not decide as if nothing had happened.
  */
 describe('when the answer of the first task is lost', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   const databases: TestDatabase[] = [];
   const workers: Program[] = [];
   const proxies: Proxy[] = [];

@@ -60,7 +60,8 @@ export function scanActivities({ expired = {}, databases, who = 'backstitch.scan
       // attempt, which would know nothing of that. Other attempts are for a worker that is lost.
       const failures = new Map<string, string>();
       const part = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
-        beat();
+        // Not a beat: an attempt that dies at its first has done something by then, so that attempts that die get on.
+        signal.throwIfAborted();
         try {
           const done = await work();
           failures.delete(what);
