@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typin
 import { systemNames, type SystemName } from './report.js';
 
 /** The Temporal servers that a run can be on. */
-export const serverKinds = ['development', 'production'] as const;
+const serverKinds = ['development', 'production'] as const;
 export type ServerKind = (typeof serverKinds)[number];
 
 /** What the benchmark can be told. */
@@ -55,11 +55,7 @@ export function benchCommand() {
     .option('--systems <names>', `systems to run, with commas: ${systemNames.join(',')}`, namesFrom(systemNames), [
       ...systemNames,
     ])
-    .addOption(
-      new Option('--server <kind>', "Temporal's development server (on SQLite), or its production server on PostgreSQL")
-        .choices(serverKinds)
-        .default('development' as const),
-    )
+    .addOption(serverOption())
     .option('--no-bars', 'only print whether the bars are met: exit code 0 also when one is missed')
     .option('--json', 'print one JSON object instead of tables', false)
     .addHelpText(
@@ -70,6 +66,16 @@ export function benchCommand() {
     .exitOverride((error) => {
       process.exit(error.exitCode === 0 ? 0 : 2);
     });
+}
+
+/** Which Temporal server, as every benchmark is told. */
+export function serverOption() {
+  return new Option(
+    '--server <kind>',
+    "Temporal's development server (on SQLite), or its production server on PostgreSQL",
+  )
+    .choices(serverKinds)
+    .default('development' as const);
 }
 
 /** Reads a whole number. */

@@ -1,5 +1,5 @@
-import { Command, Option } from '@commander-js/extra-typings';
-import { count, namesFrom, serverKinds, type ServerKind } from '../options.js';
+import { Command } from '@commander-js/extra-typings';
+import { count, namesFrom, serverOption, type ServerKind } from '../options.js';
 import { laneNames, type LaneName } from './lanes.js';
 import { axisNames, type Amount, type AxisName } from './plan.js';
 
@@ -46,11 +46,7 @@ export function growthCommand() {
     .option('--rounds <n>', 'rounds; figures are medians over them', count(1, 100), 1)
     .option('--pause <seconds>', 'pause after a lane with an engine, whose timers are still to fire', count(0, 600), 3)
     .option('--pool-size <n>', 'connections of each database; more clients wait for one', count(1, 25), 20)
-    .addOption(
-      new Option('--server <kind>', "Temporal's development server (on SQLite), or its production server on PostgreSQL")
-        .choices(serverKinds)
-        .default('development' as const),
-    )
+    .addOption(serverOption())
     .option('--quick', 'a few sagas each: to see that it works', false)
     .option('--json', 'print one JSON object instead of tables', false)
     .option('--svg <folder>', 'write a chart an axis there: performance-steps.svg and so on')

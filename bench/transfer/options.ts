@@ -1,5 +1,5 @@
-import { Command, Option } from '@commander-js/extra-typings';
-import { count, namesFrom, serverKinds, type ServerKind } from '../options.js';
+import { Command } from '@commander-js/extra-typings';
+import { count, namesFrom, serverOption, type ServerKind } from '../options.js';
 import { contentions, type Contention } from './plan.js';
 import { schemeNames, type SchemeName } from './schemes.js';
 
@@ -67,11 +67,7 @@ export function transferCommand() {
     .option('--stop <seconds>', 'how long the coordinator is stopped; 0: it is not', count(0, 600), 30)
     .option('--pause <seconds>', 'pause after each, whose timers are still to fire', count(0, 600), 5)
     .option('--pool-size <n>', 'connections of each database, in each process', count(1, 40), 20)
-    .addOption(
-      new Option('--server <kind>', "Temporal's development server (on SQLite), or its production server on PostgreSQL")
-        .choices(serverKinds)
-        .default('development' as const),
-    )
+    .addOption(serverOption())
     .option('--quick', 'a few transfers each: to see that it works', false)
     .option('--json', 'print one JSON object instead of tables', false)
     .allowExcessArguments(false)
