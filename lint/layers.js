@@ -7,9 +7,10 @@ import { dirname, relative, resolve } from 'node:path';
  */
 export const layers = [
   { room: 'src/kit/workflow', values: ['@temporalio/workflow', '@temporalio/common'] },
+  { room: 'src/kit/messages', values: [] },
   {
     room: 'src/kit/database',
-    values: ['node:', 'src/kit/workflow/fate.ts', 'src/kit/workflow/carried.ts'],
+    values: ['node:', 'src/kit/messages', 'src/kit/workflow/fate.ts', 'src/kit/workflow/carried.ts'],
     types: ['src/kit/workflow'],
   },
   {
@@ -21,7 +22,8 @@ export const layers = [
   {
     room: 'src/kit/worker',
     values: [
-      ...['node:', 'src/kit/alarms', 'src/kit/database', 'src/kit/direct', 'src/kit/workflow', 'src/kit/client'],
+      ...['node:', 'src/kit/alarms', 'src/kit/database', 'src/kit/direct', 'src/kit/messages'],
+      ...['src/kit/workflow', 'src/kit/client'],
       ...['@temporalio/activity', '@temporalio/worker', '@temporalio/client', '@temporalio/common'],
     ],
   },

@@ -54,3 +54,5 @@ export {
   type TransactionalParticipant,
 } from './transactional/transactional.js';
 export type { Branch, Op, Operation } from '../workflow/branch.js';
+export type { Content, Message } from '../messages/message.js';
+export { HeldUp, NotYet, Poison, SinkUnavailable, type Delivered, type Sink } from '../messages/sink.js';
