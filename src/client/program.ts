@@ -4,6 +4,7 @@ import { addBankCommands } from './commands/bank.js';
 import { addBooksCommand } from './commands/books.js';
 import { addDeskCommands } from './commands/desk.js';
 import { addLogCommand } from './commands/log.js';
+import { addMessagesCommands } from './commands/messages.js';
 import { addOrderCommands } from './commands/order.js';
 import { addScanCommands } from './commands/scan.js';
 import { addShopCommands } from './commands/shop.js';
@@ -21,6 +22,7 @@ export function runProgram(args: readonly string[]): Promise<ExitCode> {
   addDeskCommands(cli);
   addScanCommands(cli);
   addLogCommand(cli);
+  addMessagesCommands(cli);
   addBooksCommand(cli);
   addShopCommands(cli);
   addAlarmCommands(cli);

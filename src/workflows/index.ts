@@ -2,12 +2,15 @@
 export {
   collectLog,
   compareAgents,
+  decideMessages,
   deliverAlarms,
+  deliverMessages,
   listJournal,
   promoteTransaction,
   readJournal,
   scanTransactions,
   showLog,
+  showMessages,
   threePhaseAgent,
 } from '../kit/workflow/index.js';
 export { accountStates, listBanks, openBanks, setAccountStatus } from './banks.js';

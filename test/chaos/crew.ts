@@ -12,7 +12,7 @@ const STOP_MS = 20_000;
 
 /** A process that ended though nobody had killed it. */
 export interface EndedByItself {
-  readonly process: ProcessName;
+  readonly process: string;
   /** Its exit code or signal. */
   readonly how: string;
   /** The last lines that it printed. */
@@ -32,17 +32,17 @@ export interface Job {
 }
 
 /** Processes, each replaced whenever it ends, as an operator's supervisor would. */
-export class Crew {
+export class Crew<Name extends string = ProcessName> {
   readonly endedByThemselves: EndedByItself[] = [];
   readonly #logs: string;
-  readonly #posts: ReadonlyMap<ProcessName, Post>;
+  readonly #posts: ReadonlyMap<Name, Post>;
   readonly #events = new EventEmitter();
   #stopping = false;
 
   /** @param logs the folder that gets what each of them prints */
-  constructor(jobs: Readonly<Record<ProcessName, Job>>, logs: string) {
+  constructor(jobs: Readonly<Record<Name, Job>>, logs: string) {
     this.#logs = logs;
-    const all = Object.entries(jobs) as [ProcessName, Job][];
+    const all = Object.entries(jobs) as [Name, Job][];
     this.#posts = new Map(all.map(([name, job]) => [name, { job, started: 0, serving: false, killed: false }]));
     for (const [name] of all) void this.#keep(name);
     this.#events.setMaxListeners(0);
@@ -50,7 +50,7 @@ export class Crew {
   }
 
   /** Kills a process; resolves when the one that replaces it serves. */
-  async kill(name: ProcessName): Promise<void> {
+  async kill(name: Name): Promise<void> {
     const post = this.#post(name);
     post.killed = true;
     post.serving = false;
@@ -59,7 +59,7 @@ export class Crew {
   }
 
   /** Lets a process stand still for a while. */
-  async freeze(name: ProcessName, ms: number): Promise<void> {
+  async freeze(name: Name, ms: number): Promise<void> {
     const frozen = await this.serving(name);
     frozen.kill('SIGSTOP');
     await delay(ms);
@@ -78,7 +78,7 @@ export class Crew {
   }
 
   /** Resolves to a process that serves, however many times it has to be started for that. */
-  async serving(name: ProcessName): Promise<Program> {
+  async serving(name: Name): Promise<Program> {
     const post = this.#post(name);
     while (!post.serving || post.program === undefined) await once(this.#events, 'serving');
     return post.program;
@@ -102,7 +102,7 @@ export class Crew {
     );
   }
 
-  async #keep(name: ProcessName): Promise<void> {
+  async #keep(name: Name): Promise<void> {
     const post = this.#post(name);
     const { file, env, serves, ipc } = post.job;
     while (!this.#stopping) {
@@ -133,7 +133,7 @@ export class Crew {
     return killed || this.#stopping;
   }
 
-  #post(name: ProcessName): Post {
+  #post(name: Name): Post {
     const post = this.#posts.get(name);
     if (post === undefined) throw new RangeError(`there is no ${name}`);
     return post;

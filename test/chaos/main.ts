@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Output } from '../../src/client/output.js';
+import { chaosMessages, describeMessages, faultsFor, messagesStates, type MessagesReport } from './messages/run.js';
 import { chaosCommand, minutesFor } from './options.js';
 import { describeRun, verdictLine, type RunReport } from './report.js';
 import { chaosRun } from './run.js';
@@ -11,30 +12,45 @@ const DEFAULT_ORDERS = 500;
 
 async function main(): Promise<boolean> {
   const options = chaosCommand().parse().opts();
-  const { transfers, orders = DEFAULT_ORDERS, runs, concurrency, lane, json = false } = options;
+  const { transfers, orders = DEFAULT_ORDERS, messages, runs, concurrency, lane, json = false } = options;
   const asked =
     transfers === undefined
       ? ({ business: 'orders', transactions: orders } as const)
       : ({ business: 'transfers', transactions: transfers } as const);
-  const minutes = options.minutes ?? minutesFor(asked.transactions);
+  const minutes = options.minutes ?? (messages === undefined ? minutesFor(asked.transactions) : 30);
   const first = options.seed ?? Math.floor(Math.random() * 1_000_000);
   const output = new Output(json);
-  const reports: RunReport[] = [];
+  const reports: (RunReport | MessagesReport)[] = [];
   for (let seed = first; seed < first + runs; seed++) {
     const state = join(process.env.BACKSTITCH_STATE ?? '.backstitch', 'chaos', `seed-${seed}`);
     output.note(`seed ${seed}: run ${reports.length + 1} of ${runs}`);
     const onProgress = (line: string) => {
       output.note(`seed ${seed}: ${line}`);
     };
-    const report = await chaosRun({ seed, ...asked, lane, concurrency, minutes, state, onProgress });
+    let report: RunReport | MessagesReport;
+    let described: string;
+    if (messages === undefined) {
+      report = await chaosRun({ seed, ...asked, lane, concurrency, minutes, state, onProgress });
+      described = describeRun(report);
+      if (report.passed) await removeState(state);
+    } else {
+      const faults = faultsFor(messages);
+      report = await chaosMessages({ seed, messages, keys: 200, faults, minutes, state, onProgress });
+      described = describeMessages(report);
+      if (report.passed) for (const part of messagesStates(state)) await removeState(part);
+    }
     reports.push(report);
-    if (report.passed) await removeState(state);
-    if (!json) output.result(report, () => `${describeRun(report)}\n`);
+    if (!json) output.result(report, () => `${described}\n`);
   }
   const passed = reports.filter((report) => report.passed);
   if (json) output.result({ passed: passed.length === runs, runs: reports }, () => '');
   else if (runs > 1)
-    output.result({}, () => [...reports.map(verdictLine), `${passed.length} of ${runs} passed`].join('\n'));
+    output.result({}, () =>
+      [
+        ...reports.map((report) => ('business' in report ? verdictLine(report) : describeMessages(report))),
+        `${passed.length} of ${runs} passed`,
+      ].join('\n'),
+    );
   return passed.length === runs;
 }
 

@@ -11,7 +11,7 @@ export function minutesFor(transactions: number): number {
 export function chaosCommand() {
   return new Command('npm run chaos --')
     .description(
-      'Places real orders, or moves money between banks, while workers, PostgreSQL and the Temporal server are killed and started again, and connections ' +
+      'Places real orders, or moves money between banks, or delivers messages, while workers, PostgreSQL and the Temporal server are killed and started again, and connections ' +
         'are cut and held up; then proves that nothing was lost and nothing was done twice.',
     )
     .option('--orders <n>', 'orders to place, of examples/orders.csv (default: 500)', integer(1, 6_919))
@@ -19,6 +19,11 @@ export function chaosCommand() {
       new Option('--transfers <n>', 'moves money between banks instead, by every scheme: so many transfers')
         .argParser(integer(1, 100_000))
         .conflicts('orders'),
+    )
+    .addOption(
+      new Option('--messages <n>', 'delivers messages of 200 keys from an outbox to an inbox instead: so many')
+        .argParser(integer(1, 1_000_000))
+        .conflicts(['orders', 'transfers']),
     )
     .option('--seed <n>', 'the seed of the schedule of faults; the same seed, the same faults', integer(0, 2 ** 31))
     .option('--runs <n>', 'runs, each with the next seed', integer(1, 1_000), 1)

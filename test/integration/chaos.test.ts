@@ -6,6 +6,7 @@ import { faultKinds } from '../chaos/faults.js';
 import type { BusinessName } from '../chaos/business/index.js';
 import { describeRun, type RunReport } from '../chaos/report.js';
 import { chaosRun } from '../chaos/run.js';
+import { chaosMessages, describeMessages, faultsFor, messagesStates } from '../chaos/messages/run.js';
 import { removeState } from '../chaos/stage.js';
 
 describe('chaos, in short', function () {
@@ -51,6 +52,14 @@ describe('chaos, in short', function () {
     const report = await run('orders', 60, 1);
     assertPassed(report);
     assert.equal(report.told.done + report.told.undone, 60);
+  });
+
+  it('500 messages of 20 keys through every kind of fault: each is handled once, in the order of its key', async () => {
+    const of = { seed: 1, messages: 500, keys: 20, faults: faultsFor(500), minutes: 3 };
+    const report = await chaosMessages({ ...of, state, onProgress: () => undefined });
+    for (const part of messagesStates(state)) await removeState(part);
+    assert.deepEqual(report.problems, [], describeMessages(report));
+    assert.equal(new Set(report.faults).size, faultsFor(0), 'every fault was done');
   });
 
   it('60 transfers by every scheme through every kind of fault: no money comes or goes, at any moment that is looked at', async () => {

@@ -2,14 +2,16 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = join(root, '.backstitch/test-build');
 let isCompiled = false;
 
 /**
- * The command line's program, compiled as users have it: it starts in half the time, and the tests start it some hundred
- * times. Compiled once in each run of the tests, which takes some seconds; BACKSTITCH_COMPILED_CLIENT names it where it was.
+ * The command line's program, compiled as users have it and put together with its dependencies in few files: it starts in a quarter
+ * of the time, and the tests start it some hundred times. Made once in each run of the tests, which takes some seconds;
+ * BACKSTITCH_COMPILED_CLIENT names it where it was.
  */
 export function compiledClient(): string {
   const { BACKSTITCH_COMPILED_CLIENT: compiled } = process.env;
@@ -25,7 +27,15 @@ export function compiledClient(): string {
       encoding: 'utf8',
     });
     if (status !== 0) throw new Error(`the program does not compile: ${stdout}`);
+    buildSync({
+      entryPoints: [join(folder, 'dist/client.js')],
+      ...{ outdir: join(folder, 'bundle/program'), bundle: true, splitting: true, format: 'esm', platform: 'node' },
+      external: ['pg-native'],
+      // Its dependencies are CommonJS for the most part. It looks for package.json two folders up.
+      banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+      logLevel: 'error',
+    });
     isCompiled = true;
   }
-  return join(folder, 'dist/client.js');
+  return join(folder, 'bundle/program/client.js');
 }

@@ -23,7 +23,16 @@ export {
 export { decide, operate } from './operate.js';
 export { deskActions, type DeskAction, type DeskCase, type DeskNote, type DeskOrder } from '../workflow/desk.js';
 export { type OperatorAction, type OperatorNote, type OperatorOrder } from '../workflow/operate.js';
-export { readLog, runJob, scanNow } from './jobs.js';
+export { decideMessages, readLog, runJob, scanNow, showMessages } from './jobs.js';
+export { startRelays, type StartedOutbox } from './outbox.js';
+export type {
+  LettersDecided,
+  LettersFilter,
+  LettersOrder,
+  ShownLetter,
+  ShownMessages,
+  ShownStream,
+} from '../workflow/outbox.js';
 export type { GroupOptions } from './group.js';
 export { promote, type JournalPlace, type PromotedTransaction } from './journal.js';
 export type { PromoteOrder } from '../workflow/journal.js';

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Client, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { LogPage } from '../workflow/log.js';
+import type { LettersDecided, LettersFilter, LettersOrder, ShownMessages } from '../workflow/outbox.js';
 import type { ScanOrder, ScanReport } from '../workflow/scan.js';
 import { NoWorker } from './errors.js';
 import { ask, explained, hasWorker, waitUntil } from './server.js';
@@ -85,4 +86,22 @@ export function readLog(
   from = 0,
 ): Promise<LogPage> {
   return runJob<LogPage>(client, where, 'showLog', `show-log-${randomUUID()}`, [gid, from]);
+}
+
+/** Shows how the outboxes stand, and their dead letters. Errors as {@link runJob}'s. */
+export function showMessages(
+  client: Client,
+  where: { readonly taskQueue: string },
+  filter: LettersFilter = {},
+): Promise<ShownMessages> {
+  return runJob<ShownMessages>(client, where, 'showMessages', `show-messages-${randomUUID()}`, [filter]);
+}
+
+/** Decides about dead letters: all that the order finds, up to 1,000. Errors as {@link runJob}'s. */
+export function decideMessages(
+  client: Client,
+  where: { readonly taskQueue: string },
+  order: LettersOrder,
+): Promise<LettersDecided> {
+  return runJob<LettersDecided>(client, where, 'decideMessages', `decide-messages-${randomUUID()}`, [order]);
 }

@@ -56,3 +56,6 @@ export {
 export type { Branch, Op, Operation } from '../workflow/branch.js';
 export type { Content, Message } from '../messages/message.js';
 export { HeldUp, NotYet, Poison, SinkUnavailable, type Delivered, type Sink } from '../messages/sink.js';
+export { createOutbox, type NewMessage, type Outbox, type OutboxOptions, type Stream } from './outbox/outbox.js';
+export { outboxMigrations } from './outbox/schema.js';
+export type { Subscribers } from './outbox/subscribers.js';

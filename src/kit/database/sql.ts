@@ -37,6 +37,14 @@ export interface TransactionSql extends Sql {
   readonly prepareAs?: (name: string) => void;
 }
 
+/** Notifications that are listened to. */
+export interface Listening {
+  /** Resolves when none come any more: the connection was lost, or it was closed. */
+  readonly ended: Promise<void>;
+  /** Ends it. */
+  close(): Promise<void>;
+}
+
 /** A database as the kit sees it. Adapters: `pgDatabase`, `postgresJsDatabase`. */
 export interface Database {
   /**
@@ -71,4 +79,13 @@ export interface Database {
    * up then, as the server, whose own limit is shorter, must be out of reach
    */
   transaction<T>(work: (sql: TransactionSql) => Promise<T>, timeoutMs?: number): Promise<T>;
+  /**
+   * Listens to a channel (LISTEN), on a connection of its own: a client with a pool takes one from it for as long as it listens.
+   *
+   * Optional: with a client that leaves it out whoever would listen asks again and again instead.
+   *
+   * @param channel of a-z and `_`
+   * @param onNotify called with each notification's payload
+   */
+  readonly listen?: (channel: string, onNotify: (payload: string) => void) => Promise<Listening>;
 }

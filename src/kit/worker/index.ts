@@ -10,6 +10,14 @@ export type { ExpiredHold } from '../workflow/scan.js';
 export { logActivities, type LogOptions } from './log/activities.js';
 export { alarmActivities, type AlarmActivities, type AlarmActivitiesOptions } from './alarms.js';
 export { AlarmNotDelivered, logSink, webhookSink, type AlarmSink, type WebhookSinkOptions } from './alarm-sinks.js';
+export {
+  relayActivities,
+  type RelayActivities,
+  type RelayActivitiesOptions,
+  type RelayedOutbox,
+} from './outbox/activities.js';
+export type { RelayRules } from './outbox/rules.js';
+export { temporalSink, type TemporalSinkOptions, type TemporalTarget } from './outbox/temporal-sink.js';
 export { threePhaseActivities, type AgentAddress, type ThreePhaseActivitiesOptions } from './three-phase.js';
 export { transactionLogger } from './logger.js';
 export { preloadModules, transactionWorkerOptions } from './settings.js';

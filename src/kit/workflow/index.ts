@@ -56,6 +56,8 @@ export {
   type LogEntry,
   type LogPage,
 } from './log.js';
+export { firstTime, type SeenMessages } from './messages.js';
+export { decideMessages, deliverMessages, showMessages, type RelayOrder, type RelayTotals } from './outbox.js';
 export { OPERATE_UPDATE, type OperatorAction, type OperatorNote, type OperatorOrder } from './operate.js';
 export {
   participant,

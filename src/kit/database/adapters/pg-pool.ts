@@ -11,5 +11,7 @@ export interface PgPool {
 export interface PgClient {
   query(query: { name?: string; text: string; values?: unknown[] }): Promise<{ command: string; rows: object[] }>;
   on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'end', listener: () => void): unknown;
+  on(event: 'notification', listener: (message: { channel: string; payload?: string }) => void): unknown;
   release(destroy?: Error | boolean): void;
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { NotBegun } from '../not-begun.js';
 import type { Database } from '../sql.js';
 import { flightsOf } from './pg-flight.js';
+import { listenOn } from './pg-listen.js';
 import type { PgClient, PgPool } from './pg-pool.js';
 import { PgTransaction, type PgWay } from './pg-transaction.js';
 
@@ -128,5 +129,6 @@ export function pgDatabase(pool: PgPool, { prepare = true, timeoutMs: longest = 
         await transaction.commit();
         return result;
       }),
+    listen: async (channel, onNotify) => listenOn(await connect(), channel, onNotify),
   };
 }

@@ -4,6 +4,7 @@ import type { Database, Sql, TransactionSql } from '../sql.js';
 export interface PostgresJs {
   unsafe(text: string, values?: never[], options?: { prepare?: boolean }): PromiseLike<object>;
   begin<T>(options: string, work: (sql: PostgresJsTransaction) => Promise<T>): Promise<unknown>;
+  listen(channel: string, onNotify: (payload: string) => void): Promise<{ unlisten: () => Promise<void> }>;
 }
 
 /** What it needs of a transaction of postgres.js. */
@@ -43,5 +44,14 @@ export function postgresJsDatabase(client: PostgresJs, { prepare = true }: Postg
         }
         return result;
       }) as Promise<T>,
+    // It has a connection of its own for that, and finds another one when it is lost.
+    listen: async (channel, onNotify) => {
+      const { unlisten } = await client.listen(channel, onNotify);
+      let end: () => void = () => undefined;
+      const ended = new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      return { ended, close: () => unlisten().finally(end) };
+    },
   };
 }

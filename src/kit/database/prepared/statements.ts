@@ -1,4 +1,5 @@
 import { columns, limitsAt, row } from '../guard/statements.js';
+import { PREPARED_SETTING } from '../outbox/add-statements.js';
 
 /** The statements of prepared transactions. Only a database's own are ours to end: the view lists those of the whole server. */
 
@@ -8,12 +9,13 @@ select gid as name from pg_prepared_xacts where database = current_database() an
 
 /**
  * The same as a transaction's first statement, which bounds the transaction and its waits for locks; and whether a process drives
- * another transaction of this gid (`$4`).
+ * another transaction of this gid (`$4`). Messages that it adds to an outbox wake nobody: what is to be prepared cannot notify.
  */
 export const lookFirst = `
 with ${limitsAt(2, 3)}
 select (select gid from pg_prepared_xacts where database = current_database() and starts_with(gid, $1)) as name,
-  exists (select from backstitch.announcements where gid = $4) as announced
+  exists (select from backstitch.announcements where gid = $4) as announced,
+  set_config('${PREPARED_SETTING}', 'on', true)
 from limits`;
 
 export const announced = `select exists (select from backstitch.announcements where gid = $1) as announced`;

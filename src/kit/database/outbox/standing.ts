@@ -1,0 +1,45 @@
+import type { Database } from '../sql.js';
+
+/** How a stream stands. Numbers are counted up to 10,000. */
+export interface StreamStanding {
+  readonly stream: string;
+  readonly waiting: number;
+  readonly aside: number;
+  readonly dead: number;
+  /** How long the oldest has waited, in milliseconds, but for dead letters and what is to be delivered later. */
+  readonly oldestMs?: number;
+  readonly relay?: { readonly owner: string; readonly since: number };
+}
+
+const STATEMENT_MS = 10_000;
+
+/** How these streams stand, in their order. */
+export async function standingOf(database: Database, streams: readonly string[]): Promise<StreamStanding[]> {
+  type Row = Omit<StreamStanding, 'oldestMs' | 'relay'> & {
+    oldestMs: number | null;
+    owner: string | null;
+    since: number | null;
+  };
+  const rows = await database.run<Row>(standing, [streams], STATEMENT_MS);
+  return rows.map(({ oldestMs, owner, since, ...row }) => ({
+    ...row,
+    ...(oldestMs !== null && { oldestMs: Math.floor(oldestMs) }),
+    ...(owner !== null && since !== null && { relay: { owner, since: Math.floor(since) } }),
+  }));
+}
+
+const standing = `
+select s.stream,
+  (select count(*)::integer from (select from backstitch.outbox o where o.stream = s.stream limit 10000) o) as waiting,
+  (select count(*)::integer from (select from backstitch.outbox_parked p where p.stream = s.stream limit 10000) p) as aside,
+  (select count(*)::integer from (
+    select from backstitch.outbox_lanes l where l.stream = s.stream and l.dead_at is not null limit 10000
+  ) l) as dead,
+  (extract(epoch from clock_timestamp() - least(
+    (select o.added_at from backstitch.outbox o where o.stream = s.stream order by o.seq limit 1),
+    (select min(l.failed_at) from backstitch.outbox_lanes l where l.stream = s.stream and l.dead_at is null)
+  )) * 1000)::float8 as "oldestMs",
+  r.owner, (extract(epoch from r.since) * 1000)::float8 as since
+from unnest($1::text[]) with ordinality s (stream, place)
+left join backstitch.outbox_relays r on r.stream = s.stream
+order by s.place`;

@@ -1,0 +1,126 @@
+/**
+ * The statements of who delivers a stream. Each that parks or drains a lane locks the lane's row, so that none is lost between a
+ * lane that ends and a message that comes to it.
+ */
+
+const MS = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
+const MESSAGE = (of: string) =>
+  `${of}.seq::text, ${of}.id, ${of}.topic, ${of}.key, ${of}.payload::text as payload, ${MS(`${of}.added_at`)} as "addedAt"`;
+
+/** A stream, and who delivers it from now on. */
+export const takeOver = `
+insert into backstitch.outbox_relays as relay (stream, epoch, owner) values ($1, 1, $2)
+on conflict (stream) do update set epoch = relay.epoch + 1, owner = excluded.owner, since = clock_timestamp()
+returning epoch::text`;
+
+/** Whose it is; in how many milliseconds the next lane is due. */
+export const tend = `
+select (select epoch::text from backstitch.outbox_relays where stream = $1) as epoch,
+  (select ${MS('due_at - clock_timestamp()')} from backstitch.outbox_lanes
+   where stream = $1 and due_at is not null order by due_at limit 1) as due`;
+
+/** From this number on so many; whether the key of each is a lane. */
+export const poll = `
+select ${MESSAGE('o')}, lanes.lane is not null as held, last.seq::text as after
+from (select * from backstitch.outbox where stream = $1 and seq >= $2 order by seq limit $3) o
+left join backstitch.outbox_lanes lanes on lanes.stream = $1 and lanes.lane = 'k:' || o.key
+left join backstitch.outbox_last last on $4::boolean and last.stream = $1 and last.key = o.key
+order by o.seq`;
+
+/** Lanes that are due, but for these; of each so many messages from its first. */
+export const due = `
+select l.lane, l.attempts, ${MS('clock_timestamp() - l.failed_at')} as "failedForMs", ${MESSAGE('p')}, last.seq::text as after
+from (
+  select * from backstitch.outbox_lanes
+  where stream = $1 and due_at <= clock_timestamp() and lane <> all ($2::text[]) order by due_at limit $3
+) l
+cross join lateral (
+  select * from backstitch.outbox_parked parked where parked.stream = l.stream and parked.lane = l.lane order by seq limit $4
+) p
+left join backstitch.outbox_last last on $5::boolean and last.stream = $1 and last.key = p.key
+order by l.due_at, l.lane, p.seq`;
+
+const keep = (isKept: boolean, gone: string) =>
+  isKept
+    ? `insert into backstitch.outbox_delivered (stream, seq, id, topic, key, payload, added_at, delivered_at)
+  select stream, seq, id, topic, key, payload, added_at, clock_timestamp() from ${gone}`
+    : `select from ${gone}`;
+const remember = (isLinked: boolean, gone: string) =>
+  isLinked
+    ? `, last as (
+  insert into backstitch.outbox_last as last (stream, key, seq, at)
+  select stream, key, max(seq), clock_timestamp() from ${gone} where key is not null group by stream, key
+  on conflict (stream, key) do update set seq = greatest(last.seq, excluded.seq), at = excluded.at
+)`
+    : '';
+
+/** What has become of what was delivered: kept or not, remembered or not. */
+export interface Ways {
+  readonly isKept: boolean;
+  /** Whether a message is told what came before it. */
+  readonly isLinked: boolean;
+}
+
+/** These numbers were delivered. */
+export const removed = ({ isKept, isLinked }: Ways) => `
+with gone as (
+  delete from backstitch.outbox where stream = $1 and seq = any ($2::bigint[]) returning *
+)${remember(isLinked, 'gone')}
+${keep(isKept, 'gone')}`;
+
+/** The same of what was parked. */
+export const drained = ({ isKept, isLinked }: Ways) => `
+with gone as (
+  delete from backstitch.outbox_parked where stream = $1 and lane = $2 and seq = any ($3::bigint[]) returning *
+)${remember(isLinked, 'gone')}
+${keep(isKept, 'gone')}`;
+
+/** These numbers wait behind their keys' lanes. A lane that has ended meanwhile begins anew, due at once. */
+export const park = `
+with gone as (
+  delete from backstitch.outbox where stream = $1 and seq = any ($2::bigint[]) returning *
+), parked as (
+  insert into backstitch.outbox_parked (stream, lane, seq, id, topic, key, payload, added_at)
+  select stream, coalesce('k:' || key, 's:' || seq), seq, id, topic, key, payload, added_at from gone
+)
+insert into backstitch.outbox_lanes as lane (stream, lane, due_at)
+select distinct stream, coalesce('k:' || key, 's:' || seq), clock_timestamp() from gone order by 2
+on conflict (stream, lane) do update set stream = excluded.stream`;
+
+/** The lane of a number that could not be delivered; its due time in milliseconds from now, or null: a dead letter. */
+export const parkFailed = `
+with gone as (
+  delete from backstitch.outbox where stream = $1 and seq = $2 returning *
+), parked as (
+  insert into backstitch.outbox_parked (stream, lane, seq, id, topic, key, payload, added_at)
+  select stream, coalesce('k:' || key, 's:' || seq), seq, id, topic, key, payload, added_at from gone
+)
+insert into backstitch.outbox_lanes as lane (stream, lane, due_at, attempts, failed_at, error, dead_at)
+select stream, coalesce('k:' || key, 's:' || seq), clock_timestamp() + $3::float8 * interval '1 ms', 1, clock_timestamp(), $4,
+  case when $3::float8 is null then clock_timestamp() end
+from gone
+on conflict (stream, lane) do update set due_at = excluded.due_at, attempts = excluded.attempts, failed_at = excluded.failed_at,
+  error = excluded.error, dead_at = excluded.dead_at
+where lane.dead_at is null`;
+
+export const lockLane = 'select from backstitch.outbox_lanes where stream = $1 and lane = $2 for update';
+
+/** The first of a lane could not be delivered (again). Nothing, if another is the first by now. */
+export const failedAgain = `
+update backstitch.outbox_lanes set
+  attempts = case when $6::boolean then 1 else attempts + 1 end,
+  failed_at = case when $6::boolean then clock_timestamp() else coalesce(failed_at, clock_timestamp()) end,
+  due_at = clock_timestamp() + $4::float8 * interval '1 ms',
+  dead_at = case when $4::float8 is null then clock_timestamp() end,
+  error = $5
+where stream = $1 and lane = $2 and dead_at is null
+  and $3::bigint = (select min(seq) from backstitch.outbox_parked where stream = $1 and lane = $2)`;
+
+/** A lane goes on with what is the first now, or ends as nothing is left. */
+export const goOn = `
+with ended as (
+  delete from backstitch.outbox_lanes
+  where stream = $1 and lane = $2 and not exists (select from backstitch.outbox_parked where stream = $1 and lane = $2)
+)
+update backstitch.outbox_lanes set due_at = clock_timestamp(), attempts = 0, failed_at = null, error = null, dead_at = null
+where stream = $1 and lane = $2 and exists (select from backstitch.outbox_parked where stream = $1 and lane = $2)`;

@@ -1,0 +1,149 @@
+import type { Content } from '../../messages/message.js';
+import type { Database } from '../sql.js';
+import { textToLog } from '../guard/json.js';
+import * as statements from './stream-statements.js';
+import type { Outbox, Stream } from './outbox.js';
+
+/** What a relay asks and tells of its stream. No statement takes longer than {@link STATEMENT_MS}. */
+export interface StreamStore {
+  /** Makes `owner` the one who delivers. @returns its epoch: who has an older one is to end */
+  takeOver(owner: string): Promise<string>;
+  /** Whose it is, and in how many milliseconds the next lane is due (below 0: it is); undefined: there is none. */
+  tend(): Promise<{ readonly epoch: string | undefined; readonly dueInMs: number | undefined }>;
+  /** The first so many messages from this number on. */
+  poll(from: number, limit: number): Promise<Polled[]>;
+  /** Lanes that are due, but for these: so many, with so many messages each from its first. */
+  due(except: readonly string[], lanes: number, messages: number): Promise<Lane[]>;
+  /** These were delivered. */
+  delivered(seqs: readonly number[]): Promise<void>;
+  /** These wait behind the lanes of their keys. */
+  park(seqs: readonly number[]): Promise<void>;
+  /** This could not be delivered: it begins a lane. */
+  parkFailed(seq: number, failure: Failure): Promise<void>;
+  /** Of this lane these were delivered, and then perhaps one could not be. */
+  drained(lane: Lane, seqs: readonly number[], failed?: Failure & { readonly seq: number }): Promise<void>;
+}
+
+/** A message that is to be delivered. */
+export interface Waiting extends Content {
+  /** The number of the last message of its key that was delivered, if the stream is linked. */
+  readonly after?: number;
+}
+
+/** A message of the stream's order. */
+export interface Polled extends Waiting {
+  /** Whether its key is a lane: it has to wait behind that. */
+  readonly isHeld: boolean;
+}
+
+/** What waits out of the stream's order. */
+export interface Lane {
+  readonly name: string;
+  /** How often its first message was tried. */
+  readonly attempts: number;
+  /** How long ago that failed first, in milliseconds; undefined: it has not been tried since it is the first. */
+  readonly failedForMs: number | undefined;
+  /** Its first messages, in order: one at least. */
+  readonly messages: readonly Waiting[];
+}
+
+/** Why a message was not delivered. */
+export interface Failure {
+  readonly error: string;
+  /** When it is tried again, in milliseconds from now; undefined: it is a dead letter. */
+  readonly againInMs: number | undefined;
+}
+
+/** The longest that a statement of a relay may take, in milliseconds. */
+const STATEMENT_MS = 10_000;
+/** An error's text is kept up to so many characters. */
+const ERROR_LENGTH = 2_000;
+
+interface Row {
+  readonly seq: string;
+  readonly id: string;
+  readonly topic: string;
+  readonly key: string | null;
+  readonly payload: string | null;
+  readonly addedAt: number;
+  readonly after: string | null;
+}
+
+/**
+ * A stream of an outbox.
+ *
+ * @param isLinked whether a message is told what came before it: what has a queue of its own behind it needs that
+ */
+export function streamStore(
+  database: Database,
+  outbox: Pick<Outbox, 'name' | 'keepDays'>,
+  { name: stream }: Pick<Stream, 'name'>,
+  { isLinked = false }: { readonly isLinked?: boolean } = {},
+): StreamStore {
+  const ways = { isKept: outbox.keepDays > 0, isLinked };
+  const removed = statements.removed(ways);
+  const drained = statements.drained(ways);
+  const run = <R extends object>(text: string, values: readonly unknown[]) =>
+    database.run<R>(text, values, STATEMENT_MS);
+  const waiting = ({ seq, id, topic, key, payload, addedAt, after }: Row): Waiting => ({
+    id,
+    topic,
+    ...(key !== null && { key }),
+    payload: payload === null ? undefined : (JSON.parse(payload) as unknown),
+    source: outbox.name,
+    seq: Number(seq),
+    ...(after !== null && { after: Number(after) }),
+    addedAt: Math.floor(addedAt),
+  });
+  return {
+    async takeOver(owner) {
+      const [row] = await run<{ epoch: string }>(statements.takeOver, [stream, textToLog(owner)]);
+      return row?.epoch ?? '';
+    },
+    async tend() {
+      const [row] = await run<{ epoch: string | null; due: number | null }>(statements.tend, [stream]);
+      return { epoch: row?.epoch ?? undefined, dueInMs: row?.due ?? undefined };
+    },
+    async poll(from, limit) {
+      const rows = await run<Row & { held: boolean }>(statements.poll, [stream, from, limit, isLinked]);
+      return rows.map((row) => ({ ...waiting(row), isHeld: row.held }));
+    },
+    async due(except, lanes, messages) {
+      type DueRow = Row & { lane: string; attempts: number; failedForMs: number | null };
+      const rows = await run<DueRow>(statements.due, [stream, except, lanes, messages, isLinked]);
+      const found = new Map<string, Lane & { messages: Waiting[] }>();
+      for (const row of rows) {
+        const { lane: name, attempts, failedForMs } = row;
+        const lane = found.get(name) ?? { name, attempts, failedForMs: failedForMs ?? undefined, messages: [] };
+        lane.messages.push(waiting(row));
+        found.set(name, lane);
+      }
+      return [...found.values()];
+    },
+    async delivered(seqs) {
+      await run(removed, [stream, seqs]);
+    },
+    async park(seqs) {
+      await run(statements.park, [stream, seqs]);
+    },
+    async parkFailed(seq, { error, againInMs }) {
+      await run(statements.parkFailed, [stream, seq, againInMs ?? null, errorText(error)]);
+    },
+    async drained({ name: lane, messages: [first] }, seqs, failed) {
+      await database.transaction(async (sql) => {
+        await sql(statements.lockLane, [stream, lane]);
+        if (seqs.length > 0) await sql(drained, [stream, lane, seqs]);
+        if (failed === undefined) {
+          await sql(statements.goOn, [stream, lane]);
+          return;
+        }
+        const { seq, error, againInMs } = failed;
+        await sql(statements.failedAgain, [stream, lane, seq, againInMs ?? null, errorText(error), seq !== first?.seq]);
+      }, STATEMENT_MS);
+    },
+  };
+}
+
+function errorText(error: string): string {
+  return textToLog(error.length > ERROR_LENGTH ? `${error.slice(0, ERROR_LENGTH)}…` : error);
+}

@@ -1,0 +1,166 @@
+import { activityInfo, Context } from '@temporalio/activity';
+import { keepDelivered } from '../../database/outbox/archive.js';
+import type { Outbox } from '../../database/outbox/outbox.js';
+import { streamStore } from '../../database/outbox/stream.js';
+import type { Database } from '../../database/sql.js';
+import type { Sink } from '../../messages/sink.js';
+import { RAISE_ALARM, type Alarm } from '../../workflow/alarms.js';
+import {
+  RELAY_ACTIVITY,
+  ROUND_MS,
+  type MessagesActivities,
+  type RelayOrder,
+  type RelayRound,
+} from '../../workflow/outbox.js';
+import type { AlarmActivities } from '../alarms.js';
+import { messagesActivities } from './desk.js';
+import { Listeners } from './listener.js';
+import { StreamRelay, type RelayTrouble } from './relay.js';
+import { defaultRelayRules, type RelayRules } from './rules.js';
+import { Wake } from './wake.js';
+
+/** An outbox that this worker delivers. */
+export interface RelayedOutbox {
+  readonly outbox: Outbox;
+  /** The database that it is in. */
+  readonly database: Database;
+  /** Where each subscriber's messages go. */
+  readonly sinks: Readonly<Record<string, Sink>>;
+  /** How they are delivered. Default: {@link defaultRelayRules} */
+  readonly rules?: Partial<RelayRules>;
+}
+
+/** Options of {@link relayActivities}. */
+export interface RelayActivitiesOptions {
+  readonly outboxes: readonly RelayedOutbox[];
+  /** Who it is, for whoever looks: usually the worker's identity. */
+  readonly who: string;
+  /** Raises alarms about dead letters. Default: none are raised */
+  readonly alarms?: Pick<AlarmActivities, typeof RAISE_ALARM>;
+}
+
+/** The activities that deliver messages and what persons ask of them, and what stops them at once when the worker stops. */
+export interface RelayActivities {
+  readonly activities: MessagesActivities & {
+    readonly [RELAY_ACTIVITY]: (order: RelayOrder) => Promise<RelayRound>;
+  };
+  /** Ends all that runs: another worker, or this one when it is back, goes on. */
+  readonly stop: () => void;
+}
+
+/** Between two signs of life, in milliseconds. */
+const BEAT_MS = 2_000;
+/** Between two looks at what is kept of what was delivered, in milliseconds. */
+const KEEP_MS = 3_600_000;
+
+/**
+ * Makes the activities that deliver the messages of outboxes: for a worker, with the workflow `deliverMessages`.
+ *
+ * @throws a RangeError for a subscriber without a sink
+ */
+export function relayActivities({ outboxes, who, alarms }: RelayActivitiesOptions): RelayActivities {
+  const known = new Map(outboxes.map((each) => [each.outbox.name, each]));
+  for (const { outbox, sinks } of outboxes) {
+    for (const { subscriber } of outbox.streams) {
+      if (sinks[subscriber] === undefined) {
+        throw new RangeError(`the subscriber '${subscriber}' of the outbox '${outbox.name}' has no sink: give one`);
+      }
+    }
+  }
+  const listeners = new Listeners();
+  const stopping = new AbortController();
+  /** When each database's delivered messages were looked after, in milliseconds since 1970. */
+  const kept = new Map<Database, number>();
+
+  const lookAfter = async ({ outbox, database }: RelayedOutbox) => {
+    if (Date.now() - (kept.get(database) ?? 0) < KEEP_MS) return;
+    await keepDelivered(database, outbox.keepDays);
+    kept.set(database, Date.now());
+  };
+
+  const deliver = async (order: RelayOrder): Promise<RelayRound> => {
+    const { found, stream, sink } = find(known, order);
+    const context = Context.current();
+    await lookAfter(found);
+    const wake = new Wake();
+    const leave = listeners.join(found.database, stream.name, wake);
+    const relay = new StreamRelay({
+      store: streamStore(found.database, found.outbox, stream, { isLinked: sink.isQueue }),
+      sink,
+      rules: { ...defaultRelayRules, ...found.rules },
+      wake,
+      owner: who,
+      signal: AbortSignal.any([context.cancellationSignal, stopping.signal]),
+      forMs: ROUND_MS,
+      onTrouble: (trouble) => {
+        const alarm = alarmOf(order, trouble, Date.now());
+        context.log.warn(alarm.message);
+        alarms?.[RAISE_ALARM](alarm).catch((error: unknown) => {
+          context.log.error(`alarm ${alarm.id} was not raised (${String(error)}): ${alarm.message}`);
+        });
+      },
+    });
+    const beat = setInterval(() => {
+      context.heartbeat(relay.stats);
+      lookAfter(found).catch((error: unknown) => {
+        context.log.warn(`what was delivered of '${order.outbox}' could not be looked after: ${String(error)}`);
+      });
+    }, BEAT_MS);
+    try {
+      return await relay.run();
+    } finally {
+      clearInterval(beat);
+      leave();
+    }
+  };
+  return {
+    activities: { ...messagesActivities(outboxes), [RELAY_ACTIVITY]: deliver },
+    stop: () => {
+      stopping.abort();
+    },
+  };
+}
+
+function find(known: ReadonlyMap<string, RelayedOutbox>, { outbox, stream: name }: RelayOrder) {
+  const { taskQueue } = activityInfo();
+  const found = known.get(outbox);
+  const stream = found?.outbox.streams.find((each) => each.name === name);
+  const sink = stream && found?.sinks[stream.subscriber];
+  if (found === undefined || stream === undefined || sink === undefined) {
+    throw new Error(
+      `this worker of task queue '${taskQueue}' delivers no stream '${name}' of an outbox '${outbox}': another release may, or the workflow is left over and can be terminated`,
+    );
+  }
+  return { found, stream, sink };
+}
+
+/** An alarm's id says what it is about: raised again it is the same. */
+function alarmOf({ outbox, stream }: RelayOrder, { kind, error, since, message }: RelayTrouble, now: number): Alarm {
+  const where = `${outbox}/${stream}`;
+  if (message === undefined) {
+    return {
+      id: `messages-held/${where}/${since}`,
+      kind: 'messages-held',
+      at: now,
+      message: `nothing of ${where} can be delivered since ${new Date(since).toISOString()}: ${error}`,
+    };
+  }
+  const { id, seq, topic, key } = message;
+  const what = `message ${id} (${topic}${key === undefined ? '' : `, key '${key}'`}) of ${where}`;
+  const data = { outbox, stream, seq, id, topic, key };
+  return kind === 'dead-letter'
+    ? {
+        id: `dead-letter/${where}/${seq}/${since}`,
+        kind,
+        at: now,
+        message: `${what} is a dead letter: ${error}`,
+        data,
+      }
+    : {
+        id: `message-late/${where}/${seq}`,
+        kind: 'message-late',
+        at: now,
+        message: `${what} is not delivered since ${new Date(since).toISOString()}, and is tried on: ${error}`,
+        data,
+      };
+}

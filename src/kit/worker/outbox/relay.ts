@@ -1,0 +1,345 @@
+import { setMaxListeners } from 'node:events';
+import { messageOf } from '../../database/message.js';
+import type { Lane, StreamStore, Waiting } from '../../database/outbox/stream.js';
+import { HeldUp, NotYet, Poison, SinkUnavailable, type Delivered, type Sink } from '../../messages/sink.js';
+import { deliverBatch, type Batch } from './deliver.js';
+import { CHAIN, planBatches, type Plan } from './plan.js';
+import { Remover } from './remover.js';
+import { backoffMs, type RelayRules } from './rules.js';
+import type { Wake } from './wake.js';
+
+/**
+ * A relay: delivers the messages of one stream, for as long as it runs.
+ *
+ * It polls the stream's front, gives what it finds to the sink in batches, several at a time, and removes what was delivered. No two
+ * batches have messages of one key, but for a batch of its own in which they are in order. What cannot be delivered begins a lane of
+ * its key, and what comes after it goes there: the front stays free. A lane is tried again with backoff, and drained in order.
+ *
+ * Invariant: a message is removed only after the sink has taken it, and none is given to the sink before those of its key with lower
+ * numbers. If the relay dies anywhere, what was delivered and not removed is delivered again, first.
+ *
+ * A relay that finds another one in its place ends: two for a moment deliver some messages twice, which whoever gets them tells by
+ * their ids.
+ */
+
+/** What a relay has done, and how its stream stands. */
+export interface RelayStats {
+  readonly delivered: number;
+  /** Deliveries that failed. */
+  readonly failed: number;
+  /** Messages that became dead letters. */
+  readonly dead: number;
+  /** Since when the sink takes nothing, in milliseconds since 1970, and why. */
+  readonly unavailable?: { readonly since: number; readonly error: string };
+}
+
+/** What a relay tells of: an alarm. */
+export interface RelayTrouble {
+  /** `dead-letter`: it was given up; `late`: it is tried on though its window is over; `unavailable`: the sink takes nothing. */
+  readonly kind: 'dead-letter' | 'late' | 'unavailable';
+  readonly error: string;
+  /** Since when, in milliseconds since 1970. */
+  readonly since: number;
+  /** Absent: it is no message's trouble. */
+  readonly message?: Waiting;
+}
+
+export interface RelayOptions {
+  readonly store: StreamStore;
+  readonly sink: Sink;
+  readonly rules: RelayRules;
+  readonly wake: Wake;
+  /** Who it is, for whoever looks. */
+  readonly owner: string;
+  /** Ends it: what is on its way is given up, and delivered again by the next. */
+  readonly signal: AbortSignal;
+  /** After so many milliseconds it ends by itself, when what is on its way is delivered. */
+  readonly forMs: number;
+  readonly onTrouble: (trouble: RelayTrouble) => void;
+}
+
+/** How a relay ended. */
+export type RelayEnd = RelayStats & { readonly end: 'time' | 'stopped' | 'replaced' };
+
+/** Its database has to have failed for so long before a relay gives up, in milliseconds. */
+const PATIENCE_MS = 30_000;
+/** A key whose messages take longer than this, in milliseconds, is slow. */
+const SLOW_MS = 500;
+/** A look at the stream from its beginning may take this part of the time. */
+const SWEEP_SHARE = 0.1;
+
+export class StreamRelay {
+  readonly #given: RelayOptions;
+  #delivered = 0;
+  #failed = 0;
+  #dead = 0;
+  #unavailable: { since: number; error: string; times: number; until: number; told: boolean } | undefined;
+  /** Numbers that are on their way, or delivered and not removed yet. */
+  readonly #onWay = new Set<number>();
+  /** Keys and lanes that are on their way, and since when. */
+  readonly #busy = new Map<string, number>();
+  /** Keys that began a lane since the last poll was sent: what that poll says of them is out of date. */
+  #parked = new Set<string>();
+  #flights = 0;
+  readonly #remover: Remover;
+  /** Where the front is, as far as is known. */
+  #front = 0;
+  #sweepAt = 0;
+  #nextDueAt = 0;
+  #tendAt = 0;
+  /** Something may have come, or may be free. */
+  #isDirty = true;
+  #failingSince: number | undefined;
+  readonly #late = new Set<number>();
+
+  constructor(options: RelayOptions) {
+    this.#given = options;
+    // Each delivery listens; Node takes more than ten listeners for a leak.
+    setMaxListeners(0, options.signal);
+    this.#remover = new Remover({
+      ...options,
+      onRemoved: (seqs) => {
+        for (const seq of seqs) this.#onWay.delete(seq);
+      },
+    });
+  }
+
+  get stats(): RelayStats {
+    const { since, error } = this.#unavailable ?? {};
+    return {
+      delivered: this.#delivered,
+      failed: this.#failed,
+      dead: this.#dead,
+      ...(since !== undefined && error !== undefined && { unavailable: { since, error } }),
+    };
+  }
+
+  /** Delivers until it is to end. @throws the database's error, if it could not be used for half a minute */
+  async run(): Promise<RelayEnd> {
+    const { store, owner, signal, forMs, wake, rules } = this.#given;
+    const epoch = await store.takeOver(owner);
+    const until = Date.now() + forMs;
+    let end: RelayEnd['end'] = 'time';
+    const isToEnd = () => signal.aborted || Date.now() >= until;
+    while (!isToEnd()) {
+      try {
+        if (Date.now() >= this.#tendAt) {
+          const { epoch: newest, dueInMs } = await store.tend();
+          if (newest !== epoch) {
+            end = 'replaced';
+            break;
+          }
+          this.#tendAt = Date.now() + rules.pollMs;
+          this.#nextDueAt = dueInMs === undefined ? Infinity : Date.now() + dueInMs;
+          this.#isDirty = true;
+        }
+        await this.#work();
+        this.#failingSince = undefined;
+      } catch (error) {
+        const now = Date.now();
+        this.#failingSince ??= now;
+        if (now - this.#failingSince > PATIENCE_MS) throw error;
+        await wake.pause(Math.min(rules.pollMs, 500), signal);
+        continue;
+      }
+      if (isToEnd()) break;
+      if (!this.#isDirty || !this.#hasPlace()) {
+        const next = Math.min(this.#tendAt, this.#nextDueAt, this.#unavailable?.until ?? Infinity, until);
+        if (await wake.wait(Math.max(1, next - Date.now()), signal)) this.#isDirty = true;
+        if (Date.now() >= Math.min(this.#nextDueAt, this.#unavailable?.until ?? Infinity)) this.#isDirty = true;
+      }
+    }
+    await this.#land();
+    return { ...this.stats, end: signal.aborted ? 'stopped' : end };
+  }
+
+  /** Begins what can be begun. */
+  async #work(): Promise<void> {
+    if (!this.#isDirty || !this.#hasPlace()) return;
+    this.#isDirty = false;
+    if (Date.now() >= this.#nextDueAt) await this.#drainLanes();
+    if (this.#hasPlace()) await this.#readFront();
+  }
+
+  #hasPlace(): boolean {
+    if (this.#unavailable !== undefined && Date.now() < this.#unavailable.until) return false;
+    return this.#free() > 0;
+  }
+
+  /** Batches that may begin. Until it is known that the sink takes something again one tries it. */
+  #free(): number {
+    const { sink, rules } = this.#given;
+    const places = sink.deliverAll ? rules.batches : rules.single;
+    return (this.#unavailable === undefined ? places : 1) - this.#flights;
+  }
+
+  async #readFront(): Promise<void> {
+    const { store, rules, sink } = this.#given;
+    const limit = 2 * rules.batch + this.#onWay.size;
+    const began = Date.now();
+    const isSweep = began >= this.#sweepAt;
+    this.#parked = new Set();
+    const rows = await store.poll(isSweep ? 0 : this.#front, limit);
+    if (isSweep) this.#sweepAt = Date.now() + (Date.now() - began) * (1 / SWEEP_SHARE - 1);
+    const [first] = rows;
+    // With nothing to deliver nobody knows whether the sink takes something again.
+    if (first === undefined && this.#flights === 0 && this.#nextDueAt === Infinity) this.#unavailable = undefined;
+    if (first !== undefined) this.#front = isSweep ? first.seq : Math.max(first.seq, this.#front);
+
+    const held = rows.filter(({ isHeld, seq }) => isHeld && !this.#onWay.has(seq)).map(({ seq }) => seq);
+    if (held.length > 0) {
+      await store.park(held);
+      this.#dueIn(0);
+    }
+    const { batches, blocked, isMore } = planBatches(rows, {
+      size: sink.deliverAll ? rules.batch : 1,
+      places: this.#free(),
+      isOnWay: (seq) => this.#onWay.has(seq),
+      isBusy: (key) => this.#busy.has(`k:${key}`) || this.#parked.has(key),
+    });
+    for (const batch of batches) this.#send({ messages: batch, attempts: 0 });
+    const isFull = rows.length >= limit;
+    if (isFull && batches.length === 0) await this.#setAside(blocked);
+    if ((isFull && batches.length > 0) || isMore || held.length > 0) this.#isDirty = true;
+  }
+
+  /** All that is seen waits for keys that are on their way. Those that take long go aside, so that others are seen. */
+  async #setAside(blocked: Plan['blocked']): Promise<void> {
+    const { store } = this.#given;
+    const late = Date.now() - SLOW_MS;
+    const slow = blocked.filter(({ key }) => (this.#busy.get(`k:${key}`) ?? Infinity) <= late).map(({ seq }) => seq);
+    if (slow.length === 0) return;
+    await store.park(slow);
+    this.#isDirty = true;
+  }
+
+  async #drainLanes(): Promise<void> {
+    const { store } = this.#given;
+    const places = this.#free();
+    const lanes = await store.due([...this.#busy.keys()], places, CHAIN);
+    for (const lane of lanes) this.#send({ messages: lane.messages, attempts: lane.attempts }, lane);
+    if (lanes.length >= places) return;
+    // The others' time is asked for; what comes back from the sink sets its own.
+    this.#nextDueAt = Infinity;
+    if (lanes.length > 0) this.#tendAt = 0;
+  }
+
+  /** Gives a batch to the sink, and sees to what becomes of it. */
+  #send(batch: Batch, lane?: Lane): void {
+    const { sink, rules, signal } = this.#given;
+    const names = new Set(batch.messages.flatMap(({ key }) => (key === undefined ? [] : [`k:${key}`])));
+    if (lane !== undefined) names.add(lane.name);
+    for (const name of names) this.#busy.set(name, Date.now());
+    if (lane === undefined) for (const { seq } of batch.messages) this.#onWay.add(seq);
+    this.#flights++;
+    void deliverBatch(sink, batch, rules.deliverMs, signal)
+      .then(
+        (became) => this.#came(batch, became, lane),
+        (error: unknown) => {
+          this.#cannot(error);
+          this.#release(batch, lane);
+        },
+      )
+      // The database could not be told: what was delivered is delivered again.
+      .catch(() => {
+        this.#release(batch, lane);
+      })
+      .finally(() => {
+        for (const name of names) this.#busy.delete(name);
+        this.#flights--;
+        this.#isDirty = true;
+        this.#given.wake.ring();
+      });
+  }
+
+  #release({ messages }: Batch, lane: Lane | undefined): void {
+    if (lane === undefined) for (const { seq } of messages) this.#onWay.delete(seq);
+  }
+
+  async #came(batch: Batch, became: readonly Delivered[], lane: Lane | undefined): Promise<void> {
+    const { store, signal } = this.#given;
+    const done = batch.messages.filter((_, place) => became[place] === undefined);
+    this.#delivered += done.length;
+    if (done.length > 0) this.#unavailable = undefined;
+    const wrong = became.find((error) => error instanceof SinkUnavailable);
+    if (wrong !== undefined) this.#cannot(wrong);
+    const seqs = done.map(({ seq }) => seq);
+    // The first of each key that could not be delivered; what was only held up behind it is found again.
+    const failed = signal.aborted
+      ? []
+      : batch.messages.flatMap((message, place) => {
+          const error = became[place];
+          if (error === undefined || error instanceof HeldUp || error instanceof SinkUnavailable) return [];
+          return [{ message, error }];
+        });
+    if (lane !== undefined) {
+      const [first] = failed;
+      if (seqs.length === 0 && first === undefined) return;
+      const judged = first && { seq: first.message.seq, ...this.#judge(first, lane) };
+      await store.drained(lane, seqs, judged);
+      this.#dueIn(judged === undefined ? 0 : judged.againInMs);
+      return;
+    }
+    for (const each of failed) {
+      const { key, seq } = each.message;
+      const judged = this.#judge(each);
+      await store.parkFailed(seq, judged);
+      this.#dueIn(judged.againInMs);
+      if (key !== undefined) this.#parked.add(key);
+    }
+    const gone = new Set(seqs);
+    for (const { seq } of batch.messages) if (!gone.has(seq)) this.#onWay.delete(seq);
+    this.#remover.remove(seqs);
+  }
+
+  /** A lane is due in so many milliseconds; never, if it waits for a person. */
+  #dueIn(ms: number | undefined): void {
+    if (ms !== undefined) this.#nextDueAt = Math.min(this.#nextDueAt, Date.now() + ms);
+  }
+
+  /** When a message that could not be delivered is tried again, or that it never is. */
+  #judge({ message, error }: { message: Waiting; error: Error }, lane?: Lane) {
+    const { rules, onTrouble } = this.#given;
+    this.#failed++;
+    const isSame = lane?.messages[0]?.seq === message.seq;
+    const attempts = isSame ? lane.attempts + 1 : 1;
+    const failedForMs = isSame ? (lane.failedForMs ?? 0) : 0;
+    const since = Date.now() - failedForMs;
+    const isOver = failedForMs >= rules.windowMs;
+    const text = messageOf(error);
+    const isDead = error instanceof Poison || (isOver && !(error instanceof NotYet));
+    if (isDead) {
+      this.#dead++;
+      onTrouble({ kind: 'dead-letter', message, error: text, since });
+    } else if (isOver && !this.#late.has(message.seq)) {
+      this.#late.add(message.seq);
+      onTrouble({ kind: 'late', message, error: text, since });
+    }
+    return { error: text, againInMs: isDead ? undefined : backoffMs(rules, attempts) };
+  }
+
+  /** The sink takes nothing: it is left alone for a while, longer each time. */
+  #cannot(thrown: unknown): void {
+    const { rules, onTrouble, signal } = this.#given;
+    if (signal.aborted) return;
+    const now = Date.now();
+    const { since = now, times = 0, told = false } = this.#unavailable ?? {};
+    const isLong = now - since >= rules.windowMs;
+    const error = messageOf(thrown);
+    this.#unavailable = {
+      since,
+      error,
+      times: times + 1,
+      until: now + backoffMs(rules, times + 1),
+      told: told || isLong,
+    };
+    if (isLong && !told) onTrouble({ kind: 'unavailable', error, since });
+  }
+
+  /** Waits until nothing is on its way any more, which takes no longer than a delivery may. */
+  async #land(): Promise<void> {
+    const { wake } = this.#given;
+    while (this.#flights > 0) await wake.wait(1_000);
+    await this.#remover.done();
+  }
+}

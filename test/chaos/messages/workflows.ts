@@ -1,0 +1,1 @@
+export { deliverMessages } from '../../../src/kit/workflow/index.js';

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import { decideMessages, showMessages, startRelays } from '../../../src/kit/client/index.js';
+import { Poison, type Sink } from '../../../src/kit/database/index.js';
+import { alarmActivities, relayActivities, temporalSink, type RelayActivities } from '../../../src/kit/worker/index.js';
+import { relayId } from '../../../src/kit/workflow/outbox.js';
+import type { Alarm } from '../../../src/kit/workflow/index.js';
+import { outboxOf, OutboxStage, Recorder } from '../../kit/database/outbox/stage.js';
+import { bundleOf } from '../../support/bundles.js';
+import { temporalAddress } from '../../support/servers.js';
+
+const workflowsPath = fileURLToPath(new URL('./workflows.ts', import.meta.url));
+
+describe('relays under Temporal', function () {
+  this.timeout(120_000);
+  const stage = new OutboxStage();
+  const outbox = outboxOf();
+  let native: NativeConnection;
+  let client: Client;
+  let taskQueue: string;
+  let workers: { stop: () => Promise<void> }[] = [];
+  before(async () => {
+    const address = await temporalAddress();
+    native = await NativeConnection.connect({ address });
+    client = new Client({ connection: await Connection.connect({ address }) });
+  });
+  after(async () => {
+    await client.connection.close();
+    await native.close();
+  });
+  beforeEach(() => {
+    taskQueue = `messages-${randomUUID()}`;
+  });
+  afterEach(async () => {
+    await Promise.all(workers.map(({ stop }) => stop()));
+    workers = [];
+    await client.workflow
+      .getHandle(id())
+      .terminate('the test is over')
+      .catch(() => undefined);
+  });
+  const id = () => relayId(taskQueue, { outbox: 'shop', stream: 'all/0' });
+  const relays = () => startRelays(client, { taskQueue, outboxes: [outbox] });
+
+  const serve = async (sink: Sink, alarms: Alarm[] = []) => {
+    const alarming = alarmActivities({
+      sink: {
+        name: 'the test',
+        deliver: (alarm) => {
+          alarms.push(alarm);
+          return Promise.resolve();
+        },
+      },
+    });
+    const made: RelayActivities = relayActivities({
+      outboxes: [{ outbox, database: stage.db, sinks: { all: sink } }],
+      who: 'tester',
+      alarms: alarming,
+    });
+    const worker = await Worker.create({
+      ...{ connection: native, taskQueue, workflowBundle: await bundleOf(workflowsPath) },
+      activities: { ...made.activities, ...alarming },
+      shutdownGraceTime: '1 hour',
+    });
+    const running = worker.run();
+    let stopped: Promise<void> | undefined;
+    const stop = () => {
+      stopped ??= (async () => {
+        made.stop();
+        worker.shutdown();
+        await running;
+      })();
+      return stopped;
+    };
+    const one = { stop };
+    workers.push(one);
+    return one;
+  };
+
+  it('deliver what is added, under one workflow a stream however often they are started', async () => {
+    const sink = new Recorder();
+    await serve(sink);
+    await Promise.all([relays(), relays()]);
+    await relays();
+    await stage.add(outbox, { topic: 'a', payload: 1 }, { topic: 'a', payload: 2 });
+    await sink.taken(2);
+    assert.deepEqual(sink.payloads, [1, 2]);
+    const { raw } = await client.workflow.getHandle(id()).describe();
+    assert.equal(raw.pendingActivities?.length, 1);
+    assert.equal(raw.pendingActivities?.[0]?.activityType?.name, 'backstitch.deliverMessages');
+  });
+
+  it('go on at another worker at once when theirs is stopped, however long it may take to stop', async () => {
+    const [one, two] = [new Recorder(), new Recorder()];
+    const first = await serve(one);
+    await relays();
+    await stage.add(outbox, { topic: 'a', payload: 1 });
+    await one.taken(1);
+    await first.stop();
+    await stage.add(outbox, { topic: 'a', payload: 2 });
+    await serve(two);
+    await two.taken(1);
+    assert.deepEqual([one.payloads, two.payloads], [[1], [2]]);
+  });
+
+  it('tell by an alarm of what became a dead letter; a person sees and decides it', async () => {
+    const sink = new Recorder();
+    let isBad = true;
+    sink.onMessage = ({ payload }) =>
+      isBad && payload === 'bad' ? Promise.reject(new Poison('not understood')) : Promise.resolve();
+    const alarms: Alarm[] = [];
+    await serve(sink, alarms);
+    await relays();
+    await stage.add(
+      outbox,
+      { topic: 'a', key: 'k', id: 'm-1', payload: 'bad' },
+      { topic: 'a', key: 'k', payload: 'next' },
+    );
+    while (alarms.length === 0) await client.connection.workflowService.getSystemInfo({});
+    const [alarm] = alarms;
+    assert.deepEqual(
+      [alarm?.kind, alarm?.message],
+      ['dead-letter', "message m-1 (a, key 'k') of shop/all/0 is a dead letter: not understood"],
+    );
+
+    let shown = await showMessages(client, { taskQueue });
+    while (shown.letters[0]?.behind !== 1) shown = await showMessages(client, { taskQueue });
+    const [letter] = shown.letters;
+    assert.deepEqual(
+      [letter?.outbox, letter?.stream, letter?.id, letter?.error, shown.total, shown.unread],
+      ['shop', 'all/0', 'm-1', 'not understood', 1, []],
+    );
+    const [stream] = shown.streams;
+    assert.deepEqual([stream?.waiting, stream?.aside, stream?.dead, stream?.relay?.owner], [0, 2, 1, 'tester']);
+
+    const order = { actor: 'ann', reason: 'the consumer is mended', action: 'resend' } as const;
+    assert.deepEqual((await decideMessages(client, { taskQueue }, { ...order, id: 'another' })).decided, []);
+    isBad = false;
+    const { decided } = await decideMessages(client, { taskQueue }, { ...order, id: 'm-1' });
+    assert.deepEqual(
+      decided.map((each) => each.id),
+      ['m-1'],
+    );
+    await sink.taken(2);
+    assert.deepEqual(sink.payloads, ['bad', 'next']);
+    const none = await showMessages(client, { taskQueue }, { outbox: 'another' });
+    assert.deepEqual(none.unread, [{ outbox: 'another', message: 'there is no such outbox: the worker has shop' }]);
+  });
+
+  it('start a workflow for each message, once, though it is delivered twice', async () => {
+    const to = temporalSink({ client, taskQueue, topics: { a: { workflow: 'takeMessage' } } });
+    const sink = new Recorder();
+    sink.onMessage = async (message, signal) => {
+      await to.deliver(message, signal);
+      await to.deliver(message, signal);
+    };
+    await serve(sink);
+    await relays();
+    await stage.add(outbox, { topic: 'a', id: `m-${taskQueue}`, payload: 7 });
+    await sink.taken(1);
+    const handle = client.workflow.getHandle(`message-shop-m-${taskQueue}`);
+    assert.equal(await handle.result(), 7);
+    // After it has ended, too.
+    const [message] = sink.got;
+    assert.ok(message);
+    await to.deliver(message, new AbortController().signal);
+    const first = await handle.describe();
+    assert.deepEqual([first.status.name, await handle.result()], ['COMPLETED', 7]);
+    assert.equal(first.raw.workflowExecutionInfo?.firstRunId, first.runId);
+  });
+
+  it('signal a workflow, which tells what comes twice by its id', async () => {
+    const workflowId = `gather-${taskQueue}`;
+    const to = temporalSink({
+      ...{ client, taskQueue },
+      topics: { a: { workflow: 'gather', signal: 'arrived', workflowId: () => workflowId } },
+    });
+    const sink = new Recorder();
+    sink.onMessage = async (message, signal) => {
+      await to.deliver(message, signal);
+      await to.deliver(message, signal);
+    };
+    await serve(sink);
+    await relays();
+    await stage.add(outbox, ...[1, 2, 3].map((payload) => ({ topic: 'a', key: 'k', payload })));
+    assert.deepEqual(await client.workflow.getHandle(workflowId).result(), [1, 2, 3]);
+  });
+
+  it('make a dead letter of a topic that no workflow takes', async () => {
+    const to = temporalSink({ client, taskQueue, topics: { b: { workflow: 'takeMessage' } } });
+    await serve(to);
+    await relays();
+    await stage.add(outbox, { topic: 'a', payload: 1 });
+    let shown = await showMessages(client, { taskQueue });
+    while (shown.total === 0) shown = await showMessages(client, { taskQueue });
+    assert.equal(shown.letters[0]?.error, "no workflow takes the topic 'a': name one among the sink's topics");
+  });
+});

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import type { Polled } from '../../../../src/kit/database/outbox/stream.js';
+import { CHAIN, planBatches, type Situation } from '../../../../src/kit/worker/outbox/plan.js';
+
+/** Messages by their keys: `-` has none, an upper-case one is held by its lane. Their numbers are 1, 2, 3 … */
+const rowsOf = (keys: string): Polled[] =>
+  [...keys].map((key, place) => ({
+    ...{ id: `m${place}`, topic: 't', payload: undefined, source: 's', addedAt: 0 },
+    ...{ seq: place + 1, ...(key !== '-' && { key: key.toLowerCase() }) },
+    isHeld: key !== key.toLowerCase(),
+  }));
+
+const plan = (keys: string, situation: Partial<Situation> = {}) => {
+  const given = { size: 100, places: 10, isOnWay: () => false, isBusy: () => false, ...situation };
+  const { batches, blocked, isMore } = planBatches(rowsOf(keys), given);
+  return {
+    batches: batches.map((batch) => batch.map(({ seq }) => seq)),
+    blocked: blocked.map(({ seq }) => seq),
+    isMore,
+  };
+};
+
+describe('which messages go together', () => {
+  it('all that are free, in their order, with a sink that takes many', () => {
+    assert.deepEqual(plan('aba-b'), { batches: [[1, 2, 3, 4, 5]], blocked: [], isMore: false });
+  });
+
+  it('those of one key, with a sink that takes one by one', () => {
+    assert.deepEqual(plan('aba-b-', { size: 1 }).batches, [[1, 3], [2, 5], [4], [6]]);
+    assert.deepEqual(
+      plan('a'.repeat(CHAIN + 2), { size: 1 }).batches.map(({ length }) => length),
+      [CHAIN],
+    );
+  });
+
+  it('no key in two batches: its next messages wait', () => {
+    assert.deepEqual(plan('abacb', { size: 2 }), { batches: [[1, 2], [4]], blocked: [3, 5], isMore: false });
+  });
+
+  it('nothing that is on its way, held, or of a key that is on its way; and nothing behind it', () => {
+    assert.deepEqual(plan('abAcb', { isBusy: (key) => key === 'b' }), {
+      batches: [[1, 4]],
+      blocked: [2, 5],
+      isMore: false,
+    });
+    assert.deepEqual(plan('ab-', { isOnWay: (seq) => seq === 1 }).batches, [[2, 3]]);
+  });
+
+  it('no more than there are places for; what of a key has no place is not passed by its next one', () => {
+    assert.deepEqual(plan('abab', { size: 1, places: 1 }), { batches: [[1, 3]], blocked: [4], isMore: true });
+    assert.deepEqual(plan('ab', { places: 0 }), { batches: [], blocked: [], isMore: true });
+  });
+});
