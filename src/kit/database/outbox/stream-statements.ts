@@ -84,7 +84,7 @@ with gone as (
   select stream, coalesce('k:' || key, 's:' || seq), seq, id, topic, key, payload, added_at from gone
 )
 insert into backstitch.outbox_lanes as lane (stream, lane, due_at)
-select distinct stream, coalesce('k:' || key, 's:' || seq), clock_timestamp() from gone order by 2
+select stream, coalesce('k:' || key, 's:' || seq), clock_timestamp() from gone group by 1, 2 order by 2
 on conflict (stream, lane) do update set stream = excluded.stream`;
 
 /** The lane of a number that could not be delivered; its due time in milliseconds from now, or null: a dead letter. */

@@ -3,6 +3,7 @@ import { messageOf } from '../../database/message.js';
 import type { Lane, StreamStore, Waiting } from '../../database/outbox/stream.js';
 import { HeldUp, NotYet, Poison, SinkUnavailable, type Delivered, type Sink } from '../../messages/sink.js';
 import { deliverBatch, type Batch } from './deliver.js';
+import { Chain } from './chain.js';
 import { CHAIN, planBatches, type Plan } from './plan.js';
 import { Remover } from './remover.js';
 import { backoffMs, type RelayRules } from './rules.js';
@@ -31,6 +32,8 @@ export interface RelayStats {
   readonly dead: number;
   /** Since when the sink takes nothing, in milliseconds since 1970, and why. */
   readonly unavailable?: { readonly since: number; readonly error: string };
+  /** Since when the outbox's own database cannot be used, and why. */
+  readonly failing?: { readonly since: number; readonly error: string };
 }
 
 /** What a relay tells of: an alarm. */
@@ -78,8 +81,9 @@ export class StreamRelay {
   readonly #onWay = new Set<number>();
   /** Keys and lanes that are on their way, and since when. */
   readonly #busy = new Map<string, number>();
-  /** Keys that began a lane since the last poll was sent: what that poll says of them is out of date. */
-  #parked = new Set<string>();
+  /** What has become of keys and numbers since the last poll was sent: what that says of them is out of date. */
+  #since = { parked: new Set<string>(), removed: new Set<number>() };
+  readonly #chain: Chain;
   #flights = 0;
   readonly #remover: Remover;
   /** Where the front is, as far as is known. */
@@ -89,7 +93,7 @@ export class StreamRelay {
   #tendAt = 0;
   /** Something may have come, or may be free. */
   #isDirty = true;
-  #failingSince: number | undefined;
+  #failing: { readonly since: number; readonly error: string } | undefined;
   readonly #late = new Set<number>();
 
   constructor(options: RelayOptions) {
@@ -99,9 +103,14 @@ export class StreamRelay {
     this.#remover = new Remover({
       ...options,
       onRemoved: (seqs) => {
-        for (const seq of seqs) this.#onWay.delete(seq);
+        for (const seq of seqs) {
+          this.#onWay.delete(seq);
+          this.#since.removed.add(seq);
+        }
+        this.#chain.noted(seqs);
       },
     });
+    this.#chain = new Chain(options.sink.isQueue === true);
   }
 
   get stats(): RelayStats {
@@ -111,6 +120,7 @@ export class StreamRelay {
       failed: this.#failed,
       dead: this.#dead,
       ...(since !== undefined && error !== undefined && { unavailable: { since, error } }),
+      ...(this.#failing && { failing: this.#failing }),
     };
   }
 
@@ -134,11 +144,11 @@ export class StreamRelay {
           this.#isDirty = true;
         }
         await this.#work();
-        this.#failingSince = undefined;
+        this.#failing = undefined;
       } catch (error) {
-        const now = Date.now();
-        this.#failingSince ??= now;
-        if (now - this.#failingSince > PATIENCE_MS) throw error;
+        const { since = Date.now() } = this.#failing ?? {};
+        this.#failing = { since, error: messageOf(error) };
+        if (Date.now() - since > PATIENCE_MS) throw error;
         await wake.pause(Math.min(rules.pollMs, 500), signal);
         continue;
       }
@@ -178,7 +188,8 @@ export class StreamRelay {
     const limit = 2 * rules.batch + this.#onWay.size;
     const began = Date.now();
     const isSweep = began >= this.#sweepAt;
-    this.#parked = new Set();
+    this.#since = { parked: new Set(), removed: new Set() };
+    this.#chain.asked();
     const rows = await store.poll(isSweep ? 0 : this.#front, limit);
     if (isSweep) this.#sweepAt = Date.now() + (Date.now() - began) * (1 / SWEEP_SHARE - 1);
     const [first] = rows;
@@ -186,7 +197,7 @@ export class StreamRelay {
     if (first === undefined && this.#flights === 0 && this.#nextDueAt === Infinity) this.#unavailable = undefined;
     if (first !== undefined) this.#front = isSweep ? first.seq : Math.max(first.seq, this.#front);
 
-    const held = rows.filter(({ isHeld, seq }) => isHeld && !this.#onWay.has(seq)).map(({ seq }) => seq);
+    const held = rows.filter(({ isHeld, seq }) => isHeld && !this.#onWay.has(seq) && !this.#since.removed.has(seq)).map(({ seq }) => seq);
     if (held.length > 0) {
       await store.park(held);
       this.#dueIn(0);
@@ -194,8 +205,8 @@ export class StreamRelay {
     const { batches, blocked, isMore } = planBatches(rows, {
       size: sink.deliverAll ? rules.batch : 1,
       places: this.#free(),
-      isOnWay: (seq) => this.#onWay.has(seq),
-      isBusy: (key) => this.#busy.has(`k:${key}`) || this.#parked.has(key),
+      isOnWay: (seq) => this.#onWay.has(seq) || this.#since.removed.has(seq),
+      isBusy: (key) => this.#busy.has(`k:${key}`) || this.#since.parked.has(key),
     });
     for (const batch of batches) this.#send({ messages: batch, attempts: 0 });
     const isFull = rows.length >= limit;
@@ -232,7 +243,8 @@ export class StreamRelay {
     for (const name of names) this.#busy.set(name, Date.now());
     if (lane === undefined) for (const { seq } of batch.messages) this.#onWay.add(seq);
     this.#flights++;
-    void deliverBatch(sink, batch, rules.deliverMs, signal)
+    const linked = { ...batch, messages: this.#chain.link(batch.messages) };
+    void deliverBatch(sink, linked, rules.deliverMs, signal)
       .then(
         (became) => this.#came(batch, became, lane),
         (error: unknown) => {
@@ -260,6 +272,7 @@ export class StreamRelay {
     const { store, signal } = this.#given;
     const done = batch.messages.filter((_, place) => became[place] === undefined);
     this.#delivered += done.length;
+    this.#chain.delivered(done);
     if (done.length > 0) this.#unavailable = undefined;
     const wrong = became.find((error) => error instanceof SinkUnavailable);
     if (wrong !== undefined) this.#cannot(wrong);
@@ -277,6 +290,7 @@ export class StreamRelay {
       if (seqs.length === 0 && first === undefined) return;
       const judged = first && { seq: first.message.seq, ...this.#judge(first, lane) };
       await store.drained(lane, seqs, judged);
+      this.#chain.noted(seqs);
       this.#dueIn(judged === undefined ? 0 : judged.againInMs);
       return;
     }
@@ -285,7 +299,7 @@ export class StreamRelay {
       const judged = this.#judge(each);
       await store.parkFailed(seq, judged);
       this.#dueIn(judged.againInMs);
-      if (key !== undefined) this.#parked.add(key);
+      if (key !== undefined) this.#since.parked.add(key);
     }
     const gone = new Set(seqs);
     for (const { seq } of batch.messages) if (!gone.has(seq)) this.#onWay.delete(seq);

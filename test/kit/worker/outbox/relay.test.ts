@@ -277,6 +277,7 @@ describe('a relay', () => {
     const first = start(one, { pollMs: 10 });
     await stage.add(outbox, { topic: 'a', payload: 1 });
     await one.taken(1);
+    await empty('outbox');
     start(two, { pollMs: 10 });
     assert.equal((await first.ended).end, 'replaced');
     await stage.add(outbox, { topic: 'a', payload: 2 });
