@@ -27,6 +27,11 @@ export interface Sink {
    * @throws {@link SinkUnavailable}; any other error: each is delivered by itself then
    */
   deliverAll?(messages: readonly Message[], signal: AbortSignal): Promise<readonly Delivered[]>;
+  /**
+   * Whether messages wait in a queue behind it, and may be handled there by several at once: each is then told what comes before it
+   * ({@link Message.after}), which costs a row for each key. Default: no
+   */
+  readonly isQueue?: boolean;
   /** Gives up what it holds: connections. */
   close?(): Promise<void>;
 }
