@@ -1,3 +1,4 @@
+import { NotBegun } from './not-begun.js';
 import { Rejection } from './rejection.js';
 
 /**
@@ -58,4 +59,29 @@ const DATA_REFUSED = /^(22|23|54|57014)/;
  */
 export function isDataRefused(error: unknown): boolean {
   return error instanceof RangeError || DATA_REFUSED.test(sqlStateOf(error) ?? '');
+}
+
+/** The server goes away, takes no connection, or has no room for one. */
+const NO_SERVER = /^(08...|57P0[123]|53300)$/;
+/** What the system says of a connection, and what postgres.js says. */
+const NO_CONNECTION = [
+  ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH'],
+  ...['ENETUNREACH', 'CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'CONNECT_TIMEOUT'],
+];
+/** What pg says without a code. */
+const TERMINATED = /^Connection terminated|has encountered a connection error|its connection is given up$/;
+
+/**
+ * Whether an error means that there was no connection, or that it was lost. By itself that does not tell that the database cannot be
+ * used: work may end its own connection, by taking too long for one.
+ */
+export function isConnectionLost(thrown: unknown): boolean {
+  let error = thrown;
+  for (let depth = 0; depth <= MAX_CAUSES && error instanceof Error; depth++) {
+    const { code } = error as { code?: unknown };
+    const isCoded = typeof code === 'string' && (NO_SERVER.test(code) || NO_CONNECTION.includes(code));
+    if (isCoded || error instanceof NotBegun || TERMINATED.test(error.message)) return true;
+    error = error.cause;
+  }
+  return false;
 }

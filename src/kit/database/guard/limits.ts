@@ -9,14 +9,17 @@ export function limitsOf({ timeoutMs }: Pick<Operation, 'timeoutMs'>): [string, 
 
 /** Begins to count an attempt's time. @returns what is left of it, in milliseconds, or throws {@link NotBegun}, whenever it is called */
 export function stopwatch({ gid, branch, op, timeoutMs }: Operation): () => number {
+  return countdown(timeoutMs, `${op} of branch '${branch}' in ${gid}`);
+}
+
+/** The same for anything that is begun, by what it is. */
+export function countdown(timeoutMs: number, what: string): () => number {
   const began = performance.now();
   return () => {
     const left = timeoutMs - (performance.now() - began);
     // Whoever asked has given up, or will before an answer can reach it.
     if (left < timeoutMs / 10) {
-      throw new NotBegun(
-        `${op} of branch '${branch}' in ${gid} is not begun: ${Math.round(left)} of its ${timeoutMs} ms are left: try again`,
-      );
+      throw new NotBegun(`${what} is not begun: ${Math.round(left)} of its ${timeoutMs} ms are left: try again`);
     }
     return left;
   };

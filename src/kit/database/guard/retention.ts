@@ -1,3 +1,4 @@
+import { removeInBatches, type Removal } from '../batches.js';
 import type { Database } from '../sql.js';
 
 /** How long guard rows are kept by default: longer than any duplicate or late message can come. */
@@ -31,17 +32,7 @@ returning 1`;
  */
 export async function forgetGuards(
   db: Database,
-  { olderThanDays = GUARD_RETENTION_DAYS, batch = 1_000 }: { olderThanDays?: number; batch?: number } = {},
+  { olderThanDays = GUARD_RETENTION_DAYS, batch = 1_000 }: Partial<Removal> = {},
 ): Promise<number> {
-  for (const [name, value] of Object.entries({ olderThanDays, batch })) {
-    if (!Number.isSafeInteger(value) || value < 1) {
-      throw new RangeError(`${name} is ${value}: it must be a whole number, 1 at least`);
-    }
-  }
-  let removed = 0;
-  for (;;) {
-    const rows = await db.run(forget, [olderThanDays, batch]);
-    removed += rows.length;
-    if (rows.length < batch) return removed;
-  }
+  return removeInBatches({ olderThanDays, batch }, async (...values) => (await db.run(forget, values)).length);
 }
