@@ -85,7 +85,7 @@ export function outboxSystem({ producer, consumer }: MessageStage): MessageSyste
     },
     async look() {
       const began = performance.now();
-      await store.poll(0, 400);
+      await store.poll(400);
       await store.tend();
       await store.due([], 4, 20);
       return performance.now() - began;

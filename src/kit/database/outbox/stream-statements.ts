@@ -19,12 +19,15 @@ select (select epoch::text from backstitch.outbox_relays where stream = $1) as e
   (select ${MS('due_at - clock_timestamp()')} from backstitch.outbox_lanes
    where stream = $1 and due_at is not null order by due_at limit 1) as due`;
 
-/** From this number on so many; whether the key of each is a lane. */
+/**
+ * So many from the front; whether the key of each is a lane. There is no number from which on it would be enough to look: a transaction
+ * that commits late may have numbers on both sides of any, and those below come first.
+ */
 export const poll = `
 select ${MESSAGE('o')}, lanes.lane is not null as held, last.seq::text as after
-from (select * from backstitch.outbox where stream = $1 and seq >= $2 order by seq limit $3) o
+from (select * from backstitch.outbox where stream = $1 order by seq limit $2) o
 left join backstitch.outbox_lanes lanes on lanes.stream = $1 and lanes.lane = 'k:' || o.key
-left join backstitch.outbox_last last on $4::boolean and last.stream = $1 and last.key = o.key
+left join backstitch.outbox_last last on $3::boolean and last.stream = $1 and last.key = o.key
 order by o.seq`;
 
 /** Lanes that are due, but for these; of each so many messages from its first. */

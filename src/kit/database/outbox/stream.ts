@@ -10,8 +10,8 @@ export interface StreamStore {
   takeOver(owner: string): Promise<string>;
   /** Whose it is, and in how many milliseconds the next lane is due (below 0: it is); undefined: there is none. */
   tend(): Promise<{ readonly epoch: string | undefined; readonly dueInMs: number | undefined }>;
-  /** The first so many messages from this number on. */
-  poll(from: number, limit: number): Promise<Polled[]>;
+  /** The first so many messages. */
+  poll(limit: number): Promise<Polled[]>;
   /** Lanes that are due, but for these: so many, with so many messages each from its first. */
   due(except: readonly string[], lanes: number, messages: number): Promise<Lane[]>;
   /** These were delivered. */
@@ -104,8 +104,8 @@ export function streamStore(
       const [row] = await run<{ epoch: string | null; due: number | null }>(statements.tend, [stream]);
       return { epoch: row?.epoch ?? undefined, dueInMs: row?.due ?? undefined };
     },
-    async poll(from, limit) {
-      const rows = await run<Row & { held: boolean }>(statements.poll, [stream, from, limit, isLinked]);
+    async poll(limit) {
+      const rows = await run<Row & { held: boolean }>(statements.poll, [stream, limit, isLinked]);
       return rows.map((row) => ({ ...waiting(row), isHeld: row.held }));
     },
     async due(except, lanes, messages) {

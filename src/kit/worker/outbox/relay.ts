@@ -68,8 +68,6 @@ export type RelayEnd = RelayStats & { readonly end: 'time' | 'stopped' | 'replac
 const PATIENCE_MS = 30_000;
 /** A key whose messages take longer than this, in milliseconds, is slow. */
 const SLOW_MS = 500;
-/** A look at the stream from its beginning may take this part of the time. */
-const SWEEP_SHARE = 0.1;
 
 export class StreamRelay {
   readonly #given: RelayOptions;
@@ -86,9 +84,6 @@ export class StreamRelay {
   readonly #chain: Chain;
   #flights = 0;
   readonly #remover: Remover;
-  /** Where the front is, as far as is known. */
-  #front = 0;
-  #sweepAt = 0;
   #nextDueAt = 0;
   #tendAt = 0;
   /** Something may have come, or may be free. */
@@ -186,16 +181,11 @@ export class StreamRelay {
   async #readFront(): Promise<void> {
     const { store, rules, sink } = this.#given;
     const limit = 2 * rules.batch + this.#onWay.size;
-    const began = Date.now();
-    const isSweep = began >= this.#sweepAt;
     this.#since = { parked: new Set(), removed: new Set() };
     this.#chain.asked();
-    const rows = await store.poll(isSweep ? 0 : this.#front, limit);
-    if (isSweep) this.#sweepAt = Date.now() + (Date.now() - began) * (1 / SWEEP_SHARE - 1);
-    const [first] = rows;
+    const rows = await store.poll(limit);
     // With nothing to deliver nobody knows whether the sink takes something again.
-    if (first === undefined && this.#flights === 0 && this.#nextDueAt === Infinity) this.#unavailable = undefined;
-    if (first !== undefined) this.#front = isSweep ? first.seq : Math.max(first.seq, this.#front);
+    if (rows.length === 0 && this.#flights === 0 && this.#nextDueAt === Infinity) this.#unavailable = undefined;
 
     const held = rows.filter(({ isHeld, seq }) => isHeld && !this.#onWay.has(seq) && !this.#since.removed.has(seq)).map(({ seq }) => seq);
     if (held.length > 0) {

@@ -9,7 +9,7 @@ describe('the outbox', () => {
   const stage = new OutboxStage();
   const outbox = outboxOf();
   const payloads = async (stream?: string) =>
-    (await stage.store(outbox, stream).poll(0, 1_000)).map(({ payload }) => payload);
+    (await stage.store(outbox, stream).poll(1_000)).map(({ payload }) => payload);
 
   it('keeps what a transaction has added when it is committed, and nothing of one that is not', async () => {
     await stage.db.transaction((sql) => outbox.add(sql, { topic: 'a', payload: 1 }));
@@ -27,7 +27,7 @@ describe('the outbox', () => {
     const payload = { b: [1, 'ä\n"', null, { deep: true }], a: 1.5 };
     const id = await stage.db.transaction((sql) => outbox.add(sql, { topic: 'a.b', key: 'k', payload, id: 'mine' }));
     assert.equal(id, 'mine');
-    const [row] = await stage.store(outbox).poll(0, 10);
+    const [row] = await stage.store(outbox).poll(10);
     assert.ok(row !== undefined && row.seq > 0 && Math.abs(row.addedAt - Date.now()) < 3_600_000);
     assert.deepEqual(
       { ...row, seq: 0, addedAt: 0 },
@@ -36,7 +36,7 @@ describe('the outbox', () => {
       },
     );
     await stage.db.transaction((sql) => outbox.add(sql, { topic: 'a', payload: undefined }));
-    assert.equal((await stage.store(outbox).poll(0, 10))[1]?.payload, undefined);
+    assert.equal((await stage.store(outbox).poll(10))[1]?.payload, undefined);
   });
 
   it('adds the same by postgres.js', async () => {
@@ -140,7 +140,7 @@ describe('the outbox', () => {
     const found = new Map<string, Set<string>>();
     let [all, mail] = [0, 0];
     for (const { name, subscriber } of both.streams) {
-      for (const { key = '' } of await stage.store(both, name).poll(0, 1_000)) {
+      for (const { key = '' } of await stage.store(both, name).poll(1_000)) {
         if (subscriber === 'all') all++;
         else mail++;
         found.set(`${subscriber} ${key}`, (found.get(`${subscriber} ${key}`) ?? new Set()).add(name));
@@ -157,13 +157,13 @@ describe('the outbox', () => {
     for (let n = 0; n < 300; n++) {
       await stage.add(outbox, { topic: 'a', payload: n, key: `k${n % 7}` });
       if (n % 50 === 49) {
-        const rows = await store.poll(0, 1_000);
+        const rows = await store.poll(1_000);
         seen.push(...rows.map(({ payload }) => payload));
         await store.delivered(rows.map(({ seq }) => seq));
       }
     }
     await first.commit();
-    const last = await store.poll(0, 1_000);
+    const last = await store.poll(1_000);
     seen.push(...last.map(({ payload }) => payload));
     assert.equal(seen.at(-1), 'first');
     assert.equal(new Set(seen).size, 301);
@@ -189,7 +189,7 @@ describe('the outbox', () => {
     await waiting(stage.pool);
     await first.commit();
     await second;
-    const keyed = (await stage.store(outbox).poll(0, 10)).filter(({ key }) => key === 'k');
+    const keyed = (await stage.store(outbox).poll(10)).filter(({ key }) => key === 'k');
     assert.deepEqual(
       keyed.map(({ payload }) => payload),
       ['first', 'second'],

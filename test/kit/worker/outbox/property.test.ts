@@ -190,7 +190,7 @@ describe('outbox and relay', function () {
           rows.reduce((sum, { last }) => sum + last, 0),
         );
       }),
-      { numRuns: 120 },
+      { numRuns: 6 },
     );
 
     async function isBusy(): Promise<boolean> {

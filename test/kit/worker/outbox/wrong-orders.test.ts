@@ -67,9 +67,9 @@ describe('a message and its work', () => {
         if (dies) await died();
       });
     await assert.rejects(work(true), Died);
-    assert.deepEqual([await isSold(), await store.poll(0, 10)], [false, []]);
+    assert.deepEqual([await isSold(), await store.poll(10)], [false, []]);
     await work(false);
-    const payloads = (await store.poll(0, 10)).map(({ payload }) => payload);
+    const payloads = (await store.poll(10)).map(({ payload }) => payload);
     assert.deepEqual([await isSold(), payloads], [true, ['sale-1']]);
   });
 });
