@@ -20,12 +20,14 @@ select (select epoch::text from backstitch.outbox_relays where stream = $1) as e
    where stream = $1 and due_at is not null order by due_at limit 1) as due`;
 
 /**
- * So many from the front; whether the key of each is a lane. There is no number from which on it would be enough to look: a transaction
+ * So many from the front, but for these keys; whether the key of each is a lane. There is no number from which on it would be enough to look: a transaction
  * that commits late may have numbers on both sides of any, and those below come first.
  */
 export const poll = `
 select ${MESSAGE('o')}, lanes.lane is not null as held, last.seq::text as after
-from (select * from backstitch.outbox where stream = $1 order by seq limit $2) o
+from (
+  select * from backstitch.outbox where stream = $1 and (key is null or key <> all ($4::text[])) order by seq limit $2
+) o
 left join backstitch.outbox_lanes lanes on lanes.stream = $1 and lanes.lane = 'k:' || o.key
 left join backstitch.outbox_last last on $3::boolean and last.stream = $1 and last.key = o.key
 order by o.seq`;
@@ -90,10 +92,13 @@ insert into backstitch.outbox_lanes as lane (stream, lane, due_at)
 select stream, coalesce('k:' || key, 's:' || seq), clock_timestamp() from gone group by 1, 2 order by 2
 on conflict (stream, lane) do update set stream = excluded.stream`;
 
-/** The lane of a number that could not be delivered; its due time in milliseconds from now, or null: a dead letter. */
+/**
+ * The lane of a number that could not be delivered; its due time in milliseconds from now, or null: a dead letter. Those of its key that
+ * were held up behind it go with it: what comes later must not get there before them.
+ */
 export const parkFailed = `
 with gone as (
-  delete from backstitch.outbox where stream = $1 and seq = $2 returning *
+  delete from backstitch.outbox where stream = $1 and seq = any ($5::bigint[] || $2::bigint) returning *
 ), parked as (
   insert into backstitch.outbox_parked (stream, lane, seq, id, topic, key, payload, added_at)
   select stream, coalesce('k:' || key, 's:' || seq), seq, id, topic, key, payload, added_at from gone
@@ -101,7 +106,7 @@ with gone as (
 insert into backstitch.outbox_lanes as lane (stream, lane, due_at, attempts, failed_at, error, dead_at)
 select stream, coalesce('k:' || key, 's:' || seq), clock_timestamp() + $3::float8 * interval '1 ms', 1, clock_timestamp(), $4,
   case when $3::float8 is null then clock_timestamp() end
-from gone
+from gone where seq = $2
 on conflict (stream, lane) do update set due_at = excluded.due_at, attempts = excluded.attempts, failed_at = excluded.failed_at,
   error = excluded.error, dead_at = excluded.dead_at
 where lane.dead_at is null`;

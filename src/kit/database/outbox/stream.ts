@@ -10,16 +10,16 @@ export interface StreamStore {
   takeOver(owner: string): Promise<string>;
   /** Whose it is, and in how many milliseconds the next lane is due (below 0: it is); undefined: there is none. */
   tend(): Promise<{ readonly epoch: string | undefined; readonly dueInMs: number | undefined }>;
-  /** The first so many messages. */
-  poll(limit: number): Promise<Polled[]>;
+  /** The first so many messages, but for those of these keys. */
+  poll(limit: number, except?: readonly string[]): Promise<Polled[]>;
   /** Lanes that are due, but for these: so many, with so many messages each from its first. */
   due(except: readonly string[], lanes: number, messages: number): Promise<Lane[]>;
   /** These were delivered. */
   delivered(seqs: readonly number[]): Promise<void>;
   /** These wait behind the lanes of their keys. */
   park(seqs: readonly number[]): Promise<void>;
-  /** This could not be delivered: it begins a lane. */
-  parkFailed(seq: number, failure: Failure): Promise<void>;
+  /** This could not be delivered: it begins a lane, with those of its key that were held up behind it. */
+  parkFailed(seq: number, failure: Failure, behind: readonly number[]): Promise<void>;
   /** Of this lane these were delivered, and then perhaps one could not be. */
   drained(lane: Lane, seqs: readonly number[], failed?: Failure & { readonly seq: number }): Promise<void>;
 }
@@ -104,8 +104,8 @@ export function streamStore(
       const [row] = await run<{ epoch: string | null; due: number | null }>(statements.tend, [stream]);
       return { epoch: row?.epoch ?? undefined, dueInMs: row?.due ?? undefined };
     },
-    async poll(limit) {
-      const rows = await run<Row & { held: boolean }>(statements.poll, [stream, limit, isLinked]);
+    async poll(limit, except = []) {
+      const rows = await run<Row & { held: boolean }>(statements.poll, [stream, limit, isLinked, except]);
       return rows.map((row) => ({ ...waiting(row), isHeld: row.held }));
     },
     async due(except, lanes, messages) {
@@ -126,8 +126,8 @@ export function streamStore(
     async park(seqs) {
       await run(statements.park, [stream, seqs]);
     },
-    async parkFailed(seq, { error, againInMs }) {
-      await run(statements.parkFailed, [stream, seq, againInMs ?? null, errorText(error)]);
+    async parkFailed(seq, { error, againInMs }, behind) {
+      await run(statements.parkFailed, [stream, seq, againInMs ?? null, errorText(error), behind]);
     },
     async drained({ name: lane, messages: [first] }, seqs, failed) {
       await database.transaction(async (sql) => {

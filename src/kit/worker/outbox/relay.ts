@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { messageOf } from '../../database/message.js';
-import type { Lane, StreamStore, Waiting } from '../../database/outbox/stream.js';
+import type { Lane, Polled, StreamStore, Waiting } from '../../database/outbox/stream.js';
 import { HeldUp, NotYet, Poison, SinkUnavailable, type Delivered, type Sink } from '../../messages/sink.js';
 import { deliverBatch, type Batch } from './deliver.js';
 import { Chain } from './chain.js';
@@ -66,8 +66,8 @@ export type RelayEnd = RelayStats & { readonly end: 'time' | 'stopped' | 'replac
 
 /** Its database has to have failed for so long before a relay gives up, in milliseconds. */
 const PATIENCE_MS = 30_000;
-/** A key whose messages take longer than this, in milliseconds, is slow. */
-const SLOW_MS = 500;
+/** The look for what is behind keys that are on their way may take this part of the time. */
+const BEYOND_SHARE = 0.2;
 
 export class StreamRelay {
   readonly #given: RelayOptions;
@@ -75,10 +75,12 @@ export class StreamRelay {
   #failed = 0;
   #dead = 0;
   #unavailable: { since: number; error: string; times: number; until: number; told: boolean } | undefined;
-  /** Numbers that are on their way, or delivered and not removed yet. */
+  /** Numbers that are on their way. */
   readonly #onWay = new Set<number>();
-  /** Keys and lanes that are on their way, and since when. */
-  readonly #busy = new Map<string, number>();
+  /** Those that are delivered, and not removed yet. */
+  readonly #done = new Set<number>();
+  /** Keys and lanes that are on their way. */
+  readonly #busy = new Set<string>();
   /** What has become of keys and numbers since the last poll was sent: what that says of them is out of date. */
   #since = { parked: new Set<string>(), removed: new Set<number>() };
   readonly #chain: Chain;
@@ -86,6 +88,8 @@ export class StreamRelay {
   readonly #remover: Remover;
   #nextDueAt = 0;
   #tendAt = 0;
+  /** When the next look behind keys that are on their way may begin. */
+  #beyondAt = 0;
   /** Something may have come, or may be free. */
   #isDirty = true;
   #failing: { readonly since: number; readonly error: string } | undefined;
@@ -99,7 +103,7 @@ export class StreamRelay {
       ...options,
       onRemoved: (seqs) => {
         for (const seq of seqs) {
-          this.#onWay.delete(seq);
+          this.#done.delete(seq);
           this.#since.removed.add(seq);
         }
         this.#chain.noted(seqs);
@@ -179,45 +183,47 @@ export class StreamRelay {
   }
 
   async #readFront(): Promise<void> {
-    const { store, rules, sink } = this.#given;
-    const limit = 2 * rules.batch + this.#onWay.size;
+    const { store, rules } = this.#given;
+    const limit = 2 * rules.batch + this.#onWay.size + this.#done.size;
     this.#since = { parked: new Set(), removed: new Set() };
     this.#chain.asked();
     const rows = await store.poll(limit);
     // With nothing to deliver nobody knows whether the sink takes something again.
     if (rows.length === 0 && this.#flights === 0 && this.#nextDueAt === Infinity) this.#unavailable = undefined;
+    const { blocked } = await this.#take(rows, limit);
+    // All that is seen waits for keys that are on their way: what is behind them is looked for, now and then, as that takes longer.
+    if (blocked.size === 0 || rows.length < limit || !this.#hasPlace() || Date.now() < this.#beyondAt) return;
+    const began = Date.now();
+    this.#since = { parked: new Set(), removed: new Set() };
+    const beyond = await store.poll(limit, [...blocked]);
+    this.#beyondAt = Date.now() + (Date.now() - began) * (1 / BEYOND_SHARE - 1);
+    await this.#take(beyond, limit);
+  }
 
-    const held = rows.filter(({ isHeld, seq }) => isHeld && !this.#onWay.has(seq) && !this.#since.removed.has(seq)).map(({ seq }) => seq);
+  /** Begins to deliver what may go of what was read, and sees to the rest. */
+  async #take(rows: readonly Polled[], limit: number): Promise<Plan> {
+    const { store, rules, sink } = this.#given;
+    const plan = planBatches(rows, {
+      size: sink.deliverAll ? rules.batch : 1,
+      places: this.#free(),
+      isOnWay: (seq) => this.#onWay.has(seq),
+      isDone: (seq) => this.#done.has(seq) || this.#since.removed.has(seq),
+      isBusy: (key) => this.#busy.has(`k:${key}`) || this.#since.parked.has(key),
+    });
+    const { batches, held, isMore } = plan;
+    for (const batch of batches) this.#send({ messages: batch, attempts: 0 });
     if (held.length > 0) {
       await store.park(held);
       this.#dueIn(0);
     }
-    const { batches, blocked, isMore } = planBatches(rows, {
-      size: sink.deliverAll ? rules.batch : 1,
-      places: this.#free(),
-      isOnWay: (seq) => this.#onWay.has(seq) || this.#since.removed.has(seq),
-      isBusy: (key) => this.#busy.has(`k:${key}`) || this.#since.parked.has(key),
-    });
-    for (const batch of batches) this.#send({ messages: batch, attempts: 0 });
-    const isFull = rows.length >= limit;
-    if (isFull && batches.length === 0) await this.#setAside(blocked);
-    if ((isFull && batches.length > 0) || isMore || held.length > 0) this.#isDirty = true;
-  }
-
-  /** All that is seen waits for keys that are on their way. Those that take long go aside, so that others are seen. */
-  async #setAside(blocked: Plan['blocked']): Promise<void> {
-    const { store } = this.#given;
-    const late = Date.now() - SLOW_MS;
-    const slow = blocked.filter(({ key }) => (this.#busy.get(`k:${key}`) ?? Infinity) <= late).map(({ seq }) => seq);
-    if (slow.length === 0) return;
-    await store.park(slow);
-    this.#isDirty = true;
+    if ((rows.length >= limit && batches.length > 0) || isMore || held.length > 0) this.#isDirty = true;
+    return plan;
   }
 
   async #drainLanes(): Promise<void> {
     const { store } = this.#given;
     const places = this.#free();
-    const lanes = await store.due([...this.#busy.keys()], places, CHAIN);
+    const lanes = await store.due([...this.#busy], places, CHAIN);
     for (const lane of lanes) this.#send({ messages: lane.messages, attempts: lane.attempts }, lane);
     if (lanes.length >= places) return;
     // The others' time is asked for; what comes back from the sink sets its own.
@@ -230,7 +236,7 @@ export class StreamRelay {
     const { sink, rules, signal } = this.#given;
     const names = new Set(batch.messages.flatMap(({ key }) => (key === undefined ? [] : [`k:${key}`])));
     if (lane !== undefined) names.add(lane.name);
-    for (const name of names) this.#busy.set(name, Date.now());
+    for (const name of names) this.#busy.add(name);
     if (lane === undefined) for (const { seq } of batch.messages) this.#onWay.add(seq);
     this.#flights++;
     const linked = { ...batch, messages: this.#chain.link(batch.messages) };
@@ -287,12 +293,15 @@ export class StreamRelay {
     for (const each of failed) {
       const { key, seq } = each.message;
       const judged = this.#judge(each);
-      await store.parkFailed(seq, judged);
+      const behind = batch.messages.flatMap((message, place) =>
+        message.key !== undefined && message.key === key && became[place] instanceof HeldUp ? [message.seq] : [],
+      );
+      await store.parkFailed(seq, judged, behind);
       this.#dueIn(judged.againInMs);
       if (key !== undefined) this.#since.parked.add(key);
     }
-    const gone = new Set(seqs);
-    for (const { seq } of batch.messages) if (!gone.has(seq)) this.#onWay.delete(seq);
+    this.#release(batch, undefined);
+    for (const seq of seqs) this.#done.add(seq);
     this.#remover.remove(seqs);
   }
 

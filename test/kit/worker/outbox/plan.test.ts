@@ -11,18 +11,19 @@ const rowsOf = (keys: string): Polled[] =>
   }));
 
 const plan = (keys: string, situation: Partial<Situation> = {}) => {
-  const given = { size: 100, places: 10, isOnWay: () => false, isBusy: () => false, ...situation };
-  const { batches, blocked, isMore } = planBatches(rowsOf(keys), given);
+  const given = { size: 100, places: 10, isOnWay: () => false, isDone: () => false, isBusy: () => false, ...situation };
+  const { batches, blocked, held, isMore } = planBatches(rowsOf(keys), given);
   return {
     batches: batches.map((batch) => batch.map(({ seq }) => seq)),
-    blocked: blocked.map(({ seq }) => seq),
+    blocked: [...blocked].join(''),
+    held,
     isMore,
   };
 };
 
 describe('which messages go together', () => {
   it('all that are free, in their order, with a sink that takes many', () => {
-    assert.deepEqual(plan('aba-b'), { batches: [[1, 2, 3, 4, 5]], blocked: [], isMore: false });
+    assert.deepEqual(plan('aba-b'), { batches: [[1, 2, 3, 4, 5]], blocked: '', held: [], isMore: false });
   });
 
   it('those of one key, with a sink that takes one by one', () => {
@@ -33,21 +34,41 @@ describe('which messages go together', () => {
     );
   });
 
-  it('no key in two batches: its next messages wait', () => {
-    assert.deepEqual(plan('abacb', { size: 2 }), { batches: [[1, 2], [4]], blocked: [3, 5], isMore: false });
+  it('no key in two batches: what its batch has no room for waits', () => {
+    const given = { size: 2, places: 2 };
+    assert.deepEqual(plan('abacb', given), {
+      batches: [
+        [1, 3],
+        [2, 4],
+      ],
+      blocked: 'b',
+      held: [],
+      isMore: false,
+    });
+  });
+
+  it('in several batches side by side, if they are many', () => {
+    assert.deepEqual(plan('abcdab', { size: 6, places: 2 }).batches, [
+      [1, 3, 5],
+      [2, 4, 6],
+    ]);
   });
 
   it('nothing that is on its way, held, or of a key that is on its way; and nothing behind it', () => {
     assert.deepEqual(plan('abAcb', { isBusy: (key) => key === 'b' }), {
       batches: [[1, 4]],
-      blocked: [2, 5],
+      blocked: 'b',
+      held: [3],
       isMore: false,
     });
     assert.deepEqual(plan('ab-', { isOnWay: (seq) => seq === 1 }).batches, [[2, 3]]);
+    assert.deepEqual(plan('aab', { isDone: (seq) => seq === 1 }).batches, [[2, 3]]);
+    // What is on its way may have to go aside first.
+    assert.deepEqual(plan('AABB', { isOnWay: (seq) => seq === 1 }).held, [3, 4]);
   });
 
   it('no more than there are places for; what of a key has no place is not passed by its next one', () => {
-    assert.deepEqual(plan('abab', { size: 1, places: 1 }), { batches: [[1, 3]], blocked: [4], isMore: true });
-    assert.deepEqual(plan('ab', { places: 0 }), { batches: [], blocked: [], isMore: true });
+    assert.deepEqual(plan('abab', { size: 1, places: 1 }), { batches: [[1, 3]], blocked: 'b', held: [], isMore: true });
+    assert.deepEqual(plan('ab', { places: 0 }), { batches: [], blocked: '', held: [], isMore: true });
   });
 });
