@@ -186,6 +186,7 @@ describe('relays under Temporal', function () {
     await serve(sink);
     await relays();
     await stage.add(outbox, ...[1, 2, 3].map((payload) => ({ topic: 'a', key: 'k', payload })));
+    await sink.taken(3);
     assert.deepEqual(await client.workflow.getHandle(workflowId).result(), [1, 2, 3]);
   });
 

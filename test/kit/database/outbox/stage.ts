@@ -26,7 +26,7 @@ export class OutboxStage {
     });
     beforeEach(async () => {
       await this.pool.query(
-        'truncate backstitch.outbox, backstitch.outbox_lanes, backstitch.outbox_parked, backstitch.outbox_last, backstitch.outbox_relays, backstitch.outbox_decisions, backstitch.outbox_delivered',
+        'truncate backstitch.outbox, backstitch.outbox_lanes, backstitch.outbox_parked, backstitch.outbox_last, backstitch.outbox_decisions, backstitch.outbox_delivered',
       );
       await keepDelivered(this.db, 7);
     });
