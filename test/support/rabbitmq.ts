@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { connect } from 'amqplib';
 import { Child } from '../../src/dev/child.js';
 import { onPort } from '../../src/dev/ports.js';
 import { Restartable } from '../../src/dev/restartable.js';
+import { StateFolder } from '../../src/dev/state.js';
 import { rabbitPrograms, type RabbitPrograms } from './rabbitmq-programs.js';
 
 const run = promisify(execFile);
@@ -28,15 +28,17 @@ export interface Broker {
 export async function startBroker(onProgress: (line: string) => void): Promise<Broker | undefined> {
   const programs = await rabbitPrograms(onProgress);
   if (programs === undefined) return undefined;
-  const folder = mkdtempSync(join(tmpdir(), 'backstitch-rabbitmq-'));
+  // What a run that was killed has left running is ended by the next.
+  const state = await StateFolder.temporary(onProgress);
+  const folder = state.path;
   mkdirSync(join(folder, 'data'));
   for (const file of ['enabled_plugins', 'rabbitmq.conf', 'rabbitmq-env.conf']) {
     writeFileSync(join(folder, file), file === 'enabled_plugins' ? '[].' : '');
   }
   // Erlang's nodes find each other by a daemon, which would stay when its first node has gone: this one ends with the tests.
-  const epmd = await onPort({ what: 'epmd' }, (port) => startEpmd(programs, folder, port));
+  const epmd = await onPort({ what: 'epmd' }, (port) => startEpmd(programs, state, port));
   const distribution = await onPort({ what: 'Erlang' }, (port) => Promise.resolve(port));
-  const node = { folder, programs, epmdPort: epmd.port, distribution };
+  const node = { state, programs, epmdPort: epmd.port, distribution };
   const server = await onPort({ what: 'RabbitMQ' }, async (port) => ({
     port,
     child: await startServer({ ...node, port }),
@@ -58,13 +60,13 @@ export async function startBroker(onProgress: (line: string) => void): Promise<B
       await broker.down('SIGKILL');
       await broker.stop();
       await epmd.child.stop();
-      rmSync(folder, { recursive: true, force: true });
+      state.close(true);
     },
   };
 }
 
 interface Node {
-  readonly folder: string;
+  readonly state: StateFolder;
   readonly programs: RabbitPrograms;
   readonly epmdPort: number;
   readonly distribution: number;
@@ -73,7 +75,7 @@ interface Node {
 
 const urlOf = (port: number) => `amqp://guest:guest@127.0.0.1:${port}`;
 
-function environment({ folder, programs, epmdPort, distribution, port }: Node): NodeJS.ProcessEnv {
+function environment({ state: { path: folder }, programs, epmdPort, distribution, port }: Node): NodeJS.ProcessEnv {
   return {
     PATH: programs.path,
     LC_ALL: 'C.UTF-8',
@@ -98,35 +100,39 @@ function environment({ folder, programs, epmdPort, distribution, port }: Node): 
   };
 }
 
-async function startEpmd({ epmd, path }: RabbitPrograms, folder: string, port: number) {
+async function startEpmd({ epmd, path }: RabbitPrograms, state: StateFolder, port: number) {
   const child = await Child.start(
     {
       name: 'epmd',
       ...{ command: epmd, args: ['-port', String(port), '-address', '127.0.0.1'] },
-      ...{ env: { PATH: path }, cwd: folder, logFile: join(folder, 'epmd.log') },
+      ...{ env: { PATH: path }, cwd: state.path, logFile: state.file('epmd.log') },
       ...{ signal: 'SIGTERM', signalAtOnce: 'SIGKILL', readyMs: 30_000 },
       ready: async () => {
         await run(epmd, ['-port', String(port), '-names'], { timeout: 5_000 });
       },
     },
-    () => undefined,
+    (pid) => {
+      state.record('epmd', pid, 'SIGTERM');
+    },
   );
   return { child, port };
 }
 
 function startServer(node: Node): Promise<Child> {
-  const { folder, programs, port } = node;
+  const { state, programs, port } = node;
   return Child.start(
     {
       name: 'RabbitMQ',
       ...{ command: join(programs.sbin, 'rabbitmq-server'), args: [] },
-      ...{ env: environment(node), cwd: folder, logFile: join(folder, 'rabbitmq.log') },
+      ...{ env: environment(node), cwd: state.path, logFile: state.file('rabbitmq.log') },
       ...{ signal: 'SIGTERM', signalAtOnce: 'SIGKILL', readyMs: 90_000 },
       ready: async () => {
         const model = await connect(urlOf(port), { timeout: 5_000 });
         await model.close();
       },
     },
-    () => undefined,
+    (pid) => {
+      state.record('RabbitMQ', pid, 'SIGKILL');
+    },
   );
 }

@@ -221,21 +221,22 @@ describe('a consumer of RabbitMQ', function () {
     await empty(queue);
   });
 
-  it('gives back what cannot be handled yet, with what is behind it, and gets it again', async () => {
-    const { queue, url } = await rabbit.declare();
-    const messages = chain(3);
-    let tries = 0;
-    const sink = sinkOf(stage.inbox({ order: 'per-key' }), (sql, each) => {
-      if (++tries < 8) throw new NotYet('out of stock');
-      return note(sql, each);
+  for (const type of ['classic', 'quorum'] as const)
+    it(`gives back to a ${type} queue what cannot be handled yet, with what is behind it, and gets it again`, async () => {
+      const { queue, url } = await rabbit.declare(['#'], type === 'quorum' ? type : undefined);
+      const messages = chain(3);
+      let tries = 0;
+      const sink = sinkOf(stage.inbox({ order: 'per-key' }), (sql, each) => {
+        if (++tries < 8) throw new NotYet('out of stock');
+        return note(sql, each);
+      });
+      await all(queue, messages);
+      consume({ url, queue, sink, firstRetryMs: 10, mostRetryMs: 10, windowMs: 30 });
+      await handled(messages);
+      await empty(queue);
+      assert.deepEqual(await stage.effects(messages), idsOf(messages));
+      assert.equal(await rabbit.waiting(`${queue}.dead`), 0);
     });
-    await all(queue, messages);
-    consume({ url, queue, sink, firstRetryMs: 10, mostRetryMs: 10, windowMs: 30 });
-    await handled(messages);
-    await empty(queue);
-    assert.deepEqual(await stage.effects(messages), idsOf(messages));
-    assert.equal(await rabbit.waiting(`${queue}.dead`), 0);
-  });
 
   it('leaves the sink alone while it takes nothing, and blames no message', async () => {
     const { queue, url } = await rabbit.declare();
@@ -310,6 +311,14 @@ describe('a consumer of RabbitMQ', function () {
     await consumer.ready;
     await rabbit.send(queue, one);
     await handled([one]);
+    // And to be made again, when somebody has removed it.
+    const before = troubles.length;
+    await channel.deleteQueue(queue);
+    await until(() => troubles.length > before + 1);
+    await channel.assertQueue(queue, { durable: true });
+    const two = message();
+    await rabbit.send(queue, two);
+    await handled([two]);
   });
 
   it('refuses options that make no sense', () => {

@@ -32,9 +32,12 @@ export class Rabbit {
   }
 
   /** An exchange and a queue of a test's own. */
-  async declare(topics: readonly string[] = ['#']): Promise<{ url: string; exchange: string; queue: string }> {
+  async declare(
+    topics: readonly string[] = ['#'],
+    type?: 'quorum',
+  ): Promise<{ url: string; exchange: string; queue: string }> {
     const names = { url: this.url, exchange: `exchange-${++count}`, queue: `queue-${count}` };
-    await declareRabbit({ ...names, topics });
+    await declareRabbit({ ...names, topics, type });
     return names;
   }
 
