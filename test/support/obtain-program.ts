@@ -1,5 +1,6 @@
 import { temporalProgram } from '../../src/dev/temporal-program.js';
 import { timeSkippingServer } from '../../src/dev/time-skipping-server.js';
+import { rabbitPrograms } from './rabbitmq-programs.js';
 
 /**
  * Obtains the servers' programs before the tests begin, where they are not there yet: to build one takes longer than any
@@ -11,3 +12,4 @@ const onProgress = (line: string) => {
 
 await temporalProgram(onProgress);
 await timeSkippingServer(onProgress);
+await rabbitPrograms(onProgress);

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { startServers, type Servers } from '../../src/dev/servers.js';
 import { timeSkippingServer } from '../../src/dev/time-skipping-server.js';
 import { searchAttributeTypes } from '../../src/kit/workflow/index.js';
+import { startBroker, type Broker } from './rabbitmq.js';
 
 /**
  * The servers that tests need, each started when the first test asks for it and kept for the whole run. A test gets a
@@ -20,6 +21,7 @@ const onDeath = (report: Error) => {
 
 let postgres: Promise<Servers> | undefined;
 let temporal: Promise<Servers> | undefined;
+let rabbit: Promise<Broker | undefined> | undefined;
 
 function postgresServer(): Promise<Servers> {
   postgres ??= startServers({ ephemeral: true, databases: ['postgres'], onProgress, onDeath });
@@ -41,6 +43,12 @@ export async function temporalAddress(): Promise<string> {
     onDeath,
   });
   return (await temporal).temporal.address;
+}
+
+/** A RabbitMQ server; undefined where there is none to be had: its tests are skipped. */
+export function rabbitBroker(): Promise<Broker | undefined> {
+  rabbit ??= startBroker(onProgress);
+  return rabbit;
 }
 
 /** A new time-skipping environment; the caller tears it down. */
@@ -98,7 +106,7 @@ export async function testDatabase(name = 'test'): Promise<TestDatabase> {
 
 /** Stops what was started. */
 export async function stopServers(): Promise<void> {
-  const started = await Promise.allSettled([postgres, temporal]);
+  const started = await Promise.allSettled([postgres, temporal, rabbit]);
   for (const server of started) if (server.status === 'fulfilled') await server.value?.stop();
 }
 

@@ -21,12 +21,16 @@ export interface Message<Payload = unknown> {
   readonly seq: number;
   /**
    * The number of the message of the same key that was delivered before it: what handles messages in order waits for that.
-   * Absent: there was none that is remembered, or it has no key.
+   * Absent: there was none that is remembered, or it has no key. It is higher than the message's own number where others have gone
+   * past it: it was delayed, or is sent again by a person.
    */
   readonly after?: number;
   /** When it was added, by its source's clock, in milliseconds since 1970. */
   readonly addedAt: number;
-  /** Which delivery this is, as far as the source knows: 1 for the first. */
+  /**
+   * Which delivery this is, as far as the source knows: 1 for the first. One that a person sends again has a higher number than all
+   * before it: whoever has refused those looks at it anew.
+   */
   readonly attempt: number;
 }
 

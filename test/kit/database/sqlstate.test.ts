@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Rejection, rejectionOf } from '../../../src/kit/database/index.js';
-import { isDataRefused } from '../../../src/kit/database/sqlstate.js';
+import { isConnectionLost, isDataRefused } from '../../../src/kit/database/sqlstate.js';
 
 describe('an error of a database', () => {
   const error = (code: string, message = 'x') => Object.assign(new Error(message), { code });
@@ -47,5 +47,17 @@ describe('an error of a database', () => {
     const deep: unknown[] = [];
     for (let at = deep, n = 0; n < 100_000; n++) at.push((at = []));
     assert.throws(() => JSON.stringify(deep), isDataRefused);
+  });
+
+  it('tells a connection that was lost from work that failed', () => {
+    for (const code of ['08006', '57P01', '57P03', '53300', 'ECONNREFUSED', 'EPIPE', 'CONNECTION_CLOSED']) {
+      assert.ok(isConnectionLost(error(code)), code);
+      assert.ok(isConnectionLost(new Error('query failed', { cause: error(code) })), code);
+    }
+    assert.ok(isConnectionLost(new Error('Connection terminated unexpectedly')));
+    // The last two are limits of a transaction, which end its connection.
+    for (const code of ['23505', '40001', '55P03', '57014', '25P03', '25P04'])
+      assert.ok(!isConnectionLost(error(code)), code);
+    assert.ok(!isConnectionLost('ECONNREFUSED'));
   });
 });

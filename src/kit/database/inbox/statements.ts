@@ -30,14 +30,16 @@ returning source, key, last_seq::float8 as last, coalesce((
   select s.seq from backstitch.inbox_sources s where s.consumer = k.consumer and s.source = k.source
 ), -1)::float8 as forgotten`;
 
-/** Claims messages: those whose ids come back are the caller's to handle. */
-export const claim = `
-with ${limits}
+const claiming = `
 insert into backstitch.inbox as i (${columns}, outcome)
 select ${values}, 'applied' from limits, ${given}
 order by m.id
 on conflict (consumer, message_id) do update set ${anew} where ${isFree}
 returning message_id as id`;
+
+/** Claims messages: those whose ids come back are the caller's to handle. */
+export const claim = `
+with ${limits}${claiming}`;
 
 /** The same, and how far that takes the keys, which are locked. `$5`: the keys. */
 export const claimInOrder = `
@@ -46,12 +48,7 @@ moved as (
   update backstitch.inbox_keys k set last_seq = m.last
   from json_to_recordset($5::text::json) as m(source text, key text, last bigint)
   where k.consumer = $1 and k.source = m.source and k.key = m.key
-)
-insert into backstitch.inbox as i (${columns}, outcome)
-select ${values}, 'applied' from limits, ${given}
-order by m.id
-on conflict (consumer, message_id) do update set ${anew} where ${isFree}
-returning message_id as id`;
+)${claiming}`;
 
 /** What is known of messages, in a statement (and so a snapshot) of its own. */
 export const read = `

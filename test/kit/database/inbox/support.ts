@@ -136,4 +136,9 @@ export function nth<T>(list: readonly T[], at: number): T {
   return list[at] as T;
 }
 
+/** The first of each key, then the second of each, and so on. */
+export function interleaved(keys: readonly (readonly Message[])[]): Message[] {
+  return nth(keys, 0).flatMap((_, at) => keys.map((key) => nth(key, at)));
+}
+
 export const idsOf = (messages: readonly Message[]): string[] => messages.map(({ id }) => id);
