@@ -102,6 +102,35 @@ describe('what is in doubt', function () {
       assert.equal(await phase1(gid, 'bank_a'), 'barred');
     });
 
+    it('is left once it is old, whatever is proven: a person may have decided, of whom nobody knows any more', async () => {
+      const input = given();
+      world.faults.set({ function: 'bank_b.move.commit', kind: 'fail', attempts: 1_000, gid: transferGid(input.id) });
+      const { gid, handle } = await start(input, { forwardWindow: '1 second' });
+      await until(gid, ({ desk }) => desk.length === 1);
+      await decide(world.client, gid, { branch: 'bank_b', action: 'skip', actor: 'ann', reason: 'paid by hand' });
+      await assert.rejects(handle.result());
+      // As its retention does, days later.
+      const { workflowService, options } = world.client;
+      const execution = { workflowId: gid, runId: (await handle.describe()).runId };
+      await workflowService.deleteWorkflowExecution({ namespace: options.namespace, workflowExecution: execution });
+      while ((await handle.describe().catch(() => undefined)) !== undefined);
+      const late = (database: Database): Database => ({
+        ...database,
+        run: async <Row extends object>(text: string, values?: readonly unknown[], ms?: number) => {
+          const rows = await database.run<Row>(text, values, ms);
+          return rows.map((row) => ('age' in row ? { ...row, age: String(24 * 3_600_000) } : row));
+        },
+      });
+      const aged = Object.fromEntries(bankNames.map((bank) => [bank, late(databases[bank])]));
+      const { ended, old } = await scan({ databases: aged });
+      assert.deepEqual([ended, old.map((each) => each.branch)], [[], ['bank_b']]);
+      assert.match(
+        old[0]?.message ?? '',
+        /^at bank_b: no coordinator of it is known, which may have left it to a person/,
+      );
+      assert.deepEqual(await inDoubt(), [`${gid}/bank_b`]);
+    });
+
     it('is committed where another branch is committed: that all do was decided', async () => {
       const gid = `lost-${randomUUID()}`;
       for (const bank of ['bank_a', 'bank_b'] as const) await prepare(gid, bank);

@@ -22,13 +22,14 @@ import { ENDED_FROM_OUTSIDE, settle } from './settle.js';
  * | runs                                | nothing: it asks again, or a person has it at the desk                                |
  * | was ended from outside              | it is settled: the run that does that looks at all its branches, and decides           |
  * | has ended by itself                 | what it decided of this branch; nothing, where a person left it or ended it            |
- * | is not known, or is another scheme's | what the participants' databases prove; nothing, where they prove nothing             |
+ * | is not known, or is another scheme's | what the participants' databases prove, if it is young; else nothing                  |
  * | is an agent of a three-phase commit  | nothing: nobody else may decide; an alarm tells if that takes too long                 |
  *
  * That a coordinator is not known proves nothing: it may be in another namespace, or its history is gone. It may have decided to
  * commit, and other branches may be committed. So a rollback needs a proof that this was never decided, nor can be: a branch
  * that was refused, or barred, as all have to vote yes before. And where a branch is committed, all are to be. Without either
- * it stays prepared, and an alarm tells: it is a person's to find out.
+ * it stays prepared, and an alarm tells: it is a person's to find out. So is whatever is not young: its coordinator may have left it to a
+ * person, who has done by hand what was due, and its history may be gone since.
  */
 
 export interface InDoubtWatch {
@@ -48,6 +49,8 @@ export interface InDoubtWatch {
 type Standing = { readonly end: 'commit' | 'rollback' } | { readonly leave: string };
 
 const DEFAULT_ALARM_MS = 10 * 60_000;
+/** Up to what age what the databases prove counts, in milliseconds: no namespace forgets a workflow within a day of its end. */
+const PROVEN_MS = 12 * 3_600_000;
 /** How long the end of one may take, and with the waits for its connections; milliseconds. */
 const TIMEOUT_MS = 10_000;
 const IN_ALL_MS = 15_000;
@@ -118,7 +121,7 @@ async function endOne(
 ): Promise<Standing> {
   const { gid, branch, scheme } = each;
   if (scheme === '3pc') return { leave: await agentOf(each, client) };
-  const standing = (await coordinatorOf(gid))(branch);
+  const standing = (await coordinatorOf(gid))(each);
   beat();
   if ('leave' in standing) return standing;
   const { end } = standing;
@@ -149,7 +152,7 @@ async function agentOf({ gid, branch }: InDoubt, client: Client): Promise<string
 }
 
 /** Says what is to become of a branch. */
-type Coordinator = (branch: string) => Standing;
+type Coordinator = (branch: Pick<InDoubt, 'branch' | 'ageMs'>) => Standing;
 
 /** Whom one look for what is in doubt can ask, besides the server. */
 interface Askable {
@@ -171,7 +174,7 @@ async function lookUp(
   beat();
   if (newest?.typedSearchAttributes.get(TX_SCHEME) !== '2pc') {
     const standing = await provenBy([...participants.values()], gid);
-    return () => standing;
+    return ({ ageMs }) => (ageMs < PROVEN_MS || 'leave' in standing ? standing : NOT_YOUNG);
   }
   const status = newest.status.name;
   if (status === 'RUNNING') return () => ({ leave: 'its coordinator runs, and has not ended it' });
@@ -190,7 +193,7 @@ async function lookUp(
     // A query of a run that has ended replays its history, for which a worker is needed.
     const asked = client.workflow.getHandle(gid, newest.runId).query<TransactionView>(TRANSACTION_QUERY);
     const view = await within(READ_MS, asked);
-    return (branch) => decidedBy(view, branch);
+    return ({ branch }) => decidedBy(view, branch);
   } catch (error) {
     if (error instanceof NoAnswer) silent.add(taskQueue);
     return untold(messageOf(error));
@@ -208,6 +211,10 @@ function decidedBy({ state, branches }: TransactionView, name: string): Standing
     ? { end: 'rollback' }
     : { leave: `its coordinator has ended, ${state}, and knows nothing of this branch` };
 }
+
+const NOT_YOUNG: Standing = {
+  leave: `no coordinator of it is known, which may have left it to a person ${PROVEN_MS / 3_600_000} h ago or more: find out what became of its other branches and whether somebody has made it good, then end it by hand`,
+};
 
 async function provenBy(databases: readonly Limited[], gid: string): Promise<Standing> {
   // Each that cannot be asked could prove the contrary.
