@@ -20,7 +20,7 @@ import { ENDED_FROM_OUTSIDE, settle } from './settle.js';
  * | its coordinator                     | what is done                                                                          |
  * | ----------------------------------- | ------------------------------------------------------------------------------------- |
  * | runs                                | nothing: it asks again, or a person has it at the desk                                |
- * | was ended from outside              | it is settled: the run that does that looks at all its branches, and decides           |
+ * | was ended from outside              | it is settled: the run that does that commits all if that was decided, and else none  |
  * | has ended by itself                 | what it decided of this branch; nothing, where a person left it or ended it            |
  * | is not known, or is another scheme's | what the participants' databases prove, if it is young; else nothing                  |
  * | is an agent of a three-phase commit  | nothing: nobody else may decide; an alarm tells if that takes too long                 |
