@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
-import { TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../workflow/attributes.js';
+import { OTHER_STATE, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../workflow/attributes.js';
 import { GROUP_STATE } from '../workflow/group.js';
 import { messageOf } from '../database/message.js';
 import type { Database } from '../database/sql.js';
@@ -9,7 +9,7 @@ import { THREE_PHASE_AGENT } from '../workflow/three-phase/protocol.js';
 import { lookAfterHolds, type ExpiredHolds } from './expired-holds.js';
 import { endInDoubt } from './in-doubt.js';
 import { eachInTime } from './limited.js';
-import { settle } from './settle.js';
+import { OPEN_STATES, settle } from './settle.js';
 import { settleGroup } from './settle-group.js';
 import { compareLost } from './three-phase-lost.js';
 
@@ -202,12 +202,16 @@ async function wasSettled(client: Client, ended: WorkflowExecutionInfo, since: n
 
 /** Runs that were ended by anything but their own code. */
 function endedQuery({ since, transactions = [] }: ScanSince): string {
-  const open = ['running', 'compensating', 'stuck', GROUP_STATE].map((state) => `'${state}'`).join(', ');
+  const state = TX_STATE.name;
+  const open = [...OPEN_STATES, GROUP_STATE].map((each) => `'${each}'`).join(', ');
   // An agent of a three-phase commit is one too, and is started without the attributes.
   const names = [...transactions, THREE_PHASE_AGENT].map((name) => `'${name.replaceAll("'", "''")}'`).join(', ');
+  const cut = "ExecutionStatus IN ('Terminated', 'TimedOut', 'Canceled')";
   const ours = [
-    `${TX_STATE.name} IN (${open})`,
-    `(${TX_SCHEME.name} IS NOT NULL AND ${TX_STATE.name} IS NULL)`,
+    // Who shows how it ended may have had that still to write, where others look for it.
+    `(${cut} AND ${state} IS NOT NULL AND ${state} != '${OTHER_STATE}')`,
+    `(ExecutionStatus = 'Failed' AND ${state} IN (${open}))`,
+    `(${TX_SCHEME.name} IS NOT NULL AND ${state} IS NULL)`,
     `(WorkflowType IN (${names}) AND ${TX_SCHEME.name} IS NULL)`,
   ].join(' OR ');
   const statuses = "ExecutionStatus IN ('Terminated', 'TimedOut', 'Failed', 'Canceled')";

@@ -1,11 +1,25 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, type WorkflowExecutionInfo } from '@temporalio/client';
-import { TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
+import { ENDED } from '../client/adopt.js';
+import { stateOf } from '../client/list.js';
+import { OTHER_STATE, TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
 import { THREE_PHASE_AGENT } from '../workflow/three-phase/protocol.js';
 import type { SagaCall, Settle } from '../workflow/saga/definition.js';
 import { readEndedRun } from './ended-run.js';
 
 /** How runs end that nobody but an operator, or a timeout that nobody should have set, has ended. */
 export const ENDED_FROM_OUTSIDE = ['TERMINATED', 'TIMED_OUT', 'FAILED', 'CANCELLED'];
+
+/** The states of a transaction that has not ended. */
+export const OPEN_STATES: readonly string[] = ['running', 'compensating', 'stuck'];
+
+/**
+ * Whether a run that is over has come to its end by its own code, as far as the server's list tells. One that was ended from outside
+ * may show how it ended, and have had that still to write where others look for it.
+ */
+export function hasEndedItself(run: Pick<WorkflowExecutionInfo, 'status' | 'typedSearchAttributes'>): boolean {
+  const state = stateOf(run);
+  return state === OTHER_STATE || (ENDED.includes(run.status.name) && !OPEN_STATES.includes(state));
+}
 
 /**
  * Starts the run that finishes a transaction whose newest run was ended from outside: the same workflow, under the same
@@ -32,7 +46,8 @@ export async function settle(
   const forced = run.decisions.some(({ action }) => action === 'forward');
   // The state of an agent is written only where people may ask for it.
   const asked = run.undoing && (state === 'stuck' || newest.type === THREE_PHASE_AGENT);
-  const undoing = state === 'compensating' || asked || (before?.undo === true && !forced);
+  const wasUndoing = state === 'compensating' || state === 'compensated';
+  const undoing = wasUndoing || asked || (before?.undo === true && !forced);
   const confirm = [...new Set([...(before?.confirm ?? []), ...run.confirming])];
   const settling: Settle = {
     // A settling run that was ended itself: the time counts from the first end.

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { GidConflict, TransactionCompensated, TransactionPending } from '../../../src/kit/client/index.js';
 import { look } from '../../../src/kit/database/announcement/statements.js';
 import type { Database } from '../../../src/kit/database/index.js';
+import { TX_STATE } from '../../../src/kit/workflow/attributes.js';
+import { DECIDE_UPDATE, type DeskOrder } from '../../../src/kit/workflow/desk.js';
 import type { TransactionReport } from '../../../src/kit/workflow/failure.js';
 import { diesIn, loses, StepsWorld, type Fault } from './steps-world.js';
 
@@ -106,6 +108,32 @@ describe('a workflow that takes over from a process', function () {
         ['extra'],
       );
     });
+  });
+
+  describe('that is ended from outside when it has come to its end, and not yet written that', () => {
+    for (const [n, action, state] of [
+      [1, 'skip', 'committed'],
+      [2_000, 'resolve', 'compensated'],
+    ] as const) {
+      it(`is settled, and announced no more, where it is ${state}`, async () => {
+        const gid = world.gid();
+        const told = world.caller('simple', { saga: 'doesMore', fault: loses('three') })({ gid, n });
+        told.catch(() => undefined);
+        await world.stuck(gid);
+        // Nothing but the end is still to be written there.
+        const home = await world.down('a');
+        const handle = world.client.workflow.getHandle(gid);
+        const order: DeskOrder = { branch: 'extra', action, actor: 'ann', reason: 'a test' };
+        await handle.executeUpdate(DECIDE_UPDATE, { args: [order] });
+        const shown = async () => (await handle.describe()).typedSearchAttributes.get(TX_STATE);
+        while ((await shown()) !== state);
+        await handle.terminate('a test');
+        await home.up();
+        while (!(await world.scan()).settled.includes(gid));
+        await world.over(gid);
+        assert.equal(await world.fate(gid), state);
+      });
+    }
   });
 
   describe('under a gid that an older run has had, which ended before its first step', () => {
