@@ -41,13 +41,10 @@ export async function settle(
   const overrides = given as SagaCall;
   const before = overrides.settle;
   const decisions = [...(before?.decisions ?? []), ...run.decisions];
-  const state = newest.typedSearchAttributes.get(TX_STATE);
-  // What it waits for a person with may be its undo, or past its pivot: the calls tell.
   const forced = run.decisions.some(({ action }) => action === 'forward');
-  // The state of an agent is written only where people may ask for it.
-  const asked = run.undoing && (state === 'stuck' || newest.type === THREE_PHASE_AGENT);
-  const wasUndoing = state === 'compensating' || state === 'compensated';
-  const undoing = wasUndoing || asked || (before?.undo === true && !forced);
+  // An agent shows its state only where people may ask for it: its calls tell.
+  const wasUndoing = newest.type === THREE_PHASE_AGENT ? run.undoing : run.compensating;
+  const undoing = wasUndoing || (before?.undo === true && !forced);
   const confirm = [...new Set([...(before?.confirm ?? []), ...run.confirming])];
   const settling: Settle = {
     // A settling run that was ended itself: the time counts from the first end.

@@ -4,6 +4,7 @@ import { look } from '../../../src/kit/database/announcement/statements.js';
 import type { Database } from '../../../src/kit/database/index.js';
 import { TX_STATE } from '../../../src/kit/workflow/attributes.js';
 import { DECIDE_UPDATE, type DeskOrder } from '../../../src/kit/workflow/desk.js';
+import { settle } from '../../../src/kit/worker/settle.js';
 import type { TransactionReport } from '../../../src/kit/workflow/failure.js';
 import { diesIn, loses, StepsWorld, type Fault } from './steps-world.js';
 
@@ -84,6 +85,25 @@ describe('a workflow that takes over from a process', function () {
       assert.deepEqual(await world.decide(gid, { branch: 'extra', action: 'skip' }), { n: 1 });
       assert.deepEqual(await world.effects(gid), ['extra=1', 'one=1', 'three=1', 'two=1']);
       assert.deepEqual(await world.announced(gid), []);
+    });
+
+    it('stays committed where a person has one of two such steps undone, and its run is ended from outside then', async () => {
+      const gid = world.gid();
+      world
+        .caller('simple', { saga: 'doesMost', fault: loses('three') })({ gid, n: 1 })
+        .catch(() => undefined);
+      await world.stuck(gid);
+      const handle = world.client.workflow.getHandle(gid);
+      const order: DeskOrder = { branch: 'extra', action: 'retry', actor: 'ann', reason: 'a test' };
+      await handle.executeUpdate(DECIDE_UPDATE, { args: [order] });
+      while ((await world.effects(gid)).includes('extra=1'));
+      const before = await handle.describe();
+      assert.equal(before.typedSearchAttributes.get(TX_STATE), 'stuck');
+      await handle.terminate('a test');
+      assert.ok(await settle(world.client, before));
+      assert.deepEqual(await world.stuck(gid), { branch: 'most', type: 'UnknownStep' });
+      assert.deepEqual(await world.decide(gid, { branch: 'most', action: 'skip' }), { n: 1 });
+      assert.deepEqual(await world.effects(gid), ['most=1', 'one=1', 'three=1', 'two=1']);
     });
 
     it('has not undone it all before a person has decided about that step, who can have it undone', async () => {
