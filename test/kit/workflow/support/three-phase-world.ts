@@ -46,6 +46,8 @@ export interface Plan {
 }
 
 class Refused extends Error {}
+/** What cannot be taken back. */
+const COMMITTED = 'it has committed';
 /** Nothing was heard in time. */
 export class Silent extends Error {}
 
@@ -133,8 +135,9 @@ export class Site implements AgentDriver {
       this.#preparedAt = this.#clock.now;
     } else if (op !== 'canCommit') {
       if (this.held === 'prepared') this.preparedMs = this.#clock.now - this.#preparedAt;
+      if (op === 'commit' && this.held === 'rolled back') throw new Refused('its rollback came first');
       if (op === 'commit' && this.held !== 'prepared') throw new Error(`a commit of what is ${this.held}`);
-      if (op === 'rollback' && this.held === 'committed') throw new Error('a rollback of what is committed');
+      if (op === 'rollback' && this.held === 'committed') throw new Refused(COMMITTED);
       this.held = op === 'commit' ? 'committed' : 'rolled back';
     }
     return 'yes';
@@ -263,7 +266,10 @@ class Coordinator implements ThreePhaseDriver {
 }
 
 function judge(error: unknown): Judgement {
-  if (error instanceof Refused) return { knowledge: 'rejected', type: 'Refused', message: error.message };
+  if (error instanceof Refused) {
+    const { message } = error;
+    return { knowledge: 'rejected', type: 'Refused', message, ...(message === COMMITTED && { suspended: true }) };
+  }
   if (error instanceof Silent) return { knowledge: 'unknown', type: 'Timeout', message: error.message };
   throw error;
 }
