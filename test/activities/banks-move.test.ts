@@ -76,6 +76,30 @@ describe('a bank, asked by a two-phase commit', () => {
     assert.deepEqual(await states(), ['dropped']);
   });
 
+  for (const [whose, name, text] of [
+    [
+      'a process drives',
+      'DrivenElsewhere',
+      `insert into backstitch.announcements (gid, start, owner, take_over_at) values ('t1', '{}', 'direct:1', 'infinity')`,
+    ],
+    [
+      'has ended',
+      'Decided',
+      `insert into backstitch.guard (gid, branch, phase, op, outcome, input_hash, driver, seq, function, who, attempt, fate)
+       values ('t1', 'other', 1, 'action', 'applied', '', 'direct:1', 1, '', '', 1, '{"state": "committed"}')`,
+    ],
+  ] as const) {
+    it(`moves nothing under the gid of a transaction that ${whose}, and announces nothing any more`, async () => {
+      await test.sql('bank_a', text);
+      for (const more of [{}, { single: true }] as const) {
+        await assert.rejects(prepare('t1', moves, 'bank_a', more), { name });
+        assert.deepEqual([await balances(), await states()], [[10_000, 10_000, 10_000], ['dropped']]);
+        await test.damage('bank_a', 'truncate transfers');
+      }
+      await test.sql('bank_a', 'delete from backstitch.announcements');
+    });
+  }
+
   it('refuses all of it for one account that cannot do its part, and says which', async () => {
     const [first] = moves.from;
     assert.ok(first);

@@ -1,6 +1,8 @@
 import { movesSchema, type BankName, type Moves } from '../../contracts/transfer.js';
 import {
   Barred,
+  Decided,
+  DrivenElsewhere,
   Rejection,
   Suspended,
   type Database,
@@ -70,7 +72,7 @@ export function createMove({ name, database, phase2 = database, prepared }: Move
       try {
         return await prepared.prepare(operation, input, (sql) => move(sql, operation, validInput(movesSchema, input)));
       } catch (error) {
-        if (error instanceof Rejection || error instanceof Suspended || error instanceof Barred) await drop(operation);
+        if (NEVER.some((kind) => error instanceof kind)) await drop(operation);
         throw error;
       }
     },
@@ -81,6 +83,9 @@ export function createMove({ name, database, phase2 = database, prepared }: Move
     },
   };
 }
+
+/** What makes it certain that nothing will be moved: it was refused for good, or the gid is another transaction's. */
+const NEVER = [Rejection, Suspended, Barred, Decided, DrivenElsewhere];
 
 /** A movement that cannot be made, with its account as it is; without one, where there is none. */
 interface Wrong {
