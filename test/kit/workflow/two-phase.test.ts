@@ -149,6 +149,19 @@ describe('a two-phase commit', () => {
     assert.deepEqual(made(names, 'rollback'), ['rollback north', 'rollback south', 'rollback west']);
   });
 
+  it('cannot be paused: what is prepared would hold its locks', async () => {
+    const west = gate();
+    const handle = await world.start('voted', { west: west.behaviour });
+    await west.reached;
+    const order: OperatorOrder = { action: 'pause', actor: 'ann', reason: 'a test' };
+    await assert.rejects(handle.executeUpdate(OPERATE_UPDATE, { args: [order] }), (error: Error) => {
+      assert.match((error.cause as Error).message, /^it cannot be paused, as its participants hold locks/);
+      return true;
+    });
+    west.open();
+    assert.equal((await world.end(handle)).result, 'done');
+  });
+
   it('waits for a person where a commit fails for its window; the others are committed meanwhile', async () => {
     const south = broken();
     const handle = await world.start('voted', { 'commit south': south.behaviour }, { forwardWindow: '10 minutes' });
