@@ -4,13 +4,13 @@ import { listInDoubt, proofOf, type InDoubt } from '../database/prepared/in-doub
 import { messageOf } from '../database/message.js';
 import { createPrepared } from '../database/prepared/prepared.js';
 import type { Database } from '../database/sql.js';
-import { NoAnswer, within } from '../database/within.js';
+import { NoAnswer } from '../database/within.js';
 import { TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
 import { agentId } from '../workflow/three-phase/protocol.js';
 import type { Operation } from '../workflow/branch.js';
 import type { InDoubtReport, ScanOrder, ScanReport } from '../workflow/scan.js';
 import { TRANSACTION_QUERY, type TransactionView } from '../workflow/view.js';
-import { limited, READ_MS, type Limited } from './limited.js';
+import { limited, ofServer, type Limited } from './limited.js';
 import { ENDED_FROM_OUTSIDE, settle } from './settle.js';
 
 /**
@@ -141,7 +141,7 @@ async function endOne(
  */
 async function agentOf({ gid, branch }: InDoubt, client: Client): Promise<string> {
   try {
-    const { status } = await within(READ_MS, client.workflow.getHandle(agentId(gid, branch)).describe());
+    const { status } = await ofServer(client.workflow.getHandle(agentId(gid, branch)).describe());
     if (status.name === 'RUNNING') return 'its agent runs, and has not ended it';
     if (ENDED_FROM_OUTSIDE.includes(status.name)) return 'its agent was ended from outside, and is settled by the scan';
     return 'its agent has ended, and it is still prepared: a person left it, or its database was restored: end it by hand';
@@ -167,7 +167,7 @@ async function lookUp(
   { participants, silent }: Askable,
 ): Promise<Coordinator> {
   const handle = client.workflow.getHandle(gid);
-  const newest = await within(READ_MS, handle.describe()).catch((error: unknown) => {
+  const newest = await ofServer(handle.describe()).catch((error: unknown) => {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
   });
@@ -181,7 +181,9 @@ async function lookUp(
   const state = newest.typedSearchAttributes.get(TX_STATE);
   const hasEnded = status === 'COMPLETED' || (status === 'FAILED' && (state === 'compensated' || state === 'failed'));
   if (!hasEnded) {
-    if (ENDED_FROM_OUTSIDE.includes(status)) await settle(client, { workflowId: gid, runId: newest.runId });
+    if (ENDED_FROM_OUTSIDE.includes(status)) {
+      await ofServer(settle(client, { workflowId: gid, runId: newest.runId }));
+    }
     return () => ({ leave: 'its coordinator was ended from outside, and is being settled' });
   }
   const { taskQueue } = newest;
@@ -192,7 +194,7 @@ async function lookUp(
   try {
     // A query of a run that has ended replays its history, for which a worker is needed.
     const asked = client.workflow.getHandle(gid, newest.runId).query<TransactionView>(TRANSACTION_QUERY);
-    const view = await within(READ_MS, asked);
+    const view = await ofServer(asked);
     return ({ branch }) => decidedBy(view, branch);
   } catch (error) {
     if (error instanceof NoAnswer) silent.add(taskQueue);

@@ -8,7 +8,7 @@ import type { ScanReport, ScanSince } from '../workflow/scan.js';
 import { THREE_PHASE_AGENT } from '../workflow/three-phase/protocol.js';
 import { lookAfterHolds, type ExpiredHolds } from './expired-holds.js';
 import { endInDoubt } from './in-doubt.js';
-import { eachInTime } from './limited.js';
+import { eachInTime, ofServer } from './limited.js';
 import { OPEN_STATES, settle } from './settle.js';
 import { settleGroup } from './settle-group.js';
 import { compareLost } from './three-phase-lost.js';
@@ -151,10 +151,11 @@ async function scan(client: Client, order: ScanSince, watch: Watch, looked: Look
     looked.found++;
     try {
       if (info.typedSearchAttributes.get(TX_STATE) === GROUP_STATE) {
-        for (const gid of await settleGroup(client, info)) if (settled.size < NAMED) settled.add(gid);
+        for (const gid of await settleGroup(client, info, beat)) if (settled.size < NAMED) settled.add(gid);
         return;
       }
-      const done = await settle(client, info);
+      const done = await ofServer(settle(client, info));
+      beat();
       if (settled.size === NAMED) return;
       if (done || (lostSince !== undefined && (await wasSettled(client, info, lostSince))))
         settled.add(info.workflowId);
@@ -167,6 +168,7 @@ async function scan(client: Client, order: ScanSince, watch: Watch, looked: Look
       signal.throwIfAborted();
       const next = await ended.next();
       if (next.done === true) return;
+      // No beat before: an attempt that dies at its first has settled something.
       await settleOne(next.value);
       beat();
     }
@@ -185,6 +187,7 @@ async function scan(client: Client, order: ScanSince, watch: Watch, looked: Look
   const waiting = client.workflow.list({ query: oldQuery(began - (order.deskAgeMs ?? 0)), pageSize: PAGE });
   for await (const info of eachInTime(waiting)) {
     if (old.length === NAMED) break;
+    beat();
     const since = info.typedSearchAttributes.get(TX_STUCK_SINCE);
     if (since !== undefined) old.push({ gid: info.workflowId, since: since.getTime() });
   }
@@ -196,7 +199,7 @@ async function scan(client: Client, order: ScanSince, watch: Watch, looked: Look
  * by another scan meanwhile. The server knows that for certain; heartbeats, which are held back for some seconds, do not.
  */
 async function wasSettled(client: Client, ended: WorkflowExecutionInfo, since: number): Promise<boolean> {
-  const { runId, startTime } = await client.workflow.getHandle(ended.workflowId).describe();
+  const { runId, startTime } = await ofServer(client.workflow.getHandle(ended.workflowId).describe());
   return runId !== ended.runId && startTime.getTime() >= since;
 }
 

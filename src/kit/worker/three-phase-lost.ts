@@ -9,7 +9,7 @@ import {
   type AgentMemo,
   type CompareOrder,
 } from '../workflow/three-phase/protocol.js';
-import { eachInTime } from './limited.js';
+import { eachInTime, ofServer, READ_MS } from './limited.js';
 
 /** What {@link compareLost} needs. */
 interface Lost {
@@ -40,16 +40,17 @@ export async function* compareLost(
     seen.add(gid);
     beat();
     try {
-      const reason = await whyLost(client, gid);
+      const reason = await ofServer(whyLost(client, gid));
       if (reason === undefined) continue;
       const order: CompareOrder = { gid, of, reason };
-      await client.workflow.start(COMPARE_AGENTS, {
+      const start = client.workflow.start(COMPARE_AGENTS, {
         workflowId: comparisonId(gid),
         taskQueue,
         args: [order],
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         staticSummary: `${gid}: ${reason}`,
       });
+      await ofServer(start);
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) onFailure(gid, error);
       continue;
@@ -68,7 +69,7 @@ function decidedAlone(since: number): string {
 async function whyLost(client: Client, gid: string): Promise<string | undefined> {
   try {
     const { status, taskQueue, typedSearchAttributes } = await client.workflow.getHandle(gid).describe();
-    if (status.name !== 'RUNNING' || (await hasWorker(client, taskQueue))) return undefined;
+    if (status.name !== 'RUNNING' || (await hasWorker(client, taskQueue, READ_MS))) return undefined;
     // A split at its own desk is one case, and a person knows of it. What else waits there says nothing of a split.
     if (typedSearchAttributes.get(TX_STATE) === 'stuck' && (await hasCompared(client, gid))) return undefined;
     return `no worker serves its coordinator's task queue '${taskQueue}'`;
