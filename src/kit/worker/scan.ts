@@ -177,7 +177,11 @@ async function scan(client: Client, order: ScanSince, watch: Watch, looked: Look
   const lanes = await Promise.allSettled(Array.from({ length: CONCURRENCY }, lane));
   for (const each of lanes) if (each.status === 'rejected') throw each.reason;
 
-  const lost = compareLost(client, { since: order.since, taskQueue: watch.taskQueue, onFailure: notDone, beat });
+  const onOpen = (closedAt: number) => {
+    looked.completeTo = Math.min(looked.completeTo, closedAt);
+  };
+  const { taskQueue } = watch;
+  const lost = compareLost(client, { since: order.since, taskQueue, onFailure: notDone, onOpen, beat });
   for await (const gid of lost) {
     looked.found++;
     if (settled.size < NAMED) settled.add(gid);
