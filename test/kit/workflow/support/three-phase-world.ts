@@ -125,9 +125,10 @@ export class Site implements AgentDriver {
     return this.#clock.now;
   }
 
-  async ask(op: string): Promise<unknown> {
+  async ask(op: string, _args: readonly unknown[], _within: unknown, settle?: true): Promise<unknown> {
     const { takesMs, refuses } = this.#party;
     await this.#clock.sleep(takesMs);
+    if (settle === true) return this.#settle();
     if (op === refuses) throw new Refused(`${op} is refused`);
     if (op === 'prepare') {
       if (this.held !== 'nothing') throw new Refused('its rollback came first');
@@ -141,6 +142,13 @@ export class Site implements AgentDriver {
       this.held = op === 'commit' ? 'committed' : 'rolled back';
     }
     return 'yes';
+  }
+
+  /** What is prepared or committed stays so; what is not is barred. */
+  #settle(): string {
+    if (this.held === 'prepared' || this.held === 'committed') return 'yes';
+    this.held = 'rolled back';
+    throw new Refused('it is barred');
   }
 
   judge = judge;
@@ -160,9 +168,9 @@ export class Site implements AgentDriver {
   /** What its server does with a message that has arrived. */
   hear(message: Telling['message'], order: AgentOrder): Promise<AgentStatus> {
     if (this.agent === undefined) {
-      if (message !== 'canCommit') return Promise.resolve({ state: 'aborted', by: 'nobody' });
+      if (message !== 'canCommit' && message !== 'outcome') return Promise.resolve({ state: 'aborted', by: 'nobody' });
       this.agent = new Agent(this, order);
-      void this.agent.live();
+      void this.agent.live(message === 'outcome' ? {} : undefined);
     }
     const { agent } = this;
     if (isEnded(agent.status)) return Promise.resolve(agent.status);
