@@ -214,6 +214,16 @@ describe('what is in doubt', function () {
     assert.deepEqual(await inDoubt(), []);
   });
 
+  it('is left, and told, where its coordinator found it prepared with another input: it is not its own', async () => {
+    const input = given();
+    const gid = transferGid(input.id);
+    await prepare(gid, 'bank_b');
+    await assert.rejects(world.transactions.of(transfer2pcTransaction)(input), TransactionCompensated);
+    const { ended, old } = await scan();
+    assert.deepEqual([ended, old.map(({ branch }) => branch)], [[], ['bank_b']]);
+    assert.match(old[0]?.message ?? '', /, compensated, and found it prepared with another input/);
+  });
+
   it('is left, and told, where its coordinator has ended and no worker is there to say how', async () => {
     const taskQueue = `gone-${randomUUID()}`;
     const { databaseUrls } = world;

@@ -203,11 +203,16 @@ async function lookUp(
 }
 
 function decidedBy({ state, branches }: TransactionView, name: string): Standing {
-  const second = branches.find(({ branch }) => branch === name)?.second;
+  const { second, failure } = branches.find(({ branch }) => branch === name) ?? {};
   if (second?.state === 'resolved' || second?.state === 'skipped') {
     return { leave: `its coordinator has ended, and a person has decided about its ${second.op}: end it by hand` };
   }
   if (second?.op === 'commit' || second?.op === 'rollback') return { end: second.op };
+  if (failure?.type === 'InputMismatch') {
+    return {
+      leave: `its coordinator has ended, ${state}, and found it prepared with another input: whose it is nobody knows`,
+    };
+  }
   // One that never voted, as far as its coordinator knew.
   return state === 'compensated'
     ? { end: 'rollback' }
