@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { Desk } from '../../../src/kit/workflow/desk.js';
 import type { Settle } from '../../../src/kit/workflow/saga/definition.js';
-import { Agent, type AgentDriver } from '../../../src/kit/workflow/three-phase/agent.js';
+import { Agent } from '../../../src/kit/workflow/three-phase/agent.js';
+import type { AgentDriver } from '../../../src/kit/workflow/three-phase/agent-driver.js';
 import type { AgentOrder } from '../../../src/kit/workflow/three-phase/protocol.js';
 
 /** What a participant answers to one question. */
@@ -139,6 +140,35 @@ describe('the agent of a three-phase commit', () => {
       assert.deepEqual([script.desk.cases, script.asked.at(-1)], [[], 'rollback']);
       await script.answer('rollback');
       assert.equal(script.agent.status.state, 'aborted');
+    });
+  });
+
+  describe('that settles, and of which a person has decided before', () => {
+    const decided = { branch: 'a', actor: 'ann', reason: 'looked', at: 1 } as const;
+
+    it('aborts, if that was to leave its commit', async () => {
+      const script = new Script({ confirm: ['a'], decisions: [{ ...decided, op: 'commit', action: 'skip' }] });
+      assert.deepEqual(script.asked, ['rollback']);
+      await script.answer('rollback');
+      const { state, by, failure } = script.agent.status;
+      assert.deepEqual([state, by, failure?.type], ['aborted', 'participant', 'Skipped']);
+    });
+
+    it('asks nothing more, if that was that it is done', () => {
+      for (const [op, state] of [
+        ['commit', 'committed'],
+        ['rollback', 'aborted'],
+      ] as const) {
+        const decisions = [{ ...decided, op, action: 'resolve' }] as const;
+        const { agent, asked } = new Script({ undo: true, confirm: ['a'], decisions });
+        assert.deepEqual([agent.status, asked], [{ state, by: 'person' }, []]);
+      }
+    });
+
+    it('asks again, if that was to ask again', () => {
+      const decisions = [{ ...decided, op: 'commit', action: 'retry' }] as const;
+      const { asked } = new Script({ confirm: ['a'], decisions });
+      assert.deepEqual(asked, ['prepare']);
     });
   });
 

@@ -1,9 +1,9 @@
-import type { Op } from '../branch.js';
-import { leftBy, type Desk, type DeskAction, type DeskOrder } from '../desk.js';
+import { leftBy, type DeskAction, type DeskOrder } from '../desk.js';
 import type { FailureNote } from '../failure.js';
 import type { Settle } from '../saga/definition.js';
 import type { Judgement } from '../saga/driver.js';
 import type { BranchView, TransactionView } from '../view.js';
+import type { AgentDriver } from './agent-driver.js';
 import {
   isEnded,
   type AgentOrder,
@@ -12,27 +12,6 @@ import {
   type DecidedBy,
   type Message,
 } from './protocol.js';
-
-/** What carries an agent: a workflow, or a test. */
-export interface AgentDriver {
-  readonly desk: Desk;
-  /** Milliseconds since 1970. */
-  now(): number;
-  /**
-   * Asks the participant: within so many milliseconds, or patiently, for a window. Rejects where it refuses, or nobody knows.
-   *
-   * @param settle it is only looked what was done; what was not is barred
-   */
-  ask(op: Op, args: readonly unknown[], within: number | 'patiently', settle?: true): Promise<unknown>;
-  /** Says what is known of a question that failed. */
-  judge(error: unknown): Judgement;
-  /** Waits until something has happened, for so many milliseconds at most. @returns whether it has */
-  until(happened: () => boolean, ms?: number): Promise<boolean>;
-  /** Told after each change. */
-  changed(): void;
-  /** Told when it has decided by itself: people may ask. */
-  list(): void;
-}
 
 /**
  * The agent of one participant in a three-phase commit: it answers the coordinator, and where it hears nothing for too long it
@@ -52,7 +31,7 @@ export interface AgentDriver {
  *   committed: a rollback is asked then beside the commit, and one of them is refused. Committed was faster: it stays so.
  * - Ended from outside, and run again by the scan: had it asked a rollback, it asks that again; had it asked a commit only, that, and first
  *   what the participant answered when it prepared. Else what the participant holds says where it was. Prepared: its timer runs anew, and
- *   then it commits. Not: it is barred, and aborted. What was committed stays so.
+ *   then it commits. Not: it is barred, and aborted. What was committed stays so, and what a person had said last of it counts.
  *
  * Invariant: it ends committed or aborted, once; it holds what it prepared for no longer than its timer, unless its database cannot
  * be reached. It never waits for the coordinator, which is what this scheme is for.
@@ -102,7 +81,13 @@ export class Agent {
   }
 
   /** From the first question to its end. @param again its run was ended from outside, and this is the next one */
-  async live(again?: Pick<Settle, 'undo' | 'confirm'>): Promise<void> {
+  async live(again?: Pick<Settle, 'undo' | 'confirm' | 'decisions'>): Promise<void> {
+    const last = again?.decisions?.at(-1);
+    if (last?.op === 'commit' && last.action === 'skip') return this.#abort('participant', leftBy(last));
+    if (last?.action === 'resolve') {
+      this.#resolved(last.op === 'commit' ? 'commit' : 'rollback');
+      return;
+    }
     // Where both were asked the rollback was the last.
     if (again?.undo === true) return this.#abort('earlier', WAS_ABORTING);
     if (again?.confirm !== undefined) return this.#commitAgain();
@@ -204,7 +189,7 @@ export class Agent {
       this.#show({ op, state: 'running' });
       try {
         const asked = this.#driver.ask(op, [this.#order.input, this.#vote], 'patiently');
-        if ((await this.#unlessAborted(op, asked)) === TOLD_TO_ABORT) return TOLD_TO_ABORT;
+        if ((await this.#unlessAborted(op, asked)) === ABORT_HEARD) return TOLD_TO_ABORT;
         this.#show({ op, state: 'done' });
         return undefined;
       } catch (error) {
@@ -213,25 +198,35 @@ export class Agent {
           return noteOf(judgement);
         const parked = this.#park(op, noteOf(judgement), ['retry', 'resolve', ...(op === 'commit' ? SKIP : [])]);
         const order = await this.#unlessAborted(op, parked);
-        if (order === TOLD_TO_ABORT) {
+        if (order === ABORT_HEARD) {
           this.#driver.desk.withdraw();
           return TOLD_TO_ABORT;
         }
         if (order?.action === 'skip') return leftBy(order);
         if (order?.action !== 'resolve') continue;
-        this.#by = 'person';
-        this.#show({ op, state: 'resolved' });
+        this.#byPerson(op);
         return undefined;
       }
     }
   }
 
+  /** A person had said in an earlier run that it is done. */
+  #resolved(op: SecondOp): void {
+    this.#byPerson(op);
+    this.#enter(op === 'commit' ? 'committed' : 'aborted');
+  }
+
+  #byPerson(op: SecondOp): void {
+    this.#by = 'person';
+    this.#show({ op, state: 'resolved' });
+  }
+
   /** Waits for it; of a commit, no longer than until an `abort` is heard. */
-  async #unlessAborted<T>(op: SecondOp, waited: Promise<T>): Promise<T | typeof TOLD_TO_ABORT> {
+  async #unlessAborted<T>(op: SecondOp, waited: Promise<T>): Promise<T | typeof ABORT_HEARD> {
     if (op === 'rollback') return waited;
     waited.catch(() => undefined); // Nobody may be left to hear how it failed.
-    const aborted = this.#driver.until(() => this.#heard.has('abort'));
-    return Promise.race([waited, aborted.then(() => TOLD_TO_ABORT)]);
+    const aborted = this.#driver.until(() => this.#heard.has('abort')).then((): typeof ABORT_HEARD => ABORT_HEARD);
+    return Promise.race([waited, aborted]);
   }
 
   #park(op: SecondOp | 'prepare', failure: FailureNote, fits: readonly DeskAction[]): Promise<DeskOrder | undefined> {
@@ -295,6 +290,7 @@ const WAS_COMMITTING: FailureNote = {
 };
 
 /** An abort was heard while the commit was on its way. */
+const ABORT_HEARD: unique symbol = Symbol('abort');
 const TOLD_TO_ABORT: FailureNote = { type: 'Aborted', message: 'it was told to abort before it had committed' };
 
 const WAS_ABORTING: FailureNote = { type: 'Terminated', message: 'its run was ended from outside while it aborted' };

@@ -1,6 +1,7 @@
 import { Desk } from '../../../../src/kit/workflow/desk.js';
 import type { Judgement } from '../../../../src/kit/workflow/saga/driver.js';
-import { Agent, type AgentDriver } from '../../../../src/kit/workflow/three-phase/agent.js';
+import { Agent } from '../../../../src/kit/workflow/three-phase/agent.js';
+import type { AgentDriver } from '../../../../src/kit/workflow/three-phase/agent-driver.js';
 import {
   isEnded,
   type AgentOrder,

@@ -1,7 +1,8 @@
 import { Desk, type DeskDecision } from '../../../../src/kit/workflow/desk.js';
 import type { TransactionReport } from '../../../../src/kit/workflow/failure.js';
 import type { Judgement } from '../../../../src/kit/workflow/saga/driver.js';
-import { Agent, type AgentDriver } from '../../../../src/kit/workflow/three-phase/agent.js';
+import { Agent } from '../../../../src/kit/workflow/three-phase/agent.js';
+import type { AgentDriver } from '../../../../src/kit/workflow/three-phase/agent-driver.js';
 import {
   isEnded,
   type AgentOrder,
