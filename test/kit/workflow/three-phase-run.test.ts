@@ -77,6 +77,16 @@ describe('the coordinator of a three-phase commit', () => {
     assert.match(of.desk.cases[0]?.failure.message ?? '', /b aborted as a person decided/);
   });
 
+  it('takes no agent for one that has refused, which was there and is not known any more when it is to prepare', async () => {
+    const ready: AgentStatus = { state: 'ready' };
+    const aborted: AgentStatus = { state: 'aborted', by: 'coordinator' };
+    const of = coordinator({ canCommit: [ready, ready], preCommit: [nobody], abort: [nobody, aborted] });
+    await of.follows();
+    assert.deepEqual(of.said.slice(2), ['preCommit a', 'abort a', 'abort b']);
+    assert.deepEqual(of.cases(), [['a', 'rollback', 'AgentGone']]);
+    assert.equal(of.run.records[0]?.vote, 'unknown');
+  });
+
   it('does not take an agent that nobody knows in a comparison for one that never was', async () => {
     const of = coordinator({ outcome: [{ state: 'aborted', by: 'timer' }, nobody] }, settle);
     await of.follows();
