@@ -63,6 +63,7 @@ export function createMove({ name, database, phase2 = database, prepared }: Move
         database.run<Wrong>(LOOK, values, operation.timeoutMs),
       ),
     async prepare(operation, input) {
+      const began = performance.now();
       const asked = movesSchema.safeParse(input);
       if (asked.success && operation.settle === undefined) {
         const { gid, branch, timeoutMs } = operation;
@@ -70,7 +71,9 @@ export function createMove({ name, database, phase2 = database, prepared }: Move
         await database.run(ANNOUNCE, [gid, branch, sumOf(from), sumOf(to)], timeoutMs);
       }
       try {
-        return await prepared.prepare(operation, input, (sql) => move(sql, operation, validInput(movesSchema, input)));
+        // What announced it has had its part of the attempt's time.
+        const rest = { ...operation, timeoutMs: operation.timeoutMs - (performance.now() - began) };
+        return await prepared.prepare(rest, input, (sql) => move(sql, operation, validInput(movesSchema, input)));
       } catch (error) {
         if (NEVER.some((kind) => error instanceof kind)) await drop(operation);
         throw error;
