@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import type { Client, WorkflowService } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { OPEN_ACCOUNTS } from '../../src/activities/banks/sql.js';
@@ -50,10 +50,8 @@ describe('the scan and an agent that has decided alone', function () {
   /** As the server tells who serves a task queue, but for one. */
   const about = (taskQueue: string, pollers: () => Promise<unknown>): Promise<PatchedClient> =>
     patchedClient(world.where.address, (service) => ({
-      describeTaskQueue: ((request: Parameters<WorkflowService['describeTaskQueue']>[0]) =>
-        request.taskQueue?.name === taskQueue
-          ? pollers()
-          : service.describeTaskQueue(request)) as WorkflowService['describeTaskQueue'],
+      describeTaskQueue: (request: { taskQueue?: { name: string } }) =>
+        request.taskQueue?.name === taskQueue ? pollers() : service.describeTaskQueue(request),
     }));
   const scan = (client: Client, since: number): Promise<ScanReport> => {
     const { taskQueue } = world;
@@ -67,9 +65,9 @@ describe('the scan and an agent that has decided alone', function () {
     const served = await about(queue, () => Promise.resolve({ pollers: [{ lastAccessTime }] }));
     const first = await scan(served.client, closedAt);
     await served.close();
-    assert.ok(!first.settled.includes(gid) && first.completeTo <= closedAt);
+    assert.ok(!first.compared.includes(gid) && first.completeTo <= closedAt);
     const second = await scan(world.client, first.completeTo);
-    assert.ok(second.settled.includes(gid));
+    assert.deepEqual([second.compared, second.settled.includes(gid)], [[gid], false]);
     assert.ok(second.completeTo > closedAt);
     await world.client.workflow.getHandle(comparisonId(gid)).terminate('a test');
     await coordinator.terminate('a test');

@@ -85,12 +85,13 @@ export function scanActivities({ expired = {}, databases, who = 'backstitch.scan
       }
       for (const { gid, message } of holds?.failed ?? []) watch.onFailure(gid, message);
       const { unread, ...told } = inDoubt ?? { ended: [], old: [], unread: [] };
-      const { completeTo, found, settled, failed, old } = looked;
+      const { completeTo, found, settled, compared, failed, old } = looked;
       const failure = [...failures].map(([what, why]) => `${what} could not be looked at: ${why}`).join('; ');
       return {
         completeTo: failure === '' ? completeTo : order.since,
         found,
         settled: [...new Set([...settled, ...(holds?.settled ?? [])])].slice(0, NAMED),
+        compared: [...compared],
         failed: [...failed, ...(holds?.failed ?? [])].slice(0, NAMED),
         old,
         orphaned: holds?.orphaned ?? [],
@@ -115,9 +116,10 @@ interface Watch {
   readonly onFailure: (gid: string, message: string) => void;
 }
 
-/** What {@link scan} has found: what it has settled stays when it is tried again, all else is found anew. */
+/** What {@link scan} has found: what it has begun stays when it is tried again, all else is found anew. */
 class Looked {
   readonly settled = new Set<string>();
+  readonly compared = new Set<string>();
   found = 0;
   failed: { gid: string; message: string }[] = [];
   old: { gid: string; since: number }[] = [];
@@ -138,7 +140,7 @@ async function scan(client: Client, order: ScanSince, watch: Watch, looked: Look
   const { lostSince, beat, signal, onFailure } = watch;
   const began = Date.now();
   looked.begin(began);
-  const { settled, failed, old } = looked;
+  const { settled, compared, failed, old } = looked;
   const ended = eachInTime(client.workflow.list({ query: endedQuery(order), pageSize: PAGE }));
 
   const notDone = (gid: string, error: unknown, closedAt = order.since): void => {
@@ -183,8 +185,7 @@ async function scan(client: Client, order: ScanSince, watch: Watch, looked: Look
   const { taskQueue } = watch;
   const lost = compareLost(client, { since: order.since, taskQueue, onFailure: notDone, onOpen, beat });
   for await (const gid of lost) {
-    looked.found++;
-    if (settled.size < NAMED) settled.add(gid);
+    if (compared.size < NAMED) compared.add(gid);
     beat();
   }
 
