@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { centsInFlight, readBank } from '../../src/activities/banks/books.js';
+import { createMove } from '../../src/activities/banks/move.js';
+import { ANNOUNCE } from '../../src/activities/banks/transfers-sql.js';
 import { Findings } from '../../src/activities/books/findings.js';
 import { bankNames, type BankName, type Moves } from '../../src/contracts/transfer.js';
+import { createPrepared } from '../../src/kit/database/index.js';
 import type { Op, Operation } from '../../src/kit/workflow/branch.js';
 import { openTestShop, operation, refused, type TestShop } from './support.js';
 
@@ -74,6 +77,63 @@ describe('a bank, asked by a two-phase commit', () => {
     await rollback('t1', moves);
     await assert.rejects(prepare('t1', moves), { name: 'Suspended' });
     assert.deepEqual(await states(), ['dropped']);
+  });
+
+  for (const [whose, name, text] of [
+    [
+      'a process drives',
+      'DrivenElsewhere',
+      `insert into backstitch.announcements (gid, start, owner, take_over_at) values ('t1', '{}', 'direct:1', 'infinity')`,
+    ],
+    [
+      'has ended',
+      'Decided',
+      `insert into backstitch.guard (gid, branch, phase, op, outcome, input_hash, driver, seq, function, who, attempt, fate)
+       values ('t1', 'other', 1, 'action', 'applied', '', 'direct:1', 1, '', '', 1, '{"state": "committed"}')`,
+    ],
+  ] as const) {
+    it(`moves nothing under the gid of a transaction that ${whose}, and announces nothing any more`, async () => {
+      await test.sql('bank_a', text);
+      for (const more of [{}, { single: true }] as const) {
+        await assert.rejects(prepare('t1', moves, 'bank_a', more), { name });
+        assert.deepEqual([await balances(), await states()], [[10_000, 10_000, 10_000], ['dropped']]);
+        await test.damage('bank_a', 'truncate transfers');
+      }
+      await test.sql('bank_a', 'delete from backstitch.announcements');
+    });
+  }
+
+  it('has no more time than is left when it is announced', async () => {
+    const database = test.databases.bank_a;
+    const given: number[] = [];
+    const prepared = createPrepared({ database });
+    const { prepare: slow } = createMove({
+      ...{ name: 'bank_a', database },
+      prepared: {
+        ...prepared,
+        prepare: (asked, ...rest) => {
+          given.push(asked.timeoutMs);
+          return prepared.prepare(asked, ...rest);
+        },
+      },
+    });
+    // Another one announces it meanwhile, and does not: it is waited for.
+    const asked = of('bank_a', 'prepare', 't1');
+    const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    const began = performance.now();
+    let voted: Promise<unknown> | undefined;
+    const other = database.transaction(async (sql) => {
+      await sql(ANNOUNCE, ['t1', 'bank_a', '1', '1']);
+      voted = slow(asked, moves);
+      while ((await test.sql('bank_a', waiting)).length === 0);
+      throw new Error('not announced');
+    });
+    await assert.rejects(other, /not announced/);
+    assert.equal(await voted, 'yes');
+    const took = performance.now() - began;
+    const [left = 0] = given;
+    assert.ok(left < asked.timeoutMs && left > asked.timeoutMs - took);
+    await rollback('t1', moves);
   });
 
   it('refuses all of it for one account that cannot do its part, and says which', async () => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { DEBIT, EXPECT, SET_STATUS } from '../../src/activities/banks/sql.js';
+import { setAccountStatus } from '../../src/activities/banks/accounts.js';
+import { ACCOUNT, DEBIT, EXPECT, SET_STATUS } from '../../src/activities/banks/sql.js';
 import type { Move } from '../../src/contracts/transfer.js';
+import type { Database } from '../../src/kit/database/index.js';
 import { BankWorld, move } from './bank-world.js';
 import { refused } from './support.js';
 
@@ -195,6 +197,23 @@ for (const statements of ['one', 'several'] as const) {
           assert.equal((await bank.state('alice'))?.status, 'closed');
         });
       }
+
+      it('a freeze that finds a hold, which has ended when it is looked at, is asked once more', async () => {
+        await bank.withdraw.try('t1', move('alice', 1));
+        const { databases } = bank.test;
+        const ending: Database = {
+          ...databases.bank_a,
+          run: async <Row extends object>(text: string, values?: readonly unknown[], ms?: number) => {
+            if (text === ACCOUNT) await bank.withdraw.cancel('t1', move('alice', 1));
+            return databases.bank_a.run<Row>(text, values, ms);
+          },
+        };
+        await setAccountStatus(
+          { ...databases, bank_a: ending },
+          { bank: 'bank_a', account: 'alice', status: 'frozen' },
+        );
+        assert.equal((await bank.state('alice'))?.status, 'frozen');
+      });
 
       it('a freeze that waits for a try is refused as one that comes after it', async () => {
         const freezing = await whileLocked(EXPECT, ['t1', 'b', 'alice', 1], () =>

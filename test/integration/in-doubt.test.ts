@@ -102,6 +102,35 @@ describe('what is in doubt', function () {
       assert.equal(await phase1(gid, 'bank_a'), 'barred');
     });
 
+    it('is left once it is old, whatever is proven: a person may have decided, of whom nobody knows any more', async () => {
+      const input = given();
+      world.faults.set({ function: 'bank_b.move.commit', kind: 'fail', attempts: 1_000, gid: transferGid(input.id) });
+      const { gid, handle } = await start(input, { forwardWindow: '1 second' });
+      await until(gid, ({ desk }) => desk.length === 1);
+      await decide(world.client, gid, { branch: 'bank_b', action: 'skip', actor: 'ann', reason: 'paid by hand' });
+      await assert.rejects(handle.result());
+      // As its retention does, days later.
+      const { workflowService, options } = world.client;
+      const execution = { workflowId: gid, runId: (await handle.describe()).runId };
+      await workflowService.deleteWorkflowExecution({ namespace: options.namespace, workflowExecution: execution });
+      while ((await handle.describe().catch(() => undefined)) !== undefined);
+      const late = (database: Database): Database => ({
+        ...database,
+        run: async <Row extends object>(text: string, values?: readonly unknown[], ms?: number) => {
+          const rows = await database.run<Row>(text, values, ms);
+          return rows.map((row) => ('age' in row ? { ...row, age: String(24 * 3_600_000) } : row));
+        },
+      });
+      const aged = Object.fromEntries(bankNames.map((bank) => [bank, late(databases[bank])]));
+      const { ended, old } = await scan({ databases: aged });
+      assert.deepEqual([ended, old.map((each) => each.branch)], [[], ['bank_b']]);
+      assert.match(
+        old[0]?.message ?? '',
+        /^at bank_b: no coordinator of it is known, which may have left it to a person/,
+      );
+      assert.deepEqual(await inDoubt(), [`${gid}/bank_b`]);
+    });
+
     it('is committed where another branch is committed: that all do was decided', async () => {
       const gid = `lost-${randomUUID()}`;
       for (const bank of ['bank_a', 'bank_b'] as const) await prepare(gid, bank);
@@ -183,6 +212,16 @@ describe('what is in doubt', function () {
     await prepare(transferGid(fell.id), 'bank_a');
     assert.deepEqual((await scan()).ended, [{ gid: transferGid(fell.id), branch: 'bank_a', end: 'rollback' }]);
     assert.deepEqual(await inDoubt(), []);
+  });
+
+  it('is left, and told, where its coordinator found it prepared with another input: it is not its own', async () => {
+    const input = given();
+    const gid = transferGid(input.id);
+    await prepare(gid, 'bank_b');
+    await assert.rejects(world.transactions.of(transfer2pcTransaction)(input), TransactionCompensated);
+    const { ended, old } = await scan();
+    assert.deepEqual([ended, old.map(({ branch }) => branch)], [[], ['bank_b']]);
+    assert.match(old[0]?.message ?? '', /, compensated, and found it prepared with another input/);
   });
 
   it('is left, and told, where its coordinator has ended and no worker is there to say how', async () => {

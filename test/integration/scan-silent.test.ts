@@ -13,6 +13,8 @@ import { createPrepared, pgDatabase, type Database, type Operation } from '../..
 import { scanActivities } from '../../src/kit/worker/scan.js';
 import { alarmsWorkflowId, type Alarm } from '../../src/kit/workflow/alarms.js';
 import type { ScanReport } from '../../src/kit/workflow/scan.js';
+import { initialAttributes } from '../../src/kit/workflow/attributes.js';
+import { patchedClient } from '../support/patched-client.js';
 import { ShopWorld } from '../workflows/support.js';
 
 describe('the scan with a database that takes connections and never answers', function () {
@@ -84,6 +86,46 @@ describe('the scan with a database that takes connections and never answers', fu
       told?.message ?? '',
       /^at bank_a: the database of 'bank_0' cannot be read: it has not answered within/,
     );
+  });
+});
+
+describe('the scan with a server that has no answer about one transaction', function () {
+  this.timeout(90_000);
+  const world = new ShopWorld();
+
+  it('looks at what is held all the same, and at the transaction again in the next scan', async () => {
+    const [gid, nobody] = [`ended-${randomUUID()}`, `nobody-${randomUUID()}`];
+    await world.sql('bank_a', OPEN_ACCOUNTS, [['bob'], 100_000]);
+    await world.sql(
+      'bank_a',
+      `insert into holds (gid, branch, account, kind, amount, expires_at) values ($1, 'held', 'bob', 'credit', 5, '2020-01-01')`,
+      [nobody],
+    );
+    const handle = await world.client.workflow.start('transfer2pc', {
+      ...{ workflowId: gid, taskQueue: 'nobody', typedSearchAttributes: initialAttributes('2pc') },
+    });
+    await handle.terminate('a test');
+    const { client, close } = await patchedClient(world.where.address, (service) => ({
+      getWorkflowExecutionHistory: (request: { execution?: { workflowId: string } }) =>
+        request.execution?.workflowId === gid
+          ? new Promise<never>(() => undefined)
+          : service.getWorkflowExecutionHistory(request),
+    }));
+    const well = world.database('bank_a');
+    const activity = scanActivities({ expired: { bank_a: () => expiredHolds(well) } })['backstitch.scan'];
+    const closedAt = (await handle.describe()).closeTime?.getTime() ?? assert.fail('it has ended');
+    for (;;) {
+      const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
+      const report: ScanReport = await environment.run(activity, { since: closedAt });
+      assert.ok(report.orphaned.some((hold) => hold.gid === nobody));
+      // The server's list lags.
+      const failed = report.failed.find((each) => each.gid === gid);
+      if (failed === undefined) continue;
+      assert.match(failed.message, /^the server has not answered within 10 s$/);
+      assert.ok(report.completeTo <= closedAt);
+      break;
+    }
+    await close();
   });
 });
 

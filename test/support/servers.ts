@@ -70,6 +70,8 @@ export interface TestDatabase {
   readonly url: string;
   /** Drops it. @throws if a connection to it was left open: close every pool first */
   drop(): Promise<void>;
+  /** Lets nobody in, and everybody out, until `up` is called. */
+  down(): Promise<{ up: () => Promise<void> }>;
 }
 
 /** Creates an empty database. */
@@ -101,6 +103,17 @@ export async function testDatabase(name = 'test'): Promise<TestDatabase> {
         }
         await client.query(`drop database ${database}`);
       }),
+    down: async () => {
+      const admit = (whom: boolean) =>
+        onServer(server, async (client) => {
+          await client.query(`alter database ${database} with allow_connections ${whom}`);
+        });
+      await admit(false);
+      await onServer(server, (client) =>
+        client.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [database]),
+      );
+      return { up: () => admit(true) };
+    },
   };
 }
 

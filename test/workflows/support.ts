@@ -9,7 +9,7 @@ import { transactionClient } from '../../src/kit/client/index.js';
 import { pgDatabase, type Database } from '../../src/kit/database/index.js';
 import { TX_STATE } from '../../src/kit/workflow/attributes.js';
 import { createShopWorker } from '../../src/worker.js';
-import { postgresUrl, temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
+import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
 
 /** The shop with a worker on real servers, open for business, and a client that calls its transactions. */
 export class ShopWorld {
@@ -73,15 +73,8 @@ export class ShopWorld {
   }
 
   /** Lets nobody into a service's database, and everybody out of it, until `up` is called. */
-  async down(service: ServiceName): Promise<{ up: () => Promise<void> }> {
-    const name = new URL(this.urlOf(service)).pathname.slice(1);
-    const server = await postgresUrl();
-    await query(server, `alter database ${name} with allow_connections false`);
-    await query(server, 'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
-    const up = async () => {
-      await query(server, `alter database ${name} with allow_connections true`);
-    };
-    return { up };
+  down(service: ServiceName): Promise<{ up: () => Promise<void> }> {
+    return this.#databaseOf(service).down();
   }
 
   /** Waits until an attempt of a workflow's activity has failed and is to be made again. It may not have been started yet. */
@@ -121,9 +114,13 @@ export class ShopWorld {
   }
 
   urlOf(service: ServiceName): string {
+    return this.#databaseOf(service).url;
+  }
+
+  #databaseOf(service: ServiceName): TestDatabase {
     const database = this.#databases.get(service);
     if (database === undefined) throw new Error(`the database of '${service}' is not there yet`);
-    return database.url;
+    return database;
   }
 
   async #open(): Promise<void> {

@@ -49,20 +49,24 @@ export async function openAccounts(banks: BankDatabases, input: OpenAccounts): P
 export async function setAccountStatus(banks: BankDatabases, input: SetAccountStatus): Promise<void> {
   const { bank, account, status } = validInput(accountStatusSchema, input);
   const limitsOf = (leftMs: number) => [String(Math.min(LOCK_MS, leftMs)), String(leftMs)];
-  const [set] = await answerOf(bank, banks[bank], ({ change }) =>
-    change(SET_STATUS, (leftMs) => [account, status, ...limitsOf(leftMs)]).catch((error: unknown) => {
-      if ((error as { code?: unknown }).code !== LOCKED) throw error;
-      const line = `account ${account} of ${bank} is in a transaction that has not ended: try again when it has`;
-      throw new Rejection('AccountLocked', line);
-    }),
-  );
-  if (set !== undefined) return;
-  const state = await accountState(banks, { bank, account });
-  if (state === null) throw new Rejection('UnknownAccount', `${bank} has no account ${account}`);
-  throw new Rejection(
-    'AccountHeld',
-    `account ${account} of ${bank} cannot be ${status}: ${state.holds} of its transfers wait for their confirm or cancel: try again when they have ended`,
-  );
+  // What has held it may have ended when it is looked at: then it is asked once more.
+  for (let isLast = false; ; isLast = true) {
+    const [set] = await answerOf(bank, banks[bank], ({ change }) =>
+      change(SET_STATUS, (leftMs) => [account, status, ...limitsOf(leftMs)]).catch((error: unknown) => {
+        if ((error as { code?: unknown }).code !== LOCKED) throw error;
+        const line = `account ${account} of ${bank} is in a transaction that has not ended: try again when it has`;
+        throw new Rejection('AccountLocked', line);
+      }),
+    );
+    if (set !== undefined) return;
+    const state = await accountState(banks, { bank, account });
+    if (state === null) throw new Rejection('UnknownAccount', `${bank} has no account ${account}`);
+    if (state.holds === 0 && !isLast) continue;
+    throw new Rejection(
+      'AccountHeld',
+      `account ${account} of ${bank} cannot be ${status}: ${state.holds || 'some'} of its transfers wait for their confirm or cancel: try again when they have ended`,
+    );
+  }
 }
 
 /** An account as it is now; `null`: the bank has none of that name. @throws {@link BankSilent} */

@@ -1,6 +1,8 @@
 import { movesSchema, type BankName, type Moves } from '../../contracts/transfer.js';
 import {
   Barred,
+  Decided,
+  DrivenElsewhere,
   Rejection,
   Suspended,
   type Database,
@@ -61,6 +63,7 @@ export function createMove({ name, database, phase2 = database, prepared }: Move
         database.run<Wrong>(LOOK, values, operation.timeoutMs),
       ),
     async prepare(operation, input) {
+      const began = performance.now();
       const asked = movesSchema.safeParse(input);
       if (asked.success && operation.settle === undefined) {
         const { gid, branch, timeoutMs } = operation;
@@ -68,9 +71,11 @@ export function createMove({ name, database, phase2 = database, prepared }: Move
         await database.run(ANNOUNCE, [gid, branch, sumOf(from), sumOf(to)], timeoutMs);
       }
       try {
-        return await prepared.prepare(operation, input, (sql) => move(sql, operation, validInput(movesSchema, input)));
+        // What announced it has had its part of the attempt's time.
+        const rest = { ...operation, timeoutMs: operation.timeoutMs - (performance.now() - began) };
+        return await prepared.prepare(rest, input, (sql) => move(sql, operation, validInput(movesSchema, input)));
       } catch (error) {
-        if (error instanceof Rejection || error instanceof Suspended || error instanceof Barred) await drop(operation);
+        if (NEVER.some((kind) => error instanceof kind)) await drop(operation);
         throw error;
       }
     },
@@ -81,6 +86,9 @@ export function createMove({ name, database, phase2 = database, prepared }: Move
     },
   };
 }
+
+/** What makes it certain that nothing will be moved: it was refused for good, or the gid is another transaction's. */
+const NEVER = [Rejection, Suspended, Barred, Decided, DrivenElsewhere];
 
 /** A movement that cannot be made, with its account as it is; without one, where there is none. */
 interface Wrong {

@@ -36,11 +36,12 @@ export function addScanCommands(cli: Cli): void {
     );
 }
 
-function describeScan({ found, settled, failed, old, orphaned, unread, inDoubt }: ScanReport): string {
+function describeScan({ found, settled, compared, failed, old, orphaned, unread, inDoubt }: ScanReport): string {
   const lines = [
     `${found} runs were ended from outside, as far back as is kept; ${settled.length} of them are being settled now`,
   ];
   lines.push(...settled.slice(0, 10).map((gid) => `  ${gid}`));
+  lines.push(...compared.slice(0, 10).map((gid) => `  ${gid}: its coordinator is gone, and its agents are compared`));
   lines.push(...failed.map(({ gid, message }) => `  ${gid} could not be settled: ${message}`));
   lines.push(
     ...orphaned

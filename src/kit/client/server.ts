@@ -113,13 +113,10 @@ export function addressOf(client: Client): string {
   return options?.address ?? "the connection's address";
 }
 
-/** Whether a worker serves the task queue: whether one polled it lately. */
-export async function hasWorker(client: Client, taskQueue: string): Promise<boolean> {
-  const { pollers } = await ask(client, () =>
-    client.workflowService.describeTaskQueue({
-      namespace: client.options.namespace,
-      taskQueue: { name: taskQueue },
-    }),
-  );
+/** Whether a worker serves the task queue: whether one polled it lately. @param ms how long the answer may take, in milliseconds */
+export async function hasWorker(client: Client, taskQueue: string, ms = ANSWER_MS): Promise<boolean> {
+  const { namespace } = client.options;
+  const describe = () => client.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue } });
+  const { pollers } = await ask(client, describe, ms);
   return pollers.some(({ lastAccessTime }) => Date.now() - Number(lastAccessTime?.seconds ?? 0) * 1000 < POLL_MS);
 }

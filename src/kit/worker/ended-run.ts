@@ -1,6 +1,8 @@
 import type { Client } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import { decodeTypedSearchAttributes } from '@temporalio/common/lib/converter/payload-search-attributes.js';
 import { UNDOS } from '../database/guard/rows.js';
+import { TX_STATE } from '../workflow/attributes.js';
 import type { Branch, Op } from '../workflow/branch.js';
 import { DECIDE_UPDATE, type DeskDecision, type DeskNote, type DeskOrder } from '../workflow/desk.js';
 
@@ -10,8 +12,10 @@ export interface EndedRun {
   readonly args: readonly unknown[];
   /** What persons decided in it, in order. */
   readonly decisions: readonly DeskDecision[];
-  /** Whether an undo was asked, and no person gave up the undo after that. */
+  /** Whether an undo was asked, and no person gave up the undo after that. It may have been a person's, of one step of what stands. */
   readonly undoing: boolean;
+  /** Whether it had decided to undo all, by the last state that it showed besides that a person has to act. */
+  readonly compensating: boolean;
   /** The branches that were asked to confirm or to commit, if any: it was decided that all of it stands. */
   readonly confirming: readonly string[];
   /** How it was ended, in one line, with who and why. */
@@ -19,6 +23,9 @@ export interface EndedRun {
 }
 
 const CONFIRMS: readonly Op[] = ['confirm', 'commit'];
+/** What a transaction does, or did; its other states say that it waits, or that it was left. */
+const PHASES: readonly unknown[] = ['running', 'compensating', 'committed', 'compensated'];
+const UNDOING: readonly unknown[] = ['compensating', 'compensated'];
 
 /** Reads it, event by event. @throws Error when the history is gone; what the server says */
 export async function readEndedRun(
@@ -30,6 +37,7 @@ export async function readEndedRun(
   const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
   let args: unknown[] | undefined;
   let undoing = false;
+  let phase: unknown;
   const confirming = new Set<string>();
   let how = status.toLowerCase().replace('_', ' ');
   const accepted = new Map<string, DeskOrder>();
@@ -43,6 +51,9 @@ export async function readEndedRun(
       undoing ||= UNDOS.some((op) => op === branch?.op);
       if (branch?.branch !== undefined && CONFIRMS.some((op) => op === branch.op)) confirming.add(branch.branch);
     }
+    const shown = event.upsertWorkflowSearchAttributesEventAttributes?.searchAttributes;
+    const state = decodeTypedSearchAttributes(shown?.indexedFields).get(TX_STATE);
+    if (PHASES.includes(state)) phase = state;
     const request = event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest;
     if (request?.input?.name === DECIDE_UPDATE) {
       const [order] = await decode(request.input.args?.payloads);
@@ -61,5 +72,5 @@ export async function readEndedRun(
     if (terminated?.reason) how += `: ${terminated.reason}`;
   }
   if (args === undefined) throw new Error(`the history of run ${runId} of ${workflowId} is gone: it cannot be settled`);
-  return { args, decisions, undoing, confirming: [...confirming], how };
+  return { args, decisions, undoing, compensating: UNDOING.includes(phase), confirming: [...confirming], how };
 }

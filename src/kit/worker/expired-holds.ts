@@ -1,10 +1,9 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
-import { foundState, stateOf } from '../client/list.js';
+import { foundState } from '../client/list.js';
 import { messageOf } from '../database/message.js';
-import { within } from '../database/within.js';
 import type { ExpiredHold, OrphanedHold } from '../workflow/scan.js';
-import { eachInTime, READ_MS } from './limited.js';
-import { settle } from './settle.js';
+import { eachInTime, ofServer } from './limited.js';
+import { hasEndedItself, settle } from './settle.js';
 
 /**
  * What participants hold for transactions that run as workflows, by participant: each yields what should have been confirmed
@@ -78,11 +77,12 @@ type Verdict = 'alive' | 'settled' | { readonly why: string };
 
 async function judge(client: Client, gid: string): Promise<Verdict> {
   try {
-    const newest = await within(READ_MS, client.workflow.getHandle(gid).describe());
+    const newest = await ofServer(client.workflow.getHandle(gid).describe());
     if (newest.status.name === 'RUNNING') return 'alive';
-    const isOpen = ['running', 'compensating', 'stuck'].includes(stateOf(newest));
-    if (!isOpen) return { why: `its transaction has ended, ${foundState(newest)}, and has not ended this` };
-    return (await settle(client, newest)) ? 'settled' : 'alive';
+    if (hasEndedItself(newest)) {
+      return { why: `its transaction has ended, ${foundState(newest)}, and has not ended this` };
+    }
+    return (await ofServer(settle(client, newest))) ? 'settled' : 'alive';
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return { why: 'there is no transaction of its id' };
     throw error;

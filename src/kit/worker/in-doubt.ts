@@ -4,13 +4,13 @@ import { listInDoubt, proofOf, type InDoubt } from '../database/prepared/in-doub
 import { messageOf } from '../database/message.js';
 import { createPrepared } from '../database/prepared/prepared.js';
 import type { Database } from '../database/sql.js';
-import { NoAnswer, within } from '../database/within.js';
+import { NoAnswer } from '../database/within.js';
 import { TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
 import { agentId } from '../workflow/three-phase/protocol.js';
 import type { Operation } from '../workflow/branch.js';
 import type { InDoubtReport, ScanOrder, ScanReport } from '../workflow/scan.js';
 import { TRANSACTION_QUERY, type TransactionView } from '../workflow/view.js';
-import { limited, READ_MS, type Limited } from './limited.js';
+import { limited, ofServer, type Limited } from './limited.js';
 import { ENDED_FROM_OUTSIDE, settle } from './settle.js';
 
 /**
@@ -20,15 +20,16 @@ import { ENDED_FROM_OUTSIDE, settle } from './settle.js';
  * | its coordinator                     | what is done                                                                          |
  * | ----------------------------------- | ------------------------------------------------------------------------------------- |
  * | runs                                | nothing: it asks again, or a person has it at the desk                                |
- * | was ended from outside              | it is settled: the run that does that looks at all its branches, and decides           |
+ * | was ended from outside              | it is settled: the run that does that commits all if that was decided, and else none  |
  * | has ended by itself                 | what it decided of this branch; nothing, where a person left it or ended it            |
- * | is not known, or is another scheme's | what the participants' databases prove; nothing, where they prove nothing             |
+ * | is not known, or is another scheme's | what the participants' databases prove, if it is young; else nothing                  |
  * | is an agent of a three-phase commit  | nothing: nobody else may decide; an alarm tells if that takes too long                 |
  *
  * That a coordinator is not known proves nothing: it may be in another namespace, or its history is gone. It may have decided to
  * commit, and other branches may be committed. So a rollback needs a proof that this was never decided, nor can be: a branch
  * that was refused, or barred, as all have to vote yes before. And where a branch is committed, all are to be. Without either
- * it stays prepared, and an alarm tells: it is a person's to find out.
+ * it stays prepared, and an alarm tells: it is a person's to find out. So is whatever is not young: its coordinator may have left it to a
+ * person, who has done by hand what was due, and its history may be gone since.
  */
 
 export interface InDoubtWatch {
@@ -48,6 +49,8 @@ export interface InDoubtWatch {
 type Standing = { readonly end: 'commit' | 'rollback' } | { readonly leave: string };
 
 const DEFAULT_ALARM_MS = 10 * 60_000;
+/** Up to what age what the databases prove counts, in milliseconds: no namespace forgets a workflow within a day of its end. */
+const PROVEN_MS = 12 * 3_600_000;
 /** How long the end of one may take, and with the waits for its connections; milliseconds. */
 const TIMEOUT_MS = 10_000;
 const IN_ALL_MS = 15_000;
@@ -118,7 +121,7 @@ async function endOne(
 ): Promise<Standing> {
   const { gid, branch, scheme } = each;
   if (scheme === '3pc') return { leave: await agentOf(each, client) };
-  const standing = (await coordinatorOf(gid))(branch);
+  const standing = (await coordinatorOf(gid))(each);
   beat();
   if ('leave' in standing) return standing;
   const { end } = standing;
@@ -138,7 +141,7 @@ async function endOne(
  */
 async function agentOf({ gid, branch }: InDoubt, client: Client): Promise<string> {
   try {
-    const { status } = await within(READ_MS, client.workflow.getHandle(agentId(gid, branch)).describe());
+    const { status } = await ofServer(client.workflow.getHandle(agentId(gid, branch)).describe());
     if (status.name === 'RUNNING') return 'its agent runs, and has not ended it';
     if (ENDED_FROM_OUTSIDE.includes(status.name)) return 'its agent was ended from outside, and is settled by the scan';
     return 'its agent has ended, and it is still prepared: a person left it, or its database was restored: end it by hand';
@@ -149,7 +152,7 @@ async function agentOf({ gid, branch }: InDoubt, client: Client): Promise<string
 }
 
 /** Says what is to become of a branch. */
-type Coordinator = (branch: string) => Standing;
+type Coordinator = (branch: Pick<InDoubt, 'branch' | 'ageMs'>) => Standing;
 
 /** Whom one look for what is in doubt can ask, besides the server. */
 interface Askable {
@@ -164,21 +167,23 @@ async function lookUp(
   { participants, silent }: Askable,
 ): Promise<Coordinator> {
   const handle = client.workflow.getHandle(gid);
-  const newest = await within(READ_MS, handle.describe()).catch((error: unknown) => {
+  const newest = await ofServer(handle.describe()).catch((error: unknown) => {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
   });
   beat();
   if (newest?.typedSearchAttributes.get(TX_SCHEME) !== '2pc') {
     const standing = await provenBy([...participants.values()], gid);
-    return () => standing;
+    return ({ ageMs }) => (ageMs < PROVEN_MS || 'leave' in standing ? standing : NOT_YOUNG);
   }
   const status = newest.status.name;
   if (status === 'RUNNING') return () => ({ leave: 'its coordinator runs, and has not ended it' });
   const state = newest.typedSearchAttributes.get(TX_STATE);
   const hasEnded = status === 'COMPLETED' || (status === 'FAILED' && (state === 'compensated' || state === 'failed'));
   if (!hasEnded) {
-    if (ENDED_FROM_OUTSIDE.includes(status)) await settle(client, { workflowId: gid, runId: newest.runId });
+    if (ENDED_FROM_OUTSIDE.includes(status)) {
+      await ofServer(settle(client, { workflowId: gid, runId: newest.runId }));
+    }
     return () => ({ leave: 'its coordinator was ended from outside, and is being settled' });
   }
   const { taskQueue } = newest;
@@ -189,8 +194,8 @@ async function lookUp(
   try {
     // A query of a run that has ended replays its history, for which a worker is needed.
     const asked = client.workflow.getHandle(gid, newest.runId).query<TransactionView>(TRANSACTION_QUERY);
-    const view = await within(READ_MS, asked);
-    return (branch) => decidedBy(view, branch);
+    const view = await ofServer(asked);
+    return ({ branch }) => decidedBy(view, branch);
   } catch (error) {
     if (error instanceof NoAnswer) silent.add(taskQueue);
     return untold(messageOf(error));
@@ -198,16 +203,25 @@ async function lookUp(
 }
 
 function decidedBy({ state, branches }: TransactionView, name: string): Standing {
-  const second = branches.find(({ branch }) => branch === name)?.second;
+  const { second, failure } = branches.find(({ branch }) => branch === name) ?? {};
   if (second?.state === 'resolved' || second?.state === 'skipped') {
     return { leave: `its coordinator has ended, and a person has decided about its ${second.op}: end it by hand` };
   }
   if (second?.op === 'commit' || second?.op === 'rollback') return { end: second.op };
+  if (failure?.type === 'InputMismatch') {
+    return {
+      leave: `its coordinator has ended, ${state}, and found it prepared with another input: whose it is nobody knows`,
+    };
+  }
   // One that never voted, as far as its coordinator knew.
   return state === 'compensated'
     ? { end: 'rollback' }
     : { leave: `its coordinator has ended, ${state}, and knows nothing of this branch` };
 }
+
+const NOT_YOUNG: Standing = {
+  leave: `no coordinator of it is known, which may have left it to a person ${PROVEN_MS / 3_600_000} h ago or more: find out what became of its other branches and whether somebody has made it good, then end it by hand`,
+};
 
 async function provenBy(databases: readonly Limited[], gid: string): Promise<Standing> {
   // Each that cannot be asked could prove the contrary.

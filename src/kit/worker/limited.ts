@@ -10,6 +10,11 @@ import { NoAnswer, within } from '../database/within.js';
  */
 export const READ_MS = 10_000;
 
+/** What the scan asks the server of one transaction, in {@link READ_MS}: what it asks of the next does not wait for it longer. */
+export function ofServer<T>(asked: Promise<T>): Promise<T> {
+  return within(READ_MS, asked, 'the server');
+}
+
 /** A participant's database, as one scan asks it: once it has failed to be read it is not asked again, as each time would take as long. */
 export interface Limited extends Pick<Database, 'run'> {
   /** Why it could not be asked, if so. */

@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
-import { TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../workflow/attributes.js';
+import { OTHER_STATE, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../workflow/attributes.js';
 import { GROUP_STATE } from '../workflow/group.js';
 import { messageOf } from '../database/message.js';
 import type { Database } from '../database/sql.js';
@@ -8,8 +8,8 @@ import type { ScanReport, ScanSince } from '../workflow/scan.js';
 import { THREE_PHASE_AGENT } from '../workflow/three-phase/protocol.js';
 import { lookAfterHolds, type ExpiredHolds } from './expired-holds.js';
 import { endInDoubt } from './in-doubt.js';
-import { eachInTime } from './limited.js';
-import { settle } from './settle.js';
+import { eachInTime, ofServer } from './limited.js';
+import { OPEN_STATES, settle } from './settle.js';
 import { settleGroup } from './settle-group.js';
 import { compareLost } from './three-phase-lost.js';
 
@@ -85,12 +85,13 @@ export function scanActivities({ expired = {}, databases, who = 'backstitch.scan
       }
       for (const { gid, message } of holds?.failed ?? []) watch.onFailure(gid, message);
       const { unread, ...told } = inDoubt ?? { ended: [], old: [], unread: [] };
-      const { completeTo, found, settled, failed, old } = looked;
+      const { completeTo, found, settled, compared, failed, old } = looked;
       const failure = [...failures].map(([what, why]) => `${what} could not be looked at: ${why}`).join('; ');
       return {
         completeTo: failure === '' ? completeTo : order.since,
         found,
         settled: [...new Set([...settled, ...(holds?.settled ?? [])])].slice(0, NAMED),
+        compared: [...compared],
         failed: [...failed, ...(holds?.failed ?? [])].slice(0, NAMED),
         old,
         orphaned: holds?.orphaned ?? [],
@@ -115,9 +116,10 @@ interface Watch {
   readonly onFailure: (gid: string, message: string) => void;
 }
 
-/** What {@link scan} has found: what it has settled stays when it is tried again, all else is found anew. */
+/** What {@link scan} has found: what it has begun stays when it is tried again, all else is found anew. */
 class Looked {
   readonly settled = new Set<string>();
+  readonly compared = new Set<string>();
   found = 0;
   failed: { gid: string; message: string }[] = [];
   old: { gid: string; since: number }[] = [];
@@ -138,7 +140,7 @@ async function scan(client: Client, order: ScanSince, watch: Watch, looked: Look
   const { lostSince, beat, signal, onFailure } = watch;
   const began = Date.now();
   looked.begin(began);
-  const { settled, failed, old } = looked;
+  const { settled, compared, failed, old } = looked;
   const ended = eachInTime(client.workflow.list({ query: endedQuery(order), pageSize: PAGE }));
 
   const notDone = (gid: string, error: unknown, closedAt = order.since): void => {
@@ -151,10 +153,11 @@ async function scan(client: Client, order: ScanSince, watch: Watch, looked: Look
     looked.found++;
     try {
       if (info.typedSearchAttributes.get(TX_STATE) === GROUP_STATE) {
-        for (const gid of await settleGroup(client, info)) if (settled.size < NAMED) settled.add(gid);
+        for (const gid of await settleGroup(client, info, beat)) if (settled.size < NAMED) settled.add(gid);
         return;
       }
-      const done = await settle(client, info);
+      const done = await ofServer(settle(client, info));
+      beat();
       if (settled.size === NAMED) return;
       if (done || (lostSince !== undefined && (await wasSettled(client, info, lostSince))))
         settled.add(info.workflowId);
@@ -167,6 +170,7 @@ async function scan(client: Client, order: ScanSince, watch: Watch, looked: Look
       signal.throwIfAborted();
       const next = await ended.next();
       if (next.done === true) return;
+      // No beat before: an attempt that dies at its first has settled something.
       await settleOne(next.value);
       beat();
     }
@@ -175,16 +179,20 @@ async function scan(client: Client, order: ScanSince, watch: Watch, looked: Look
   const lanes = await Promise.allSettled(Array.from({ length: CONCURRENCY }, lane));
   for (const each of lanes) if (each.status === 'rejected') throw each.reason;
 
-  const lost = compareLost(client, { since: order.since, taskQueue: watch.taskQueue, onFailure: notDone, beat });
+  const onOpen = (closedAt: number) => {
+    looked.completeTo = Math.min(looked.completeTo, closedAt);
+  };
+  const { taskQueue } = watch;
+  const lost = compareLost(client, { since: order.since, taskQueue, onFailure: notDone, onOpen, beat });
   for await (const gid of lost) {
-    looked.found++;
-    if (settled.size < NAMED) settled.add(gid);
+    if (compared.size < NAMED) compared.add(gid);
     beat();
   }
 
   const waiting = client.workflow.list({ query: oldQuery(began - (order.deskAgeMs ?? 0)), pageSize: PAGE });
   for await (const info of eachInTime(waiting)) {
     if (old.length === NAMED) break;
+    beat();
     const since = info.typedSearchAttributes.get(TX_STUCK_SINCE);
     if (since !== undefined) old.push({ gid: info.workflowId, since: since.getTime() });
   }
@@ -196,18 +204,22 @@ async function scan(client: Client, order: ScanSince, watch: Watch, looked: Look
  * by another scan meanwhile. The server knows that for certain; heartbeats, which are held back for some seconds, do not.
  */
 async function wasSettled(client: Client, ended: WorkflowExecutionInfo, since: number): Promise<boolean> {
-  const { runId, startTime } = await client.workflow.getHandle(ended.workflowId).describe();
+  const { runId, startTime } = await ofServer(client.workflow.getHandle(ended.workflowId).describe());
   return runId !== ended.runId && startTime.getTime() >= since;
 }
 
 /** Runs that were ended by anything but their own code. */
 function endedQuery({ since, transactions = [] }: ScanSince): string {
-  const open = ['running', 'compensating', 'stuck', GROUP_STATE].map((state) => `'${state}'`).join(', ');
+  const state = TX_STATE.name;
+  const open = [...OPEN_STATES, GROUP_STATE].map((each) => `'${each}'`).join(', ');
   // An agent of a three-phase commit is one too, and is started without the attributes.
   const names = [...transactions, THREE_PHASE_AGENT].map((name) => `'${name.replaceAll("'", "''")}'`).join(', ');
+  const cut = "ExecutionStatus IN ('Terminated', 'TimedOut', 'Canceled')";
   const ours = [
-    `${TX_STATE.name} IN (${open})`,
-    `(${TX_SCHEME.name} IS NOT NULL AND ${TX_STATE.name} IS NULL)`,
+    // Who shows how it ended may have had that still to write, where others look for it.
+    `(${cut} AND ${state} IS NOT NULL AND ${state} != '${OTHER_STATE}')`,
+    `(ExecutionStatus = 'Failed' AND ${state} IN (${open}))`,
+    `(${TX_SCHEME.name} IS NOT NULL AND ${state} IS NULL)`,
     `(WorkflowType IN (${names}) AND ${TX_SCHEME.name} IS NULL)`,
   ].join(' OR ');
   const statuses = "ExecutionStatus IN ('Terminated', 'TimedOut', 'Failed', 'Canceled')";

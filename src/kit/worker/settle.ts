@@ -1,11 +1,25 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, type WorkflowExecutionInfo } from '@temporalio/client';
-import { TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
+import { ENDED } from '../client/adopt.js';
+import { stateOf } from '../client/list.js';
+import { OTHER_STATE, TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
 import { THREE_PHASE_AGENT } from '../workflow/three-phase/protocol.js';
 import type { SagaCall, Settle } from '../workflow/saga/definition.js';
 import { readEndedRun } from './ended-run.js';
 
 /** How runs end that nobody but an operator, or a timeout that nobody should have set, has ended. */
 export const ENDED_FROM_OUTSIDE = ['TERMINATED', 'TIMED_OUT', 'FAILED', 'CANCELLED'];
+
+/** The states of a transaction that has not ended. */
+export const OPEN_STATES: readonly string[] = ['running', 'compensating', 'stuck'];
+
+/**
+ * Whether a run that is over has come to its end by its own code, as far as the server's list tells. One that was ended from outside
+ * may show how it ended, and have had that still to write where others look for it.
+ */
+export function hasEndedItself(run: Pick<WorkflowExecutionInfo, 'status' | 'typedSearchAttributes'>): boolean {
+  const state = stateOf(run);
+  return state === OTHER_STATE || (ENDED.includes(run.status.name) && !OPEN_STATES.includes(state));
+}
 
 /**
  * Starts the run that finishes a transaction whose newest run was ended from outside: the same workflow, under the same
@@ -27,12 +41,10 @@ export async function settle(
   const overrides = given as SagaCall;
   const before = overrides.settle;
   const decisions = [...(before?.decisions ?? []), ...run.decisions];
-  const state = newest.typedSearchAttributes.get(TX_STATE);
-  // What it waits for a person with may be its undo, or past its pivot: the calls tell.
   const forced = run.decisions.some(({ action }) => action === 'forward');
-  // The state of an agent is written only where people may ask for it.
-  const asked = run.undoing && (state === 'stuck' || newest.type === THREE_PHASE_AGENT);
-  const undoing = state === 'compensating' || asked || (before?.undo === true && !forced);
+  // An agent shows its state only where people may ask for it: its calls tell.
+  const wasUndoing = newest.type === THREE_PHASE_AGENT ? run.undoing : run.compensating;
+  const undoing = wasUndoing || (before?.undo === true && !forced);
   const confirm = [...new Set([...(before?.confirm ?? []), ...run.confirming])];
   const settling: Settle = {
     // A settling run that was ended itself: the time counts from the first end.

@@ -1,4 +1,5 @@
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
+import { ENDED } from '../client/adopt.js';
 import { hasWorker } from '../client/server.js';
 import { TX_STATE } from '../workflow/attributes.js';
 import {
@@ -9,7 +10,7 @@ import {
   type AgentMemo,
   type CompareOrder,
 } from '../workflow/three-phase/protocol.js';
-import { eachInTime } from './limited.js';
+import { eachInTime, ofServer, READ_MS } from './limited.js';
 
 /** What {@link compareLost} needs. */
 interface Lost {
@@ -18,6 +19,8 @@ interface Lost {
   /** Where the comparison runs: its worker has to know the participants' addresses. */
   readonly taskQueue: string;
   readonly onFailure: (gid: string, error: unknown) => void;
+  /** Told when an agent has ended whose coordinator may still be lost before it has compared, in milliseconds since 1970. */
+  readonly onOpen: (closedAt: number) => void;
   /** Called for each transaction that is looked at, lost or not. */
   readonly beat: () => void;
 }
@@ -25,31 +28,37 @@ interface Lost {
 /**
  * Finds three-phase commits whose coordinator is gone for good, from their agents alone: those that have decided by themselves since
  * a time. It has them compared, each once. A coordinator that lives, or that was ended from outside and is settled, compares them
- * itself.
+ * itself; until it has, the next scan looks again.
  *
  * @returns the transactions that are compared now
  */
 export async function* compareLost(
   client: Client,
-  { since, taskQueue, onFailure, beat }: Lost,
+  { since, taskQueue, onFailure, onOpen, beat }: Lost,
 ): AsyncGenerator<string> {
-  const seen = new Set<string>();
-  for await (const { memo } of eachInTime(client.workflow.list({ query: decidedAlone(since) }))) {
+  const seen = new Map<string, Standing>();
+  for await (const { memo, closeTime } of eachInTime(client.workflow.list({ query: decidedAlone(since) }))) {
     const { gid, of } = memo as unknown as AgentMemo;
-    if (seen.has(gid)) continue;
-    seen.add(gid);
+    const before = seen.get(gid);
+    if (before === 'open') onOpen(closeTime?.getTime() ?? since);
+    if (before !== undefined) continue;
+    seen.set(gid, 'compared');
     beat();
     try {
-      const reason = await whyLost(client, gid);
-      if (reason === undefined) continue;
+      const standing = await ofServer(standingOf(client, gid));
+      seen.set(gid, standing);
+      if (standing === 'open') onOpen(closeTime?.getTime() ?? since);
+      if (typeof standing === 'string') continue;
+      const { reason } = standing;
       const order: CompareOrder = { gid, of, reason };
-      await client.workflow.start(COMPARE_AGENTS, {
+      const start = client.workflow.start(COMPARE_AGENTS, {
         workflowId: comparisonId(gid),
         taskQueue,
         args: [order],
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         staticSummary: `${gid}: ${reason}`,
       });
+      await ofServer(start);
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) onFailure(gid, error);
       continue;
@@ -64,16 +73,21 @@ function decidedAlone(since: number): string {
   return `WorkflowType = '${THREE_PHASE_AGENT}' AND ${TX_STATE.name} IS NOT NULL AND ExecutionStatus = 'Completed' AND CloseTime >= '${when}'`;
 }
 
-/** How it is known that a coordinator is gone; `undefined` if it is not. */
-async function whyLost(client: Client, gid: string): Promise<string | undefined> {
+/** It compares, or has; it has still to, and may be lost before; or how it is known that it is gone. */
+type Standing = 'compared' | 'open' | { readonly reason: string };
+
+/** How a coordinator stands to its agents. */
+async function standingOf(client: Client, gid: string): Promise<Standing> {
   try {
     const { status, taskQueue, typedSearchAttributes } = await client.workflow.getHandle(gid).describe();
-    if (status.name !== 'RUNNING' || (await hasWorker(client, taskQueue))) return undefined;
+    if (ENDED.includes(status.name)) return 'compared';
+    if (status.name !== 'RUNNING') return 'open';
     // A split at its own desk is one case, and a person knows of it. What else waits there says nothing of a split.
-    if (typedSearchAttributes.get(TX_STATE) === 'stuck' && (await hasCompared(client, gid))) return undefined;
-    return `no worker serves its coordinator's task queue '${taskQueue}'`;
+    if (typedSearchAttributes.get(TX_STATE) === 'stuck' && (await hasCompared(client, gid))) return 'compared';
+    if (await hasWorker(client, taskQueue, READ_MS)) return 'open';
+    return { reason: `no worker serves its coordinator's task queue '${taskQueue}'` };
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return 'the server does not know its coordinator';
+    if (error instanceof WorkflowNotFoundError) return { reason: 'the server does not know its coordinator' };
     throw error;
   }
 }

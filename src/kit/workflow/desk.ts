@@ -75,6 +75,8 @@ export interface DeskCase {
   readonly fits: readonly DeskAction[];
   /** Whether a retry may come with another input. */
   readonly takesInput: boolean;
+  /** What the result of `resolve` may be, where it says which of these it was. Absent: what the operation would have returned. */
+  readonly results?: readonly string[];
 }
 
 /** What a branch brings to the desk. */
@@ -150,6 +152,11 @@ export class Desk {
     if ('input' in order && !open.takesInput) {
       return `'${branch}' takes no other input while it is not known what became of the one that it had: retry it as it is`;
     }
+    const { results } = open;
+    if ('result' in order && results?.every((each) => each !== order.result) === true) {
+      const [named, given] = [results.map((each) => JSON.stringify(each)).join(' or '), JSON.stringify(order.result)];
+      return `the result of '${branch}' is ${named}, and not ${given}`;
+    }
     if (action === 'resolve' && isFirst(open.op) && !('result' in order)) {
       return `'resolve' of ${open.op} of '${branch}' needs a result: what it would have returned; null if nothing`;
     }
@@ -192,8 +199,11 @@ export class Desk {
   }
 }
 
-function caseOf({ branch, op, operation, summary, input, failure, since, fits, takesInput }: Open): DeskCase {
-  return { branch, op, operation, summary, input, failure, since, fits: fits(), takesInput };
+function caseOf({ branch, op, operation, summary, input, failure, since, fits, takesInput, results }: Open): DeskCase {
+  return {
+    ...{ branch, op, operation, summary, input, failure, since, fits: fits(), takesInput },
+    ...(results && { results }),
+  };
 }
 
 function noteOf({ branch, op, action, actor, reason, at, corrected, renewed }: DeskNote): DeskNote {

@@ -39,10 +39,15 @@ export interface Operated {
   readonly paused: OperatorNote | undefined;
   /** Why it cannot be stopped any more, if so. */
   readonly beyondStop: string | undefined;
+  /** Whether its participants hold locks while they wait for it: then it does not stand still. */
+  readonly holdsLocks?: true | undefined;
 }
 
 /** Says why an order cannot be carried out, and what to do instead. */
-export function wrongOrder(order: Partial<OperatorOrder>, { now, paused, beyondStop }: Operated): string | undefined {
+export function wrongOrder(
+  order: Partial<OperatorOrder>,
+  { now, paused, beyondStop, holdsLocks }: Operated,
+): string | undefined {
   const { action, actor, reason, deadlineAt } = order;
   for (const [name, value] of Object.entries({ action, actor, reason })) {
     if (typeof value !== 'string' || value.trim() === '') return `an order needs ${name}: a text that is not empty`;
@@ -55,6 +60,7 @@ export function wrongOrder(order: Partial<OperatorOrder>, { now, paused, beyondS
       if (Number.isSafeInteger(deadlineAt) && (deadlineAt ?? 0) > now) return undefined;
       return `deadlineAt is ${JSON.stringify(deadlineAt)}: give milliseconds since 1970, later than now (${now}); to undo it now, cancel it`;
     case 'pause':
+      if (holdsLocks) return `it cannot be paused, as its participants hold locks meanwhile: cancel it, or let it end`;
       if (paused === undefined) return undefined;
       return `it is paused already, by ${paused.actor} since ${new Date(paused.at).toISOString()} (${paused.reason})`;
     case 'resume':

@@ -10,7 +10,7 @@ const SINGLE_ALARMS = 10;
 /**
  * The alarms of a scan's report.
  *
- * What was settled happened once, in this scan: its run is part of the id. What stays as it is, a case that waits at the
+ * What was settled or compared happened once, in this scan: its run is part of the id. What stays as it is, a case that waits at the
  * desk, a transaction that cannot be settled, one that stays prepared or a hold that nobody ends, is seen by every scan, and
  * told once a day (of UTC).
  *
@@ -18,7 +18,7 @@ const SINGLE_ALARMS = 10;
  * @param now milliseconds since 1970
  */
 export function scanAlarms(
-  { settled, failed, old, orphaned, inDoubt }: ScanReport,
+  { settled, compared, failed, old, orphaned, inDoubt }: ScanReport,
   runId: string,
   now: number,
 ): Alarm[] {
@@ -26,6 +26,10 @@ export function scanAlarms(
   const orphans = settled.map((gid): Alarm => {
     const message = 'its run was ended from outside: it is being settled';
     return { id: `orphan/${gid}/${runId}`, kind: 'orphan', gid, at: now, message };
+  });
+  const lost = compared.map((gid): Alarm => {
+    const message = 'its coordinator is gone: what its agents decided is compared';
+    return { id: `orphan/${gid}/compared/${runId}`, kind: 'orphan', gid, at: now, message };
   });
   const left = failed.map(({ gid, message: why }): Alarm => {
     const message = `its run was ended from outside, and it could not be settled yet: ${why}`;
@@ -48,6 +52,7 @@ export function scanAlarms(
   });
   return [
     ...few(orphans, `orphan/many/${runId}`),
+    ...few(lost, `orphan/many-compared/${runId}`),
     ...few(left, `orphan/many-not-settled/${day}`),
     ...few(waiting, `desk-case-old/many/${day}`),
     ...few(prepared, `in-doubt/many/${day}`),

@@ -55,6 +55,8 @@ export interface ScanReport {
   readonly found: number;
   /** Those that it had settled: up to 1,000 of them. */
   readonly settled: readonly string[];
+  /** Three-phase commits whose coordinator is gone, and whose agents are compared now: up to 1,000 of them. */
+  readonly compared: readonly string[];
   /** Those that could not be settled: the next scan tries again. */
   readonly failed: readonly { readonly gid: string; readonly message: string }[];
   /** Cases that have waited at the desk for too long: the first of up to 1,000. */

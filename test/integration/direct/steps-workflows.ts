@@ -67,7 +67,17 @@ export const doesMore = saga({}, async (tx, { n, note }: Order): Promise<Done> =
   return { n };
 });
 
-/** The same, but it does not take everything. */
+/** The next release of that: there are two steps more. */
+export const doesMost = saga({}, async (tx, { n }: Order): Promise<Done> => {
+  await tx.run('one', a.do, { n });
+  await tx.run('extra', b.do, { n });
+  await tx.run('most', b.do, { n });
+  await tx.run('two', b.do, { n });
+  await tx.run('three', c.do, { n });
+  return { n };
+});
+
+/** The same as the first, but it does not take everything. */
 export const choosy = saga({}, async (tx, order: Order): Promise<Done> => {
   if (order.n < 0) throw new RangeError('a number below zero');
   return simple.definition.body(tx, order);

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
 import pg from 'pg';
 import {
   transactionClient,
@@ -17,12 +18,14 @@ import {
   adoptActivities,
   alarmActivities,
   participantActivities,
+  scanActivities,
   startRelay,
   transactionWorkerOptions,
   type Relay,
 } from '../../../src/kit/worker/index.js';
 import type { Operation } from '../../../src/kit/workflow/branch.js';
 import { DECIDE_UPDATE, type DeskOrder } from '../../../src/kit/workflow/desk.js';
+import type { ScanReport } from '../../../src/kit/workflow/scan.js';
 import { TRANSACTION_QUERY, type TransactionView } from '../../../src/kit/workflow/view.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../../support/servers.js';
 import * as workflows from './steps-workflows.js';
@@ -58,7 +61,7 @@ export class StepsWorld {
   readonly taskQueue = `steps-${randomUUID()}`;
   readonly databases: Record<string, Database> = {};
   readonly warnings: string[] = [];
-  readonly #opened: { pool: pg.Pool; database: TestDatabase }[] = [];
+  readonly #opened: { name: string; pool: pg.Pool; database: TestDatabase }[] = [];
   readonly #ends: (() => Promise<unknown>)[] = [];
   #client: Client | undefined;
   #relay: Relay | undefined;
@@ -69,7 +72,7 @@ export class StepsWorld {
     for (const name of NAMES) {
       const database = await testDatabase(name);
       const pool = new pg.Pool({ connectionString: database.url, max: 10, connectionTimeoutMillis: 5_000 });
-      this.#opened.push({ pool, database });
+      this.#opened.push({ name, pool, database });
       const db = (this.databases[name] = pgDatabase(pool));
       await migrate(db, 'guard', guardMigrations);
       const limit = name === 'c' ? 1_000 : 1_000_000;
@@ -144,6 +147,25 @@ export class StepsWorld {
   async effects(gid: string): Promise<string[]> {
     const text = `select step || '=' || n as effect from effects where gid = $1`;
     return (await this.#everywhere<{ effect: string }>(text, gid)).map(({ effect }) => effect).sort();
+  }
+
+  /** Scans once, for what has ended in the last minutes. */
+  scan(): Promise<ScanReport> {
+    const environment = new MockActivityEnvironment({}, { client: this.client, logger: new DefaultLogger('ERROR') });
+    return environment.run(scanActivities()['backstitch.scan'], { since: Date.now() - 600_000 });
+  }
+
+  /** How a transaction has ended, as its first step's row tells duplicates. */
+  async fate(gid: string): Promise<string | undefined> {
+    const text = `select fate->>'state' as state from backstitch.guard where gid = $1 and fate is not null`;
+    return (await this.#everywhere<{ state: string }>(text, gid))[0]?.state;
+  }
+
+  /** Lets nobody into a database, and everybody out of it, until `up` is called. */
+  down(name: (typeof NAMES)[number]): Promise<{ up: () => Promise<void> }> {
+    const opened = this.#opened.find((each) => each.name === name);
+    if (opened === undefined) throw new Error(`there is no database ${name}`);
+    return opened.database.down();
   }
 
   /** Who has what is announced of a transaction. */

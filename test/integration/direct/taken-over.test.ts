@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { GidConflict, TransactionCompensated, TransactionPending } from '../../../src/kit/client/index.js';
 import { look } from '../../../src/kit/database/announcement/statements.js';
 import type { Database } from '../../../src/kit/database/index.js';
+import { TX_STATE } from '../../../src/kit/workflow/attributes.js';
+import { DECIDE_UPDATE, type DeskOrder } from '../../../src/kit/workflow/desk.js';
+import { settle } from '../../../src/kit/worker/settle.js';
 import type { TransactionReport } from '../../../src/kit/workflow/failure.js';
 import { diesIn, loses, StepsWorld, type Fault } from './steps-world.js';
 
@@ -84,6 +87,25 @@ describe('a workflow that takes over from a process', function () {
       assert.deepEqual(await world.announced(gid), []);
     });
 
+    it('stays committed where a person has one of two such steps undone, and its run is ended from outside then', async () => {
+      const gid = world.gid();
+      world
+        .caller('simple', { saga: 'doesMost', fault: loses('three') })({ gid, n: 1 })
+        .catch(() => undefined);
+      await world.stuck(gid);
+      const handle = world.client.workflow.getHandle(gid);
+      const order: DeskOrder = { branch: 'extra', action: 'retry', actor: 'ann', reason: 'a test' };
+      await handle.executeUpdate(DECIDE_UPDATE, { args: [order] });
+      while ((await world.effects(gid)).includes('extra=1'));
+      const before = await handle.describe();
+      assert.equal(before.typedSearchAttributes.get(TX_STATE), 'stuck');
+      await handle.terminate('a test');
+      assert.ok(await settle(world.client, before));
+      assert.deepEqual(await world.stuck(gid), { branch: 'most', type: 'UnknownStep' });
+      assert.deepEqual(await world.decide(gid, { branch: 'most', action: 'skip' }), { n: 1 });
+      assert.deepEqual(await world.effects(gid), ['most=1', 'one=1', 'three=1', 'two=1']);
+    });
+
     it('has not undone it all before a person has decided about that step, who can have it undone', async () => {
       const gid = world.gid();
       await stuck(gid, 2_000);
@@ -106,6 +128,32 @@ describe('a workflow that takes over from a process', function () {
         ['extra'],
       );
     });
+  });
+
+  describe('that is ended from outside when it has come to its end, and not yet written that', () => {
+    for (const [n, action, state] of [
+      [1, 'skip', 'committed'],
+      [2_000, 'resolve', 'compensated'],
+    ] as const) {
+      it(`is settled, and announced no more, where it is ${state}`, async () => {
+        const gid = world.gid();
+        const told = world.caller('simple', { saga: 'doesMore', fault: loses('three') })({ gid, n });
+        told.catch(() => undefined);
+        await world.stuck(gid);
+        // Nothing but the end is still to be written there.
+        const home = await world.down('a');
+        const handle = world.client.workflow.getHandle(gid);
+        const order: DeskOrder = { branch: 'extra', action, actor: 'ann', reason: 'a test' };
+        await handle.executeUpdate(DECIDE_UPDATE, { args: [order] });
+        const shown = async () => (await handle.describe()).typedSearchAttributes.get(TX_STATE);
+        while ((await shown()) !== state);
+        await handle.terminate('a test');
+        await home.up();
+        while (!(await world.scan()).settled.includes(gid));
+        await world.over(gid);
+        assert.equal(await world.fate(gid), state);
+      });
+    }
   });
 
   describe('under a gid that an older run has had, which ended before its first step', () => {

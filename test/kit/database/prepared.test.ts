@@ -161,9 +161,17 @@ describe('prepared transactions', () => {
         const other = () => prepared().prepare(op(gid, 'prepare'), { other: 1 }, never);
         await assert.rejects(other(), InputMismatch);
         await assert.rejects(prepared().commit(op(gid, 'commit'), { other: 1 }), InputMismatch);
+        await assert.rejects(prepared().rollback(op(gid, 'rollback'), { other: 1 }), InputMismatch);
         assert.equal((await names()).length, 1, 'it stays prepared');
         await prepared().commit(op(gid, 'commit'), {});
         await assert.rejects(other(), InputMismatch);
+      });
+
+      it('a rollback with an input that a person has given ends whatever is prepared', async () => {
+        const gid = newGid();
+        await prepare(gid);
+        await prepared().rollback(op(gid, 'rollback', { corrected: true }), { other: 1 });
+        assert.deepEqual([await names(), await outcomes(gid)], [[], ['rollback barred', 'rollback empty']]);
       });
 
       it('a commit that died before its row finds the row of its prepare; one that finds nothing asks for a person', async () => {

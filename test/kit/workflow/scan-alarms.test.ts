@@ -7,7 +7,17 @@ const NOON = 20_000 * DAY + DAY / 2;
 
 describe('the alarms of a scan', () => {
   const report = (found: Partial<ScanReport>): ScanReport => {
-    return { completeTo: 0, found: 0, settled: [], failed: [], old: [], orphaned: [], unread: [], ...found };
+    return {
+      completeTo: 0,
+      found: 0,
+      settled: [],
+      compared: [],
+      failed: [],
+      old: [],
+      orphaned: [],
+      unread: [],
+      ...found,
+    };
   };
   const gids = (many: number) => Array.from({ length: many }, (_, n) => `order-${n}`);
   const failed = (many: number) => gids(many).map((gid) => ({ gid, message: 'no answer' }));
@@ -70,16 +80,24 @@ describe('the alarms of a scan', () => {
 
   it('tell of what was settled each time: by the same scan, tried again, once', () => {
     for (const many of [1, 11]) {
-      const settled = gids(many);
-      assert.notDeepEqual(idsOf({ settled }, 'run-1', NOON), idsOf({ settled }, 'run-2', NOON));
-      assert.deepEqual(idsOf({ settled }, 'run-1', NOON), idsOf({ settled }, 'run-1', NOON + DAY));
+      for (const found of [{ settled: gids(many) }, { compared: gids(many) }]) {
+        assert.notDeepEqual(idsOf(found, 'run-1', NOON), idsOf(found, 'run-2', NOON));
+        assert.deepEqual(idsOf(found, 'run-1', NOON), idsOf(found, 'run-1', NOON + DAY));
+      }
     }
+  });
+
+  it('tell of agents that are compared as of what they are', () => {
+    const [alarm, ...rest] = scanAlarms(report({ compared: ['transfer-1'] }), 'run', NOON);
+    assert.deepEqual([alarm?.kind, alarm?.gid, rest], ['orphan', 'transfer-1', []]);
+    assert.match(alarm?.message ?? '', /^its coordinator is gone: what its agents decided is compared$/);
   });
 
   it('do not take one thing for another', () => {
     for (const many of [1, 11]) {
-      const ids = idsOf({ settled: gids(many), failed: failed(many), old: old(many) }, 'run', NOON);
-      assert.deepEqual([ids.length, new Set(ids).size], [3, 3]);
+      const found = { settled: gids(many), compared: gids(many), failed: failed(many), old: old(many) };
+      const ids = idsOf(found, 'run', NOON);
+      assert.deepEqual([ids.length, new Set(ids).size], [4, 4]);
     }
   });
 });

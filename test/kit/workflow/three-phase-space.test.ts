@@ -66,8 +66,18 @@ describe('every order of everything in a three-phase commit', function () {
   }
 
   it('in which messages are lost or late, and timers ring at any time, may split them, and that is always told', async () => {
-    const { split } = await all({ participants: 2, partition: 'late' });
+    let late = 0;
+    const { split } = await all({ participants: 2, partition: 'late' }, ({ trace, held, ended }) => {
+      // It had decided to commit, and was told to abort before it had.
+      const rang = trace.indexOf('the timer of 0 rings');
+      const told = trace.indexOf('abort 0', rang);
+      const wasPrepared = rang >= 0 && trace.slice(0, rang).includes('prepare 0');
+      if (!wasPrepared || told < 0 || trace.slice(0, told).includes('commit 0')) return;
+      assert.equal(ended[0]?.state === 'aborted', held[0] === 'rolled back');
+      if (held[0] === 'rolled back') late++;
+    });
     assert.ok(split > 0, 'the flaw is there');
+    assert.ok(late > 0, 'an abort counts until it has committed');
   });
 
   it('in which the coordinator stops too is always told', async () => {

@@ -149,6 +149,19 @@ describe('a two-phase commit', () => {
     assert.deepEqual(made(names, 'rollback'), ['rollback north', 'rollback south', 'rollback west']);
   });
 
+  it('cannot be paused: what is prepared would hold its locks', async () => {
+    const west = gate();
+    const handle = await world.start('voted', { west: west.behaviour });
+    await west.reached;
+    const order: OperatorOrder = { action: 'pause', actor: 'ann', reason: 'a test' };
+    await assert.rejects(handle.executeUpdate(OPERATE_UPDATE, { args: [order] }), (error: Error) => {
+      assert.match((error.cause as Error).message, /^it cannot be paused, as its participants hold locks/);
+      return true;
+    });
+    west.open();
+    assert.equal((await world.end(handle)).result, 'done');
+  });
+
   it('waits for a person where a commit fails for its window; the others are committed meanwhile', async () => {
     const south = broken();
     const handle = await world.start('voted', { 'commit south': south.behaviour }, { forwardWindow: '10 minutes' });
@@ -181,36 +194,39 @@ describe('a two-phase commit', () => {
   });
 
   describe('that settles', () => {
-    const found = () => 'yes';
-    const some = { 'look at north': found, 'look at south': found };
-    const all = { ...some, 'look at west': found };
+    const rollbacks = ['rollback north', 'rollback south', 'rollback west'];
     const settled = async (script: Parameters<typeof world.run>[1], more: object = {}) => {
       const failedAt = await world.environment.currentTimeMs();
       return world.run('voted', script, { settle: { failedAt, reason: 'terminated', ...more } });
     };
 
-    it('commits where all are prepared or committed', async () => {
-      const { result, made: names } = await settled(all);
-      assert.deepEqual([result, made(names, 'commit')], ['done', commits]);
+    it('rolls back all where no commit was asked, prepared or not, and looks at nobody: none can have committed', async () => {
+      for (const more of [{}, { undo: true }]) {
+        const { report, made: names } = await settled({}, more);
+        assert.deepEqual([report?.state, names.toSorted()], ['compensated', rollbacks]);
+      }
     });
 
-    it('rolls back where one is not, or where a rollback may have been asked before', async () => {
-      const cut = await settled(some);
-      assert.deepEqual([cut.report?.state, ...made(cut.made, 'rollback')], ['compensated', 'rollback north', 'rollback south']); // prettier-ignore
-      const begun = await settled(all, { undo: true });
-      assert.deepEqual([begun.report?.state, made(begun.made, 'rollback').length], ['compensated', 3]);
-    });
-
-    it('rolls back those too that come after one that is rolled back already', async () => {
-      const { report, made: names } = await settled({ 'look at south': found, 'look at west': found });
-      assert.deepEqual([report?.state, ...made(names, 'rollback')], ['compensated', 'rollback south', 'rollback west']); // prettier-ignore
+    it('waits for one that is silent when the others are rolled back, and only for that', async () => {
+      const failedAt = await world.environment.currentTimeMs();
+      const settle = { failedAt, reason: 'terminated' };
+      const script = { 'look at north': fail, 'rollback north': fail };
+      const handle = await world.start('voted', script, { settle, compensationWindow: '1 minute' });
+      const { desk, branches } = await world.stuck(handle);
+      assert.deepEqual(
+        desk.map(({ branch, op }) => [branch, op]),
+        [['north', 'rollback']],
+      );
+      assert.deepEqual(
+        branches.map(({ second }) => second?.state),
+        ['parked', 'done', 'done'],
+      );
+      await world.leave(handle, ['north']);
     });
 
     it('carries out what was decided without a look, which one that is silent would hold up', async () => {
       const committed = await settled({ 'look at north': hang }, { confirm: ['north', 'south', 'west'] });
       assert.deepEqual([committed.result, committed.made.toSorted()], ['done', commits]);
-      const back = await settled({ 'look at north': hang }, { undo: true });
-      assert.deepEqual([back.report?.state, back.made.toSorted()], ['compensated', ['rollback north', 'rollback south', 'rollback west']]); // prettier-ignore
     });
 
     it('never turns a decided commit round: what is lost is a case, the others commit', async () => {
@@ -234,16 +250,16 @@ describe('a two-phase commit', () => {
     it('leaves a commit as a person left it, and asks no rollback that a person has resolved', async () => {
       const decided = { actor: 'ann', reason: 'by hand', at: 1, type: 'Error', message: 'no' };
       const skip = { ...decided, branch: 'south', op: 'commit', action: 'skip' };
-      const left = await settled(all, { confirm: ['north', 'south', 'west'], decisions: [skip] });
+      const left = await settled({}, { confirm: ['north', 'south', 'west'], decisions: [skip] });
       assert.deepEqual([left.report?.state, made(left.made, 'commit')], ['failed', ['commit north', 'commit west']]);
       const resolve = { ...decided, branch: 'south', op: 'rollback', action: 'resolve' };
-      const back = await settled(all, { undo: true, decisions: [resolve] });
+      const back = await settled({}, { undo: true, decisions: [resolve] });
       assert.deepEqual([back.report?.state, made(back.made, 'rollback')], ['compensated', ['rollback north', 'rollback west']]); // prettier-ignore
     });
 
     it('rolls back however late: what is prepared holds its locks until then', async () => {
-      const { report, made: names } = await settled(some, { failedAt: 0 });
-      assert.deepEqual([report?.state, ...made(names, 'rollback')], ['compensated', 'rollback north', 'rollback south']); // prettier-ignore
+      const { report, made: names } = await settled({}, { failedAt: 0 });
+      assert.deepEqual([report?.state, names.toSorted()], ['compensated', rollbacks]);
     });
 
     it('of a single participant looks what became of it', async () => {

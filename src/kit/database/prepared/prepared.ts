@@ -70,6 +70,7 @@ export interface Prepared {
    * Phase 2: rolls back what is prepared, and bars what is not yet. Done before, nothing happens.
    *
    * @throws {@link Suspended} if it was committed: a person has to look
+   * @throws {@link InputMismatch} if it was prepared with another input: it stays prepared
    * @throws any other error: try again
    */
   rollback(operation: Operation, input: unknown): Promise<void>;
@@ -230,6 +231,8 @@ export function createPrepared({ database, phase2 = database, mask, probe }: Pre
       await probe?.('before', operation);
       for (;;) {
         const found = await find(operation, leftMs());
+        if (found !== undefined && !operation.corrected)
+          sameInput(operation, found, nameOf(operation, hashInput(input)));
         await probe?.('working', operation);
         if (found !== undefined) await end('rollback', found, leftMs());
         await probe?.('worked', operation);

@@ -37,6 +37,7 @@ export type SagaOutcome<Result> = { committed: true; result: Result } | { commit
  * - A run that *settles* (its first run was terminated) looks at every step that the body names: what was applied
  *   counts, what was not is barred; what persons had decided stays so, as no guard knows what they did. It commits if all
  *   was applied or the pivot was, unless the first run had begun to undo; it undoes otherwise, and never what was decided to stand.
+ *   A scheme that decides once is not looked at: it stands if that was decided, and is undone otherwise.
  * - Where others may have made calls for the transaction (a task of the workflow that was lost, in the lean lane; the
  *   process that drove it before), a run that is doomed looks at every step in the same way before it undoes: steps may be
  *   applied that this run knows nothing of.

@@ -60,15 +60,14 @@ export class StepEnds {
   }
 
   /**
-   * Where what was decided is carried out whatever is found, nothing is looked at: to look at one that is silent would hold up the
-   * others, and a commit or a rollback tells by itself what is lost.
+   * Where it is decided once, nothing is looked at: to look at one that is silent would hold up the others, and a commit or a rollback
+   * tells by itself what is lost. Where no commit was asked, none can have been done, so that rollback may be decided at any time.
    */
   #fromDecision(): Promise<unknown> | undefined {
     const { ops, options } = this.#of;
     const { settle } = options;
     if (!ops.decidesOnce || settle === undefined) return undefined;
-    if (settle.confirm !== undefined) return Promise.resolve(undefined);
-    return settle.undo === true ? Promise.reject(new NotLookedAt(settle.reason)) : undefined;
+    return settle.confirm === undefined ? Promise.reject(new NotLookedAt(settle.reason)) : Promise.resolve(undefined);
   }
 
   succeeded(record: BranchRecord, result: unknown): unknown {
@@ -212,7 +211,7 @@ const FITS: readonly DeskAction[] = ['retry', 'resolve', 'skip'];
 const FITS_STANDING: readonly DeskAction[] = ['retry', 'resolve'];
 const LOST = 'it was decided to confirm it, and what it held is not there any more';
 
-/** What was decided is carried out without a look. */
+/** It is undone without a look. */
 class NotLookedAt extends Error {}
 
 /** A person left a step as it is, in an earlier run. */

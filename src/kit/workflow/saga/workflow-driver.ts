@@ -47,12 +47,12 @@ export class WorkflowDriver implements SagaDriver {
   #deadlineAt: number | undefined;
   #paused: OperatorNote | undefined;
   readonly #shown: ShownState;
-  readonly #warns: boolean;
+  readonly #ops: Ops;
 
   /** @param startedAt when the transaction began, in milliseconds since 1970 */
   constructor(ops: Ops, options: SagaCall, startedAt = workflowInfo().startTime.getTime()) {
     this.#shown = new ShownState(ops.scheme);
-    this.#warns = !ops.hasShortDeadline;
+    this.#ops = ops;
     const { lane = 'durable', deadline, settle } = options;
     this.#options = options;
     this.#notePromotion();
@@ -109,7 +109,7 @@ export class WorkflowDriver implements SagaDriver {
     const now = this.now();
     const near = this.startedAt + Math.round((until - this.startedAt) * NEAR);
     // A worker may have come late: the deadline counts from the start.
-    const next = this.#warns && now < near ? near : until;
+    const next = !this.#ops.hasShortDeadline && now < near ? near : until;
     sleep(Math.max(next - now, 1), { summary: 'deadline' }).then(
       () => {
         // It was moved: another timer has its place.
@@ -259,7 +259,8 @@ export class WorkflowDriver implements SagaDriver {
 
   /** Says why an operator's order cannot be carried out. */
   wrongOrder(order: Partial<OperatorOrder>): string | undefined {
-    return wrongOrder(order, { now: this.now(), paused: this.#paused, beyondStop: this.#run?.beyondStop });
+    const holdsLocks = this.#ops.decidesOnce;
+    return wrongOrder(order, { now: this.now(), paused: this.#paused, beyondStop: this.#run?.beyondStop, holdsLocks });
   }
 
   /** Carries out an order that is not {@link wrongOrder wrong}. */

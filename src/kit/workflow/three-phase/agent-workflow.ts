@@ -3,7 +3,8 @@ import type { Op } from '../branch.js';
 import { callActivity, callPatiently, judge } from '../calls.js';
 import type { Call } from '../saga/driver.js';
 import type { Settle } from '../saga/definition.js';
-import { Agent, type AgentDriver } from './agent.js';
+import { Agent } from './agent.js';
+import type { AgentDriver } from './agent-driver.js';
 import { messages, type AgentOrder, type AgentStatus } from './protocol.js';
 import { Seat } from './seat.js';
 

@@ -1,9 +1,9 @@
-import type { Op } from '../branch.js';
-import { leftBy, type Desk, type DeskAction, type DeskOrder } from '../desk.js';
+import { leftBy, type DeskAction, type DeskOrder } from '../desk.js';
 import type { FailureNote } from '../failure.js';
 import type { Settle } from '../saga/definition.js';
 import type { Judgement } from '../saga/driver.js';
 import type { BranchView, TransactionView } from '../view.js';
+import type { AgentDriver } from './agent-driver.js';
 import {
   isEnded,
   type AgentOrder,
@@ -12,27 +12,6 @@ import {
   type DecidedBy,
   type Message,
 } from './protocol.js';
-
-/** What carries an agent: a workflow, or a test. */
-export interface AgentDriver {
-  readonly desk: Desk;
-  /** Milliseconds since 1970. */
-  now(): number;
-  /**
-   * Asks the participant: within so many milliseconds, or patiently, for a window. Rejects where it refuses, or nobody knows.
-   *
-   * @param settle it is only looked what was done; what was not is barred
-   */
-  ask(op: Op, args: readonly unknown[], within: number | 'patiently', settle?: true): Promise<unknown>;
-  /** Says what is known of a question that failed. */
-  judge(error: unknown): Judgement;
-  /** Waits until something has happened, for so many milliseconds at most. @returns whether it has */
-  until(happened: () => boolean, ms?: number): Promise<boolean>;
-  /** Told after each change. */
-  changed(): void;
-  /** Told when it has decided by itself: people may ask. */
-  list(): void;
-}
 
 /**
  * The agent of one participant in a three-phase commit: it answers the coordinator, and where it hears nothing for too long it
@@ -48,9 +27,11 @@ export interface AgentDriver {
  *   coordinator sent the first `preCommit`. That is where it may be wrong: see below.
  * - Commit and rollback are asked until they are done, and wait for a person after their window. A rollback also bars: what of the
  *   prepare is still on its way cannot happen later.
- * - A message that comes late changes nothing, and hears how it ended. An `abort` counts for as long as nothing is committed.
- * - Ended from outside, and run again by the scan: had it asked a commit or a rollback, it asks that again, and of a commit first what the
- *   participant answered when it prepared. Else what the participant holds says where it was. Prepared: its timer runs anew, and then it commits. Not: it is barred, and aborted. What was committed stays so.
+ * - A message that comes late changes nothing, and hears how it ended. An `abort` counts for as long as nothing is known to be
+ *   committed: a rollback is asked then beside the commit, and one of them is refused. Committed was faster: it stays so.
+ * - Ended from outside, and run again by the scan: had it asked a rollback, it asks that again; had it asked a commit only, that, and first
+ *   what the participant answered when it prepared. Else what the participant holds says where it was. Prepared: its timer runs anew, and
+ *   then it commits. Not: it is barred, and aborted. What was committed stays so, and what a person had said last of it counts.
  *
  * Invariant: it ends committed or aborted, once; it holds what it prepared for no longer than its timer, unless its database cannot
  * be reached. It never waits for the coordinator, which is what this scheme is for.
@@ -100,9 +81,16 @@ export class Agent {
   }
 
   /** From the first question to its end. @param again its run was ended from outside, and this is the next one */
-  async live(again?: Pick<Settle, 'undo' | 'confirm'>): Promise<void> {
-    if (again?.confirm !== undefined) return this.#commitAgain();
+  async live(again?: Pick<Settle, 'undo' | 'confirm' | 'decisions'>): Promise<void> {
+    const last = again?.decisions?.at(-1);
+    if (last?.op === 'commit' && last.action === 'skip') return this.#abort('participant', leftBy(last));
+    if (last?.action === 'resolve') {
+      this.#resolved(last.op === 'commit' ? 'commit' : 'rollback');
+      return;
+    }
+    // Where both were asked the rollback was the last.
     if (again?.undo === true) return this.#abort('earlier', WAS_ABORTING);
+    if (again?.confirm !== undefined) return this.#commitAgain();
     if (again !== undefined) return (await this.#wasPrepared()) ? this.#prepared() : this.#abort('timer', NOT_PREPARED);
     const no = await this.#ask('canCommit');
     if (no !== undefined) return this.#abort('participant', no);
@@ -167,24 +155,32 @@ export class Agent {
   }
 
   async #commit(by: DecidedBy): Promise<void> {
+    const failure = this.#failure;
     const gone = await this.#bring('commit', by);
     if (gone === undefined) this.#enter('committed');
+    else if (gone === TOLD_TO_ABORT) await this.#abort('coordinator', undefined, { by, failure });
     // It is not there any more, and never can be: somebody who is no party has rolled it back.
     else await this.#abort('participant', gone);
   }
 
-  async #abort(by: DecidedBy, failure?: FailureNote): Promise<void> {
+  /** @param commit by whom and why it was decided to commit, if a commit is on its way */
+  async #abort(by: DecidedBy, failure?: FailureNote, commit?: Pick<AgentStatus, 'by' | 'failure'>): Promise<void> {
     this.#failure = failure;
     const stands = await this.#bring('rollback', by);
     if (stands === undefined) this.#enter('aborted');
     else {
-      // An earlier run of this agent has committed it: that cannot be taken back.
-      this.#failure = stands;
+      // It is committed, by that commit or an earlier run of this agent: that cannot be taken back.
+      ({ by: this.#by, failure: this.#failure } = commit ?? { by, failure: stands });
+      if (commit !== undefined) this.#show({ op: 'commit', state: 'done' });
       this.#enter('committed');
     }
   }
 
-  /** Has the participant commit or roll back, however long it takes. @returns why a commit can never be, if so */
+  /**
+   * Has the participant commit or roll back, however long it takes.
+   *
+   * @returns why a commit can never be, or need not, if so; why a rollback can never be
+   */
   async #bring(op: SecondOp, by: DecidedBy): Promise<FailureNote | undefined> {
     this.#by = by;
     // Who has decided alone, or may have, may have decided otherwise than others: it is looked for, if the coordinator is gone.
@@ -192,21 +188,45 @@ export class Agent {
     for (;;) {
       this.#show({ op, state: 'running' });
       try {
-        await this.#driver.ask(op, [this.#order.input, this.#vote], 'patiently');
+        const asked = this.#driver.ask(op, [this.#order.input, this.#vote], 'patiently');
+        if ((await this.#unlessAborted(op, asked)) === ABORT_HEARD) return TOLD_TO_ABORT;
         this.#show({ op, state: 'done' });
         return undefined;
       } catch (error) {
         const judgement = this.#driver.judge(error);
         if (op === 'commit' ? judgement.knowledge === 'rejected' : judgement.suspended === true)
           return noteOf(judgement);
-        const order = await this.#park(op, noteOf(judgement), ['retry', 'resolve', ...(op === 'commit' ? SKIP : [])]);
+        const parked = this.#park(op, noteOf(judgement), ['retry', 'resolve', ...(op === 'commit' ? SKIP : [])]);
+        const order = await this.#unlessAborted(op, parked);
+        if (order === ABORT_HEARD) {
+          this.#driver.desk.withdraw();
+          return TOLD_TO_ABORT;
+        }
         if (order?.action === 'skip') return leftBy(order);
         if (order?.action !== 'resolve') continue;
-        this.#by = 'person';
-        this.#show({ op, state: 'resolved' });
+        this.#byPerson(op);
         return undefined;
       }
     }
+  }
+
+  /** A person had said in an earlier run that it is done. */
+  #resolved(op: SecondOp): void {
+    this.#byPerson(op);
+    this.#enter(op === 'commit' ? 'committed' : 'aborted');
+  }
+
+  #byPerson(op: SecondOp): void {
+    this.#by = 'person';
+    this.#show({ op, state: 'resolved' });
+  }
+
+  /** Waits for it; of a commit, no longer than until an `abort` is heard. */
+  async #unlessAborted<T>(op: SecondOp, waited: Promise<T>): Promise<T | typeof ABORT_HEARD> {
+    if (op === 'rollback') return waited;
+    waited.catch(() => undefined); // Nobody may be left to hear how it failed.
+    const aborted = this.#driver.until(() => this.#heard.has('abort')).then((): typeof ABORT_HEARD => ABORT_HEARD);
+    return Promise.race([waited, aborted]);
   }
 
   #park(op: SecondOp | 'prepare', failure: FailureNote, fits: readonly DeskAction[]): Promise<DeskOrder | undefined> {
@@ -268,6 +288,10 @@ const WAS_COMMITTING: FailureNote = {
   type: 'Terminated',
   message: 'its run was ended from outside while it committed',
 };
+
+/** An abort was heard while the commit was on its way. */
+const ABORT_HEARD: unique symbol = Symbol('abort');
+const TOLD_TO_ABORT: FailureNote = { type: 'Aborted', message: 'it was told to abort before it had committed' };
 
 const WAS_ABORTING: FailureNote = { type: 'Terminated', message: 'its run was ended from outside while it aborted' };
 

@@ -1,4 +1,4 @@
-import { leftBy, type DeskAction, type DeskDecision } from '../desk.js';
+import { leftBy, type DeskAction, type DeskDecision, type DeskOrder } from '../desk.js';
 import type { FailureNote, TransactionReport } from '../failure.js';
 import type { AgentStatus, Telling } from './protocol.js';
 import { isGone, type BranchRecord, type ThreePhaseDriver } from './record.js';
@@ -25,9 +25,13 @@ export class Ending {
     for (;;) {
       const failure = await this.#hear(record, message);
       if (failure === undefined) return;
-      const action = await this.#park(record, op, failure, ['retry', 'resolve']);
+      const { action, result } = await this.#park(record, op, failure, ['retry', 'resolve'], ENDS);
       if (action === 'retry') continue;
-      record.status = { state: op === 'commit' ? 'committed' : 'aborted', by: 'person' };
+      // Who does not say how it ended means that it did what it was told.
+      const state = ENDS.find((each) => each === result) ?? (op === 'commit' ? 'committed' : 'aborted');
+      record.status = { state, by: 'person' };
+      record.second = { op: state === 'committed' ? 'commit' : 'rollback', state: 'resolved' };
+      this.#driver.changed();
       return;
     }
   }
@@ -37,6 +41,8 @@ export class Ending {
     try {
       const status = await this.#driver.tell(record, message, 'patiently');
       if (isGone(record, status)) return GONE;
+      // Who can have an agent started that is not there is never told that: it is not known, then, whether it ever was.
+      if (message === 'outcome' && status.by === 'nobody') return NEVER_OR_GONE;
       this.note(record, status);
       return undefined;
     } catch (error) {
@@ -109,14 +115,15 @@ export class Ending {
     op: 'commit' | 'rollback',
     failure: FailureNote,
     fits: readonly DeskAction[],
-  ): Promise<DeskAction> {
+    results?: readonly string[],
+  ): Promise<Pick<DeskOrder, 'action' | 'result'>> {
     const { branch, operation, summary, input } = record;
     const before = failure.type === SPLIT ? this.#decidedBefore(branch, op) : undefined;
     if (before === undefined) record.second = { op, state: 'parked', failure };
     const order =
       before ??
       (await this.#driver.desk.park({
-        ...{ branch, op, operation, input, failure, takesInput: false },
+        ...{ branch, op, operation, input, failure, takesInput: false, ...(results && { results }) },
         summary: `${op}: ${summary}`,
         fits: () => fits,
       }));
@@ -125,7 +132,7 @@ export class Ending {
     else if (order.action === 'resolve') record.second = { op, state: 'resolved' };
     else record.second = { op, state: 'skipped', failure: leftBy(order) };
     this.#driver.changed();
-    return order.action;
+    return order;
   }
 
   #decidedBefore(branch: string, op: 'commit' | 'rollback'): DeskDecision | undefined {
@@ -133,8 +140,17 @@ export class Ending {
   }
 }
 
-const GONE: FailureNote = {
+/** How an agent may have ended, as a person says it. */
+const ENDS = ['committed', 'aborted'] as const;
+
+export const GONE: FailureNote = {
   type: 'AgentGone',
   message:
     "its agent was there, and its server does not know it any more: the guard's row in its database tells what it did",
+};
+
+const NEVER_OR_GONE: FailureNote = {
+  type: 'AgentGone',
+  message:
+    "its server does not know its agent, any more or at all: the guard's row in its database tells what it did; without one it has done nothing",
 };

@@ -1,7 +1,7 @@
 import type { TransactionState } from '../branch.js';
 import type { CauseNote, FailureNote, TransactionReport } from '../failure.js';
 import type { Settle } from '../saga/definition.js';
-import { Ending } from './ending.js';
+import { Ending, GONE } from './ending.js';
 import { isEnded, type ThreePhaseBranch } from './protocol.js';
 import { aborted, isGone, type BranchRecord, type ThreePhaseDriver } from './record.js';
 
@@ -160,7 +160,9 @@ export class ThreePhaseRun {
     withinMs: number,
   ): Promise<(FailureNote & { knowledge: 'rejected' | 'unknown' }) | undefined> {
     try {
-      const status = (record.status = await this.#driver.tell(record, message, withinMs));
+      const status = await this.#driver.tell(record, message, withinMs);
+      if (isGone(record, status)) return { knowledge: 'unknown', ...GONE };
+      record.status = status;
       if (status.state !== 'aborted') return undefined;
       this.#ending.note(record, status);
       return { knowledge: 'rejected', ...(status.failure ?? aborted(status)) };

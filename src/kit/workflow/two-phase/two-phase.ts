@@ -21,8 +21,9 @@ import { drive } from '../saga/workflow.js';
  *   others go on. Nobody can turn the decision round: an operation of it may have been done, or may still come.
  * - Who has voted `read-only` is not asked again. A single participant is not prepared: it does all and commits it at once, as
  *   the pivot of a saga does.
- * - A run that settles looks at every participant. Commits were asked: all commit, and what is lost is a case for a person. Rollbacks
- *   were: all roll back. Neither: all are prepared: it commits; else it bars what is not prepared, and rolls back.
+ * - A run that settles looks at nobody, as one that is silent would have the others hold their locks. Commits were asked: all commit, and
+ *   what is lost is a case for a person. None was: all roll back, and what is not prepared yet is barred. A single participant, which
+ *   commits by itself, is looked at.
  *
  * Invariant: at the end all participants are committed, or none is, or the report names the person who left it otherwise. Between the
  * first commit and the last, who reads several databases sees some of it.
@@ -102,7 +103,7 @@ export function twoPhaseCommit<Input, Result = void>(
   };
 }
 
-/** One after the other. @param all those too that come after one that failed: a run that settles has to know of each what it holds */
+/** One after the other. @param all those too that come after one that failed: a run that settles rolls back each */
 async function askInOrder(asked: readonly Named[], ask: (each: Named) => Promise<Vote>, all: boolean): Promise<void> {
   let first: { failure: unknown } | undefined;
   for (const each of asked) {

@@ -1,6 +1,7 @@
 import { Desk } from '../../../../src/kit/workflow/desk.js';
 import type { Judgement } from '../../../../src/kit/workflow/saga/driver.js';
-import { Agent, type AgentDriver } from '../../../../src/kit/workflow/three-phase/agent.js';
+import { Agent } from '../../../../src/kit/workflow/three-phase/agent.js';
+import type { AgentDriver } from '../../../../src/kit/workflow/three-phase/agent-driver.js';
 import {
   isEnded,
   type AgentOrder,
@@ -270,9 +271,10 @@ class Site {
 
   hear(message: Telling['message'], order: AgentOrder): Promise<AgentStatus> {
     if (this.agent === undefined) {
-      if (message !== 'canCommit') return Promise.resolve({ state: 'aborted', by: 'nobody' });
+      if (message !== 'canCommit' && message !== 'outcome') return Promise.resolve({ state: 'aborted', by: 'nobody' });
       this.#order = order;
-      this.#begin(order);
+      // Who settles has one started that is not there, as one that settles.
+      this.#begin(order, message === 'outcome' ? {} : undefined);
     }
     const { agent } = this;
     if (agent === undefined) throw new Error('it has begun');

@@ -1,7 +1,8 @@
 import { Desk, type DeskDecision } from '../../../../src/kit/workflow/desk.js';
 import type { TransactionReport } from '../../../../src/kit/workflow/failure.js';
 import type { Judgement } from '../../../../src/kit/workflow/saga/driver.js';
-import { Agent, type AgentDriver } from '../../../../src/kit/workflow/three-phase/agent.js';
+import { Agent } from '../../../../src/kit/workflow/three-phase/agent.js';
+import type { AgentDriver } from '../../../../src/kit/workflow/three-phase/agent-driver.js';
 import {
   isEnded,
   type AgentOrder,
@@ -46,6 +47,8 @@ export interface Plan {
 }
 
 class Refused extends Error {}
+/** What cannot be taken back. */
+const COMMITTED = 'it has committed';
 /** Nothing was heard in time. */
 export class Silent extends Error {}
 
@@ -123,9 +126,10 @@ export class Site implements AgentDriver {
     return this.#clock.now;
   }
 
-  async ask(op: string): Promise<unknown> {
+  async ask(op: string, _args: readonly unknown[], _within: unknown, settle?: true): Promise<unknown> {
     const { takesMs, refuses } = this.#party;
     await this.#clock.sleep(takesMs);
+    if (settle === true) return this.#settle();
     if (op === refuses) throw new Refused(`${op} is refused`);
     if (op === 'prepare') {
       if (this.held !== 'nothing') throw new Refused('its rollback came first');
@@ -133,11 +137,19 @@ export class Site implements AgentDriver {
       this.#preparedAt = this.#clock.now;
     } else if (op !== 'canCommit') {
       if (this.held === 'prepared') this.preparedMs = this.#clock.now - this.#preparedAt;
+      if (op === 'commit' && this.held === 'rolled back') throw new Refused('its rollback came first');
       if (op === 'commit' && this.held !== 'prepared') throw new Error(`a commit of what is ${this.held}`);
-      if (op === 'rollback' && this.held === 'committed') throw new Error('a rollback of what is committed');
+      if (op === 'rollback' && this.held === 'committed') throw new Refused(COMMITTED);
       this.held = op === 'commit' ? 'committed' : 'rolled back';
     }
     return 'yes';
+  }
+
+  /** What is prepared or committed stays so; what is not is barred. */
+  #settle(): string {
+    if (this.held === 'prepared' || this.held === 'committed') return 'yes';
+    this.held = 'rolled back';
+    throw new Refused('it is barred');
   }
 
   judge = judge;
@@ -157,9 +169,9 @@ export class Site implements AgentDriver {
   /** What its server does with a message that has arrived. */
   hear(message: Telling['message'], order: AgentOrder): Promise<AgentStatus> {
     if (this.agent === undefined) {
-      if (message !== 'canCommit') return Promise.resolve({ state: 'aborted', by: 'nobody' });
+      if (message !== 'canCommit' && message !== 'outcome') return Promise.resolve({ state: 'aborted', by: 'nobody' });
       this.agent = new Agent(this, order);
-      void this.agent.live();
+      void this.agent.live(message === 'outcome' ? {} : undefined);
     }
     const { agent } = this;
     if (isEnded(agent.status)) return Promise.resolve(agent.status);
@@ -263,7 +275,10 @@ class Coordinator implements ThreePhaseDriver {
 }
 
 function judge(error: unknown): Judgement {
-  if (error instanceof Refused) return { knowledge: 'rejected', type: 'Refused', message: error.message };
+  if (error instanceof Refused) {
+    const { message } = error;
+    return { knowledge: 'rejected', type: 'Refused', message, ...(message === COMMITTED && { suspended: true }) };
+  }
   if (error instanceof Silent) return { knowledge: 'unknown', type: 'Timeout', message: error.message };
   throw error;
 }

@@ -1,0 +1,17 @@
+import { Client, Connection, type WorkflowService } from '@temporalio/client';
+
+/** A client of a server of which some calls do not do what they should. */
+export interface PatchedClient {
+  readonly client: Client;
+  readonly close: () => Promise<void>;
+}
+
+/** @param patch gives other functions for some of the server's, which it is given */
+export async function patchedClient(
+  address: string,
+  patch: (service: WorkflowService) => Partial<Record<keyof WorkflowService, (request: never) => Promise<unknown>>>,
+): Promise<PatchedClient> {
+  const connection = await Connection.connect({ address });
+  Object.assign(connection.workflowService, patch(connection.workflowService));
+  return { client: new Client({ connection }), close: () => connection.close() };
+}
