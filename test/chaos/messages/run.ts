@@ -4,13 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { freePort } from '../../../src/dev/ports.js';
-import type { Restartable } from '../../../src/dev/restartable.js';
 import { startServers, type Servers } from '../../../src/dev/servers.js';
 import { startRelays } from '../../../src/kit/client/index.js';
 import { inboxMigrations, migrate, outboxMigrations, pgDatabase } from '../../../src/kit/database/index.js';
 import { searchAttributeTypes } from '../../../src/kit/workflow/index.js';
 import { Crew } from '../crew.js';
-import { Progress } from '../progress.js';
 import { Proxy } from '../proxy.js';
 import { Random } from '../random.js';
 import { chaosOutbox, consumerTables, producerTables, READY, sendNext } from './business.js';
@@ -39,6 +37,9 @@ const acts: readonly Act[] = [
     (['cut', 'cut-answers', 'stall', 'lose-answers'] as const).map((kind) => ({ kind, target })),
   ),
 ];
+
+/** How long a run waits for the messages of one fault before the next, in milliseconds. */
+const PATIENCE_MS = 20_000;
 
 export interface MessagesRun {
   readonly seed: number;
@@ -85,27 +86,27 @@ export async function chaosMessages(options: MessagesRun): Promise<MessagesRepor
   const until = began + minutes * 60_000;
   const done: string[] = [];
   try {
-    const progress = new Progress(messages);
-    const over = new AbortController();
+    /** So many may be written by now: a part of them while each fault goes on. */
+    const quota = { messages: 0 };
     const plan = [...random.shuffled(acts)];
     while (plan.length < count) plan.push(random.pick(acts));
     const injecting = (async () => {
       for (const [place, act] of plan.slice(0, count).entries()) {
-        // Writing is quick: what counts is what was handled.
-        await stage.handledAtLeast(Math.floor(((place + 1) / (count + 1)) * messages), 15_000, over.signal);
-        if (over.signal.aborted) return;
+        quota.messages = Math.ceil(((place + 1) / count) * messages);
+        await stage.handledAtLeast(quota.messages - messages / count / 2, PATIENCE_MS);
         done.push(`${act.kind} ${act.target}`);
         onProgress(`${done.at(-1)} (${await stage.handled()} of ${messages} handled)`);
         await stage.apply(act, random.integer(1_000, 6_000));
       }
+      quota.messages = messages;
     })();
-    injecting.catch(() => undefined);
-    const writing = write(stage, random, { messages, keys }, progress, until);
-    await writing;
+    injecting.catch(() => {
+      quota.messages = messages;
+    });
+    await write(stage, random, { messages, keys }, quota, until);
     onProgress(`all ${messages} are written`);
     await injecting;
     while ((await stage.handled()) < messages && Date.now() < until) await delay(500);
-    over.abort();
     await delay(3_000);
     const problems = [...(await stage.verify(messages)), ...stage.deaths.map(String)];
     return {
@@ -122,20 +123,20 @@ async function write(
   stage: MessagesStage,
   random: Random,
   { messages, keys }: Pick<MessagesRun, 'messages' | 'keys'>,
-  progress: Progress,
+  quota: { readonly messages: number },
   until: number,
 ): Promise<void> {
   const queue = Array.from({ length: messages }, (_, n) => `k${n % keys}`);
   const left = random.shuffled(queue);
+  let written = 0;
   const client = async (name: number) => {
     for (let key = left.pop(); key !== undefined; key = left.pop()) {
       for (let isSent = false; !isSent;) {
         if (Date.now() > until) throw new Error('the time of the run is over');
-        isSent = await stage.send(key, `${name}`);
+        if (written < quota.messages) isSent = await stage.send(key, `${name}`);
+        else await delay(20);
       }
-      progress.step();
-      // So that the faults meet writers, too.
-      if (progress.ended % 50 === 0) await stage.keepUp(progress.ended);
+      written += 1;
     }
   };
   await Promise.all(Array.from({ length: 8 }, (_, name) => client(name)));
@@ -228,14 +229,9 @@ async function openStage(state: string, onProgress: (line: string) => void) {
       deaths,
       close,
       handled,
-      async handledAtLeast(wanted: number, withinMs: number, signal: AbortSignal) {
+      async handledAtLeast(wanted: number, withinMs: number) {
         const late = Date.now() + withinMs;
-        while (!signal.aborted && Date.now() < late && (await handled()) < wanted) await delay(200);
-      },
-      /** Writers do not run away from the relays: the faults are to meet both. */
-      async keepUp(written: number) {
-        const late = Date.now() + 3_000;
-        while (Date.now() < late && written - (await handled()) > 1_000) await delay(50);
+        while (Date.now() < late && (await handled()) < wanted) await delay(100);
       },
       /** Sends the next of a key. @returns false if it certainly was not */
       async send(key: string, who: string): Promise<boolean> {
@@ -314,12 +310,13 @@ async function applyAct(
       producer: first.started.postgres,
       consumer: second.started.postgres,
       temporal: first.started.temporal,
-    }[target] as Restartable;
+    }[target];
+    if (server === undefined) throw new Error(`${target} was not started here`);
     await server.down('SIGKILL');
     await delay(ms);
     return server.up();
   }
-  const proxy = proxies[target as LinkName];
+  const proxy = proxies[target];
   switch (kind) {
     case 'cut':
       proxy.cut();

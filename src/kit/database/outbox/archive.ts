@@ -19,7 +19,8 @@ export async function keepDelivered(database: Database, keepDays: number): Promi
   return database.transaction(async (sql) => {
     await sql(`select set_config('lock_timeout', $1, true)`, [String(LOCK_MS)]);
     await sql('select pg_advisory_xact_lock(7263903)');
-    const [{ wanted = [], old = [] } = {}] = await sql<{ wanted: string[]; old: string[] }>(days, [keepDays]);
+    const [row] = await sql<{ wanted: string[]; old: string[] }>(days, [keepDays]);
+    const { wanted, old } = row ?? { wanted: [], old: [] };
     for (const day of wanted) await sql(create(day));
     for (const day of old) await sql(`drop table if exists backstitch.outbox_delivered_${digits(day)}`);
     // What was delivered last under a key matters for as long as duplicates may come.

@@ -4,7 +4,7 @@ import { CHAIN, planBatches, type Situation } from '../../../../src/kit/worker/o
 
 /** Messages by their keys: `-` has none, an upper-case one is held by its lane. Their numbers are 1, 2, 3 … */
 const rowsOf = (keys: string): Polled[] =>
-  [...keys].map((key, place) => ({
+  keys.split('').map((key, place) => ({
     ...{ id: `m${place}`, topic: 't', payload: undefined, source: 's', addedAt: 0 },
     ...{ seq: place + 1, ...(key !== '-' && { key: key.toLowerCase() }) },
     isHeld: key !== key.toLowerCase(),

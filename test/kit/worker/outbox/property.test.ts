@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
-import { HeldUp, SinkUnavailable, type Message } from '../../../../src/kit/database/index.js';
+import { HeldUp, SinkUnavailable, type Database, type Message } from '../../../../src/kit/database/index.js';
 import { decideLetter, listDead } from '../../../../src/kit/database/outbox/letters.js';
 import { streamStore } from '../../../../src/kit/database/outbox/stream.js';
 import { Listeners } from '../../../../src/kit/worker/outbox/listener.js';
@@ -96,13 +96,13 @@ describe('outbox and relay', function () {
           const over = new AbortController();
           const wake = new Wake();
           let isDead = false;
-          const { run, transaction } = stage.db;
+          const { run } = stage.db;
           // A process that died asks nothing more.
           const silent = <T>(ask: () => Promise<T>) => (isDead ? new Promise<T>(() => undefined) : ask());
           const database = {
             run: (...args: Parameters<typeof run>) => silent(() => run(...args)),
-            transaction: (...args: Parameters<typeof transaction>) => silent(() => transaction(...args)),
-          } as typeof stage.db;
+            transaction: (work, ms) => silent(() => stage.db.transaction(work, ms)),
+          } as Database;
           const leave = new Listeners().join(stage.db, 'all/0', wake);
           const options: RelayOptions = {
             ...{ store: streamStore(database, outbox, { name: 'all/0' }), wake, owner: 'test', signal: over.signal },

@@ -83,7 +83,8 @@ describe('a relay', () => {
 
   it('finds what was added without a wake-up by its own looks, and works with a client that cannot listen', async () => {
     const sink = new Recorder();
-    const { run, transaction } = stage.db;
+    const { run } = stage.db;
+    const transaction: Database['transaction'] = (work, ms) => stage.db.transaction(work, ms);
     start(sink, { pollMs: 20 }, { run, transaction });
     await stage.add(outbox, { topic: 'a', payload: 1 });
     await sink.taken(1);
@@ -287,7 +288,8 @@ describe('a relay', () => {
 
   it('delivers again, first, what was delivered by one that died before it had noted that', async () => {
     const sink = new Recorder();
-    const { run, transaction } = stage.db;
+    const { run } = stage.db;
+    const transaction: Database['transaction'] = (work, ms) => stage.db.transaction(work, ms);
     // Its process ends between the delivery and the removal.
     const dying: Database = {
       run: (text, values, ms) =>
@@ -309,7 +311,8 @@ describe('a relay', () => {
 
   it('goes on when its database was gone for a while', async () => {
     const sink = new Recorder();
-    const { run, transaction } = stage.db;
+    const { run } = stage.db;
+    const transaction: Database['transaction'] = (work, ms) => stage.db.transaction(work, ms);
     let isGone = false;
     const flaky: Database = {
       run: (...args) => (isGone ? Promise.reject(new Error('connection refused')) : run(...args)),
