@@ -62,7 +62,7 @@ export const layers = [
     // by `import()`, only once that is asked for: all other commands run without them, and without their settings.
     room: 'src/client/direct.ts',
     values: [],
-    types: ['src/kit/client'],
+    types: ['src/kit/client', 'src/contracts', '@temporalio/client'],
     later: ['src/direct.ts'],
   },
   {

@@ -1,9 +1,15 @@
+import type { Client } from '@temporalio/client';
+import { msToNumber } from '@temporalio/common/lib/time.js';
 import { createFaults } from './activities/faults.js';
 import { createShop, serviceNames } from './activities/index.js';
 import { workerSettings } from './config.js';
 import { wantedFaults } from './faults.js';
-import { directLane, type DirectLane } from './kit/direct/index.js';
+import { transferMessageTransaction } from './contracts/transactions.js';
+import type { Transfer, Transferred } from './contracts/transfer.js';
+import { messageSender, type CallOptions } from './kit/client/index.js';
+import { directLane, transactionalMessage, type DirectLane } from './kit/direct/index.js';
 import { functionsOf } from './kit/direct/participants.js';
+import type { Operation } from './kit/workflow/branch.js';
 import { Pools } from './pools.js';
 import { placeOrder } from './workflows/place-order.js';
 import { transferSaga, transferSagaLocked } from './workflows/transfer.js';
@@ -11,8 +17,16 @@ import { transferSaga, transferSagaLocked } from './workflows/transfer.js';
 /** The shop's transactions, driven by this process. */
 export interface ShopDriver {
   readonly lane: DirectLane;
+  /** Makes a transfer by message: the debit is this process's own local transaction. Resolves when every account was credited. */
+  readonly sendTransfer: (where: Where, transfer: Transfer, options?: CallOptions) => Promise<Transferred>;
   /** Ends what is under way, or gives it to workflows; then closes the pools. */
   readonly close: () => Promise<void>;
+}
+
+/** Where the worker of a transfer is. */
+interface Where {
+  readonly client: Client;
+  readonly taskQueue: string;
 }
 
 /**
@@ -29,7 +43,8 @@ export async function openShopDriver(onHandOver: (gid: string, why: Error) => vo
     const databases = await pools.openServices(serviceNames, databaseUrls, poolSize);
     const faults = createFaults();
     const { participants } = createShop({ databases, probe: faults.probe });
-    for (const fault of wantedFaults(wanted, [...functionsOf(participants).keys()])) faults.set(fault);
+    const functions = functionsOf(participants);
+    for (const fault of wantedFaults(wanted, [...functions.keys()])) faults.set(fault);
     const lane = directLane({
       sagas: { placeOrder, transferSaga, transferSagaLocked },
       participants,
@@ -38,6 +53,17 @@ export async function openShopDriver(onHandOver: (gid: string, why: Error) => vo
     });
     return {
       lane,
+      sendTransfer: async ({ client, taskQueue }, transfer, { wait = '1 hour', ...options } = {}) => {
+        const until = Date.now() + msToNumber(wait);
+        const sender = messageSender(client, { taskQueue }, transferMessageTransaction);
+        const local = (operation: Operation, input: unknown): Promise<unknown> => {
+          const debit = functions.get(operation.function);
+          if (debit === undefined) throw new TypeError(`there is no function '${operation.function}'`);
+          return debit(operation, input);
+        };
+        const sent = await transactionalMessage(sender, transfer, local, { ...options, wait });
+        return sent.result({ wait: Math.max(until - Date.now(), 1) });
+      },
       close: async () => {
         await lane.close();
         await pools.close();

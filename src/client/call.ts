@@ -1,5 +1,5 @@
 import { msToNumber } from '@temporalio/common/lib/time.js';
-import { TransactionPending, type CallOptions, type Transaction } from '../kit/client/index.js';
+import { TransactionPending, type CallOptions } from '../kit/client/index.js';
 import type { Output } from './output.js';
 
 /** How long a transaction is waited for before it is looked whether any worker is there. */
@@ -13,7 +13,7 @@ const LOOK_MS = 5_000;
 export async function callPatiently<Given, Result>(
   output: Output,
   gid: string,
-  transaction: Transaction<Given, Result>,
+  transaction: (given: Given, options: CallOptions) => Promise<Result>,
   given: Given,
   call: CallOptions,
 ): Promise<Result> {

@@ -1,8 +1,16 @@
-import type { DirectLane } from '../kit/client/index.js';
+import type { Client } from '@temporalio/client';
+import type { Transfer, Transferred } from '../contracts/transfer.js';
+import type { CallOptions, DirectLane } from '../kit/client/index.js';
 
-/** The process of the command line as the driver of transactions, for the lane `direct`. */
+/** The process of the command line as the driver of transactions, for the lane `direct`, and as a producer of messages. */
 export interface Driver {
   readonly lane: DirectLane;
+  /** Makes a transfer by message, with the debit as this process's own local transaction. */
+  readonly sendTransfer: (
+    where: { readonly client: Client; readonly taskQueue: string },
+    transfer: Transfer,
+    options?: CallOptions,
+  ) => Promise<Transferred>;
   readonly close: () => Promise<void>;
 }
 

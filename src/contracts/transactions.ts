@@ -1,4 +1,4 @@
-import { parserOf, type TransactionContract } from '../kit/client/index.js';
+import { parserOf, type MessageContract, type TransactionContract } from '../kit/client/index.js';
 import { formatCents } from './money.js';
 import {
   orderGid,
@@ -22,7 +22,14 @@ import {
   type RefundedOrder,
   type RefundRecalled,
 } from './recall-order.js';
-import { transferGid, transferSchema, type Leg, type Transfer, type Transferred } from './transfer.js';
+import {
+  transferGid,
+  transferMessageSchema,
+  transferSchema,
+  type Leg,
+  type Transfer,
+  type Transferred,
+} from './transfer.js';
 
 /** Accounts of one side of a transfer that its summary names. */
 const SHOWN_LEGS = 3;
@@ -137,12 +144,29 @@ export const transfer3pcTransaction: TransactionContract<Transfer, Transfer, Tra
   ...transfer,
 };
 
+/**
+ * Moves money from one bank's account by a message to the others' banks; see the workflow `transferMessage`. Who calls it does the debit
+ * itself, by `transactionalMessage`.
+ */
+export const transferMessageTransaction: MessageContract<Transfer, Transfer, Transferred> = {
+  workflow: 'transferMessage',
+  scheme: 'message',
+  ...transfer,
+  parse: parserOf(transferMessageSchema),
+  local: ({ from: [source] }) => {
+    if (source === undefined) throw new TypeError('a transfer has an account that gives');
+    const { bank, account, amount } = source;
+    return { operation: `${bank}.debit`, input: { account, amount } };
+  },
+};
+
 /** A transfer by each scheme: the id of a transfer is one transfer in all of them. */
 export const transferTransactions = {
   saga: transferSagaTransaction,
   tcc: transferTccTransaction,
   '2pc': transfer2pcTransaction,
   '3pc': transfer3pcTransaction,
+  message: transferMessageTransaction,
 } as const;
 
 /** The accounts of one side; of many the first ones, as it is a part of one line. */

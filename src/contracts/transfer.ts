@@ -64,6 +64,13 @@ export const transferSchema = z.strictObject({ id, from: legs, to: legs }).super
 
 export type Transfer = z.output<typeof transferSchema>;
 
+/** The same for a transfer by message: the account that gives is debited in one local transaction of its bank. */
+export const transferMessageSchema = transferSchema.superRefine(({ from: { length } }, context) => {
+  if (length < 2 || length > MAX_LEGS) return;
+  const message = `from: ${length} accounts: must be 1 for a transfer by message, whose debit is one local transaction`;
+  context.addIssue({ code: 'custom', message, path: [] });
+});
+
 /** What a transfer answers. */
 export interface Transferred {
   id: string;

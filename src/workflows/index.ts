@@ -15,4 +15,11 @@ export { placeOrder } from './place-order.js';
 export { placeOrderTcc } from './place-order-tcc.js';
 export { closeLost, recallOrder, refundRecalled } from './recall-order.js';
 export { openShop, orderState, proveBooks, recallState } from './shop.js';
-export { transfer2pc, transfer3pc, transferSaga, transferSagaLocked, transferTcc } from './transfer.js';
+export {
+  transfer2pc,
+  transfer3pc,
+  transferMessage,
+  transferSaga,
+  transferSagaLocked,
+  transferTcc,
+} from './transfer.js';

@@ -3,9 +3,12 @@ import { formatCents } from '../contracts/money.js';
 import type { BankName, Leg, Moves, Transfer, Transferred } from '../contracts/transfer.js';
 import {
   canCommit,
+  halfMessage,
+  localTransaction,
   participant,
   prepare,
   saga,
+  subscriber,
   tcc,
   threePhaseCommit,
   twoPhaseCommit,
@@ -96,6 +99,28 @@ export const transfer3pc = threePhaseCommit(
   {},
   (transfer: Transfer) =>
     partsOf(transfer).map(({ bank, moves, summary }) => canCommit(banks[bank].move, moves, { summary })),
+  ({ id, from }): Transferred => ({ id, amount: sumOf(from) }),
+);
+
+/**
+ * Moves money from one account by a message: whoever sends it debits the account, in a local transaction of its bank; the banks of the
+ * others are its subscribers, and credit theirs. What was debited is not given back: a credit that is refused waits for a person.
+ */
+export const transferMessage = halfMessage(
+  {},
+  ({ from: [source], to }: Transfer) => {
+    if (source === undefined) throw new TypeError('a transfer has an account that gives');
+    const { bank, account, amount } = source;
+    const summary = `debit ${formatCents(amount)} from ${bank}:${account}`;
+    return {
+      local: localTransaction(banks[bank].debit, { account, amount }, { summary }),
+      to: to.map((target, index) => {
+        const { bank, account, amount } = target;
+        const summary = `credit ${formatCents(amount)} to ${bank}:${account}`;
+        return subscriber(`to-${index + 1}`, banks[bank].credit, { account, amount }, { summary });
+      }),
+    };
+  },
   ({ id, from }): Transferred => ({ id, amount: sumOf(from) }),
 );
 

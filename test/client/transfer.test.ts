@@ -19,6 +19,8 @@ describe('the command line of the banks', function () {
   const newId = () => randomUUID().slice(0, 8);
   const transfer = (...args: string[]) => world.run('transfer', ...args);
   const usual = ['--from', 'bank_a:alice:3000', 'bank_b:bob:5000', '--to', 'bank_c:carol'];
+  /** For a scheme in which one account gives. */
+  const one = ['--from', 'bank_a:alice:3000', '--to', 'bank_b:bob:1000', 'bank_c:carol:2000'];
   /** What each account has, by name. */
   const balances = async () => {
     const banks = (await world.run('bank', 'show', '--json')).json<Record<BankName, ListedAccount[]>>();
@@ -66,6 +68,40 @@ describe('the command line of the banks', function () {
       });
     }
   }
+
+  /** The command is the producer of a message: it needs the banks' databases. */
+  const send = (...args: string[]) =>
+    startProgram(['transfer', '--scheme', 'message', ...args], { ...world.env, ...world.databaseEnv }).ended;
+
+  it('moves money from one account to two others (message), once, and shows it as any transaction', async () => {
+    const id = newId();
+    const before = await balances();
+    const made = await send('--id', id, ...one);
+    assert.deepEqual([made.code, made.stderr, made.stdout], [0, [], `transfer ${id} was made: 30.00 from 1 account to 2 accounts\n`]); // prettier-ignore
+    assert.equal((await send('--id', id, ...one)).stdout, made.stdout);
+    const { alice = 0, bob = 0, carol = 0 } = before;
+    assert.deepEqual(await balances(), { ...before, alice: alice - 3_000, bob: bob + 1_000, carol: carol + 2_000 });
+    const shown = (await world.run('tx', 'show', `transfer-${id}`, '--json')).json<ShownTransaction>();
+    assert.deepEqual([shown.scheme, shown.state], ['message', 'committed']);
+    const branches = shown.branches.map(({ branch, operation, state }) => [branch, operation, state]);
+    assert.deepEqual(branches[0], ['local', 'bank_a.debit', 'succeeded']);
+    assert.deepEqual(branches.slice(1).toSorted(), [['to-1', 'bank_b.credit', 'succeeded'], ['to-2', 'bank_c.credit', 'succeeded']]); // prettier-ignore
+    const listed = await world.run('tx', 'list', '--scheme', 'message', '--json');
+    assert.match(listed.stdout, new RegExp(`transfer-${id}`));
+  });
+
+  it('of a message whose account cannot pay: exit code 1, and why; of two accounts that give: exit code 2', async () => {
+    const before = await balances();
+    const poor = await send('--from', 'bank_a:alice:100000000', '--to', 'bank_c:carol');
+    assert.deepEqual([poor.code, poor.stdout, poor.stderr.length], [1, '', 1]);
+    assert.match(poor.stderr[0] ?? '', /was undone: local: InsufficientFunds: account alice of bank_a has/);
+    const two = await send(...usual);
+    assert.deepEqual([two.code, two.stderr], [2, ['from: 2 accounts: must be 1 for a transfer by message, whose debit is one local transaction']]); // prettier-ignore
+    const nowhere = await transfer('--scheme', 'message', ...one);
+    assert.equal(nowhere.code, 2);
+    assert.match(nowhere.stderr[0] ?? '', /^no database for the service/);
+    assert.deepEqual(await balances(), before);
+  });
 
   it('gives a transfer an id of its own where none is given, and tells it', async () => {
     const made = await transfer('--scheme', 'tcc', ...usual, '--json');
@@ -252,7 +288,7 @@ describe('the command line of the banks', function () {
   it('refuses an unknown scheme, and none', async () => {
     const ask = (...args: string[]) => startProgram(['transfer', ...args, ...usual], {}).ended;
     for (const [args, line] of [
-      [['--scheme', 'hope'], /Allowed choices are saga, tcc, 2pc, 3pc/],
+      [['--scheme', 'hope'], /Allowed choices are saga, tcc, 2pc, 3pc, message/],
       [[], /required option '--scheme/],
     ] as const) {
       const { code, stderr } = await ask(...args);
@@ -266,9 +302,12 @@ describe('the command line of the banks', function () {
     ['tcc', 'grouped', 'durable and lean'],
     ['2pc', 'lean', 'durable'],
     ['3pc', 'lean', 'durable'],
+    ['message', 'direct', 'durable'],
   ] as const) {
     it(`refuses the lane ${lane} for ${scheme}, which has it not: nothing was started`, async () => {
-      const { code, stdout, stderr } = await transfer('--scheme', scheme, '--lane', lane, ...usual);
+      const legs = scheme === 'message' ? one : usual;
+      const args = ['transfer', '--scheme', scheme, '--lane', lane, ...legs];
+      const { code, stdout, stderr } = await startProgram(args, { ...world.env, ...world.databaseEnv }).ended;
       assert.deepEqual([code, stdout], [2, '']);
       assert.deepEqual(stderr, [`lane: "${lane}": is no lane of scheme ${scheme}, which has ${lanes}`]);
     });

@@ -22,6 +22,7 @@ import {
 } from '../../src/kit/workflow/alarms.js';
 import { createShopWorker } from '../../src/worker.js';
 import { openAccounts, tccOrders, transfers, type TransferWay, transferWays } from './tcc.js';
+import { messages } from './message.js';
 import { agents, threePhase } from './three-phase.js';
 import { twoPhase } from './two-phase.js';
 import { atTheDesk, ended, operates, whenStep, type Path, type Way } from './ways.js';
@@ -115,13 +116,15 @@ async function main(): Promise<void> {
     onProgress,
   });
   const { temporal, databaseUrl } = servers;
+  // Where producers of messages find them.
+  for (const service of serviceNames) process.env[`DATABASE_URL_${service.toUpperCase()}`] = databaseUrl(service);
   const faultsOf = (ways: Readonly<Record<string, Way>>, kind: string) =>
     Object.entries(ways).flatMap(
       ([name, { fault }]) => fault?.split(',').map((each) => `${each}@${kind}-${name}`) ?? [],
     );
   const faults = [
     ...faultsOf({ ...paths, ...tccOrders }, 'order'),
-    ...faultsOf({ ...transfers, ...twoPhase, ...threePhase }, 'transfer'),
+    ...faultsOf({ ...transfers, ...twoPhase, ...threePhase, ...messages }, 'transfer'),
   ];
   faults.push('payments.charge.action:die-after-commit=3@order-grouped-unknown');
   const shop = await createShopWorker(temporal, {
@@ -179,7 +182,7 @@ async function main(): Promise<void> {
       ...wantedOf(transfers).map(transferring),
     ]);
     // One after the other: what is prepared keeps its accounts from all others.
-    for (const way of wantedOf({ ...twoPhase, ...threePhase })) await transferring(way);
+    for (const way of wantedOf({ ...twoPhase, ...threePhase, ...messages })) await transferring(way);
   } finally {
     await shop.stop();
     await running;

@@ -43,16 +43,19 @@ export function addTransferCommand(cli: Cli): void {
         .choices(['wait', 'background'] as const)
         .default('wait' as const),
     )
-    .option('--deadline <duration>', 'undo what is not decided by then', duration)
+    .option('--deadline <duration>', 'undo what is not decided by then; of a message: ask its bank', duration)
     .option('--wait <duration>', 'how long to wait for it; it goes on by itself', duration, '2 minutes' as const)
     .addHelpText(
       'after',
       `
 Exit codes: 0 made; 1 undone; 2 bad usage or input, nothing was started; 3 not ended yet; 4 a person is needed.
 
+Of a message this process does the debit itself: it needs the banks' databases, DATABASE_URL.
+
 Examples:
   $ backstitch bank open
   $ backstitch transfer --scheme tcc --from bank_a:alice:3000 bank_b:bob:5000 --to bank_c:carol
+  $ backstitch transfer --scheme message --from bank_a:alice:3000 --to bank_b:bob:1000 bank_c:carol:2000
   $ backstitch transfer --scheme saga --id rent-7 --from bank_a:alice:3000 --to bank_b:bob:1000 bank_c:carol:2000`,
     )
     .action(
@@ -68,7 +71,8 @@ Examples:
           await requireWorker(calls);
           await requireAccounts(calls, transfer);
           const gid = contract.gid(transfer);
-          const result = await callPatiently(calls.output, gid, calls.transactions.of(contract), transfer, call);
+          const made = calls.sendTransfer ?? calls.transactions.of(contract);
+          const result = await callPatiently(calls.output, gid, made, transfer, call);
           calls.output.result({ gid, state: 'committed', result }, () => {
             const [sources, targets] = [transfer.from.length, transfer.to.length];
             return `transfer ${id} was made: ${formatCents(result.amount)} from ${accounts(sources)} to ${accounts(targets)}`;

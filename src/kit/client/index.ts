@@ -37,6 +37,14 @@ export {
   type ListOptions,
 } from './list.js';
 export type { DirectLane } from './direct-lane.js';
+export {
+  messageSender,
+  type MessageContract,
+  type MessageLocal,
+  type MessageSender,
+  type PreparedMessage,
+  type PrepareMessageOptions,
+} from './message.js';
 export { hasWorker } from './server.js';
 export {
   transactionClient,

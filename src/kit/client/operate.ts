@@ -60,7 +60,7 @@ const FAILED_PRECONDITION = 9;
  * Whether the server dropped an update with the workflow's task that carried it: something else came in while the task
  * was about to end the workflow. Nothing of it happened, and the task is made again without it.
  */
-function wasDropped(error: unknown): boolean {
+export function wasDropped(error: unknown): boolean {
   const grpc = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
   return (
     isGrpcServiceError(grpc) &&

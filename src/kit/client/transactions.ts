@@ -258,6 +258,7 @@ const LANES: Partial<Record<Scheme, readonly string[]>> = {
   tcc: ['durable', 'lean'],
   '2pc': ['durable'],
   '3pc': ['durable'],
+  message: ['durable'],
 };
 
 /** @throws InvalidInput for a lane that the scheme has not: nothing is started */

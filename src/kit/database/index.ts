@@ -6,6 +6,7 @@ export type { PgClient, PgPool } from './adapters/pg-pool.js';
 export { NotCommitted } from './adapters/not-committed.js';
 export { postgresJsDatabase, type PostgresJs, type PostgresJsOptions } from './adapters/postgres-js.js';
 export { announcementsOf, type Announcements, type TakenOver } from './announcement/announcements.js';
+export { checkBackOnly } from './guard/check-back.js';
 export {
   createGuard,
   guardPhase1,

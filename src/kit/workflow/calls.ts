@@ -31,7 +31,7 @@ export function callActivity(
   figures: RetryProfile = retryProfiles[call.profile],
 ): Promise<unknown> {
   const { profile, summary, options } = call;
-  const retries = profile === 'action' ? options.retries : undefined;
+  const retries = profile === 'action' || profile === 'checkBack' ? options.retries : undefined;
   const attemptMs = options.timeout === undefined ? figures.startToCloseMs : msToNumber(options.timeout);
   return send(
     call,

@@ -56,6 +56,16 @@ export {
   type LogEntry,
   type LogPage,
 } from './log.js';
+export {
+  localTransaction,
+  subscriber,
+  type LocalPart,
+  type MessageParts,
+  type Subscriber,
+  type SubscriberOptions,
+} from './message/body.js';
+export { halfMessage, type MessageOptions, type MessageWorkflow } from './message/half-message.js';
+export { CONFIRM_UPDATE, LOCAL_BRANCH, WITHDRAW_UPDATE, type MessageDecision } from './message/protocol.js';
 export { OPERATE_UPDATE, type OperatorAction, type OperatorNote, type OperatorOrder } from './operate.js';
 export {
   participant,

@@ -32,6 +32,7 @@ const ordinary = { startToCloseMs: 10_000, heartbeatMs: 5_000 };
  * | `forward`      | 10 s        | 5 s           | for a window | 0.2 s … 30 s   |
  * | `compensation` | 10 s        | 5 s           | for a window | 0.2 s … 30 s   |
  * | `settle`       | 10 s        | 5 s           | for a window | 0.2 s … 30 s   |
+ * | `checkBack`    | 10 s        | 5 s           | 14 (option)  | 1 s … 1 min    |
  *
  * Three retries last through the restart of a database.
  */
@@ -46,6 +47,11 @@ export const retryProfiles = {
   forward: { ...ordinary, retry: patient },
   compensation: { ...ordinary, retry: patient },
   settle: { ...ordinary, retry: patient },
+  /** A producer's database that cannot be reached: fifteen tries take nine minutes, and the time of each. */
+  checkBack: {
+    ...ordinary,
+    retry: { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 60_000, maximumAttempts: 15 },
+  },
 } as const satisfies Record<string, RetryProfile>;
 
 /**

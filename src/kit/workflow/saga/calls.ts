@@ -4,7 +4,7 @@ import type { CallProfile, SagaDriver } from './driver.js';
 import { homesOf } from '../fate.js';
 import { participantOf } from '../participant.js';
 import { recall } from './kept.js';
-import { inputOf, type BranchRecord } from './ledger.js';
+import { inputOf, type BranchRecord, type StepKind } from './ledger.js';
 import { firstOp, undoOp, type Ops } from './scheme.js';
 
 /** How a branch is asked: under which name, with which input, and as which kind of call. */
@@ -40,7 +40,8 @@ export class BranchCalls {
   }
 
   /** Asks again what a person has looked at. */
-  again(record: BranchRecord, profile = this.#profileOf(record)): Promise<unknown> {
+  again(record: BranchRecord, asked = this.#profileOf(record)): Promise<unknown> {
+    const profile = this.#isAnothers(record.kind) ? 'checkBack' : asked;
     return this.#call(record, firstOp(this.#ops, record.kind), profile, [recall(inputOf(record))], record.options);
   }
 
@@ -61,12 +62,17 @@ export class BranchCalls {
 
   /** Whether it is looked at what became of a step, instead of doing it. */
   isLookedAt({ kind, verify }: BranchRecord): boolean {
-    return kind !== 'forward' && (verify === true || this.#settling());
+    return kind !== 'forward' && (verify === true || this.#settling() || this.#isAnothers(kind));
+  }
+
+  #isAnothers(kind: StepKind): boolean {
+    return kind === 'pivot' && this.#ops.looksAtPivot === true;
   }
 
   #profileOf(record: BranchRecord): CallProfile {
     const { kind } = record;
     if (kind === 'forward') return 'forward';
+    if (this.#isAnothers(kind)) return 'checkBack';
     if (this.isLookedAt(record)) return 'settle';
     return kind === 'step' ? 'action' : 'pivot';
   }
@@ -84,6 +90,7 @@ export class BranchCalls {
   }
 
   #summaryOf({ kind, summary }: BranchRecord, op: Op, profile: CallProfile): string {
+    if (profile === 'checkBack') return `check back: ${summary}`;
     if (op === firstOp(this.#ops, kind)) return profile === 'settle' ? `settle: ${summary}` : summary;
     return op === this.#ops.confirm ? `${op}: ${summary}` : `undo: ${summary}`;
   }
@@ -101,7 +108,7 @@ export class BranchCalls {
       // What cannot be undone has no second phase either.
       ...(kind === 'pivot' && this.#ops.confirm !== undefined && { single: true }),
     };
-    if (profile === 'settle') return { ...branch, settle: true };
+    if (profile === 'settle' || profile === 'checkBack') return { ...branch, settle: true };
     if (op === firstOp(this.#ops, kind)) return branch;
     return {
       ...branch,

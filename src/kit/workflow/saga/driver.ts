@@ -5,7 +5,7 @@ import type { Fate } from '../fate.js';
 import type { StepOptions } from './definition.js';
 
 /** How a call is retried: which row of the table of retry profiles applies. */
-export type CallProfile = 'action' | 'pivot' | 'forward' | 'compensation' | 'settle';
+export type CallProfile = 'action' | 'pivot' | 'forward' | 'compensation' | 'settle' | 'checkBack';
 
 /** One call of a participant's operation. */
 export interface Call {

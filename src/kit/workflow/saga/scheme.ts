@@ -19,6 +19,8 @@ export interface Ops {
    * operation of the other decision may still be on its way.
    */
   readonly decidesOnce?: true;
+  /** Its pivot is another's to do, and is only looked at here: what is not there is barred. */
+  readonly looksAtPivot?: true;
   /** Its deadline is over before anybody who is told that it is near could do anything. */
   readonly hasShortDeadline?: true;
   /** The lanes that it can take. Absent: all that a workflow of its own can. */
@@ -34,6 +36,12 @@ export const TWO_PHASE: Ops = {
   ...{ scheme: '2pc', first: 'prepare', undo: 'rollback', confirm: 'commit' },
   isDone: (vote) => DONE.includes(vote as Vote),
   ...{ decidesOnce: true, hasShortDeadline: true, lanes: ['durable'] },
+};
+
+/** Its pivot is the local transaction of its producer. */
+export const MESSAGE: Ops = {
+  ...{ scheme: 'message', first: 'action', undo: 'compensation', looksAtPivot: true },
+  ...{ hasShortDeadline: true, lanes: ['durable'] },
 };
 
 /** What a step of this kind does first. What goes forward is an action in every scheme: it is never held, nor undone. */

@@ -162,7 +162,7 @@ export class StepEnds {
 
   /** Lets a person say what becomes of a step that cannot be undone, until it is definite. */
   async #park(record: BranchRecord, judgement: Judgement, error: unknown): Promise<unknown> {
-    const { desk, driver } = this.#of;
+    const { desk, driver, ops } = this.#of;
     let last = { judgement, error };
     for (;;) {
       const { type, message, knowledge } = last.judgement;
@@ -200,6 +200,9 @@ export class StepEnds {
         if (judged === undefined) return never();
         // A person has seen it, and leaves it.
         if (order.action === 'skip' && judged.mismatch) return this.#fail(record, judged, failure);
+        if (order.action === 'skip' && ops.looksAtPivot === true && judged.knowledge === 'unknown') {
+          return this.#fail(record, { knowledge: 'unknown', ...leftBy(order) }, failure);
+        }
         if (!this.#mustPark(record, judged)) return this.#end(record, judged, failure);
         last = { judgement: judged, error: failure };
       }

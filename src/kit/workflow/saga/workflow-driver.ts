@@ -167,6 +167,8 @@ export class WorkflowDriver implements SagaDriver {
       case 'forward':
       case 'settle':
         return this.#unstopped(call);
+      case 'checkBack':
+        return CancellationScope.nonCancellable(() => callActivity(call));
       case 'compensation':
         return callPatiently(call, this.#compensationWindow());
       case 'action':

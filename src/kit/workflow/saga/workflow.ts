@@ -66,12 +66,16 @@ export function saga<Input, Result>(options: SagaOptions, body: SagaBody<Input, 
   return Object.assign(workflow, { definition: { options, body } });
 }
 
+/** Makes what drives a run. */
+type MakeDriver = (...args: ConstructorParameters<typeof WorkflowDriver>) => WorkflowDriver;
+
 /** Runs a transaction of a scheme as the workflow that this is. The same failures as {@link saga}. */
 export async function drive<Input, Result>(
   ops: Ops,
   given: SagaCall,
   body: RunBody<Input, Result>,
   input: Input,
+  makeDriver: MakeDriver = (...args) => new WorkflowDriver(...args),
 ): Promise<Result> {
   refuseWrong(ops, given);
   let options = given;
@@ -86,7 +90,7 @@ export async function drive<Input, Result>(
     }
     options = taken.options;
   }
-  const driver = new WorkflowDriver(ops, options, begunAt(options, taken));
+  const driver = makeDriver(ops, options, begunAt(options, taken));
   let run = new SagaRun<Input, Result>(driver, options, ops);
   const observe = () => {
     const current = run;

@@ -226,7 +226,8 @@ export class World implements SagaDriver {
     const script = this.#scripts.get(step);
     if (script === undefined) throw new Error(`no script for ${step}`);
     const attempts = op === 'settle' ? DEFINITE : script[op];
-    const limit = { action: 1 + (options.retries ?? 3), compensation: 5, pivot: 3, forward: 3, settle: 6 }[profile];
+    const ofAction = 1 + (options.retries ?? 3);
+    const limit = { action: ofAction, compensation: 5, pivot: 3, forward: 3, settle: 6, checkBack: 15 }[profile];
     for (let attempt = 0; ; attempt++) {
       const meets = attempts[Math.min(this.#made(step, op), attempts.length - 1)] ?? attempts[0];
       try {

@@ -1,8 +1,11 @@
 import {
+  halfMessage,
+  localTransaction,
   participant,
   prepare,
   saga,
   StepFailed,
+  subscriber,
   tcc,
   twoPhaseCommit,
   type Tx,
@@ -68,6 +71,22 @@ export const votedAlone = twoPhaseCommit({ retries: 1 }, () => [prepare(north.mo
 export const votedTwice = twoPhaseCommit({}, () => [prepare(north.move, 'n'), prepare(north.move, 'n again')]);
 
 export const votedByNobody = twoPhaseCommit({}, () => []);
+
+const pay = localTransaction(letters.turn, 'turn');
+
+/** A message to two subscribers. */
+export const told = halfMessage(
+  {},
+  () => ({ local: pay, to: [subscriber('f', letters.f, 'f'), subscriber('g', letters.g, 'g')] }),
+  (_, local) => `told of ${String(local)}`,
+);
+
+export const toldNobody = halfMessage({}, () => ({ local: pay, to: [] }));
+
+export const toldTwice = halfMessage({}, () => ({
+  local: pay,
+  to: [subscriber('f', letters.f, 'f'), subscriber('f', letters.g, 'g')],
+}));
 
 /** Two tries; what cannot be held follows once they are confirmed. */
 export const heldThenSent = tcc({}, async (tx) => {
