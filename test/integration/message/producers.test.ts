@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
-import { GidConflict, TransactionCompensated, TransactionPending } from '../../../src/kit/client/index.js';
+import {
+  GidConflict,
+  messageSender,
+  TransactionCompensated,
+  TransactionPending,
+} from '../../../src/kit/client/index.js';
 import { forgetGuards } from '../../../src/kit/database/index.js';
 import { settle } from '../../../src/kit/worker/settle.js';
-import { CONFIRM_UPDATE, WITHDRAW_UPDATE, type MessageDecision } from '../../../src/kit/workflow/index.js';
 import { deferred } from '../direct/world.js';
+import { paidMessage } from './contract.js';
 import { MessagesWorld } from './world.js';
 
 /** All that was done of a message that was sent. */
@@ -154,19 +159,17 @@ describe('the producer of a transactional message', function () {
     }
 
     it('and then confirms or withdraws hears what became of it', async () => {
-      const withdrawn = world.order();
-      const program = world.producer(withdrawn, { staysAt: 'prepared', options: soon });
-      await program.printed(/at prepared/);
-      const sent = world.order();
-      await (await world.send(sent)).result();
-      await world.over(withdrawn);
-      for (const update of [CONFIRM_UPDATE, WITHDRAW_UPDATE]) {
-        for (const { id } of [withdrawn, sent]) {
-          const handle = world.client.workflow.getHandle(id);
-          await assert.rejects(handle.executeUpdate<MessageDecision, []>(update), { name: 'WorkflowNotFoundError' });
-        }
-      }
-      assert.deepEqual([await world.effects(withdrawn), await world.effects(sent)], ['', ALL]);
+      const sender = messageSender(world.client, world, paidMessage);
+      const withdrawn = await sender.prepare(world.order(), { deadline: 1 });
+      await assert.rejects(withdrawn.result(), TransactionCompensated);
+      await assert.rejects(withdrawn.confirm(), TransactionCompensated);
+      await assert.rejects(withdrawn.withdraw('it was late'), TransactionCompensated);
+      const order = world.order();
+      await (await world.send(order)).result();
+      const sent = await sender.prepare(order);
+      assert.deepEqual([sent.hasEnded, await sent.confirm()], [true, true]);
+      await sent.withdraw('by mistake');
+      assert.equal(await world.effects(order), ALL);
     });
 
     it('while it is on its way has sent it', async () => {
