@@ -43,7 +43,7 @@ export interface PreparedMessage<Result> {
    * @returns whether it was heard. If not, nothing is lost: the message is sent when the database was asked
    * @throws TransactionCompensated, TransactionFailed: it is not sent, as its local transaction was not there
    */
-  confirm(options?: WaitOptions): Promise<boolean>;
+  readonly confirm: (options?: WaitOptions) => Promise<boolean>;
   /**
    * Says that the local transaction is not committed, or that it is not known whether it is: the producer's database is asked.
    *
@@ -52,9 +52,9 @@ export interface PreparedMessage<Result> {
    * @throws TransactionCompensated: it is withdrawn, for good; TransactionFailed: a person left it; TransactionPending: that is not
    * known yet
    */
-  withdraw(why: string, options?: WaitOptions): Promise<{ readonly local?: unknown }>;
+  readonly withdraw: (why: string, options?: WaitOptions) => Promise<{ readonly local?: unknown }>;
   /** Waits until every subscriber has it; the same errors as of any transaction. */
-  result(options?: WaitOptions): Promise<Result>;
+  readonly result: (options?: WaitOptions) => Promise<Result>;
 }
 
 /** Prepares transactional messages. `transactionalMessage` of `backstitch/direct` does all three steps. */
@@ -99,7 +99,8 @@ export function messageSender<Given, Input, Result>(
       const wrong = wrongSagaOption({ deadline, retries, forwardWindow });
       if (wrong !== undefined) throw new TypeError(wrong);
       const local = contract.local(contract.parse(given));
-      const { gid, runId, duplicate, result } = await transaction.start(given, options);
+      const started = await transaction.start(given, options);
+      const { gid, runId, duplicate } = started;
       const run: StartedRun = { gid, runId, taskQueue, duplicate };
       const told = async (what: { how: string; why?: string }, wait: WaitOptions['wait']) => {
         const until = Date.now() + msToNumber(wait ?? HEARD_MS);
@@ -113,7 +114,7 @@ export function messageSender<Given, Input, Result>(
         gid,
         local,
         hasEnded: duplicate && (await hasEnded(client, run)),
-        async confirm({ wait } = {}) {
+        confirm: async ({ wait } = {}) => {
           try {
             await told({ how: CONFIRM_UPDATE }, wait);
             return true;
@@ -122,11 +123,11 @@ export function messageSender<Given, Input, Result>(
             throw error;
           }
         },
-        async withdraw(why, { wait } = {}) {
+        withdraw: async (why, { wait } = {}) => {
           const sent = await told({ how: WITHDRAW_UPDATE, why }, wait);
           return { local: sent?.local };
         },
-        result,
+        result: (waiting) => started.result(waiting),
       };
     },
   };

@@ -27,7 +27,7 @@ export interface SentMessage<Result, Local> {
   /** What the local transaction gave; undefined too if it was done before and that is not known any more. */
   readonly local: Local | undefined;
   /** Waits until every subscriber has it; the same errors as of any transaction. */
-  result(options?: WaitOptions): Promise<Result>;
+  readonly result: (options?: WaitOptions) => Promise<Result>;
 }
 
 /** A local transaction: through the guard of its database, with the operation and the input as they are given. */

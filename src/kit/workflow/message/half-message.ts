@@ -97,5 +97,7 @@ function wrongLane(lane: string): string | undefined {
 async function answer(hearing: Hearing, said: Said): Promise<MessageDecision> {
   hearing.said ??= said;
   await CancellationScope.nonCancellable(() => condition(() => hearing.decision !== undefined));
-  return hearing.decision as MessageDecision;
+  const { decision } = hearing;
+  if (decision === undefined) throw new Error('nothing is decided of this message');
+  return decision;
 }

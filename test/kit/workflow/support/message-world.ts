@@ -77,6 +77,14 @@ class LocalDatabase {
     this.#turns = turns;
   }
 
+  #isFree(): boolean {
+    return this.#held === undefined;
+  }
+
+  async #released(): Promise<void> {
+    await this.#held;
+  }
+
   #hold(): () => void {
     let release: () => void = () => undefined;
     this.#held = new Promise((resolve) => (release = resolve));
@@ -89,7 +97,7 @@ class LocalDatabase {
   /** The local transaction of a producer. */
   async apply(operation: Operation, local: Producer['local'], step: (what: string) => Promise<void>): Promise<string> {
     await step('begins');
-    while (this.#held !== undefined) await this.#held;
+    while (!this.#isFree()) await this.#released();
     if (this.row !== undefined) return this.#found(operation);
     const release = this.#hold();
     try {
@@ -107,7 +115,7 @@ class LocalDatabase {
     }
     if (local === 'refused') {
       await step('stores its no');
-      while (this.#held !== undefined) await this.#held;
+      while (!this.#isFree()) await this.#released();
       this.row ??= 'rejected';
       return this.#found(operation);
     }
@@ -125,7 +133,7 @@ class LocalDatabase {
 
   /** A check-back. */
   async settle(operation: Operation): Promise<string> {
-    while (this.#held !== undefined) await this.#held;
+    while (!this.#isFree()) await this.#released();
     this.row ??= 'barred';
     if (this.row === 'barred') throw new Barred(operation);
     return this.#found(operation);
@@ -169,10 +177,14 @@ export class MessageWorld {
     const later = (label: string, happens: () => void) => void this.#turns.turn(label).then(happens);
     // What is said of a message that nobody has prepared yet is said to nobody.
     for (const how of mistaken) {
-      later(`somebody says ${how}`, () => this.#run?.say(how === 'confirm' ? { how } : { how, why: 'a mistake' }));
+      const said: Said = how === 'confirm' ? { how } : { how, why: 'a mistake' };
+      later(`somebody says ${how}`, () => void this.#run?.say(said));
     }
     if (cancels) later('somebody cancels', () => this.#run?.stop('Cancelled'));
-    if (ends) later('its run is ended', () => { this.#end(); }); // prettier-ignore
+    const end = () => {
+      this.#end();
+    };
+    if (ends) later('its run is ended', end);
     await this.#turns.run(turns);
     return {
       state: this.#run?.state ?? 'never prepared',
