@@ -103,6 +103,31 @@ describe('the command line of the banks', function () {
     assert.deepEqual(await balances(), before);
   });
 
+  it('of a message that is not known to have come through: exit code 3, and it goes on by itself', async () => {
+    const id = newId();
+    const before = await balances();
+    world.faults.set({ function: 'bank_b.credit.action', kind: 'fail', attempts: 1_000, gid: `transfer-${id}` });
+    const pending = await send('--id', id, '--wait', '1s', ...one);
+    assert.deepEqual([pending.code, pending.stdout], [3, '']);
+    assert.match(pending.stderr.at(-1) ?? '', /has not ended yet \(running\)/);
+    world.faults.clear();
+    assert.equal((await send('--id', id, ...one)).code, 0);
+    const { alice = 0, bob = 0, carol = 0 } = before;
+    assert.deepEqual(await balances(), { ...before, alice: alice - 3_000, bob: bob + 1_000, carol: carol + 2_000 });
+  });
+
+  it('that is killed after the debit of a message has sent it all the same', async () => {
+    const id = newId();
+    const before = await balances();
+    const args = ['transfer', '--scheme', 'message', '--id', id, '--deadline', '2s', ...one];
+    const env = { ...world.env, ...world.databaseEnv, BACKSTITCH_FAULTS: 'bank_a.debit.action:kill-after-commit' };
+    assert.equal((await startProgram(args, env).ended).code, null);
+    const again = await send('--id', id, ...one);
+    assert.equal(again.code, 0);
+    const { alice = 0, bob = 0, carol = 0 } = before;
+    assert.deepEqual(await balances(), { ...before, alice: alice - 3_000, bob: bob + 1_000, carol: carol + 2_000 });
+  });
+
   it('gives a transfer an id of its own where none is given, and tells it', async () => {
     const made = await transfer('--scheme', 'tcc', ...usual, '--json');
     const { gid, state, result } = made.json<{ gid: string; state: string; result: { id: string; amount: number } }>();

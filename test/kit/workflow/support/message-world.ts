@@ -1,13 +1,13 @@
-import { Barred, StoredRejection, Suspended } from '../../../../src/kit/database/rejection.js';
+import { StoredRejection } from '../../../../src/kit/database/rejection.js';
 import type { MessageSender } from '../../../../src/kit/client/index.js';
 import { transactionalMessage } from '../../../../src/kit/direct/index.js';
 import type { Operation } from '../../../../src/kit/workflow/branch.js';
-import { Hearing, messageBody, type MessageParts } from '../../../../src/kit/workflow/message/body.js';
 import type { Said } from '../../../../src/kit/workflow/message/protocol.js';
 import type { Settle } from '../../../../src/kit/workflow/saga/definition.js';
-import type { Call, Judgement, SagaDriver } from '../../../../src/kit/workflow/saga/driver.js';
-import { SagaRun, type SagaOutcome } from '../../../../src/kit/workflow/saga/run.js';
-import { MESSAGE } from '../../../../src/kit/workflow/saga/scheme.js';
+import type { Call } from '../../../../src/kit/workflow/saga/driver.js';
+import { LocalDatabase, type Local } from './message-database.js';
+import { never, Running, Unanswered } from './message-run.js';
+import { Turns } from './turns.js';
 
 /**
  * One transactional message, its producers, its producer's database and its subscribers, where everything that takes time waits for its
@@ -22,7 +22,7 @@ export type Meets = 'ok' | 'fails' | 'lost' | 'refused';
 export interface Producer {
   /** At which of its steps it dies, if it does. */
   readonly diesAt: number | undefined;
-  readonly local: 'ok' | 'refused' | 'fails' | 'lost';
+  readonly local: Local;
 }
 
 export interface Plan {
@@ -40,107 +40,6 @@ export interface Plan {
 }
 
 const TRIES = 2;
-const SUBSCRIBERS = ['f', 'g'] as const;
-
-/** Whoever waits for a turn. */
-class Turns {
-  readonly trace: string[] = [];
-  #pending: { readonly label: string; readonly go: () => void }[] = [];
-
-  turn(label: string): Promise<void> {
-    return new Promise((go) => this.#pending.push({ label, go }));
-  }
-
-  async run(choices: readonly number[]): Promise<void> {
-    for (let count = 0; ; count++) {
-      // All that follows by itself from the last turn.
-      await new Promise((resolve) => setImmediate(resolve));
-      if (this.#pending.length === 0) return;
-      if (count > 10_000) throw new Error(`it never ends: ${this.trace.slice(-20).join('; ')}`);
-      const [next] = this.#pending.splice((choices[count] ?? 0) % this.#pending.length, 1);
-      this.trace.push(next?.label ?? '');
-      next?.go();
-    }
-  }
-}
-
-const never = () => new Promise<never>(() => undefined);
-
-/** The guard's row of the local transaction, and who keeps its key meanwhile. */
-class LocalDatabase {
-  row: 'applied' | 'rejected' | 'barred' | undefined;
-  applied = 0;
-  #held: Promise<void> | undefined;
-  readonly #turns: Turns;
-
-  constructor(turns: Turns) {
-    this.#turns = turns;
-  }
-
-  #isFree(): boolean {
-    return this.#held === undefined;
-  }
-
-  async #released(): Promise<void> {
-    await this.#held;
-  }
-
-  #hold(): () => void {
-    let release: () => void = () => undefined;
-    this.#held = new Promise((resolve) => (release = resolve));
-    return () => {
-      this.#held = undefined;
-      release();
-    };
-  }
-
-  /** The local transaction of a producer. */
-  async apply(operation: Operation, local: Producer['local'], step: (what: string) => Promise<void>): Promise<string> {
-    await step('begins');
-    while (!this.#isFree()) await this.#released();
-    if (this.row !== undefined) return this.#found(operation);
-    const release = this.#hold();
-    try {
-      await step('works').catch(async (died: unknown) => {
-        // The server notices some time.
-        await this.#turns.turn('the connection of the dead is noticed');
-        throw died;
-      });
-      if (local === 'ok' || local === 'lost') {
-        this.row = 'applied';
-        this.applied++;
-      }
-    } finally {
-      release();
-    }
-    if (local === 'refused') {
-      await step('stores its no');
-      while (!this.#isFree()) await this.#released();
-      this.row ??= 'rejected';
-      return this.#found(operation);
-    }
-    if (local === 'fails') throw new Error('it failed');
-    await step('committed');
-    if (local === 'lost') throw new Error('its reply was lost');
-    return 'result';
-  }
-
-  #found(operation: Operation): string {
-    if (this.row === 'barred') throw new Suspended('barred');
-    if (this.row === 'rejected') throw new StoredRejection('Refused', operation.branch);
-    return 'result';
-  }
-
-  /** A check-back. */
-  async settle(operation: Operation): Promise<string> {
-    while (!this.#isFree()) await this.#released();
-    this.row ??= 'barred';
-    if (this.row === 'barred') throw new Barred(operation);
-    return this.#found(operation);
-  }
-}
-
-class Unanswered extends Error {}
 
 /** How it ended. */
 export interface Ended {
@@ -294,121 +193,3 @@ export class MessageWorld {
 
 /** A producer's process is killed. */
 class Dead extends Error {}
-
-/** One run of the message's workflow. */
-class Running implements SagaDriver {
-  readonly gid = 'message';
-  readonly isAlone = true;
-  readonly deadlineAt = undefined;
-  /** It was ended from outside: nobody hears of what it has asked. */
-  isEnded = false;
-  readonly #hearing = new Hearing();
-  readonly #call: (call: Call) => Promise<unknown>;
-  readonly #turns: Turns;
-  readonly #run: SagaRun<undefined, string>;
-  #outcome: SagaOutcome<string> | undefined;
-  #hear: { readonly resolve: () => void; readonly reject: (why: Error) => void } | undefined;
-  #now = 0;
-
-  constructor(call: (call: Call) => Promise<unknown>, turns: Turns, settle?: Settle) {
-    this.#call = call;
-    this.#turns = turns;
-    const parts: MessageParts = {
-      local: { operation: 'letters.turn', input: 'turn', summary: undefined },
-      to: SUBSCRIBERS.map((name) => ({ name, operation: `letters.${name}`, input: name, options: {} })),
-    };
-    const heard = () =>
-      settle ? Promise.resolve() : new Promise<void>((resolve, reject) => (this.#hear = { resolve, reject }));
-    const body = messageBody<undefined, string>(
-      parts,
-      { hearing: this.#hearing, heard, retries: undefined },
-      () => 'done',
-    );
-    this.#run = new SagaRun<undefined, string>(this, { settle }, MESSAGE);
-    void this.#run.execute(body, undefined).then((outcome) => (this.#outcome = outcome));
-  }
-
-  get isOver(): boolean {
-    return this.#outcome !== undefined;
-  }
-
-  get state(): string {
-    return this.#run.state;
-  }
-
-  /** @returns what became of it, once that is decided; of a run that was ended nobody hears */
-  async say(said: Said): Promise<string> {
-    this.#hearing.said ??= said;
-    this.#hear?.resolve();
-    while (this.#hearing.decision === undefined || this.isEnded) {
-      if (this.isEnded) return never();
-      await new Promise((resolve) => this.#waiting.add(resolve));
-    }
-    return this.#hearing.decision.state;
-  }
-  readonly #waiting = new Set<(value: unknown) => void>();
-
-  stop(why: 'Cancelled' | 'DeadlineExceeded'): void {
-    this.#run.stop(why);
-    this.#hear?.reject(new Error(why));
-  }
-
-  now(): number {
-    return this.#now++;
-  }
-
-  async call(call: Call): Promise<unknown> {
-    try {
-      const result = await this.#call(call);
-      return this.isEnded ? await never() : result;
-    } catch (error) {
-      if (this.isEnded) return never();
-      throw error;
-    }
-  }
-
-  judge(error: unknown): Judgement {
-    if (!(error instanceof Error)) throw error;
-    const note = { type: error.name, message: error.message };
-    if (error instanceof Barred) return { knowledge: 'rejected', ...note, settled: { kind: 'barred' } };
-    if (error instanceof StoredRejection) return { knowledge: 'rejected', ...note };
-    if (error instanceof Unanswered) return { knowledge: 'unknown', ...note };
-    throw error;
-  }
-
-  shielded<T>(work: () => Promise<T>): Promise<T> {
-    return work();
-  }
-
-  group<T>(work: (cancel: () => void) => Promise<T>): Promise<T> {
-    return work(() => undefined);
-  }
-
-  resumed(): undefined {
-    return undefined;
-  }
-
-  cancelled(): boolean {
-    return false;
-  }
-
-  changed(): void {
-    for (const wake of this.#waiting) wake(undefined);
-    this.#waiting.clear();
-  }
-
-  stuck({ branch }: { readonly branch: string }): void {
-    void this.#turns.turn(`a person has ${branch} tried again`).then(() => {
-      const isOpen = this.#run.desk.cases.some((open) => open.branch === branch);
-      if (isOpen) this.#run.desk.decide({ branch, action: 'retry', actor: 'ann', reason: 'a test' });
-    });
-  }
-
-  windowPassed(): undefined {
-    return undefined;
-  }
-
-  overdue(): string {
-    return 'nothing was heard';
-  }
-}
