@@ -55,9 +55,13 @@ describe('a transactional message', function () {
   });
 
   it('never does the local transaction itself: it only asks what became of it', async () => {
-    const { gid } = await world.run('told', { [LOOK]: applied });
-    const asked = world.letters.of(gid).filter(({ operation }) => operation.branch === 'local');
-    assert.deepEqual(asked.map(({ operation }) => operation.settle), [true]); // prettier-ignore
+    for (const says of [confirm, withdraw, undefined]) {
+      const handle = await world.start('told', { [LOOK]: applied });
+      await says?.(handle);
+      await world.end(handle);
+      const asked = world.letters.of(handle.workflowId).filter(({ operation }) => operation.branch === 'local');
+      assert.deepEqual(asked.map(({ operation }) => operation.settle), [true]); // prettier-ignore
+    }
   });
 
   it('of which nothing is heard for a minute is looked at then: what is there is sent', async () => {
