@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageSender, PreparedMessage, PrepareMessageOptions } from '../client/message.js';
 import type { WaitOptions } from '../client/transactions.js';
 import { decidedBy } from '../database/decided.js';
+import { Rejection } from '../database/rejection.js';
 import type { Operation } from '../workflow/branch.js';
 import { LOCAL_BRANCH } from '../workflow/message/protocol.js';
 import { retryProfiles } from '../workflow/retry.js';
@@ -113,5 +114,6 @@ async function tryLocal<Local>(
 }
 
 function whyOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  if (!(error instanceof Error)) return String(error);
+  return `${error instanceof Rejection ? error.type : error.name}: ${error.message}`;
 }

@@ -17,8 +17,8 @@ export interface LogEntry {
   readonly seq?: number;
   readonly branch?: string;
   /**
-   * What was asked: the operation of a branch; or `decide`, `operate` (by a person), `cancel-request` (of the
-   * transaction), `end` (of its run, or of the transaction if it never was a workflow).
+   * What was asked: the operation of a branch; or `decide`, `operate` (by a person), `confirm`, `withdraw` (of a message, by its
+   * producer), `cancel-request` (of the transaction), `end` (of its run, or of the transaction if it never was a workflow).
    */
   readonly op: string;
   /**

@@ -5,6 +5,7 @@ import {
   TransactionCompensated,
   TransactionPending,
 } from '../../../src/kit/client/index.js';
+import { readRun, runsOf } from '../../../src/kit/client/log/runs.js';
 import { forgetGuards } from '../../../src/kit/database/index.js';
 import { settle } from '../../../src/kit/worker/settle.js';
 import { deferred } from '../direct/world.js';
@@ -51,6 +52,9 @@ describe('the producer of a transactional message', function () {
       return true;
     });
     assert.deepEqual([await world.effects(order), await world.local(order)], ['', 'rejected']);
+    const [run] = await runsOf(world.client, order.id);
+    const said = (run && (await readRun(world.client, run)))?.find(({ op }) => op === 'withdraw');
+    assert.deepEqual([said?.outcome, said?.input], ['done', 'TooMuch: 2000 is more than 1000'], 'the log tells it');
   });
 
   it('whose local transaction fails for good hears that it is withdrawn, and why', async () => {

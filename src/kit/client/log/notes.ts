@@ -4,6 +4,7 @@ import {
   decodeOptionalFailureToOptionalError,
 } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { FailureNote } from '../../workflow/failure.js';
+import { CONFIRM_UPDATE, WITHDRAW_UPDATE } from '../../workflow/message/protocol.js';
 import type { FoundState } from '../list.js';
 import { CallLog, isoOf, noteOf, type CallRecord } from '../show/calls.js';
 import type { HistoryEvent } from '../show/history.js';
@@ -28,8 +29,11 @@ export interface HistoryNote {
   readonly final: boolean;
 }
 
-/** The updates by which people decide. What they carry is taken as it is; `actor`, if there, is who decided. */
-const DECISIONS = ['decide', 'operate'];
+/**
+ * The updates by which people decide, and those by which the producer of a message speaks. What they carry is taken as it is; `actor`, if
+ * there, is who decided.
+ */
+const DECISIONS = ['decide', 'operate', CONFIRM_UPDATE, WITHDRAW_UPDATE];
 
 /** Rejections that no guard's row tells of: it is another input's row, or the bar of an undo. */
 const NOT_IN_GUARD = ['InputMismatch', 'Suspended'];
