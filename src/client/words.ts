@@ -266,11 +266,14 @@ function checksOf({ figures, differenceCount }: Books): [holds: boolean, check: 
       'wallets + frozen + captured - refunded = deposited',
     ],
     [
-      f.stockUnits + f.frozenUnits + f.placedUnits === f.initialUnits,
+      f.stockUnits + f.frozenUnits + f.placedUnits + f.waitingUnits === f.initialUnits,
       'stock + frozen + units of placed orders = delivered',
     ],
-    [f.pointsHeld + f.pointsSpent === f.initialPoints, 'points held + points of placed orders = points opened'],
-    [f.bankClearingCents === 0, 'what left a bank came to another'],
+    [
+      f.pointsHeld + f.pointsSpent + f.waitingPoints === f.initialPoints,
+      'points held + points of placed orders = points opened',
+    ],
+    [f.bankClearingCents === f.bankInFlightCents, 'what left a bank came to another'],
     [f.bankHolds === 0, 'nothing is held for a transfer that has not ended'],
   ];
   // Each sum that does not hold is a difference; what is left was found on single accounts or orders.

@@ -8,6 +8,7 @@ export {
   readJournal,
   scanTransactions,
   showLog,
+  stateTableDesk,
   threePhaseAgent,
 } from '../kit/workflow/index.js';
 export { accountStates, listBanks, openBanks, setAccountStatus } from './banks.js';

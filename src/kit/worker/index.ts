@@ -10,6 +10,8 @@ export type { ExpiredHold } from '../workflow/scan.js';
 export { logActivities, type LogOptions } from './log/activities.js';
 export { alarmActivities, type AlarmActivities, type AlarmActivitiesOptions } from './alarms.js';
 export { AlarmNotDelivered, logSink, webhookSink, type AlarmSink, type WebhookSinkOptions } from './alarm-sinks.js';
+export { startStateScan, type StateScanning, type StateScanOptions } from './state-table/scan.js';
+export { stateDeskActivities, type StateTables } from './state-table/desk.js';
 export { threePhaseActivities, type AgentAddress, type ThreePhaseActivitiesOptions } from './three-phase.js';
 export { transactionLogger } from './logger.js';
 export { preloadModules, transactionWorkerOptions } from './settings.js';
