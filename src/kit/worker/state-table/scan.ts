@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ANSWER_MS } from '../../client/server.js';
 import type { StateRow, StateTable } from '../../database/index.js';
@@ -32,6 +33,8 @@ const AT_A_TIME = 20;
  */
 export function startStateScan({ tables, intervalMs = 1_000, onWarning, ...place }: StateScanOptions): StateScanning {
   const over = new AbortController();
+  // Each operation that is under way hears of it.
+  setMaxListeners(0, over.signal);
   const loops = Object.entries(tables).map(([name, table]) =>
     new TableScan({ name, table, place, intervalMs, signal: over.signal, onWarning }).run(),
   );

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { forgetStates } from '../../../../src/kit/database/index.js';
+import { createStateTable, forgetStates, InputMismatch, type Operation } from '../../../../src/kit/database/index.js';
 import type { DeskNote } from '../../../../src/kit/workflow/desk.js';
 import { failing, StateStage, transfer } from './stage.js';
 
@@ -179,6 +179,34 @@ describe('the state table, by the scan and the desk', () => {
     assert.equal((await table.look(gid))?.state, 'success');
   });
 
+  it('a no that comes when the operation is known to be done changes nothing', async () => {
+    const gid = stage.newGid();
+    let isSecond = false;
+    let isAway = true;
+    let resume: () => void = () => undefined;
+    const paused = new Promise<void>((resolve) => (resume = resolve));
+    // No guard keeps it from saying something else the next time.
+    const inconstant = async (operation: Operation) => {
+      if (!isSecond) {
+        isSecond = true;
+        await paused;
+        throw new InputMismatch(operation);
+      }
+      return { moved: 5 };
+    };
+    const put = () => (isAway ? Promise.reject(new Error('away')) : Promise.resolve({ moved: 5 }));
+    const operations = { 'a.take': inconstant, 'b.put': put };
+    const table = createStateTable({ database: stage.caller.db, operations, retries: 0 });
+    const late = table.run(gid, transfer());
+    while (!isSecond) await new Promise(setImmediate);
+    assert.equal((await table.run(gid, transfer())).answer, 'pending');
+    resume();
+    assert.equal((await late).answer, 'pending');
+    assert.equal((await table.look(gid))?.state, 'a_done');
+    isAway = false;
+    assert.equal((await table.run(gid, transfer())).answer, 'success');
+  });
+
   const note = (action: DeskNote['action'], at = 1): DeskNote => {
     return { branch: 'to', op: 'action', action, actor: 'ann', reason: 'a test', at };
   };
@@ -258,6 +286,30 @@ describe('the state table, by the scan and the desk', () => {
       await stage.b.back();
     }
     assert.deepEqual(await stage.effects(gid), { a: -5, b: 0 });
+  });
+
+  it('what a person has left stays so, whoever comes later with what is true', async () => {
+    const [gid, table] = [stage.newGid(), stage.table({ retries: 0, rounds: 1 })];
+    let resume: () => void = () => undefined;
+    const paused = new Promise<void>((resolve) => (resume = resolve));
+    let isPaused: () => void = () => undefined;
+    const reached = new Promise<void>((resolve) => (isPaused = resolve));
+    stage.probe = async (point, { branch, driver }) => {
+      if (branch !== 'to') return;
+      if (point === 'before' && !driver.startsWith('state:')) throw new Error('away');
+      if (point !== 'committed') return;
+      isPaused();
+      await paused;
+    };
+    const late = table.run(gid, transfer());
+    await reached;
+    await stage.round(table, gid);
+    // The participant cannot be asked, so the person's word counts.
+    const failure = { known: 'unknown', type: 'Skipped', message: 'left' } as const;
+    assert.equal((await table.desk.skip({ gid, index: 1, note: note('skip') }, failure)).state, 'left');
+    resume();
+    assert.equal((await late).answer, 'left');
+    assert.equal((await table.look(gid))?.state, 'left');
   });
 
   it('rows that have ended long ago are removed, others stay', async () => {

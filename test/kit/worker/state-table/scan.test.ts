@@ -14,7 +14,7 @@ describe('the scan of state tables', () => {
     lines.length = 0;
   });
   /** A Temporal server that is not there. */
-  const away = new Client({ connection: Connection.lazy({ address: '127.0.0.1:1' }) });
+  const away = new Client({ connection: Connection.lazy({ address: '127.0.0.1:1', connectTimeout: 200 }) });
   const start = (table: StateTable<Operations>) => {
     scanning = startStateScan({
       ...{ client: away, taskQueue: 'none', tables: { test: table as unknown as StateTable }, intervalMs: 10 },
