@@ -4,12 +4,11 @@ import { transferSchema, type Transfer, type Transferred } from './transfer.js';
 
 /** What callers of the state table give and get: nothing between them and the services, and nothing is undone. */
 
-const single = (side: string) => `${side}: one account: what is done by the state table is never undone`;
-
 /** A transfer by the state table: one account gives, another one gets. */
 const transferByStateTableSchema = transferSchema.superRefine(({ from, to }, context) => {
   for (const [side, { length }] of Object.entries({ from, to })) {
-    if (length > 1) context.addIssue({ code: 'custom', message: `${length} accounts: must be ${single(side)}`, path: [side] });
+    const message = `${side}: ${length} accounts: must be 1 by the state table, as nothing of it is undone`;
+    if (length > 1) context.addIssue({ code: 'custom', message, path: [] });
   }
 });
 export const parseTransferByStateTable = parserOf(transferByStateTableSchema);

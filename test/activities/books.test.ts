@@ -6,6 +6,7 @@ import { readInventory } from '../../src/activities/inventory/books.js';
 import { readNotifications } from '../../src/activities/notifications/books.js';
 import { readOrders } from '../../src/activities/orders/books.js';
 import { readPayments } from '../../src/activities/payments/books.js';
+import { readCallers } from '../../src/activities/callers/books.js';
 import { readShipping } from '../../src/activities/shipping/books.js';
 import { MAX_DIFFERENCES } from '../../src/contracts/shop.js';
 import { bankNames } from '../../src/contracts/transfer.js';
@@ -390,6 +391,7 @@ function readers({ databases }: TestShop) {
     shipping: readShipping(databases.shipping),
     notifications: readNotifications(databases.notifications),
     banks: bankNames.map((name) => readBank(name, databases[name])),
+    callers: readCallers(databases.callers),
   };
 }
 

@@ -26,12 +26,11 @@ export const stateTable: Readonly<Record<string, StateWay>> = {
   'state-retried-in-vain': {
     fault: 'bank_b.credit.action:fail=1000',
     then: async (handle, client) => {
-      await atTheDesk('to-1', 'retry')(handle, client);
+      await atTheDesk('from-1', 'retry')(handle, client);
       // Its rounds are over when it waits again.
       for (;;) {
-        const { raw } = await handle.describe();
         const waiting = await handle.query<{ desk: unknown[]; decisions: unknown[] }>('transaction');
-        if (waiting.desk.length === 1 && waiting.decisions.length === 1 && raw.pendingActivities?.length === 0) break;
+        if (waiting.desk.length === 1 && waiting.decisions.length === 1) break;
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
       await atTheDesk('to-1', 'skip')(handle, client);

@@ -32,7 +32,7 @@ export function stateReport(row: StateRow): TransactionReport | undefined {
   const { type, message, known } = failure;
   const step = calls[done]?.branch;
   const isDone = calls.slice(0, done).map(({ branch }) => {
-    return { step: branch, type: 'NotUndone', message: 'it is done: nothing of a state table is undone' };
+    return { step: branch, type: 'Kept', message: 'it is done, and nothing of a state table is undone' };
   });
   return {
     ...{ gid, scheme: 'state', state: state === 'refused' ? 'compensated' : 'failed' },
