@@ -115,5 +115,7 @@ async function checkAccounts({ plain }: Shop, transfer: Transfer): Promise<void>
 async function checkCustomer({ plain }: Shop, customerId: string): Promise<void> {
   const isThere = await plain['orders.hasCustomer']({ customerId }).catch(() => true);
   if (isThere) return;
-  throw new InvalidInput([{ field: 'customerId', value: customerId, rule: 'the shop has no such customer: nothing was started' }]);
+  throw new InvalidInput([
+    { field: 'customerId', value: customerId, rule: 'the shop has no such customer: nothing was started' },
+  ]);
 }

@@ -1,4 +1,11 @@
-import type { Deliver, OfCustomer, OfPlacedOrder, OpenCustomers, OpenWallets, TakeBackParcel } from '../contracts/services.js';
+import type {
+  Deliver,
+  OfCustomer,
+  OfPlacedOrder,
+  OpenCustomers,
+  OpenWallets,
+  TakeBackParcel,
+} from '../contracts/services.js';
 import {
   bankNames,
   type AccountState,
@@ -55,7 +62,7 @@ import { recallState } from './shipping/state.js';
 
 /** The shop's services, each with a database of its own. */
 export const serviceNames = [
-  ...['orders', 'payments', 'inventory', 'shipping', 'notifications'] as const,
+  ...(['orders', 'payments', 'inventory', 'shipping', 'notifications'] as const),
   ...bankNames,
   // No service: what callers keep of what they have asked for by the state table.
   'callers',

@@ -47,7 +47,8 @@ describe('the command line of the state table', function () {
     return books.json<Books>().figures;
   };
   const stateOf = async (gid: string) =>
-    (await callers.query<{ state: string }>('select state from backstitch.state_table where gid = $1', [gid])).rows[0]?.state;
+    (await callers.query<{ state: string }>('select state from backstitch.state_table where gid = $1', [gid])).rows[0]
+      ?.state;
   /** Lets the scan come now, and waits until a row is as it is asked. */
   const becomes = async (gid: string, ...states: string[]) => {
     for (;;) {
@@ -107,8 +108,13 @@ describe('the command line of the state table', function () {
       assert.deepEqual([line?.scheme, line?.state, line?.lane], ['state', 'committed', 'state-table']);
     }
     const sagas = await world.run('tx', 'list', '--limit', '1000', '--json', '--scheme', 'saga');
-    assert.ok(sagas.json<{ transactions: ListedTransaction[] }>().transactions.every(({ scheme }) => scheme === 'saga'));
-    assert.match((await world.run('log', `transfer-${id}`)).stdout, /│ to-1 +│ action +│ applied +│ 1 +│ \S+ +│ bank_b +│/);
+    assert.ok(
+      sagas.json<{ transactions: ListedTransaction[] }>().transactions.every(({ scheme }) => scheme === 'saga'),
+    );
+    assert.match(
+      (await world.run('log', `transfer-${id}`)).stdout,
+      /│ to-1 +│ action +│ applied +│ 1 +│ \S+ +│ bank_b +│/,
+    );
   });
 
   it('of what is refused: exit code 1, nothing happened, and it stays so', async () => {
@@ -272,18 +278,33 @@ describe('the command line of the state table', function () {
   it('refuses what it cannot do, with a line for each, and begins nothing', async () => {
     const id = newId();
     const lines: [args: string[], ...stderr: RegExp[]][] = [
-      [['--from', 'bank_a:alice:1', 'bank_b:bob:1', '--to', 'bank_c:carol'], /^from: 2 accounts: must be 1 by the state table/],
-      [['--from', 'bank_a:alice:2', '--to', 'bank_b:bob:1', 'bank_c:carol:1'], /^to: 2 accounts: must be 1 by the state table/],
+      [
+        ['--from', 'bank_a:alice:1', 'bank_b:bob:1', '--to', 'bank_c:carol'],
+        /^from: 2 accounts: must be 1 by the state table/,
+      ],
+      [
+        ['--from', 'bank_a:alice:2', '--to', 'bank_b:bob:1', 'bank_c:carol:1'],
+        /^to: 2 accounts: must be 1 by the state table/,
+      ],
       [['--from', 'bank_a:alice:0', '--to', 'bank_b:bob'], /^--from: "bank_a:alice:0": amount must be a whole number/],
       [
         ['--from', 'bank_a:nobody:1', '--to', 'bank_b:nobody'],
         /^--from: "bank_a:nobody": bank_a has no such account: nothing was started$/,
         /^--to: "bank_b:nobody": bank_b has no such account: nothing was started$/,
       ],
-      [['--from', 'bank_a:alice:1', '--to', 'bank_b:bob', '--lane', 'direct'], /^--lane: "direct": is for other schemes/],
+      [
+        ['--from', 'bank_a:alice:1', '--to', 'bank_b:bob', '--lane', 'direct'],
+        /^--lane: "direct": is for other schemes/,
+      ],
       [['--from', 'bank_a:alice:1', '--to', 'bank_b:bob', '--lock'], /^--lock: "set": is for other schemes/],
-      [['--from', 'bank_a:alice:1', '--to', 'bank_b:bob', '--undo', 'background'], /^--undo: "background": is for other/],
-      [['--from', 'bank_a:alice:1', '--to', 'bank_b:bob', '--deadline', '1m'], /^--deadline: "1m": is for other schemes/],
+      [
+        ['--from', 'bank_a:alice:1', '--to', 'bank_b:bob', '--undo', 'background'],
+        /^--undo: "background": is for other/,
+      ],
+      [
+        ['--from', 'bank_a:alice:1', '--to', 'bank_b:bob', '--deadline', '1m'],
+        /^--deadline: "1m": is for other schemes/,
+      ],
     ];
     for (const [args, ...expected] of lines) {
       const { code, stdout, stderr } = await call(['transfer', '--id', id, ...args]);
@@ -297,11 +318,14 @@ describe('the command line of the state table', function () {
     assert.equal(await stateOf(`transfer-${id}`), undefined);
   });
 
-  it('without the callers\' database nothing is begun: exit code 2; without a bank\'s it is pending', async () => {
+  it("without the callers' database nothing is begun: exit code 2; without a bank's it is pending", async () => {
     const id = newId();
     const away = await transfer(id, { DATABASE_URL_CALLERS: 'postgres://nobody@127.0.0.1:1/callers' });
     assert.deepEqual([away.code, away.stdout, away.stderr.length], [2, '', 1]);
-    assert.match(away.stderr[0] ?? '', /^the callers' database cannot be used \(.*\): .*nothing was begun by this call$/);
+    assert.match(
+      away.stderr[0] ?? '',
+      /^the callers' database cannot be used \(.*\): .*nothing was begun by this call$/,
+    );
     assert.equal(await stateOf(`transfer-${id}`), undefined);
     const pending = await transfer(id, { DATABASE_URL_BANK_B: 'postgres://nobody@127.0.0.1:1/bank_b' }, '--wait', '2s');
     assert.equal(pending.code, 3, pending.stderr.join('\n'));
@@ -351,7 +375,10 @@ describe('the command line of the state table', function () {
     assert.equal(short.code, 1);
     assert.match(short.stderr[0] ?? '', /reserve-stock: OutOfStock/);
     const nobody = await place({ ...order, orderId: newId(), customerId: 'nobody' });
-    assert.deepEqual([nobody.code, nobody.stderr], [2, ['customerId: "nobody": the shop has no such customer: nothing was started']]);
+    assert.deepEqual(
+      [nobody.code, nobody.stderr],
+      [2, ['customerId: "nobody": the shop has no such customer: nothing was started']],
+    );
     const file = await call(['order', 'place', '--file', await world.ordersFile([{}])]);
     assert.deepEqual([file.code, file.stdout], [2, '']);
     const early = await place(order, {}, '--stock-first');

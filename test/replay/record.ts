@@ -181,7 +181,9 @@ async function main(): Promise<void> {
       ...wantedOf(transfers).map(transferring),
     ]);
     await Promise.all(
-      wantedOf(stateTable).map(async (way) => record(way[0], await bringToDesk(client, { taskQueue, urls }, way), way[1])),
+      wantedOf(stateTable).map(async (way) =>
+        record(way[0], await bringToDesk(client, { taskQueue, urls }, way), way[1]),
+      ),
     );
     // One after the other: what is prepared keeps its accounts from all others.
     for (const way of wantedOf({ ...twoPhase, ...threePhase })) await transferring(way);

@@ -60,11 +60,10 @@ export async function bringToDesk(
     );
     const order: StateDeskOrder = { table: 'callers', gid, rounds: 2, everyMs: 500 };
     // The scan may have been faster.
-    await client.workflow
-      .start(STATE_TABLE_DESK, {
-        ...{ workflowId: gid, taskQueue, args: [order], workflowIdConflictPolicy: 'USE_EXISTING' },
-        typedSearchAttributes: initialAttributes('state'),
-      });
+    await client.workflow.start(STATE_TABLE_DESK, {
+      ...{ workflowId: gid, taskQueue, args: [order], workflowIdConflictPolicy: 'USE_EXISTING' },
+      typedSearchAttributes: initialAttributes('state'),
+    });
     return gid;
   } finally {
     await pools.close();

@@ -57,7 +57,8 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
   if (isAskedFor(records)) {
     const isThere = order === undefined ? NONE : 'created';
     if (records.asked.state === 'success') agree('what was asked for and done is there', 'created', isThere);
-    if (records.asked.state === 'refused') agree('what was asked for and refused is not there', NONE, found.reservation);
+    if (records.asked.state === 'refused')
+      agree('what was asked for and refused is not there', NONE, found.reservation);
     const { reservation: due } = order === undefined ? {} : describe(ofShipped(order));
     agree('an order that waits for its payment has its stock', due ?? found.reservation, found.reservation);
   } else if (order === undefined) {

@@ -71,5 +71,13 @@ async function workflowsOf(client: Client, lines: readonly JournalLine[]): Promi
 }
 
 function listedLine({ gid, state, transaction = '', lane, beganAt, endedAt }: JournalLine): ListedTransaction {
-  return { gid, scheme: lane === 'state-table' ? 'state' : 'saga', state, transaction, lane, startedAt: beganAt, endedAt };
+  return {
+    gid,
+    scheme: lane === 'state-table' ? 'state' : 'saga',
+    state,
+    transaction,
+    lane,
+    startedAt: beganAt,
+    endedAt,
+  };
 }

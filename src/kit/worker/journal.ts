@@ -22,11 +22,7 @@ export function journalActivities(databases: ParticipantDatabases, tables: State
   };
 }
 
-async function journalOf(
-  databases: ReadonlyMap<string, Database>,
-  tables: StateTables,
-  gid: string,
-): Promise<Journal> {
+async function journalOf(databases: ReadonlyMap<string, Database>, tables: StateTables, gid: string): Promise<Journal> {
   const [{ read, unread }, states] = await Promise.all([
     readAll(databases, (database) => readJournal(database, gid)),
     readAll(databasesOf(tables), (_, name) => tables[name]?.look(gid) ?? Promise.resolve(undefined)),

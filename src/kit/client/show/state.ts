@@ -32,7 +32,13 @@ export function shownState(
       const own = rows.filter((each) => each.seq === seq).map((each) => callOf(each, isEnded));
       const isTold = own.length > 0 || failure === undefined;
       return {
-        ...{ branch, seq, operation, summary: isTold ? summary : `${summary} (${failure.type}: ${failure.message})`, state },
+        ...{
+          branch,
+          seq,
+          operation,
+          summary: isTold ? summary : `${summary} (${failure.type}: ${failure.message})`,
+          state,
+        },
         calls: own,
       };
     }),

@@ -48,7 +48,11 @@ export async function callOperation(
     if (attempt > 1 && !(await waitFor(backoff(limits, attempt), caller))) break;
     const left = caller.until - performance.now();
     if (left < LEAST_MS || signal?.aborted === true) break;
-    const called = await callOnce(work, row, index, { ...caller, attempt, timeoutMs: Math.min(limits.attemptMs, left) });
+    const called = await callOnce(work, row, index, {
+      ...caller,
+      attempt,
+      timeoutMs: Math.min(limits.attemptMs, left),
+    });
     if (called.known === 'done' || called.failure.known === 'refused') return called;
     ({ failure } = called);
   }

@@ -1,5 +1,6 @@
 import { hashInput, toJson } from '../guard/json.js';
 import type { StateOperation } from './call.js';
+import type { Operation } from '../../workflow/branch.js';
 import type { StoredCall } from '../../workflow/state-table/row.js';
 import { MOST_CALLS } from './states.js';
 
@@ -12,11 +13,14 @@ export type StateCall<Operations extends StateOperations> = {
     /** The name of the step, once in a list: with the gid it is the participant's key. */
     readonly branch: string;
     readonly operation: Name;
-    readonly input: Parameters<Operations[Name]>[1];
+    readonly input: InputOf<Operations[Name]>;
     /** One line for people. Default: the branch */
     readonly summary?: string;
   };
 }[keyof Operations & string];
+
+/** What an operation takes; anything, if it does not look at it. */
+type InputOf<Work> = Work extends (operation: Operation, input: infer Input) => unknown ? Input : never;
 
 /** A list as it is stored. The operations get their inputs as they come from there, always the same. */
 export interface KeptCalls {

@@ -28,7 +28,7 @@ const defaults: StateLimits = {
 
 /** @throws a RangeError that names what makes no sense */
 export function limitsOf(given: Partial<StateLimits>): StateLimits {
-  const chosen = Object.entries(given).filter(([, value]) => value !== undefined);
+  const chosen = Object.entries(given as Record<string, unknown>).filter(([, value]) => value !== undefined);
   const scanAfterMs = given.scanAfterMs ?? defaults.scanAfterMs;
   const limits = { ...defaults, callerMs: Math.ceil((scanAfterMs * 5) / 6), ...Object.fromEntries(chosen) };
   const wrong = (name: string, rule: string) => new RangeError(`${name} of a state table must be ${rule}`);

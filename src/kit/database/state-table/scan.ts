@@ -49,11 +49,7 @@ export class StateScan {
    * @returns with what the operation that failed said, where one did
    * @throws if the table cannot be used: the row is due again after {@link roundMs}
    */
-  async round(
-    row: StateRow,
-    driver: string,
-    signal?: AbortSignal,
-  ): Promise<Round> {
+  async round(row: StateRow, driver: string, signal?: AbortSignal): Promise<Round> {
     const { limits, who } = this.#table;
     // The rounds before this one were begun, and the last of them did not live to tell.
     const isOver = row.rounds > limits.rounds;

@@ -1,14 +1,13 @@
 import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
 import type { StateRow, StateTable } from '../../database/index.js';
 import { initialAttributes } from '../../workflow/attributes.js';
-import {
-  STATE_TABLE_DESK,
-  type StateDeskActivities,
-  type StateDeskOrder,
-} from '../../workflow/state-table/desk.js';
+import { STATE_TABLE_DESK, type StateDeskActivities, type StateDeskOrder } from '../../workflow/state-table/desk.js';
+
+/** A state table of any operations, for those who go on with what others have asked for. */
+export type KeptTable = Omit<StateTable, 'run'>;
 
 /** The state tables of a worker, by their names. A name is kept in workflows: it stays what it is. */
-export type StateTables = Readonly<Record<string, StateTable>>;
+export type StateTables = Readonly<Record<string, KeptTable>>;
 
 /** The activities of the workflow in which a row waits for a person. */
 export function stateDeskActivities(tables: StateTables): StateDeskActivities {
@@ -36,7 +35,11 @@ export interface DeskPlace {
  *
  * @throws whatever keeps it from being started
  */
-export async function takeToDesk({ client, taskQueue }: DeskPlace, order: StateDeskOrder, row: StateRow): Promise<void> {
+export async function takeToDesk(
+  { client, taskQueue }: DeskPlace,
+  order: StateDeskOrder,
+  row: StateRow,
+): Promise<void> {
   const start = (workflowId: string) =>
     client.workflow.start(STATE_TABLE_DESK, {
       ...{ workflowId, taskQueue, args: [order] },

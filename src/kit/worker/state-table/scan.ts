@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ANSWER_MS } from '../../client/server.js';
-import type { StateRow, StateTable } from '../../database/index.js';
+import type { StateRow } from '../../database/index.js';
 import { messageOf } from '../../database/message.js';
 import { Silence } from './breaker.js';
-import { takeToDesk, type DeskPlace, type StateTables } from './desk.js';
+import { takeToDesk, type DeskPlace, type KeptTable, type StateTables } from './desk.js';
 
 /** Options of {@link startStateScan}. */
 export interface StateScanOptions extends DeskPlace {
@@ -48,7 +48,7 @@ export function startStateScan({ tables, intervalMs = 1_000, onWarning, ...place
 
 interface ScanOf {
   readonly name: string;
-  readonly table: StateTable;
+  readonly table: KeptTable;
   readonly place: DeskPlace;
   readonly intervalMs: number;
   readonly signal: AbortSignal;

@@ -70,12 +70,12 @@ class StateTableDesk {
     );
     setHandler(defineQuery<TransactionView>(TRANSACTION_QUERY), () => this.#view());
     setHandler(defineUpdate<DeskNote, [DeskOrder]>(DECIDE_UPDATE), (decided) => this.#desk.decide(decided), {
-      validator: (decided) => {
+      validator: (decided: DeskOrder) => {
         refuse(this.#desk.wrong(decided));
       },
     });
-    setHandler(defineUpdate<undefined, [unknown]>(OPERATE_UPDATE), (_order) => undefined, {
-      validator: (_order) => {
+    setHandler(defineUpdate<undefined>(OPERATE_UPDATE), () => undefined, {
+      validator: () => {
         refuse('nothing of a state table is undone or paused: decide of what waits at the desk');
       },
     });

@@ -36,7 +36,12 @@ export function stateReport(row: StateRow): TransactionReport | undefined {
   });
   return {
     ...{ gid, scheme: 'state', state: state === 'refused' ? 'compensated' : 'failed' },
-    cause: { ...(step !== undefined && { step }), knowledge: known === 'refused' ? 'rejected' : 'unknown', type, message },
+    cause: {
+      ...(step !== undefined && { step }),
+      knowledge: known === 'refused' ? 'rejected' : 'unknown',
+      type,
+      message,
+    },
     undone: [],
     notUndone: state === 'refused' ? [] : [...isDone, ...(step === undefined ? [] : [{ step, type, message }])],
   };

@@ -11,7 +11,6 @@ import {
   stateTableMigrations,
   type Database,
   type Operation,
-  type StateTable,
 } from '../../../../src/kit/database/index.js';
 import { testDatabase, type TestDatabase } from '../../../support/servers.js';
 import { Stage, type Part } from '../support/interleave.js';
@@ -64,31 +63,46 @@ describe('the state table, under every order of statements', function () {
   });
 
   /** A table whose participants are in the same database: each statement of all of them is a step. */
-  const tableOn = (db: Database, { a, b, c, twoStates }: World, troubles: Map<string, number>): StateTable => {
+  const tableOn = (db: Database, { a, b, c, twoStates }: World, troubles: Map<string, number>) => {
     const guard = createGuard(db);
     const happens = (what: string, times: number) => {
       const count = troubles.get(what) ?? 0;
       troubles.set(what, count + 1);
       return count < times;
     };
-    const of = (name: string, { refused, fails, loses }: Meets) => async (operation: Operation, input: unknown) => {
-      if (happens(`${name} fails`, fails)) throw new Error(`${name} failed`);
-      const result = await guard.apply(operation, input, async (sql) => {
-        if (refused) throw new Rejection('Refused', `${name} says no`);
-        await sql('insert into ledger (gid, branch, amount) values ($1, $2, 1)', [operation.gid, name]);
-        return { done: name };
-      });
-      if (happens(`${name} loses`, loses)) throw new Error(`the answer of ${name} is lost`);
-      return result;
+    const of =
+      (name: string, { refused, fails, loses }: Meets) =>
+      async (operation: Operation, input: unknown) => {
+        if (happens(`${name} fails`, fails)) throw new Error(`${name} failed`);
+        const result = await guard.apply(operation, input, async (sql) => {
+          if (refused) throw new Rejection('Refused', `${name} says no`);
+          await sql('insert into ledger (gid, branch, amount) values ($1, $2, 1)', [operation.gid, name]);
+          return { done: name };
+        });
+        if (happens(`${name} loses`, loses)) throw new Error(`the answer of ${name} is lost`);
+        return result;
+      };
+    const times = {
+      retries: 1,
+      backoffMs: [0],
+      attemptMs: 60_000,
+      callerMs: 60_000,
+      scanAfterMs: 1,
+      statementMs: 60_000,
     };
-    const times = { retries: 1, backoffMs: [0], attemptMs: 60_000, callerMs: 60_000, scanAfterMs: 1, statementMs: 60_000 };
-    return createStateTable({ database: db, operations: { a: of('a', a), b: of('b', b), c: of('c', c) }, twoStates, rounds: 3, ...times });
+    return createStateTable({
+      database: db,
+      operations: { a: of('a', a), b: of('b', b), c: of('c', c) },
+      twoStates,
+      rounds: 3,
+      ...times,
+    });
   };
   const calls = [
     { branch: 'a', operation: 'a', input: {} },
     { branch: 'b', operation: 'b', input: {} },
     { branch: 'c', operation: 'c', input: {} },
-  ] as never[];
+  ] as const;
 
   const play = async (world: World, troubles: Map<string, number>, kind: Kind, { gid, db, name }: Part) => {
     const table = tableOn(db, world, troubles);
@@ -101,7 +115,9 @@ describe('the state table, under every order of statements', function () {
     }
     if (kind === 'impatient scan') {
       // Time passes: whoever has the row is slow.
-      await db.run('update backstitch.state_table set due_at = clock_timestamp() where gid = $1 and ended_at is null', [gid]);
+      await db.run('update backstitch.state_table set due_at = clock_timestamp() where gid = $1 and ended_at is null', [
+        gid,
+      ]);
     }
     const { driver, rows } = await table.scan.take(1_000);
     const row = rows.find((each) => each.gid === gid && each.state !== 'error');

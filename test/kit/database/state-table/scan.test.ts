@@ -56,7 +56,10 @@ describe('the state table, by the scan and the desk', () => {
       assert.ok(round < 10 ? dueInMs > 20_000 && dueInMs < 40_000 : dueInMs < 10_000, `due in ${dueInMs} ms`);
     }
     const answer = await table.run(gid, transfer());
-    assert.deepEqual([answer.answer, 'failure' in answer && answer.failure?.message], ['error', "b.put is broken at 'before'"]);
+    assert.deepEqual(
+      [answer.answer, 'failure' in answer && answer.failure?.message],
+      ['error', "b.put is broken at 'before'"],
+    );
     assert.deepEqual(await stage.effects(gid), { a: -5, b: 0 });
     const { driver, rows } = await table.scan.take(100);
     assert.deepEqual([rows.length, rows[0]?.gid, rows[0]?.rounds], [1, gid, 10]);
@@ -185,10 +188,13 @@ describe('the state table, by the scan and the desk', () => {
     let isAway = true;
     let resume: () => void = () => undefined;
     const paused = new Promise<void>((resolve) => (resume = resolve));
+    let isPaused: () => void = () => undefined;
+    const reached = new Promise<void>((resolve) => (isPaused = resolve));
     // No guard keeps it from saying something else the next time.
     const inconstant = async (operation: Operation) => {
       if (!isSecond) {
         isSecond = true;
+        isPaused();
         await paused;
         throw new InputMismatch(operation);
       }
@@ -198,7 +204,7 @@ describe('the state table, by the scan and the desk', () => {
     const operations = { 'a.take': inconstant, 'b.put': put };
     const table = createStateTable({ database: stage.caller.db, operations, retries: 0 });
     const late = table.run(gid, transfer());
-    while (!isSecond) await new Promise(setImmediate);
+    await reached;
     assert.equal((await table.run(gid, transfer())).answer, 'pending');
     resume();
     assert.equal((await late).answer, 'pending');
@@ -250,7 +256,10 @@ describe('the state table, by the scan and the desk', () => {
     assert.deepEqual(await stage.effects(gid), { a: -5, b: 0 });
     const { driver } = row;
     const late = stage.table();
-    assert.equal((await late.scan.round({ ...row, state: 'a_done', done: 1, endedAt: undefined }, driver)).row.state, 'success');
+    assert.equal(
+      (await late.scan.round({ ...row, state: 'a_done', done: 1, endedAt: undefined }, driver)).row.state,
+      'success',
+    );
     assert.deepEqual(await stage.effects(gid), { a: -5, b: 0 });
   });
 

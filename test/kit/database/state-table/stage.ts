@@ -43,7 +43,9 @@ class Party {
   /** The database is gone: nobody gets in, and whoever is in is thrown out. */
   async gone(): Promise<void> {
     await this.#onServer(`alter database ${this.#name} with allow_connections false`);
-    await this.#onServer(`select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '${this.#name}'`);
+    await this.#onServer(
+      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '${this.#name}'`,
+    );
   }
 
   async back(): Promise<void> {

@@ -17,7 +17,7 @@ describe('the scan of state tables', () => {
   const away = new Client({ connection: Connection.lazy({ address: '127.0.0.1:1', connectTimeout: 200 }) });
   const start = (table: StateTable<Operations>) => {
     scanning = startStateScan({
-      ...{ client: away, taskQueue: 'none', tables: { test: table as unknown as StateTable }, intervalMs: 10 },
+      ...{ client: away, taskQueue: 'none', tables: { test: table }, intervalMs: 10 },
       onWarning: (line) => lines.push(line),
     });
   };
