@@ -37,8 +37,6 @@ interface CallersOf {
   readonly limits?: Partial<StateLimits>;
 }
 
-export type Callers = ReturnType<typeof createCallers>;
-
 /**
  * Takes money from one account and gives it to another. The branches are those of the other schemes: one id is one transfer. Only
  * what takes may be refused in the ordinary course of things: so it is first, and single.

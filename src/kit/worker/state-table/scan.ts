@@ -23,6 +23,10 @@ export interface StateScanning {
 
 /** Rows under way at a time, in each table. */
 const AT_A_TIME = 20;
+/** Of these, rows that are taken to the desk: where the server is away that takes long, and rounds do not need it. */
+const TO_DESK_AT_A_TIME = 5;
+/** How long none is taken there after one could not be, in milliseconds; and how long one waits for its turn. */
+const DESK = { restMs: 10_000, turnMs: 1_000 } as const;
 
 /**
  * Looks, for as long as it runs, for rows that are due: makes a round of each, and takes those to the desk that are an error. Any
@@ -59,6 +63,8 @@ class TableScan {
   readonly #of: ScanOf;
   readonly #silence = new Silence();
   readonly #underWay = new Set<Promise<void>>();
+  #toDesk = 0;
+  #deskRestsUntil = 0;
   /** What was told last, by what it is about. */
   readonly #told = new Map<string, string>();
 
@@ -126,6 +132,12 @@ class TableScan {
     const { name, table, place } = this.#of;
     const { gid } = row;
     const { rounds, scanAfterMs } = table.limits;
+    const restMs = this.#deskRestsUntil - performance.now();
+    if (restMs > 0 || this.#toDesk >= TO_DESK_AT_A_TIME) {
+      await table.scan.giveBack(gid, driver, Math.max(restMs, DESK.turnMs));
+      return;
+    }
+    this.#toDesk++;
     try {
       const order = { table: name, gid, rounds, everyMs: scanAfterMs };
       await place.client.withDeadline(Date.now() + ANSWER_MS, () => takeToDesk(place, order, row));
@@ -133,7 +145,10 @@ class TableScan {
       this.#wellAgain('the desk');
     } catch (error) {
       this.#tell('the desk', `${gid} could not be taken to the desk, and will be again: ${messageOf(error)}`);
-      await table.scan.giveBack(gid, driver, scanAfterMs);
+      this.#deskRestsUntil = performance.now() + DESK.restMs;
+      await table.scan.giveBack(gid, driver, DESK.restMs);
+    } finally {
+      this.#toDesk--;
     }
   }
 
