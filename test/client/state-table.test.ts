@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import type { Books } from '../../src/contracts/shop.js';
 import { bankNames, type BankName, type ListedAccount } from '../../src/contracts/transfer.js';
-import type { ListedTransaction, ShownTransaction, StuckTransaction } from '../../src/kit/client/index.js';
+import type { ListedTransaction, ScanReport, ShownTransaction, StuckTransaction } from '../../src/kit/client/index.js';
 import { openClientWorld, startProgram, type ClientWorld } from './support.js';
 
 describe('the command line of the state table', function () {
@@ -214,6 +215,27 @@ describe('the command line of the state table', function () {
     const { alice, bob } = before;
     assert.deepEqual(await balances(), { ...before, alice: alice - 3_000, bob: bob + 3_000 });
     assert.equal((await transfer(id)).code, 0);
+  });
+
+  it('its workflow at the desk may be terminated: the scan starts it again, and it waits there as before', async () => {
+    const id = newId();
+    const gid = `transfer-${id}`;
+    await transfer(id, { BACKSTITCH_FAULTS: 'bank_b.credit.action:refuse' });
+    await undecided(gid);
+    const connection = await Connection.connect({ address: world.address });
+    try {
+      const handle = new Client({ connection }).workflow.getHandle(gid);
+      await handle.terminate('a test');
+      for (;;) {
+        const { settled } = (await world.run('scan', '--json')).json<ScanReport>();
+        if (settled.includes(gid)) break;
+      }
+      assert.equal((await undecided(gid)).scheme, 'state');
+      assert.equal((await decide('retry', gid)).code, 0);
+      assert.deepEqual(await handle.result(), [{ debited: 3_000 }, { credited: 3_000 }]);
+    } finally {
+      await connection.close();
+    }
   });
 
   it('a person may say that it was done outside', async () => {
