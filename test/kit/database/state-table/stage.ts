@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import pg from 'pg';
 import {
   createGuard,
@@ -163,5 +164,38 @@ export function failing(name: string, point: 'before' | 'committed', attempts = 
   return (at, operation) => {
     if (at !== point || !operation.function.startsWith(name) || ++count > attempts) return Promise.resolve();
     return Promise.reject(new Error(`${name} is broken at '${point}'`));
+  };
+}
+
+/** A place at which somebody waits until it is ended. */
+export interface Pause {
+  readonly here: () => Promise<void>;
+  /** Resolves when somebody has come there. */
+  readonly reached: Promise<void>;
+  readonly end: () => void;
+}
+
+export function pausing(): Pause {
+  const gate = new EventEmitter();
+  const over = once(gate, 'end');
+  const reached = once(gate, 'reached').then(() => undefined);
+  return {
+    reached,
+    here: async () => {
+      gate.emit('reached');
+      await over;
+    },
+    end: () => {
+      gate.emit('end');
+    },
+  };
+}
+
+/** Callers alone reach `b`; they pause when it is done there. */
+export function onlyCallersReachB(pause: Pause): Probe {
+  return async (point, { branch, driver }) => {
+    if (branch !== 'to') return;
+    if (point === 'before' && !driver.startsWith('state:')) throw new Error('away');
+    if (point === 'committed') await pause.here();
   };
 }
