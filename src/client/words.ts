@@ -165,7 +165,10 @@ export function describeOrder(
     const { gid, state, transaction: name } = recall;
     return story(`${gid}: ${(state === 'committed' ? recallEnds[name] : undefined) ?? recallStates[state]}`, recall);
   });
-  return [story(`order ${orderId}: ${orderStates[transaction.state]}`, transaction), ...told].join('\n');
+  const { scheme, state } = transaction;
+  const isMade = scheme === 'state' && state === 'committed';
+  const what = isMade ? 'was created, and waits for its payment' : orderStates[state];
+  return [story(`order ${orderId}: ${what}`, transaction), ...told].join('\n');
 }
 
 function story(title: string, transaction: ShownTransaction): string {

@@ -36,6 +36,7 @@ describe('the command line of the state table: orders', function () {
     await becomes(`order-${order.orderId}`, 'success');
     const shown = await at.world.run('order', 'show', order.orderId);
     assert.equal(shown.code, 0, shown.stderr.join('\n'));
+    assert.match(shown.stdout, /^order \S+: was created, and waits for its payment\n/);
     assert.equal((await booksNow()).waiting, before.waiting + 1);
   });
 

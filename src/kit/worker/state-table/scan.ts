@@ -129,7 +129,7 @@ class TableScan {
   }
 
   async #takeToDesk(row: StateRow, driver: string): Promise<void> {
-    const { name, table, place } = this.#of;
+    const { name, table, place, signal } = this.#of;
     const { gid } = row;
     const { rounds, scanAfterMs } = table.limits;
     const restMs = this.#deskRestsUntil - performance.now();
@@ -140,7 +140,11 @@ class TableScan {
     this.#toDesk++;
     try {
       const order = { table: name, gid, rounds, everyMs: scanAfterMs };
-      await place.client.withDeadline(Date.now() + ANSWER_MS, () => takeToDesk(place, order, row));
+      const { client } = place;
+      // Whoever stops does not wait for a server that is away.
+      await client.withAbortSignal(signal, () =>
+        client.withDeadline(Date.now() + ANSWER_MS, () => takeToDesk(place, order, row)),
+      );
       await table.scan.atDesk(gid);
       this.#wellAgain('the desk');
     } catch (error) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { StateTableConflict, StateTableUnavailable } from '../../../../src/kit/database/index.js';
+import { StateTableConflict, StateTableUnavailable, type Database } from '../../../../src/kit/database/index.js';
 import { failing, StateStage, transfer } from './stage.js';
 
 describe('the state table, by its caller', () => {
@@ -229,6 +229,24 @@ describe('the state table, by its caller', () => {
     }
     assert.deepEqual(await stage.effects(gid), none);
     assert.equal(await table.look(gid), undefined);
+  });
+
+  it('answers pending when it is not known whether its row was stored; asked again it goes on', async () => {
+    const gid = stage.newGid();
+    let isLost = true;
+    const { db } = stage.caller;
+    const run: Database['run'] = async (text, values, timeoutMs) => {
+      const rows = await db.run(text, values, timeoutMs);
+      if (!isLost) return rows as never;
+      isLost = false;
+      throw new Error('the connection broke');
+    };
+    const table = stage.table({ database: { ...db, run } });
+    const answer = await table.run(gid, transfer());
+    assert.deepEqual([answer.answer, 'stored' in answer && answer.stored], ['pending', false]);
+    assert.deepEqual(await stage.effects(gid), none);
+    assert.equal((await table.run(gid, transfer())).answer, 'success');
+    assert.deepEqual(await stage.effects(gid), both);
   });
 
   it('answers pending when its own database goes while it calls: what it knows is not written', async () => {
