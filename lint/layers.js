@@ -44,7 +44,7 @@ export const layers = [
     types: ['src/contracts', 'src/activities'],
   },
   // A service never touches another one, nor its database.
-  ...['orders', 'payments', 'inventory', 'shipping', 'notifications', 'banks'].map((service) => ({
+  ...['orders', 'payments', 'inventory', 'shipping', 'notifications', 'banks', 'callers'].map((service) => ({
     room: `src/activities/${service}`,
     values: [
       ...['src/activities/expired.ts', 'src/activities/input.ts'],
@@ -59,12 +59,19 @@ export const layers = [
     types: ['src/kit/workflow'],
   },
   {
-    // The one place where the command line may become a driver, for the lane `direct`. It loads services and database drivers
+    // Where the command line may become a driver, for the lane `direct`. It loads services and database drivers
     // by `import()`, only once that is asked for: all other commands run without them, and without their settings.
     room: 'src/client/direct.ts',
     values: [],
     types: ['src/kit/client', 'src/contracts', '@temporalio/client'],
     later: ['src/direct.ts'],
+  },
+  {
+    // The same for the callers' state table.
+    room: 'src/client/state-table.ts',
+    values: [],
+    types: ['src/contracts'],
+    later: ['src/state-table.ts'],
   },
   {
     // Temporal, never a service or its database.

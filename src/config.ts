@@ -11,6 +11,7 @@ import { z } from 'zod';
  * | `BACKSTITCH_TASK_QUEUE` | the task queue of workers and clients | `backstitch` |
  * | `DATABASE_URL` | a PostgreSQL server that holds one database a service, named like the service | none |
  * | `DATABASE_URL_ORDERS`, `…_PAYMENTS`, `…_INVENTORY`, `…_SHIPPING`, `…_NOTIFICATIONS`, `…_BANK_A`, `…_BANK_B`, `…_BANK_C` | a service's own database | from `DATABASE_URL` |
+ * | `DATABASE_URL_CALLERS` | the callers' own database: their transaction state table | from `DATABASE_URL` |
  * | `DATABASE_URL_OPERATIONS` | the operations database: the compensation log; optional | `operations` on `DATABASE_URL` |
  * | `BACKSTITCH_POOL_SIZE` | connections a service's pool holds at most | 20 |
  * | `BACKSTITCH_FAULTS` | faults to inject, for demos and tests, such as `payments.charge.action:refuse` | none |

@@ -32,6 +32,9 @@ import {
   participantActivities,
   preloadModules,
   scanActivities,
+  startStateScan,
+  stateDeskActivities,
+  type StateScanning,
   startRelay,
   threePhaseActivities,
   type Relay,
@@ -115,6 +118,7 @@ export async function createShopWorker(
     const shop = createShop({ databases, phase2, probe: faults.probe, heartbeat });
     const activities = participantActivities(shop.participants, { who: identity });
     for (const fault of wantedFaults(settings.faults, Object.keys(activities))) faults.set(fault);
+    const tables = { callers: shop.callers };
     const groups = groupActivities({ participants: shop.participants, databases, who: identity });
     const alarms = alarmActivities({ sink: settings.alarms && webhookSink(settings.alarms) });
     connection = await NativeConnection.connect(temporal.connection).catch((error: unknown) => {
@@ -135,25 +139,28 @@ export async function createShopWorker(
       activities: {
         ...activities,
         ...shop.plain,
-        ...adoptActivities(databases),
+        ...adoptActivities(databases, tables),
         ...groups,
         ...scanActivities({ expired: shop.expired, databases: { ...databases, ...phase2 }, who: identity }),
         ...threePhaseActivities(),
+        ...stateDeskActivities(tables),
         ...alarms,
         ...log,
       },
     });
     let relay: Relay | undefined;
+    let scanning: StateScanning | undefined;
     let running: Promise<void> | undefined;
     let stopped: Promise<void> | undefined;
     const stop = async () => {
       if (worker.getState() === 'RUNNING') worker.shutdown();
       await running?.catch(() => undefined); // Whoever called run() hears of it.
-      await relay?.stop();
+      await Promise.all([relay?.stop(), scanning?.stop()]);
       await close();
     };
     const run = () => {
       relay ??= startRelay({ client, databases, onWarning });
+      scanning ??= startStateScan({ client, taskQueue: temporal.taskQueue, tables, onWarning });
       return (running ??= worker.run());
     };
     return { worker, connection, faults, run, stop: () => (stopped ??= stop()) };

@@ -7,4 +7,5 @@ CREATE DATABASE notifications;
 CREATE DATABASE bank_a;
 CREATE DATABASE bank_b;
 CREATE DATABASE bank_c;
+CREATE DATABASE callers;
 CREATE DATABASE operations;

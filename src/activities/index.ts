@@ -1,4 +1,11 @@
-import type { Deliver, OfPlacedOrder, OpenCustomers, OpenWallets, TakeBackParcel } from '../contracts/services.js';
+import type {
+  Deliver,
+  OfCustomer,
+  OfPlacedOrder,
+  OpenCustomers,
+  OpenWallets,
+  TakeBackParcel,
+} from '../contracts/services.js';
 import {
   bankNames,
   type AccountState,
@@ -17,10 +24,14 @@ import {
   guardMigrations,
   masksOf,
   migrate,
+  stateTableMigrations,
   type Database,
   type Masks,
   type Probe,
+  type StateLimits,
 } from '../kit/database/index.js';
+import { createCallers, type CallersOperations } from './callers/index.js';
+import { readCallers } from './callers/books.js';
 import { accountState, listAccounts, openAccounts, setAccountStatus } from './banks/accounts.js';
 import { readBank } from './banks/books.js';
 import { expiredHolds } from './banks/expired.js';
@@ -39,7 +50,7 @@ import { readOrders } from './orders/books.js';
 import { createOrders } from './orders/index.js';
 import { ordersMigrations } from './orders/migrations.js';
 import { openCustomers } from './orders/opening.js';
-import { orderState } from './orders/state.js';
+import { hasCustomer, orderState } from './orders/state.js';
 import { readPayments } from './payments/books.js';
 import { createPayments } from './payments/index.js';
 import { paymentsMigrations } from './payments/migrations.js';
@@ -50,7 +61,12 @@ import { shippingMigrations } from './shipping/migrations.js';
 import { recallState } from './shipping/state.js';
 
 /** The shop's services, each with a database of its own. */
-export const serviceNames = ['orders', 'payments', 'inventory', 'shipping', 'notifications', ...bankNames] as const;
+export const serviceNames = [
+  ...(['orders', 'payments', 'inventory', 'shipping', 'notifications'] as const),
+  ...bankNames,
+  // No service: what callers keep of what they have asked for by the state table.
+  'callers',
+] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
 /** A database for each service. */
@@ -65,6 +81,7 @@ const migrations = {
   bank_a: bankMigrations,
   bank_b: bankMigrations,
   bank_c: bankMigrations,
+  callers: [],
 } as const satisfies Record<ServiceName, unknown>;
 
 const FROZEN_PAYMENTS = frozenSql({ records: 'payments', since: 'captured_at' });
@@ -78,6 +95,7 @@ export async function migrateShop(databases: ShopDatabases): Promise<void> {
       await migrate(databases[service], service, migrations[service]);
     }),
   );
+  await migrate(databases.callers, 'state-table', stateTableMigrations);
 }
 
 /**
@@ -95,6 +113,8 @@ export interface ShopDependencies {
   readonly masks?: Masks;
   /** Called by the guards at their crash points: see `createFaults`. */
   readonly probe?: Probe;
+  /** Of the callers' state table. */
+  readonly stateLimits?: Partial<StateLimits>;
   /** Called every now and then by long work; what it throws ends the work. */
   readonly heartbeat?: () => void;
 }
@@ -102,7 +122,7 @@ export interface ShopDependencies {
 /**
  * Makes the shop over its databases.
  *
- * @returns `participants`: the services, for transactions; `plain`: activities of no transaction, each idempotent by
+ * @returns `participants`: the services, for transactions; `callers`: the state table; `plain`: activities of no transaction, each idempotent by
  * itself, under their full names; `expired`: the holds that the scan looks at, by participant
  */
 export function createShop({
@@ -110,6 +130,7 @@ export function createShop({
   phase2 = {},
   masks = shopMasks,
   probe,
+  stateLimits,
   heartbeat = () => undefined,
 }: ShopDependencies) {
   const { orders, payments, inventory, shipping, notifications } = databases;
@@ -122,17 +143,28 @@ export function createShop({
     const prepared = createPrepared({ database, phase2: second, probe, mask: masksOf(masks, name) });
     return createBank({ name, database, phase2: second, guard: guardOf(name), prepared });
   };
+  const participants = {
+    orders: createOrders({ guard: guardOf('orders') }),
+    payments: createPayments({ guard: guardOf('payments') }),
+    inventory: createInventory({ guard: guardOf('inventory') }),
+    shipping: createShipping({ guard: guardOf('shipping') }),
+    notifications: createNotifications({ guard: guardOf('notifications') }),
+    bank_a: bank('bank_a'),
+    bank_b: bank('bank_b'),
+    bank_c: bank('bank_c'),
+  };
+  const { bank_a, bank_b, bank_c } = participants;
+  const operations: CallersOperations = {
+    ...{ 'bank_a.debit': bank_a.debit.action, 'bank_a.credit': bank_a.credit.action },
+    ...{ 'bank_b.debit': bank_b.debit.action, 'bank_b.credit': bank_b.credit.action },
+    ...{ 'bank_c.debit': bank_c.debit.action, 'bank_c.credit': bank_c.credit.action },
+    'inventory.reserve': participants.inventory.reserve.action,
+    'orders.create': participants.orders.create.action,
+  };
   return {
-    participants: {
-      orders: createOrders({ guard: guardOf('orders') }),
-      payments: createPayments({ guard: guardOf('payments') }),
-      inventory: createInventory({ guard: guardOf('inventory') }),
-      shipping: createShipping({ guard: guardOf('shipping') }),
-      notifications: createNotifications({ guard: guardOf('notifications') }),
-      bank_a: bank('bank_a'),
-      bank_b: bank('bank_b'),
-      bank_c: bank('bank_c'),
-    },
+    participants,
+    /** What callers have asked for without an orchestrator. */
+    callers: createCallers({ database: databases.callers, operations, limits: stateLimits }),
     plain: {
       'orders.openCustomers': (input: OpenCustomers): Promise<void> => openCustomers(orders, input),
       'payments.openWallets': (input: OpenWallets): Promise<void> => openWallets(payments, input),
@@ -142,6 +174,7 @@ export function createShop({
       'banks.accounts': (input: ListAccounts): Promise<ListedAccount[]> => listAccounts(looking, input),
       'banks.account': (input: OfAccount): Promise<AccountState | null> => accountState(looking, input),
       'orders.state': (input: OfPlacedOrder): Promise<OrderState | null> => orderState(orders, input),
+      'orders.hasCustomer': (input: OfCustomer): Promise<boolean> => hasCustomer(orders, input),
       'shipping.recallState': (input: TakeBackParcel): Promise<RecallStatus | null> => recallState(shipping, input),
       'books.prove': (): Promise<Books> =>
         proveBooks(
@@ -152,6 +185,7 @@ export function createShop({
             shipping: readShipping(shipping),
             notifications: readNotifications(notifications),
             banks: bankNames.map((name) => readBank(name, databases[name])),
+            callers: readCallers(databases.callers),
           },
           heartbeat,
         ),

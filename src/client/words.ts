@@ -165,7 +165,10 @@ export function describeOrder(
     const { gid, state, transaction: name } = recall;
     return story(`${gid}: ${(state === 'committed' ? recallEnds[name] : undefined) ?? recallStates[state]}`, recall);
   });
-  return [story(`order ${orderId}: ${orderStates[transaction.state]}`, transaction), ...told].join('\n');
+  const { scheme, state } = transaction;
+  const isMade = scheme === 'state' && state === 'committed';
+  const what = isMade ? 'was created, and waits for its payment' : orderStates[state];
+  return [story(`order ${orderId}: ${what}`, transaction), ...told].join('\n');
 }
 
 function story(title: string, transaction: ShownTransaction): string {
@@ -266,11 +269,14 @@ function checksOf({ figures, differenceCount }: Books): [holds: boolean, check: 
       'wallets + frozen + captured - refunded = deposited',
     ],
     [
-      f.stockUnits + f.frozenUnits + f.placedUnits === f.initialUnits,
+      f.stockUnits + f.frozenUnits + f.placedUnits + f.waitingUnits === f.initialUnits,
       'stock + frozen + units of placed orders = delivered',
     ],
-    [f.pointsHeld + f.pointsSpent === f.initialPoints, 'points held + points of placed orders = points opened'],
-    [f.bankClearingCents === 0, 'what left a bank came to another'],
+    [
+      f.pointsHeld + f.pointsSpent + f.waitingPoints === f.initialPoints,
+      'points held + points of placed orders = points opened',
+    ],
+    [f.bankClearingCents === f.bankInFlightCents, 'what left a bank came to another'],
     [f.bankHolds === 0, 'nothing is held for a transfer that has not ended'],
   ];
   // Each sum that does not hold is a difference; what is left was found on single accounts or orders.

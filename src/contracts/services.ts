@@ -11,6 +11,9 @@ const sku = field.sku.unwrap();
 export const createOrderSchema = z.strictObject({ orderId, customerId, sku, units, amount });
 export type CreateOrder = z.output<typeof createOrderSchema>;
 
+export const customerSchema = z.strictObject({ customerId });
+export type OfCustomer = z.output<typeof customerSchema>;
+
 export const completeOrderSchema = z.strictObject({ orderId });
 export type CompleteOrder = z.output<typeof completeOrderSchema>;
 

@@ -50,7 +50,9 @@ export interface Books {
     lost: number;
     /** Placed orders whose parcel the carrier was asked for, and has not found yet. */
     recalled: number;
-    /** Orders that are in no final state. */
+    /** Created by the state table, with their stock: they wait for their payment. */
+    waiting: number;
+    /** Other orders that are in no final state. */
     open: number;
     depositedCents: number;
     walletsCents: number;
@@ -63,9 +65,15 @@ export interface Books {
     /** Held for orders that are not decided; in no other figure. */
     frozenUnits: number;
     placedUnits: number;
+    /** Of orders that wait for their payment, or are about to; in no other figure. */
+    waitingUnits: number;
     initialPoints: number;
     pointsHeld: number;
     pointsSpent: number;
+    /** Of orders that wait for their payment; in no other figure. */
+    waitingPoints: number;
+    /** What transfers by the state table have taken from one account and not yet brought to another. */
+    bankInFlightCents: ExactCents;
     /** What was paid in at all banks. */
     bankPaidInCents: ExactCents;
     /** What all accounts have, what is held of it included. */

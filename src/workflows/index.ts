@@ -11,6 +11,7 @@ export {
   scanTransactions,
   showLog,
   showMessages,
+  stateTableDesk,
   threePhaseAgent,
 } from '../kit/workflow/index.js';
 export { accountStates, listBanks, openBanks, setAccountStatus } from './banks.js';

@@ -6,6 +6,7 @@ import { readInventory } from '../../src/activities/inventory/books.js';
 import { readNotifications } from '../../src/activities/notifications/books.js';
 import { readOrders } from '../../src/activities/orders/books.js';
 import { readPayments } from '../../src/activities/payments/books.js';
+import { readCallers } from '../../src/activities/callers/books.js';
 import { readShipping } from '../../src/activities/shipping/books.js';
 import { MAX_DIFFERENCES } from '../../src/contracts/shop.js';
 import { bankNames } from '../../src/contracts/transfer.js';
@@ -40,6 +41,7 @@ describe('the books', () => {
         returned: 0,
         lost: 0,
         recalled: 0,
+        waiting: 0,
         open: 0,
         depositedCents: 20_000,
         walletsCents: 17_067,
@@ -50,9 +52,12 @@ describe('the books', () => {
         stockUnits: 97,
         frozenUnits: 0,
         placedUnits: 3,
+        waitingUnits: 0,
         initialPoints: 2_000,
         pointsHeld: 1_971,
         pointsSpent: 29,
+        waitingPoints: 0,
+        bankInFlightCents: 0,
         bankPaidInCents: 0,
         bankBalancesCents: 0,
         bankHeldCents: 0,
@@ -386,6 +391,7 @@ function readers({ databases }: TestShop) {
     shipping: readShipping(databases.shipping),
     notifications: readNotifications(databases.notifications),
     banks: bankNames.map((name) => readBank(name, databases[name])),
+    callers: readCallers(databases.callers),
   };
 }
 

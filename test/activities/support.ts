@@ -38,6 +38,7 @@ const tables: Record<ServiceName, string> = {
   bank_a: 'accounts, entries, holds, transfers',
   bank_b: 'accounts, entries, holds, transfers',
   bank_c: 'accounts, entries, holds, transfers',
+  callers: 'backstitch.state_table',
 };
 
 export async function openTestShop(): Promise<TestShop> {

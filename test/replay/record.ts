@@ -23,6 +23,7 @@ import {
 import { createShopWorker } from '../../src/worker.js';
 import { openAccounts, tccOrders, transfers, type TransferWay, transferWays } from './tcc.js';
 import { messages } from './message.js';
+import { bringToDesk, stateTable } from './state-table.js';
 import { agents, threePhase } from './three-phase.js';
 import { twoPhase } from './two-phase.js';
 import { atTheDesk, ended, operates, whenStep, type Path, type Way } from './ways.js';
@@ -124,11 +125,12 @@ async function main(): Promise<void> {
     );
   const faults = [
     ...faultsOf({ ...paths, ...tccOrders }, 'order'),
-    ...faultsOf({ ...transfers, ...twoPhase, ...threePhase, ...messages }, 'transfer'),
+    ...faultsOf({ ...transfers, ...twoPhase, ...threePhase, ...messages, ...stateTable }, 'transfer'),
   ];
   faults.push('payments.charge.action:die-after-commit=3@order-grouped-unknown');
+  const urls = Object.fromEntries(serviceNames.map((service) => [service, databaseUrl(service)]));
   const shop = await createShopWorker(temporal, {
-    databaseUrls: Object.fromEntries(serviceNames.map((service) => [service, databaseUrl(service)])),
+    databaseUrls: urls,
     poolSize: 5,
     faults: faults.join(','),
     // Nobody is there.
@@ -181,6 +183,11 @@ async function main(): Promise<void> {
       ...placing(tccOrders, transactions.of(placeOrderTccTransaction)),
       ...wantedOf(transfers).map(transferring),
     ]);
+    await Promise.all(
+      wantedOf(stateTable).map(async (way) =>
+        record(way[0], await bringToDesk(client, { taskQueue, urls }, way), way[1]),
+      ),
+    );
     // One after the other: what is prepared keeps its accounts from all others.
     for (const way of wantedOf({ ...twoPhase, ...threePhase, ...messages })) await transferring(way);
   } finally {

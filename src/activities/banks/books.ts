@@ -47,6 +47,8 @@ order by 1 limit $1`;
 const ANNOUNCED = `select gid, (credits - debits)::text as net from transfers where state = 'announced' and not ${ENDED}`;
 const MOVED = `select gid from transfers where gid = any ($1::text[]) and state = 'moved'`;
 
+const CLEARING = `select coalesce(sum(amount), 0) as cents from entries where account = 'clearing' and gid = any ($1::text[])`;
+
 const TOTALS = `
 select
   (select coalesce(sum(balance), 0) from accounts) as balances,
@@ -85,6 +87,12 @@ export function readBank(bank: BankName, database: Database) {
         clearing: sum('clearing'),
         holds: row?.holds ?? 0,
       };
+    },
+
+    /** What these transfers together have taken out of the bank's accounts and not put into them, in cents. */
+    async clearingOf(gids: readonly string[]): Promise<bigint> {
+      const [row] = await database.run<{ cents: string }>(CLEARING, [gids]);
+      return BigInt(row?.cents ?? 0);
     },
 
     /** What two-phase commits have announced here and neither moved nor dropped: what each is to put into the bank, in cents. */

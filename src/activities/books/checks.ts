@@ -1,3 +1,4 @@
+import type { AskedRecord } from '../callers/books.js';
 import type { NotificationRecord } from '../notifications/books.js';
 import type { OrderRecord } from '../orders/books.js';
 import type { PaymentRecord } from '../payments/books.js';
@@ -8,6 +9,8 @@ import type { EntriesRecord } from './ledger.js';
 
 /** All that the services have of one order. */
 export interface OrderRecords {
+  /** That it was asked for by the state table. */
+  readonly asked?: AskedRecord;
   readonly order?: OrderRecord;
   readonly points?: EntriesRecord;
   readonly payment?: PaymentRecord;
@@ -51,7 +54,14 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
   agree('what is frozen agrees with the reservation', frozenUnits, frozen(records.stock));
 
   const found = describe(records);
-  if (order === undefined) {
+  if (isAskedFor(records)) {
+    const isThere = order === undefined ? NONE : 'created';
+    if (records.asked.state === 'success') agree('what was asked for and done is there', 'created', isThere);
+    if (records.asked.state === 'refused')
+      agree('what was asked for and refused is not there', NONE, found.reservation);
+    const { reservation: due } = order === undefined ? {} : describe(ofShipped(order));
+    agree('an order that waits for its payment has its stock', due ?? found.reservation, found.reservation);
+  } else if (order === undefined) {
     for (const part of [...parts, ...messages]) agree(`${named(part)} belongs to an order`, NONE, found[part]);
   } else if (order.status === 'created') {
     agree('an order is in a final state', 'placed, cancelled, returned or lost', order.status);
@@ -71,6 +81,16 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
     const announced = records.announcement ? expected.notification : NONE;
     agree('an announcement goes to the customer of its order', announced, found.announcement);
   }
+}
+
+/**
+ * Whether an order is where the state table has brought it, or is about to: its stock is deducted, and it waits for its payment. What a
+ * person left half done is none.
+ */
+export function isAskedFor(records: OrderRecords): records is OrderRecords & { readonly asked: AskedRecord } {
+  const { asked, order } = records;
+  if (asked === undefined) return false;
+  return order === undefined ? asked.state !== 'left' : order.status === 'created';
 }
 
 /** What there must be of an order whose parcel has left, by what became of it. */

@@ -1,13 +1,14 @@
 import { exactCents } from '../../contracts/money.js';
 import type { Books } from '../../contracts/shop.js';
 import type { BankReader, BankTotals } from '../banks/books.js';
+import type { CallersReader } from '../callers/books.js';
 import { safeInteger } from '../integers.js';
 import type { InventoryReader } from '../inventory/books.js';
 import type { NotificationsReader } from '../notifications/books.js';
 import type { OrdersReader } from '../orders/books.js';
 import type { PaymentsReader } from '../payments/books.js';
 import type { ShippingReader } from '../shipping/books.js';
-import { checkOrder, type OrderRecords } from './checks.js';
+import { checkOrder, isAskedFor, type OrderRecords } from './checks.js';
 import { Findings } from './findings.js';
 import { mergeByOrder } from './merge.js';
 
@@ -19,6 +20,7 @@ export interface BooksReaders {
   readonly shipping: ShippingReader;
   readonly notifications: NotificationsReader;
   readonly banks: readonly BankReader[];
+  readonly callers: CallersReader;
 }
 
 /** Orders between two calls of the heartbeat. */
@@ -34,7 +36,7 @@ const HEARTBEAT_EVERY = 500;
  * @throws a RangeError for a sum of the shop's beyond 2^53; those of the banks are exact beyond that
  */
 export async function proveBooks(readers: BooksReaders, heartbeat: () => void): Promise<Books> {
-  const { orders, payments, inventory, shipping, notifications, banks } = readers;
+  const { orders, payments, inventory, shipping, notifications, banks, callers } = readers;
   const findings = new Findings();
   for (const accounts of [orders.points, payments.wallets, inventory.stock, ...banks]) {
     await accounts.prove(findings);
@@ -48,6 +50,7 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
 
   const tally = new Tally();
   const records = mergeByOrder({
+    asked: callers.orders(),
     order: orders.orders(),
     points: orders.points.entries(),
     payment: payments.payments(),
@@ -68,13 +71,15 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     if ((seen += 1) % HEARTBEAT_EVERY === 0) heartbeat();
   }
 
+  const inFlight = await inFlightCents(banks, callers);
   const figures = {
-    orders: tally.placed + tally.cancelled + tally.returned + tally.lost + tally.open,
+    orders: tally.placed + tally.cancelled + tally.returned + tally.lost + tally.waiting + tally.open,
     placed: tally.placed,
     cancelled: tally.cancelled,
     returned: tally.returned,
     lost: tally.lost,
     recalled: tally.recalled,
+    waiting: tally.waiting,
     open: tally.open,
     depositedCents: wallets.opened,
     walletsCents: wallets.held,
@@ -85,13 +90,16 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     stockUnits: stock.held,
     frozenUnits: stock.frozen,
     placedUnits: safeInteger(tally.placedUnits, 'the sum of units'),
+    waitingUnits: safeInteger(tally.waitingUnits, 'the sum of units that wait'),
     initialPoints: points.opened,
     pointsHeld: points.held,
     pointsSpent: safeInteger(tally.pointsSpent, 'the sum of points'),
+    waitingPoints: safeInteger(tally.waitingPoints, 'the sum of points that wait'),
+    bankInFlightCents: exactCents(inFlight),
     ...bankFigures(await Promise.all(banks.map((bank) => bank.totals()))),
   };
   const { walletsCents, frozenCents, capturedCents, refundedCents } = figures;
-  const { stockUnits, frozenUnits, placedUnits, pointsHeld, pointsSpent } = figures;
+  const { stockUnits, frozenUnits, placedUnits, waitingUnits, pointsHeld, pointsSpent, waitingPoints } = figures;
   findings.compare(
     'wallets + frozen + captured - refunded = deposited',
     'payments',
@@ -102,18 +110,28 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     'stock + frozen + units of placed orders = delivered',
     'inventory',
     figures.initialUnits,
-    stockUnits + frozenUnits + placedUnits,
+    stockUnits + frozenUnits + placedUnits + waitingUnits,
   );
   findings.compare(
     'points held + points of placed orders = points opened',
     'orders',
     figures.initialPoints,
-    pointsHeld + pointsSpent,
+    pointsHeld + pointsSpent + waitingPoints,
   );
-  findings.compare('what left a bank came to another', 'banks', 0, figures.bankClearingCents);
+  const { bankInFlightCents, bankClearingCents } = figures;
+  findings.compare('what left a bank came to another', 'banks', bankInFlightCents, bankClearingCents);
   findings.compare('nothing is held for a transfer that has not ended', 'banks', 0, figures.bankHolds);
   const { differences, count } = findings;
   return { balanced: count === 0, figures, differences, differenceCount: count };
+}
+
+/** What transfers by the state table have taken from one bank and not brought to another: each of them still will, or a person has it. */
+async function inFlightCents(banks: readonly BankReader[], callers: CallersReader): Promise<bigint> {
+  let cents = 0n;
+  for await (const gids of callers.openTransfers()) {
+    for (const bank of banks) cents += await bank.clearingOf(gids);
+  }
+  return cents;
 }
 
 /** The banks together: what one of them lacks another may have. */
@@ -136,19 +154,29 @@ class Tally {
   lost = 0;
   /** Placed, and the carrier looks for the parcel. */
   recalled = 0;
+  /** Asked for by the state table: they wait for their payment. */
+  waiting = 0;
   open = 0;
   capturedCents = 0n;
   refundedCents = 0n;
   placedUnits = 0n;
   pointsSpent = 0n;
+  waitingUnits = 0n;
+  waitingPoints = 0n;
 
-  add({ order, payment }: OrderRecords): void {
+  add(records: OrderRecords): void {
+    const { order, payment, reservation } = records;
+    if (isAskedFor(records)) {
+      if (order !== undefined) this.waiting += 1;
+      if (reservation?.status === 'reserved') this.waitingUnits += BigInt(reservation.units);
+      this.waitingPoints += BigInt(order?.points_spent ?? 0);
+    }
     if (payment?.status === 'captured' || payment?.status === 'refunded') {
       this.capturedCents += BigInt(payment.amount);
       if (payment.status === 'refunded') this.refundedCents += BigInt(payment.amount);
     }
     if (order === undefined) return;
-    if (order.status === 'created') this.open += 1;
+    if (order.status === 'created') this.open += isAskedFor(records) ? 0 : 1;
     else this[order.status] += 1;
     // What is lost stays sold.
     if (order.status !== 'placed' && order.status !== 'lost') return;

@@ -100,3 +100,5 @@ where order_id = $1 and status = 'placed' and recalled_at is not null
 returning order_id`;
 
 export const ORDER_STATE = `select status, recalled_at is not null as recalled from orders where order_id = $1`;
+
+export const HAS_CUSTOMER = `select 1 from customers where customer_id = $1`;

@@ -15,6 +15,7 @@ import { shown } from '../show.js';
 import { abortOnSignal } from '../../signals.js';
 import { describeOrder, describePlacing } from '../words.js';
 import { addRecallCommands } from './recall.js';
+import { placeByStateTable } from './state-table.js';
 
 /** `order place`, `order show`, and the recall of an order. */
 export function addOrderCommands(cli: Cli): void {
@@ -28,9 +29,9 @@ export function addOrderCommands(cli: Cli): void {
     .addOption(
       new Option(
         '--scheme <scheme>',
-        'saga: each step at once, undone if another fails; tcc: all is held first, then made',
+        'saga: each step at once, undone if another fails; tcc: all is held first, then made; state-table: deduct the stock and create the order, which then waits for its payment',
       )
-        .choices(['saga', 'tcc'] as const)
+        .choices(['saga', 'tcc', 'state-table'] as const)
         .default('saga' as const),
     )
     .option('--stock-first', 'reserve the stock before the payment')
@@ -71,6 +72,10 @@ Examples:
   place.action(
     cli.does(async ({ file, order: json, scheme, stockFirst, announce, concurrency, ...call }) => {
       const all: Wanted = { ...(stockFirst && { sequence: 'stock-first' }), ...(announce && { announce }) };
+      if (scheme === 'state-table') {
+        if (json === undefined) return place.error('error: give --order JSON: --scheme state-table takes one order');
+        return placeByStateTable(cli, parseOrder(placeOrderTransactions.tcc, json, all), call);
+      }
       const contract = placeOrderTransactions[scheme];
       const placing = (work: (place: Placing) => Promise<ExitCode>) =>
         calling(cli, { ...contract, ...call }, (calls) =>
@@ -109,7 +114,7 @@ Examples:
 /** What the command line wants of every order. */
 type Wanted = Pick<PlaceOrderInput, 'sequence' | 'announce'>;
 
-function parseOrder(contract: PlaceOrderTransaction, json: string, all: Wanted): PlaceOrderInput {
+function parseOrder(contract: PlaceOrderTransaction, json: string, all: Wanted): PlaceOrder {
   let given: unknown;
   try {
     given = JSON.parse(json);

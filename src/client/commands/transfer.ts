@@ -9,6 +9,7 @@ import type { Cli } from '../cli.js';
 import { EXIT } from '../exit.js';
 import { duration } from '../options.js';
 import { requireWorker } from '../session.js';
+import { transferByStateTable } from './state-table.js';
 import { legsOf, requireAccounts } from '../transfer.js';
 
 const schemes = Object.keys(transferTransactions) as (keyof typeof transferTransactions)[];
@@ -20,7 +21,7 @@ export function addTransferCommand(cli: Cli): void {
     .description('move money between accounts of the banks; a transfer is made once, however often it is asked for')
     .addOption(
       new Option('--scheme <scheme>', 'how it is kept together, if several banks are in it')
-        .choices(schemes)
+        .choices([...schemes, 'state-table'] as const)
         .makeOptionMandatory(),
     )
     .addOption(new Option('--from <bank:account:cents...>', 'what gives, 1 to 20 accounts').makeOptionMandatory())
@@ -51,6 +52,8 @@ export function addTransferCommand(cli: Cli): void {
 Exit codes: 0 made; 1 undone; 2 bad usage or input, nothing was started; 3 not ended yet; 4 a person is needed.
 
 Of a message this process does the debit itself: it needs the banks' databases, DATABASE_URL.
+By the scheme state-table this process calls the banks itself, and needs their databases, DATABASE_URL, and no server: one account
+gives, another gets. A worker goes on with what is pending; nothing is undone (docs/state-table.md).
 
 Examples:
   $ backstitch bank open
@@ -60,6 +63,9 @@ Examples:
     )
     .action(
       cli.does(async ({ scheme, lock = false, from, to, id = randomUUID(), ...call }) => {
+        if (scheme === 'state-table') {
+          return transferByStateTable(cli, { id, ...legsOf({ from, to }) }, { ...call, lock });
+        }
         if (lock && scheme !== 'saga') {
           const rule = 'holds what it needs by itself: --lock is for --scheme saga';
           throw new InvalidInput([{ field: '--scheme', value: scheme, rule }]);

@@ -24,15 +24,16 @@ const NAMED = 100;
 export async function* journalLines(
   client: Client,
   of: JournalListOrder['of'],
-  { state, scheme = 'saga', since, limit, where, onMissing = () => undefined }: ListOptions,
+  { state, scheme, since, limit, where, onMissing = () => undefined }: ListOptions,
 ): AsyncGenerator<ListedTransaction, undefined> {
   const known: readonly string[] = states[of];
-  // Only sagas are driven outside.
-  if (where === undefined || scheme !== 'saga' || (state !== undefined && !known.includes(state))) {
+  // Only sagas and rows of state tables are driven outside.
+  const isOutside = scheme === undefined || scheme === 'saga' || scheme === 'state';
+  if (where === undefined || !isOutside || (state !== undefined && !known.includes(state))) {
     return undefined;
   }
   let order: JournalListOrder | undefined = {
-    ...{ of, state, since: since?.toISOString(), limit: Math.min(limit, PAGE) },
+    ...{ of, state, scheme, since: since?.toISOString(), limit: Math.min(limit, PAGE) },
   };
   while (order !== undefined) {
     let page;
@@ -70,5 +71,13 @@ async function workflowsOf(client: Client, lines: readonly JournalLine[]): Promi
 }
 
 function listedLine({ gid, state, transaction = '', lane, beganAt, endedAt }: JournalLine): ListedTransaction {
-  return { gid, scheme: 'saga', state, transaction, lane, startedAt: beganAt, endedAt };
+  return {
+    gid,
+    scheme: lane === 'state-table' ? 'state' : 'saga',
+    state,
+    transaction,
+    lane,
+    startedAt: beganAt,
+    endedAt,
+  };
 }

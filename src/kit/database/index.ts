@@ -51,6 +51,18 @@ export {
 } from './rejection.js';
 export type { Database, Sql, TransactionSql } from './sql.js';
 export { rejectionOf } from './sqlstate.js';
+export type { StateOperation } from './state-table/call.js';
+export type { StateCall, StateOperations } from './state-table/calls.js';
+export type { StateLimits } from './state-table/limits.js';
+export { forgetStates } from './state-table/retention.js';
+export { stateTableMigrations } from './state-table/schema.js';
+export {
+  createStateTable,
+  StateTableConflict,
+  StateTableUnavailable,
+  type StateTable,
+  type StateTableOptions,
+} from './state-table/state-table.js';
 export { CallRefused, UndoFailed, type Begun, type BeginOptions, type MethodCall } from './transactional/begun.js';
 export {
   transactional,
@@ -60,6 +72,7 @@ export {
   type TransactionalParticipant,
 } from './transactional/transactional.js';
 export type { Branch, Op, Operation } from '../workflow/branch.js';
+export type { State, StateAnswer, StateFailure, StateRow } from '../workflow/state-table/row.js';
 export type { Content, Message } from '../messages/message.js';
 export { HeldUp, NotYet, Poison, SinkUnavailable, type Delivered, type Sink } from '../messages/sink.js';
 export { createOutbox, type NewMessage, type Outbox, type OutboxOptions, type Stream } from './outbox/outbox.js';

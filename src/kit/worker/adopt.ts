@@ -18,6 +18,7 @@ import {
 } from '../workflow/fate.js';
 import { journalActivities } from './journal.js';
 import { distinctOf, readAll } from './read-all.js';
+import type { StateTables } from './state-table/desk.js';
 
 /** The databases of participants, by the participants' names: those whose steps may begin a transaction. */
 export type ParticipantDatabases = Readonly<Record<string, Database>>;
@@ -25,8 +26,10 @@ export type ParticipantDatabases = Readonly<Record<string, Database>>;
 /**
  * The activities for transactions that are driven outside Temporal: by which a workflow takes one over, and by which callers
  * see them, as they know no database.
+ *
+ * @param tables state tables, whose rows callers see too
  */
-export function adoptActivities(databases: ParticipantDatabases) {
+export function adoptActivities(databases: ParticipantDatabases, tables: StateTables = {}) {
   const at = (home: string): Announcements => {
     const database = databases[home];
     if (database !== undefined) return announcementsOf(database);
@@ -46,7 +49,7 @@ export function adoptActivities(databases: ParticipantDatabases) {
     },
     [APPLIED_ACTIVITY]: (order: AppliedOrder): Promise<AppliedStep[]> => appliedBefore(databases, order),
     [ANNOUNCE_ACTIVITY]: ({ home, gid, start }: AnnounceOrder): Promise<void> => at(home).announce(gid, start),
-    ...journalActivities(databases),
+    ...journalActivities(databases, tables),
   };
 }
 

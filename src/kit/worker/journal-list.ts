@@ -1,5 +1,6 @@
 import { readList, type PlacedLine } from '../database/announcement/list.js';
 import type { Database } from '../database/sql.js';
+import { readStateList } from '../database/state-table/list.js';
 import type { JournalLine, JournalList, JournalListOrder, JournalPosition } from '../workflow/journal.js';
 import { readAll } from './read-all.js';
 
@@ -16,13 +17,18 @@ export async function listJournal(
   databases: ReadonlyMap<string, Database>,
   order: JournalListOrder,
   { scan, most } = BOUNDS,
+  tables: ReadonlyMap<string, Database> = new Map(),
 ): Promise<JournalList> {
+  const asked: Sources = {
+    databases: order.scheme === 'state' ? new Map() : databases,
+    tables: order.scheme === 'saga' ? new Map() : tables,
+  };
   const until = Date.now() + LOOK_MS;
   const lines = new Map<string, JournalLine>();
   const unread = new Set<string>();
   let after = order.after;
   do {
-    const found = await nextLines(databases, { ...order, after }, scan);
+    const found = await nextLines(asked, { ...order, after }, scan);
     for (const line of found.unread) unread.add(line);
     for (const { at, ...line } of found.lines) {
       if (order.state === undefined || line.state === order.state) lines.set(line.gid, line);
@@ -34,13 +40,24 @@ export async function listJournal(
   return { lines: [...lines.values()], next: after, unread: [...unread] };
 }
 
+/** Where transactions are found that are driven outside Temporal: participants' databases, and those of state tables. */
+interface Sources {
+  readonly databases: ReadonlyMap<string, Database>;
+  readonly tables: ReadonlyMap<string, Database>;
+}
+
 /** What comes next, as far as every database has been read. */
 async function nextLines(
-  databases: ReadonlyMap<string, Database>,
+  { databases, tables }: Sources,
   { of, since, after }: Pick<JournalListOrder, 'of' | 'since' | 'after'>,
   scan: number,
 ): Promise<{ lines: PlacedLine[]; next?: JournalPosition; unread: string[] }> {
-  const { read, unread } = await readAll(databases, (database) => readList(database, { of, since, after }, scan));
+  const [journals, states] = await Promise.all([
+    readAll(databases, (database) => readList(database, { of, since, after }, scan)),
+    readAll(tables, (database) => readStateList(database, { of, since, after }, scan)),
+  ]);
+  const read = [...journals.read, ...states.read];
+  const unread = [...journals.unread, ...states.unread];
   const ends = read.filter(({ found }) => found.length === scan).map(({ found }) => found.at(-1) as JournalPosition);
   const [next] = ends.sort(newestFirst);
   const lines = read

@@ -10,19 +10,24 @@ import type { ParticipantDatabases } from './adopt.js';
 import { listJournal } from './journal-list.js';
 import { distinctOf, readAll } from './read-all.js';
 import { goOn } from './relay.js';
+import type { StateTables } from './state-table/desk.js';
 
 /** The activities that read, for callers, what the participants' databases hold of transactions. */
-export function journalActivities(databases: ParticipantDatabases): JournalActivities {
+export function journalActivities(databases: ParticipantDatabases, tables: StateTables): JournalActivities {
   const distinct = distinctOf(databases);
   return {
-    'backstitch.readJournal': (gid) => journalOf(distinct, gid),
-    'backstitch.listJournal': (order) => listJournal(distinct, order),
+    'backstitch.readJournal': (gid) => journalOf(distinct, tables, gid),
+    'backstitch.listJournal': (order) => listJournal(distinct, order, undefined, databasesOf(tables)),
     'backstitch.promote': (gid, promotion) => promote(Context.current().client, distinct, gid, promotion),
   };
 }
 
-async function journalOf(databases: ReadonlyMap<string, Database>, gid: string): Promise<Journal> {
-  const { read, unread } = await readAll(databases, (database) => readJournal(database, gid));
+async function journalOf(databases: ReadonlyMap<string, Database>, tables: StateTables, gid: string): Promise<Journal> {
+  const [{ read, unread }, states] = await Promise.all([
+    readAll(databases, (database) => readJournal(database, gid)),
+    readAll(databasesOf(tables), (_, name) => tables[name]?.look(gid) ?? Promise.resolve(undefined)),
+  ]);
+  const state = states.read.find(({ found }) => found !== undefined);
   // Participants may share a database without knowing it.
   const rows = new Map<string, JournalRow>();
   for (const { found } of read) for (const row of found.rows) rows.set(`${row.phase}:${row.branch}`, row);
@@ -33,10 +38,15 @@ async function journalOf(databases: ReadonlyMap<string, Database>, gid: string):
   return {
     gid,
     rows: [...rows.values()].sort((a, b) => a.seq - b.seq || a.phase - b.phase),
-    home: home?.home,
+    home: state?.home ?? home?.home,
     announced: announcing?.found.announced,
-    ...{ fate, fateAt, unread },
+    ...{ fate, fateAt, unread: [...unread, ...states.unread] },
+    stateRow: state?.found && { ...state.found, calls: state.found.calls.map((call) => ({ ...call, input: null })) },
   };
+}
+
+function databasesOf(tables: StateTables): ReadonlyMap<string, Database> {
+  return new Map(Object.entries(tables).map(([name, { database }]) => [name, database]));
 }
 
 /** @throws when a database that may have the transaction cannot be read, or its workflow not be started: again is safe */

@@ -14,12 +14,12 @@ export function distinctOf(databases: ParticipantDatabases): ReadonlyMap<string,
 /** Reads all databases side by side. One that cannot be read keeps nothing from the others. */
 export async function readAll<T>(
   databases: ReadonlyMap<string, Database>,
-  read: (database: Database) => Promise<T>,
+  read: (database: Database, home: string) => Promise<T>,
 ): Promise<{ read: { home: string; found: T }[]; unread: string[] }> {
   const unread: string[] = [];
   const all = [...databases].map(async ([home, database]) => {
     try {
-      return [{ home, found: await read(database) }];
+      return [{ home, found: await read(database, home) }];
     } catch (error) {
       unread.push(`the database of '${home}' cannot be read: ${messageOf(error)}`);
       return [];

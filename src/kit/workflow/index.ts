@@ -91,6 +91,8 @@ export {
   type ScanOrder,
   type ScanReport,
 } from './scan.js';
+export { stateTableDesk } from './state-table/desk-workflow.js';
+export type { State, StateAnswer, StateFailure, StateRow } from './state-table/row.js';
 export { saga, type SagaWorkflow } from './saga/workflow.js';
 export { tcc, type TccBody, type TccOptions, type TccTx, type TccWorkflow, type TryOptions } from './tcc/tcc.js';
 export { threePhaseAgent } from './three-phase/agent-workflow.js';

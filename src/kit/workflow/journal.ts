@@ -2,6 +2,7 @@ import { proxyActivities } from '@temporalio/workflow';
 import type { Op } from './branch.js';
 import type { FailureNote } from './failure.js';
 import type { Announced, Fate, Promotion } from './fate.js';
+import type { StateRow } from './state-table/row.js';
 
 /**
  * The journal of transactions that are driven outside Temporal is what the participants' databases hold of them. Callers
@@ -50,6 +51,8 @@ export interface Journal {
   readonly fate?: JournalFate;
   /** When it ended. ISO 8601. */
   readonly fateAt?: string;
+  /** Its row in a state table, if it has one, without the inputs; then the home is that table. */
+  readonly stateRow?: StateRow;
   /** Databases that could not be read, a line each. */
   readonly unread: readonly string[];
 }
@@ -63,6 +66,8 @@ export interface JournalPosition {
 /** Which transactions to list, newest first: by when they began (`running`), or ended. */
 export interface JournalListOrder {
   readonly of: 'running' | 'ended';
+  /** Only those of state tables, or only others. */
+  readonly scheme?: 'saga' | 'state';
   /** Only those in this state. */
   readonly state?: string;
   /** Only those that began at or after this time. ISO 8601. */

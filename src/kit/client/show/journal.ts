@@ -2,6 +2,7 @@ import type { FailureNote, TransactionReport } from '../../workflow/failure.js';
 import { isGroupDriver, type Fate } from '../../workflow/fate.js';
 import type { Journal, JournalRow } from '../../workflow/journal.js';
 import type { FoundState } from '../list.js';
+import { shownState } from './state.js';
 import type { ShownBranch, ShownCall, ShownDriver, ShownTransaction } from './shown.js';
 
 /**
@@ -11,7 +12,8 @@ import type { ShownBranch, ShownCall, ShownDriver, ShownTransaction } from './sh
  * @returns nothing, if no process and no group drives or drove it
  */
 export function shownJournal(journal: Journal): ShownTransaction | undefined {
-  const { gid, rows, announced, fate, fateAt } = journal;
+  const { gid, rows, announced, fate, fateAt, stateRow } = journal;
+  if (stateRow !== undefined) return shownState(journal, stateRow, callOf);
   const state = stateOf(journal);
   if (state === undefined) return undefined;
   const ended = state !== 'running' && state !== 'compensating';

@@ -42,7 +42,8 @@ export async function showTransaction(client: Client, gid: string, where?: Journ
     const journal = await readJournal(client, where, gid);
     const shown = shownJournal(journal);
     // What was found may not be all: the databases that could not be read may say otherwise.
-    if (run === undefined && journal.fate === undefined && journal.unread.length > 0) {
+    const isKnown = journal.fate !== undefined || journal.stateRow !== undefined;
+    if (run === undefined && !isKnown && journal.unread.length > 0) {
       throw new JournalUnreadable(gid, journal.unread);
     }
     if (shown !== undefined) return shown;

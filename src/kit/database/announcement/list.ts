@@ -16,9 +16,10 @@ export async function readList(
   db: Database,
   { of, since, after }: Pick<JournalListOrder, 'of' | 'since' | 'after'>,
   scan: number,
+  statements: Readonly<Record<JournalListOrder['of'], string>> = { running: listRunning, ended: listEnded },
 ): Promise<PlacedLine[]> {
   const values = [after?.at ?? null, after?.gid ?? null, since ?? null, scan];
-  const [found] = await readWithin<{ lines: string }>(db, of === 'running' ? listRunning : listEnded, values);
+  const [found] = await readWithin<{ lines: string }>(db, statements[of], values);
   return (JSON.parse(found?.lines ?? '[]') as ReadLine[]).map(
     ({ gid, at, state, transaction, lane, beganAt, endedAt }) => ({
       ...{ gid, at, state, lane, beganAt: new Date(beganAt).toISOString() },

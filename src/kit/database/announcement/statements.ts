@@ -190,12 +190,14 @@ select (
  * A place in a list, from microseconds since 1970 (`$1`) and a gid (`$2`); absent: its beginning. All databases order gids
  * alike.
  */
-const placed = `
+/** The place behind which a list begins: `$1` microseconds since 1970, `$2` gid; and `$3` since when. */
+export const placed = `
 with place as (
   select coalesce('epoch'::timestamptz + $1::float8 * interval '1 microsecond', 'infinity') as at,
     coalesce($2::text, '') collate "C" as gid, coalesce($3::text::timestamptz, '-infinity') as since
 )`;
-const listed = `
+/** The lines of what was scanned. */
+export const listed = `
 select coalesce(json_agg(s order by time desc, gid collate "C" desc), '[]')::text as lines
 from (select *, (extract(epoch from time) * 1000000)::bigint::text as at from scanned) s`;
 

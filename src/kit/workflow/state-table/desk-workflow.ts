@@ -1,0 +1,164 @@
+import { ApplicationFailure } from '@temporalio/common';
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  defineQuery,
+  defineUpdate,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { raiseAlarm } from '../alarms-workflow.js';
+import type { TransactionState } from '../branch.js';
+import { Desk, DECIDE_UPDATE, leftBy, type DeskAction, type DeskCase, type DeskNote, type DeskOrder } from '../desk.js';
+import { OPERATE_UPDATE } from '../operate.js';
+import { ShownState } from '../saga/shown.js';
+import { failureOf } from '../saga/report.js';
+import { describeView, TRANSACTION_QUERY, type TransactionView } from '../view.js';
+import type { StateDeskActivities, StateDeskOrder } from './desk.js';
+import type { StateRow, StoredCall } from './row.js';
+import { NOT_WRITTEN, stateReport, stateView, transactionStateOf } from './view.js';
+
+/**
+ * A row of a transaction state table that waits for a person, as a workflow under the row's gid: so that the desk, the list and the
+ * alarms are those of all other schemes.
+ *
+ * States: stuck → (a person decides) running → stuck again, or the row's end: committed, compensated (refused: nothing of it
+ * happened), failed (left as it is).
+ *
+ * Invariant: what is decided is written to the row, which alone says how it stands: this workflow reads it at its beginning and gets
+ * it with every answer. One that was ended from outside can be started again with the same order.
+ */
+
+const FITS: readonly DeskAction[] = ['retry', 'resolve', 'skip'];
+
+const activities = proxyActivities<StateDeskActivities>({
+  // Above what the caller's own time is by default, and what a decision takes to bar an operation.
+  startToCloseTimeout: '2 minutes',
+  retry: { initialInterval: '1 second', maximumInterval: '30 seconds' },
+});
+
+/**
+ * @returns what the operations returned, once all are done
+ * @throws ApplicationFailure of type `TransactionCompensated` (the first operation was refused after all: nothing of it happened) or
+ * `TransactionFailed` (a person left it as it is), as the other schemes
+ */
+export async function stateTableDesk(order: StateDeskOrder): Promise<readonly unknown[]> {
+  // Nobody is helped by its cancellation: the row would wait, and nobody would know.
+  return CancellationScope.nonCancellable(() => new StateTableDesk(order).run());
+}
+
+class StateTableDesk {
+  readonly #order: StateDeskOrder;
+  readonly #shown = new ShownState('state');
+  readonly #desk: Desk;
+  readonly #startedAt = workflowInfo().startTime.getTime();
+  #state: TransactionState = 'running';
+  #row: StateRow | undefined;
+
+  constructor(order: StateDeskOrder) {
+    this.#order = order;
+    this.#desk = new Desk(
+      () => Date.now(),
+      (opened) => {
+        this.#changed(this.#desk.isEmpty ? 'running' : 'stuck');
+        if (opened !== undefined) this.#alarm(opened);
+      },
+    );
+    setHandler(defineQuery<TransactionView>(TRANSACTION_QUERY), () => this.#view());
+    setHandler(defineUpdate<DeskNote, [DeskOrder]>(DECIDE_UPDATE), (decided) => this.#desk.decide(decided), {
+      validator: (decided: DeskOrder) => {
+        refuse(this.#desk.wrong(decided));
+      },
+    });
+    setHandler(defineUpdate<undefined>(OPERATE_UPDATE), () => undefined, {
+      validator: () => {
+        refuse('nothing of a state table is undone or paused: decide of what waits at the desk');
+      },
+    });
+  }
+
+  async run(): Promise<readonly unknown[]> {
+    let row = await activities['backstitch.lookState'](this.#order);
+    for (;;) {
+      this.#row = row;
+      const call = row.calls[row.done];
+      if (row.state !== 'error' || call === undefined) break;
+      row = await this.#decided(row, call);
+    }
+    this.#changed(transactionStateOf(row));
+    const report = stateReport(row);
+    await condition(allHandlersFinished);
+    if (report !== undefined) throw failureOf(report, undefined);
+    return row.results;
+  }
+
+  /** Lets a person decide of the operation that a row waits for, and carries it out. */
+  async #decided(row: StateRow, call: StoredCall): Promise<StateRow> {
+    const { branch, operation, input, summary = branch } = call;
+    const { type, message, known } = row.failure ?? NOT_WRITTEN;
+    const refused = known === 'refused';
+    const order = await this.#desk.park({
+      ...{ branch, op: 'action', operation, summary, input, failure: { type, message } },
+      // What may have happened keeps its input: another one would only hide it.
+      ...{ takesInput: refused, renews: refused, fits: () => FITS },
+    });
+    const note = this.#desk.notes.at(-1);
+    if (order === undefined || note === undefined) throw new Error('a case of a state table is never withdrawn');
+    const decided = { ...this.#order, index: row.done, note };
+    switch (order.action) {
+      case 'resolve':
+        return activities['backstitch.resolveState'](decided, order.result);
+      case 'skip':
+        return activities['backstitch.skipState'](decided, { known, ...leftBy(order) });
+      default: {
+        const renewed = refused ? { renewed: (call.renewed ?? 0) + 1 } : {};
+        const changed = 'input' in order ? { ...renewed, input: JSON.stringify(order.input) } : renewed;
+        return this.#retry(row, note, changed);
+      }
+    }
+  }
+
+  /** Tries again, for as many rounds as the scan would make. */
+  async #retry(from: StateRow, note: DeskNote, changed: { renewed?: number; input?: string }): Promise<StateRow> {
+    const { rounds, everyMs } = this.#order;
+    let row = from;
+    for (let round = 1; ; round++) {
+      const index = row.done;
+      row = await activities['backstitch.retryState'](
+        { ...this.#order, index, note },
+        index === from.done ? changed : {},
+      );
+      this.#row = row;
+      this.#changed('running');
+      if (row.state !== 'error' || row.failure?.known === 'refused' || round >= rounds) return row;
+      await sleep(everyMs);
+    }
+  }
+
+  #view(): TransactionView {
+    const { gid } = this.#order;
+    return stateView({ gid, startedAt: this.#startedAt, state: this.#state }, this.#row, this.#desk);
+  }
+
+  #changed(state: TransactionState): void {
+    this.#state = state;
+    this.#shown.show(state, this.#desk.cases);
+    setCurrentDetails(describeView(this.#view()));
+  }
+
+  #alarm({ branch, since, failure }: DeskCase): void {
+    const { gid } = this.#order;
+    const id = [gid, workflowInfo().runId, 'stuck', branch, since].join('/');
+    const message = `'${branch}' of a state table waits for a person: ${failure.type}: ${failure.message}`;
+    void raiseAlarm({ id, kind: 'stuck', gid, branch, at: since, message });
+  }
+}
+
+/** Refuses an update before it is accepted: nothing of it is left in the history. */
+function refuse(wrong: string | undefined): void {
+  if (wrong !== undefined) throw ApplicationFailure.nonRetryable(wrong, 'DoesNotFit');
+}
