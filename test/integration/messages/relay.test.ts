@@ -121,8 +121,9 @@ describe('relays under Temporal', function () {
     );
     while (alarms.length === 0) await client.connection.workflowService.getSystemInfo({});
     const [alarm] = alarms;
+    assert.ok(alarm);
     assert.deepEqual(
-      [alarm?.kind, alarm?.message],
+      [alarm.kind, alarm.message],
       ['dead-letter', "message m-1 (a, key 'k') of shop/all/0 is a dead letter: not understood"],
     );
 
@@ -130,7 +131,7 @@ describe('relays under Temporal', function () {
     while (shown.letters[0]?.behind !== 1) shown = await showMessages(client, { taskQueue });
     const [letter] = shown.letters;
     assert.deepEqual(
-      [letter?.outbox, letter?.stream, letter?.id, letter?.error, shown.total, shown.unread],
+      [letter.outbox, letter.stream, letter.id, letter.error, shown.total, shown.unread],
       ['shop', 'all/0', 'm-1', 'not understood', 1, []],
     );
     const [stream] = shown.streams;
