@@ -99,6 +99,22 @@ describe('the command line of the state table: transfers', function () {
     });
   }
 
+  it('an id is one transfer, whatever schemes it is asked of', async () => {
+    const legs = ['--from', 'bank_a:alice:3000', '--to', 'bank_b:bob'];
+    const other = (scheme: string, id: string) => at.world.run('transfer', '--scheme', scheme, '--id', id, ...legs);
+    for (const scheme of ['saga', 'tcc']) {
+      const [here, there, before] = [newId(), newId(), await balances()];
+      assert.equal((await transfer(here)).code, 0);
+      const again = await other(scheme, here);
+      assert.equal((await other(scheme, there)).code, 0);
+      const back = await transfer(there);
+      assert.ok([0, 1].includes(again.code ?? 9) && [0, 1].includes(back.code ?? 9), `${again.code} ${back.code}`);
+      // Two transfers, and no third.
+      const { alice, bob } = before;
+      assert.deepEqual(await balances(), { ...before, alice: alice - 6_000, bob: bob + 6_000 }, scheme);
+    }
+  });
+
   it('refuses what it cannot do, with a line for each, and begins nothing', async () => {
     const id = newId();
     const lines: [args: string[], ...stderr: RegExp[]][] = [
