@@ -1,6 +1,8 @@
 import type { Content } from '../../messages/message.js';
-import type { Database } from '../sql.js';
 import { textToLog } from '../guard/json.js';
+import type { Database, Sql } from '../sql.js';
+import { sqlStateOf } from '../sqlstate.js';
+import { keepDelivered, NO_PARTITION } from './archive.js';
 import * as statements from './stream-statements.js';
 import type { Outbox, Stream } from './outbox.js';
 
@@ -85,6 +87,16 @@ export function streamStore(
   const drained = statements.drained(ways);
   const run = <R extends object>(text: string, values: readonly unknown[]) =>
     database.run<R>(text, values, STATEMENT_MS);
+  /** A day that has no table yet gets one: its relay was not there to make it ahead. */
+  const kept = async (work: () => Promise<unknown>) => {
+    try {
+      await work();
+    } catch (error) {
+      if (!ways.isKept || sqlStateOf(error) !== NO_PARTITION) throw error;
+      await keepDelivered(database, outbox.keepDays);
+      await work();
+    }
+  };
   const waiting = ({ seq, id, topic, key, payload, addedAt, after }: Row): Waiting => ({
     id,
     topic,
@@ -121,7 +133,7 @@ export function streamStore(
       return [...found.values()];
     },
     async delivered(seqs) {
-      await run(removed, [stream, seqs]);
+      await kept(() => run(removed, [stream, seqs]));
     },
     async park(seqs) {
       await run(statements.park, [stream, seqs]);
@@ -130,7 +142,7 @@ export function streamStore(
       await run(statements.parkFailed, [stream, seq, againInMs ?? null, errorText(error), behind]);
     },
     async drained({ name: lane, messages: [first] }, seqs, failed) {
-      await database.transaction(async (sql) => {
+      const drain = async (sql: Sql) => {
         await sql(statements.lockLane, [stream, lane]);
         if (seqs.length > 0) await sql(drained, [stream, lane, seqs]);
         if (failed === undefined) {
@@ -139,7 +151,8 @@ export function streamStore(
         }
         const { seq, error, againInMs } = failed;
         await sql(statements.failedAgain, [stream, lane, seq, againInMs ?? null, errorText(error), seq !== first?.seq]);
-      }, STATEMENT_MS);
+      };
+      await kept(() => database.transaction(drain, STATEMENT_MS));
     },
   };
 }
