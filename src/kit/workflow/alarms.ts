@@ -12,6 +12,9 @@
  * - `orphan`: the scan found a transaction whose run was ended from outside.
  * - `in-doubt`: a transaction is prepared, and was not ended for too long: it holds locks.
  * - `expired-hold`: a participant holds something that should have ended, and no transaction takes care of it.
+ * - `dead-letter`: a message was given up, and holds up its key until a person decides.
+ * - `message-late`: a message is tried on though its time window is over: its consumer says that it will be handled.
+ * - `messages-held`: nothing of a stream can be delivered for longer than the window: the other side takes nothing.
  * - `test`: an operator asks whether alarms arrive.
  * - `summary`: alarms that were not delivered one by one; its data is an {@link AlarmSummary}.
  */
@@ -23,6 +26,9 @@ export type AlarmKind =
   | 'orphan'
   | 'in-doubt'
   | 'expired-hold'
+  | 'dead-letter'
+  | 'message-late'
+  | 'messages-held'
   | 'test'
   | 'summary'
   // A kind of one's own, without losing the suggestions for those above.
