@@ -13,8 +13,9 @@ export interface Batch {
 /**
  * Delivers a batch by its sink: all at once where it can, else one after the other.
  *
- * @param limitMs how long one message may take, and all of them where they go together
- * @returns what became of each, in the same order; after a failure the later ones of the same key are {@link HeldUp}
+ * @param limitMs how long one message may take, and all of them where they go together; after that no further one is begun
+ * @returns what became of each, in the same order; after a failure the later ones of the same key are {@link HeldUp}, as is what
+ * was not begun
  * @throws {@link SinkUnavailable}: of none of them it is known that it was delivered
  */
 export async function deliverBatch(
@@ -43,8 +44,10 @@ export async function deliverBatch(
 async function oneByOne(sink: Sink, messages: readonly Message[], limitMs: number, signal: AbortSignal) {
   const became: Delivered[] = [];
   const failed = new Set<string>();
+  const until = Date.now() + limitMs;
   for (const message of messages) {
-    if (message.key !== undefined && failed.has(message.key)) {
+    const isLate = became.length > 0 && Date.now() >= until;
+    if (isLate || (message.key !== undefined && failed.has(message.key))) {
       became.push(new HeldUp());
       continue;
     }
