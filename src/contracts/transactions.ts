@@ -160,7 +160,7 @@ export const transferMessageTransaction: MessageContract<Transfer, Transfer, Tra
   },
 };
 
-/** A transfer by each scheme: the id of a transfer is one transfer in all of them. */
+/** A transfer by each scheme: the id of a transfer is one transfer in all of them that are workflows. */
 export const transferTransactions = {
   saga: transferSagaTransaction,
   tcc: transferTccTransaction,
