@@ -18,7 +18,7 @@ import type { MessageStage, MessageSystem } from './system.js';
 export function outboxSystem({ producer, consumer }: MessageStage): MessageSystem {
   const [from, to] = [pgDatabase(producer), pgDatabase(consumer)];
   const outbox = createOutbox({ name: 'bench' });
-  const store = streamStore(from, outbox, { name: 'all/0' });
+  const store = streamStore(from, outbox, { name: 'bench/all/0' });
   let over = new AbortController();
   let ended: Promise<RelayEnd> | undefined;
   let leave: () => void = () => undefined;
@@ -42,7 +42,7 @@ export function outboxSystem({ producer, consumer }: MessageStage): MessageSyste
       });
       const wake = new Wake();
       over = new AbortController();
-      leave = new Listeners().join(from, 'all/0', wake);
+      leave = new Listeners().join(from, 'bench/all/0', wake);
       ended = new StreamRelay({
         ...{ store, wake, owner: 'bench', signal: over.signal, forMs: 3_600_000, rules: defaultRelayRules },
         sink: {
@@ -73,10 +73,10 @@ export function outboxSystem({ producer, consumer }: MessageStage): MessageSyste
       await producer.query(
         `with lanes as (
            insert into backstitch.outbox_lanes (stream, lane, due_at)
-           select 'all/0', 's:' || n, now() + interval '30 days' from generate_series(1, $1::integer) n
+           select 'bench/all/0', 's:' || n, now() + interval '30 days' from generate_series(1, $1::integer) n
          )
          insert into backstitch.outbox_parked (stream, lane, seq, id, topic, key, payload, added_at)
-         select 'all/0', 's:' || n, n, 'w' || n, 'sold', 'k' || n % 200, json_build_object('id', n), now()
+         select 'bench/all/0', 's:' || n, n, 'w' || n, 'sold', 'k' || n % 200, json_build_object('id', n), now()
          from generate_series(1, $1::integer) n`,
         [count],
       );

@@ -96,7 +96,7 @@ async function show(cli: Cli, filter: LettersFilter): Promise<ShownMessages> {
 function describeStreams({ streams, unread }: ShownMessages): string {
   const rows = streams.map(({ outbox, stream, waiting, aside, dead, oldestMs, relay }) => [
     outbox,
-    stream.replace(/\/0$/, ''),
+    stream.slice(outbox.length + 1).replace(/\/0$/, ''),
     waiting,
     aside,
     dead,
@@ -110,8 +110,8 @@ function describeStreams({ streams, unread }: ShownMessages): string {
 }
 
 function describeLetters({ letters, total, unread }: ShownMessages): string {
-  const lines = letters.map(({ outbox, stream, id, topic, key, deadAt, attempts, error, behind }) => {
-    const what = `${id}  ${topic}${key === undefined ? '' : ` of '${key}'`}, ${outbox} to ${stream.replace(/\/0$/, '')}`;
+  const lines = letters.map(({ stream, id, topic, key, deadAt, attempts, error, behind }) => {
+    const what = `${id}  ${topic}${key === undefined ? '' : ` of '${key}'`}, ${streamWords(stream)}`;
     const tried = `tried ${attempts} times, dead since ${new Date(deadAt).toISOString()}`;
     return `${what}: ${tried}${behind > 0 ? `, ${behind} wait behind it` : ''}\n    ${error}`;
   });
@@ -122,7 +122,12 @@ function describeLetters({ letters, total, unread }: ShownMessages): string {
 
 function describeDecided(action: string, { decided, unread }: LettersDecided): string {
   const done = { resend: 'is tried anew', discard: 'is dropped', skip: 'is passed' }[action] ?? action;
-  const lines = decided.map(({ id, outbox, stream }) => `${id} of ${outbox} to ${stream.replace(/\/0$/, '')} ${done}`);
+  const lines = decided.map(({ id, stream }) => `${id} of ${streamWords(stream)} ${done}`);
   if (decided.length === 0) lines.push('no such dead letter: see messages dead');
   return [...lines, ...unread.map(({ outbox, message }) => `${outbox} could not be read: ${message}`)].join('\n');
+}
+
+/** `orders/mail/0` is `orders to mail`. */
+function streamWords(stream: string): string {
+  return stream.replace(/\/0$/, '').replace('/', ' to ');
 }

@@ -58,13 +58,14 @@ const FAILED_PRECONDITION = 9;
 
 /**
  * Whether the server dropped an update with the workflow's task that carried it: something else came in while the task
- * was about to end the workflow. Nothing of it happened, and the task is made again without it.
+ * was about to end the workflow; or did not take it, as the task has failed and is about to be tried again (its worker was killed, or was
+ * too slow). Nothing of it happened.
  */
 export function wasDropped(error: unknown): boolean {
   const grpc = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
   return (
     isGrpcServiceError(grpc) &&
     (grpc.code as number) === FAILED_PRECONDITION &&
-    (grpc.details || grpc.message).includes('workflow task failure')
+    /workflow task failure|Workflow Task in failed state/.test(grpc.details || grpc.message)
   );
 }

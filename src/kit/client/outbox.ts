@@ -27,7 +27,7 @@ export async function startRelays(
           taskQueue,
           args: [order],
           workflowIdConflictPolicy: 'USE_EXISTING',
-          staticSummary: `delivers the messages of ${outbox} to ${stream.replace(/\/0$/, '')}`,
+          staticSummary: `delivers the messages of ${stream.replace(/\/0$/, '').replace('/', ' to ')}`,
         }),
       );
     }

@@ -4,6 +4,7 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
+  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 
@@ -29,16 +30,22 @@ export interface RelayTotals {
   readonly dead: number;
 }
 
-/** How one activity of a relay ended. */
-export type RelayRound = RelayTotals & { readonly end: string };
+/** How one activity of a relay ended; since when its sink takes nothing. */
+export interface RelayRound extends RelayTotals {
+  readonly end: string;
+  readonly unavailable?: { readonly since: number; readonly error: string; readonly told: boolean };
+}
+
+/** What one activity is asked: what the one before has found of the sink goes with it. */
+export type RelayRoundOrder = RelayOrder & Pick<RelayRound, 'unavailable'>;
 
 export const RELAY_ACTIVITY = 'backstitch.deliverMessages';
 export const RELAY_WORKFLOW = 'deliverMessages';
 export const RELAY_QUERY = 'totals';
 
 /** The id of the workflow that delivers a stream. */
-export function relayId(taskQueue: string, { outbox, stream }: RelayOrder): string {
-  return `${taskQueue}-outbox/${outbox}/${stream}`;
+export function relayId(taskQueue: string, { stream }: RelayOrder): string {
+  return `${taskQueue}-outbox/${stream}`;
 }
 
 /** One activity delivers for so long, in milliseconds. */
@@ -47,7 +54,7 @@ export const ROUND_MS = 5 * 60_000;
 const ROUNDS = 200;
 
 const { [RELAY_ACTIVITY]: deliver } = proxyActivities<{
-  [RELAY_ACTIVITY]: (order: RelayOrder) => Promise<RelayRound>;
+  [RELAY_ACTIVITY]: (order: RelayRoundOrder) => Promise<RelayRound>;
 }>({
   // A round ends with what was on its way then.
   startToCloseTimeout: 2 * ROUND_MS,
@@ -59,9 +66,16 @@ const { [RELAY_ACTIVITY]: deliver } = proxyActivities<{
 export async function deliverMessages(order: RelayOrder, totals?: RelayTotals): Promise<void> {
   let sum: RelayTotals = totals ?? { delivered: 0, failed: 0, dead: 0 };
   setHandler(defineQuery<RelayTotals>(RELAY_QUERY), () => sum);
+  let unavailable: RelayRound['unavailable'];
+  /** How often another one took its place, one time after the other. */
+  let replaced = 0;
   for (let round = 0; round < ROUNDS && !workflowInfo().continueAsNewSuggested; round++) {
-    const { delivered, failed, dead } = await deliver(order);
+    const { delivered, failed, dead, unavailable: found, end } = await deliver({ ...order, unavailable });
+    unavailable = found;
     sum = { delivered: sum.delivered + delivered, failed: sum.failed + failed, dead: sum.dead + dead };
+    replaced = end === 'replaced' ? replaced + 1 : 0;
+    // Two that take each other's place for ever would do nothing else: workers of another task queue deliver the same stream.
+    if (replaced > 1) await sleep(Math.min(60_000, 1_000 * 2 ** Math.min(replaced, 10)));
     setCurrentDetails(
       `Until the last round: ${sum.delivered} delivered, ${sum.failed} deliveries failed, ${sum.dead} dead letters. What runs now is in the heartbeat of the pending activity.`,
     );

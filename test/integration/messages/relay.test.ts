@@ -42,7 +42,7 @@ describe('relays under Temporal', function () {
       .terminate('the test is over')
       .catch(() => undefined);
   });
-  const id = () => relayId(taskQueue, { outbox: 'shop', stream: 'all/0' });
+  const id = () => relayId(taskQueue, { outbox: 'shop', stream: 'shop/all/0' });
   const relays = () => startRelays(client, { taskQueue, outboxes: [outbox] });
 
   const serve = async (sink: Sink, alarms: Alarm[] = []) => {
@@ -132,7 +132,7 @@ describe('relays under Temporal', function () {
     const [letter] = shown.letters;
     assert.deepEqual(
       [letter.outbox, letter.stream, letter.id, letter.error, shown.total, shown.unread],
-      ['shop', 'all/0', 'm-1', 'not understood', 1, []],
+      ['shop', 'shop/all/0', 'm-1', 'not understood', 1, []],
     );
     const [stream] = shown.streams;
     assert.ok(stream);
@@ -163,7 +163,7 @@ describe('relays under Temporal', function () {
     await relays();
     await stage.add(outbox, { topic: 'a', id: `m-${taskQueue}`, payload: 7 });
     await sink.taken(1);
-    const handle = client.workflow.getHandle(`message-shop-m-${taskQueue}`);
+    const handle = client.workflow.getHandle(`message/shop/a/takeMessage/m-${taskQueue}`);
     assert.equal(await handle.result(), 7);
     // After it has ended, too.
     const [message] = sink.got;

@@ -1,4 +1,4 @@
-import type { Database } from '../sql.js';
+import type { Database, Sql } from '../sql.js';
 
 /**
  * What was delivered is kept in a table for each day (UTC), which is dropped as a whole: nothing is left to be cleaned, however
@@ -16,17 +16,22 @@ const LOCK_MS = 2_000;
  * @returns the days that were dropped, such as `20260131`
  */
 export async function keepDelivered(database: Database, keepDays: number): Promise<string[]> {
-  return database.transaction(async (sql) => {
-    await sql(`select set_config('lock_timeout', $1, true)`, [String(LOCK_MS)]);
-    await sql('select pg_advisory_xact_lock(7263903)');
+  const alone = <T>(work: (sql: Sql) => Promise<T>) =>
+    database.transaction(async (sql) => {
+      await sql(`select set_config('lock_timeout', $1, true)`, [String(LOCK_MS)]);
+      await sql('select pg_advisory_xact_lock(7263903)');
+      return work(sql);
+    }, STATEMENT_MS);
+  const old = await alone(async (sql) => {
     const [row] = await sql<{ wanted: string[]; old: string[] }>(days, [keepDays]);
-    const { wanted, old } = row ?? { wanted: [], old: [] };
-    for (const day of wanted) await sql(create(day));
-    for (const day of old) await sql(`drop table if exists backstitch.outbox_delivered_${digits(day)}`);
-    // What was delivered last under a key matters for as long as duplicates may come.
-    await sql(forgetLast, [Math.max(keepDays, 30)]);
-    return old;
-  }, STATEMENT_MS);
+    for (const day of row?.wanted ?? []) await sql(create(day));
+    return row?.old ?? [];
+  });
+  // By itself: a day that cannot be dropped yet, as somebody reads it, keeps no other from being made.
+  for (const day of old) await alone((sql) => sql(`drop table if exists backstitch.outbox_delivered_${digits(day)}`));
+  // What was delivered last under a key matters for as long as duplicates may come.
+  await database.run(forgetLast, [Math.max(keepDays, 30)], STATEMENT_MS);
+  return old;
 }
 
 /** The error of a delivery whose day has no table yet. */
@@ -49,8 +54,9 @@ from today`;
 const create = (day: string) => {
   const date = digits(day);
   const from = `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}`;
-  return `create table if not exists backstitch.outbox_delivered_${date} partition of backstitch.outbox_delivered
-for values from (timestamptz '${from} 00:00:00+00') to (timestamptz '${from} 00:00:00+00' + interval '24 hours')`;
+  // Attached: who reads or delivers meanwhile does not wait for that.
+  return `create table backstitch.outbox_delivered_${date} (like backstitch.outbox_delivered including all);
+alter table backstitch.outbox_delivered attach partition backstitch.outbox_delivered_${date} for values from (timestamptz '${from} 00:00:00+00') to (timestamptz '${from} 00:00:00+00' + interval '24 hours')`;
 };
 
 const forgetLast = `delete from backstitch.outbox_last where at < clock_timestamp() - make_interval(days => $1::integer)`;

@@ -38,14 +38,16 @@ export interface LetterFilter {
   readonly topic?: string;
   readonly id?: string;
   readonly most?: number;
+  /** Only of these streams. Default: all of the database */
+  readonly streams?: readonly string[];
 }
 
 /** Dead letters, the oldest first, and how many there are (up to 10,000). */
 export async function listDead(
   database: Database,
-  { topic, id, most = 50 }: LetterFilter = {},
+  { topic, id, most = 50, streams }: LetterFilter = {},
 ): Promise<{ letters: DeadLetter[]; total: number }> {
-  const which = [topic ?? null, id ?? null];
+  const which = [topic ?? null, id ?? null, streams ?? null];
   const rows = await database.run<LetterRow>(list, [...which, most], STATEMENT_MS);
   const [count] = await database.run<{ total: string }>(total, which, STATEMENT_MS);
   const letters = rows.map(({ seq, key, payload, addedAt, deadAt, error, ...row }) => ({
@@ -109,7 +111,8 @@ const first = (of: string) => `cross join lateral (
   select * from backstitch.outbox_parked parked where parked.stream = ${of}.stream and parked.lane = ${of}.lane order by seq limit 1
 ) p`;
 
-const wanted = 'l.dead_at is not null and ($1::text is null or p.topic = $1) and ($2::text is null or p.id = $2)';
+const wanted = `l.dead_at is not null and ($1::text is null or p.topic = $1) and ($2::text is null or p.id = $2)
+  and ($3::text[] is null or l.stream = any ($3))`;
 
 const list = `
 select l.stream, p.seq::text, p.id, p.topic, p.key, p.payload::text as payload,
@@ -120,7 +123,7 @@ select l.stream, p.seq::text, p.id, p.topic, p.key, p.payload::text as payload,
     where all_parked.stream = l.stream and all_parked.lane = l.lane limit 1001
   ) waiting) as behind
 from backstitch.outbox_lanes l ${first('l')}
-where ${wanted} order by l.dead_at, p.seq limit $3`;
+where ${wanted} order by l.dead_at, p.seq limit $4`;
 
 const total = `
 select count(*)::text as total from (

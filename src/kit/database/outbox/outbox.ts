@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { isStorable } from '../../workflow/carried.js';
 import type { Sql } from '../sql.js';
 import { add, addLater } from './add-statements.js';
 import { payloadJson } from './payload.js';
@@ -100,7 +101,7 @@ export function createOutbox({
     rows.forEach(({ id, topic, key, json, deliverAfter, takers }, place) => {
       const partition = partitions === 1 ? 0 : numberOf(key ?? id) % partitions;
       for (const subscriber of takers) {
-        const values = [streamName(subscriber, partition), id, topic, key, json, String(place)] as const;
+        const values = [streamName(name, subscriber, partition), id, topic, key, json, String(place)] as const;
         const columns = deliverAfter === undefined ? now : later;
         values.forEach((value, column) => columns[column]?.push(value as never));
         if (deliverAfter !== undefined) later[6].push(deliverAfter);
@@ -116,7 +117,7 @@ export function createOutbox({
     keepDays,
     streams: Object.keys(subscribers).flatMap((subscriber) =>
       Array.from({ length: partitions }, (_, partition) => ({
-        name: streamName(subscriber, partition),
+        name: streamName(name, subscriber, partition),
         subscriber,
         partition,
       })),
@@ -134,7 +135,8 @@ type Columns = [string[], string[], string[], (string | null)[], (string | null)
 
 function checked({ topic, key, payload, id = randomUUID(), deliverAfter }: NewMessage) {
   for (const [field, text] of Object.entries({ topic, id, ...(key !== undefined && { key }) })) {
-    const isText = typeof text === 'string' && text.length >= 1 && text.length <= 200 && !text.includes('\0');
+    const isText =
+      typeof text === 'string' && text.length >= 1 && text.length <= 200 && isStorable(JSON.stringify(text));
     if (!isText) throw new TypeError(`a message's ${field} is ${JSON.stringify(text)}: it must be 1 to 200 characters`);
   }
   if (deliverAfter !== undefined && !isWhole(deliverAfter, 0, 8.64e15)) {

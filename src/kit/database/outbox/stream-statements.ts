@@ -104,9 +104,13 @@ with gone as (
   select stream, coalesce('k:' || key, 's:' || seq), seq, id, topic, key, payload, added_at from gone
 )
 insert into backstitch.outbox_lanes as lane (stream, lane, due_at, attempts, failed_at, error, dead_at)
-select stream, coalesce('k:' || key, 's:' || seq), clock_timestamp() + $3::float8 * interval '1 ms', 1, clock_timestamp(), $4,
-  case when $3::float8 is null then clock_timestamp() end
-from gone where seq = $2
+select stream, lane, case when failed then clock_timestamp() + $3::float8 * interval '1 ms' else clock_timestamp() end,
+  failed::integer, case when failed then clock_timestamp() end, case when failed then $4 end,
+  case when failed and $3::float8 is null then clock_timestamp() end
+from (
+  -- Whoever else has removed the one that failed: what was behind it is never without a lane.
+  select stream, coalesce('k:' || key, 's:' || seq) as lane, bool_or(seq = $2) as failed from gone group by 1, 2
+) lanes
 on conflict (stream, lane) do update set due_at = excluded.due_at, attempts = excluded.attempts, failed_at = excluded.failed_at,
   error = excluded.error, dead_at = excluded.dead_at
 where lane.dead_at is null`;

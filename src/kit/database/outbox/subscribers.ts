@@ -1,9 +1,9 @@
 /** Who gets what: each subscriber by name (1 to 60 of a-z, 0-9, `-` and `_`), with the topics that it takes, or `'*'` for all. */
 export type Subscribers = Readonly<Record<string, '*' | readonly string[]>>;
 
-/** What a subscriber's messages of one partition are kept under. */
-export function streamName(subscriber: string, partition: number): string {
-  return `${subscriber}/${partition}`;
+/** What a subscriber's messages of one partition are kept under: several outboxes may share a database. */
+export function streamName(outbox: string, subscriber: string, partition: number): string {
+  return `${outbox}/${subscriber}/${partition}`;
 }
 
 /**

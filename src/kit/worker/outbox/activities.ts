@@ -1,4 +1,6 @@
 import { activityInfo, Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import { messageOf } from '../../database/message.js';
 import { keepDelivered } from '../../database/outbox/archive.js';
 import type { Outbox } from '../../database/outbox/outbox.js';
 import { streamStore } from '../../database/outbox/stream.js';
@@ -11,6 +13,7 @@ import {
   type MessagesActivities,
   type RelayOrder,
   type RelayRound,
+  type RelayRoundOrder,
 } from '../../workflow/outbox.js';
 import type { AlarmActivities } from '../alarms.js';
 import { messagesActivities } from './desk.js';
@@ -42,7 +45,7 @@ export interface RelayActivitiesOptions {
 /** The activities that deliver messages and what persons ask of them, and what stops them at once when the worker stops. */
 export interface RelayActivities {
   readonly activities: MessagesActivities & {
-    readonly [RELAY_ACTIVITY]: (order: RelayOrder) => Promise<RelayRound>;
+    readonly [RELAY_ACTIVITY]: (order: RelayRoundOrder) => Promise<RelayRound>;
   };
   /** Ends all that runs: another worker, or this one when it is back, goes on. */
   readonly stop: () => void;
@@ -52,6 +55,7 @@ export interface RelayActivities {
 const BEAT_MS = 2_000;
 /** Between two looks at what is kept of what was delivered, in milliseconds. */
 const KEEP_MS = 3_600_000;
+const KEEP_AGAIN_MS = 300_000;
 
 /**
  * Makes the activities that deliver the messages of outboxes: for a worker, with the workflow `deliverMessages`.
@@ -69,19 +73,33 @@ export function relayActivities({ outboxes, who, alarms }: RelayActivitiesOption
   }
   const listeners = new Listeners();
   const stopping = new AbortController();
-  /** When each database's delivered messages were looked after, in milliseconds since 1970. */
+  /** When each database's delivered messages are looked after next, in milliseconds since 1970. */
   const kept = new Map<Database, number>();
 
   const lookAfter = async ({ outbox, database }: RelayedOutbox) => {
-    if (Date.now() - (kept.get(database) ?? 0) < KEEP_MS) return;
+    if (Date.now() < (kept.get(database) ?? 0)) return;
+    // One look at a time; one that fails is not repeated at once, as it waits for locks that deliveries wait for.
+    kept.set(database, Date.now() + KEEP_AGAIN_MS);
     await keepDelivered(database, outbox.keepDays);
-    kept.set(database, Date.now());
+    kept.set(database, Date.now() + KEEP_MS);
   };
 
-  const deliver = async (order: RelayOrder): Promise<RelayRound> => {
+  const deliver = async ({ unavailable, ...order }: RelayRoundOrder): Promise<RelayRound> => {
     const { found, stream, sink } = find(known, order);
     const context = Context.current();
-    await lookAfter(found);
+    if (stopping.signal.aborted) {
+      throw ApplicationFailure.create({
+        message: 'this worker stops',
+        type: 'WorkerStops',
+        nextRetryDelay: '1 second',
+      });
+    }
+    const keepDays = () => {
+      lookAfter(found).catch((error: unknown) => {
+        context.log.warn(`what was delivered of '${order.outbox}' could not be looked after: ${messageOf(error)}`);
+      });
+    };
+    keepDays();
     const wake = new Wake();
     const leave = listeners.join(found.database, stream.name, wake);
     const relay = new StreamRelay({
@@ -92,6 +110,7 @@ export function relayActivities({ outboxes, who, alarms }: RelayActivitiesOption
       owner: who,
       signal: AbortSignal.any([context.cancellationSignal, stopping.signal]),
       forMs: ROUND_MS,
+      unavailable,
       onTrouble: (trouble) => {
         const alarm = alarmOf(order, trouble, Date.now());
         context.log.warn(alarm.message);
@@ -102,9 +121,7 @@ export function relayActivities({ outboxes, who, alarms }: RelayActivitiesOption
     });
     const beat = setInterval(() => {
       context.heartbeat(relay.stats);
-      lookAfter(found).catch((error: unknown) => {
-        context.log.warn(`what was delivered of '${order.outbox}' could not be looked after: ${String(error)}`);
-      });
+      keepDays();
     }, BEAT_MS);
     try {
       return await relay.run();
@@ -136,7 +153,7 @@ function find(known: ReadonlyMap<string, RelayedOutbox>, { outbox, stream: name 
 
 /** An alarm's id says what it is about: raised again it is the same. */
 function alarmOf({ outbox, stream }: RelayOrder, { kind, error, since, message }: RelayTrouble, now: number): Alarm {
-  const where = `${outbox}/${stream}`;
+  const where = stream;
   if (message === undefined) {
     return {
       id: `messages-held/${where}/${since}`,

@@ -35,14 +35,8 @@ export function messagesActivities(outboxes: readonly RelayedOutbox[]): Messages
   return {
     'backstitch.showMessages': async ({ outbox: name, ...filter }) => {
       const { found, unread } = await each(name, async ({ outbox, database }) => {
-        const streams = await within(
-          READ_MS,
-          standingOf(
-            database,
-            outbox.streams.map((stream) => stream.name),
-          ),
-        );
-        const { letters, total } = await within(READ_MS, listDead(database, filter));
+        const streams = await within(READ_MS, standingOf(database, streamsOf(outbox)));
+        const { letters, total } = await within(READ_MS, listDead(database, { ...filter, streams: streamsOf(outbox) }));
         return {
           streams: streams.map((stream): ShownStream => ({ outbox: outbox.name, ...stream })),
           letters: letters.map((letter): ShownLetter => ({ outbox: outbox.name, ...letter })),
@@ -61,7 +55,10 @@ export function messagesActivities(outboxes: readonly RelayedOutbox[]): Messages
     },
     'backstitch.decideMessages': async ({ outbox: name, action, actor, reason, ...filter }) => {
       const { found, unread } = await each(name, async ({ outbox, database }) => {
-        const { letters } = await within(READ_MS, listDead(database, { ...filter, most: MOST }));
+        const { letters } = await within(
+          READ_MS,
+          listDead(database, { ...filter, most: MOST, streams: streamsOf(outbox) }),
+        );
         const decided: LettersDecided['decided'][number][] = [];
         for (const { stream, seq, id } of letters) {
           const order = { action, stream, seq, actor, reason };
@@ -73,4 +70,8 @@ export function messagesActivities(outboxes: readonly RelayedOutbox[]): Messages
       return { decided: found.flat(), unread };
     },
   };
+}
+
+function streamsOf({ streams }: RelayedOutbox['outbox']): string[] {
+  return streams.map(({ name }) => name);
 }

@@ -52,7 +52,7 @@ class Listener {
     if (this.#wakes.size === 0) {
       clearTimeout(this.#again);
       this.#isRunning = false;
-      void this.#listening?.close();
+      this.#listening?.close().catch(() => undefined);
     }
     return this.#wakes.size;
   }

@@ -23,6 +23,13 @@ import type { Wake } from './wake.js';
  * their ids.
  */
 
+/** Since when a sink takes nothing, in milliseconds since 1970, why, and whether an alarm has told of it. */
+export interface Unavailable {
+  readonly since: number;
+  readonly error: string;
+  readonly told: boolean;
+}
+
 /** What a relay has done, and how its stream stands. */
 export interface RelayStats {
   readonly delivered: number;
@@ -30,8 +37,8 @@ export interface RelayStats {
   readonly failed: number;
   /** Messages that became dead letters. */
   readonly dead: number;
-  /** Since when the sink takes nothing, in milliseconds since 1970, and why. */
-  readonly unavailable?: { readonly since: number; readonly error: string };
+  /** Since when the sink takes nothing. */
+  readonly unavailable?: Unavailable;
   /** Since when the outbox's own database cannot be used, and why. */
   readonly failing?: { readonly since: number; readonly error: string };
 }
@@ -59,6 +66,8 @@ export interface RelayOptions {
   /** After so many milliseconds it ends by itself, when what is on its way is delivered. */
   readonly forMs: number;
   readonly onTrouble: (trouble: RelayTrouble) => void;
+  /** What the one before it has found of the sink. */
+  readonly unavailable?: Unavailable;
 }
 
 /** How a relay ended. */
@@ -71,10 +80,12 @@ const BEYOND_SHARE = 0.2;
 
 export class StreamRelay {
   readonly #given: RelayOptions;
+  /** Ends what is on its way: another has this one's place, or it gives up. */
+  readonly #over = new AbortController();
   #delivered = 0;
   #failed = 0;
   #dead = 0;
-  #unavailable: { since: number; error: string; times: number; until: number; told: boolean } | undefined;
+  #unavailable: (Unavailable & { readonly times: number; readonly until: number }) | undefined;
   /** Numbers that are on their way. */
   readonly #onWay = new Set<number>();
   /** Those that are delivered, and not removed yet. */
@@ -85,6 +96,8 @@ export class StreamRelay {
   #since = { parked: new Set<string>(), removed: new Set<number>() };
   readonly #chain: Chain;
   #flights = 0;
+  /** Those of them that drain lanes. */
+  #lanes = 0;
   readonly #remover: Remover;
   #nextDueAt = 0;
   #tendAt = 0;
@@ -95,30 +108,28 @@ export class StreamRelay {
   #failing: { readonly since: number; readonly error: string } | undefined;
   readonly #late = new Set<number>();
 
-  constructor(options: RelayOptions) {
+  constructor(given: RelayOptions) {
+    const options = { ...given, signal: AbortSignal.any([given.signal, this.#over.signal]) };
     this.#given = options;
     // Each delivery listens; Node takes more than ten listeners for a leak.
     setMaxListeners(0, options.signal);
+    this.#unavailable = given.unavailable && { ...given.unavailable, times: 0, until: 0 };
     this.#remover = new Remover({
       ...options,
       onRemoved: (seqs) => {
-        for (const seq of seqs) {
-          this.#done.delete(seq);
-          this.#since.removed.add(seq);
-        }
-        this.#chain.noted(seqs);
+        this.#removed(seqs);
       },
     });
     this.#chain = new Chain(options.sink.isQueue === true);
   }
 
   get stats(): RelayStats {
-    const { since, error } = this.#unavailable ?? {};
+    const { since, error, told } = this.#unavailable ?? {};
     return {
       delivered: this.#delivered,
       failed: this.#failed,
       dead: this.#dead,
-      ...(since !== undefined && error !== undefined && { unavailable: { since, error } }),
+      ...(since !== undefined && error !== undefined && { unavailable: { since, error, told: told === true } }),
       ...(this.#failing && { failing: this.#failing }),
     };
   }
@@ -136,6 +147,7 @@ export class StreamRelay {
           const { epoch: newest, dueInMs } = await store.tend();
           if (newest !== epoch) {
             end = 'replaced';
+            this.#over.abort();
             break;
           }
           this.#tendAt = Date.now() + rules.pollMs;
@@ -147,7 +159,10 @@ export class StreamRelay {
       } catch (error) {
         const { since = Date.now() } = this.#failing ?? {};
         this.#failing = { since, error: messageOf(error) };
-        if (Date.now() - since > PATIENCE_MS) throw error;
+        if (Date.now() - since > PATIENCE_MS) {
+          this.#over.abort();
+          throw error;
+        }
         await wake.pause(Math.min(rules.pollMs, 500), signal);
         continue;
       }
@@ -159,7 +174,7 @@ export class StreamRelay {
       }
     }
     await this.#land();
-    return { ...this.stats, end: signal.aborted ? 'stopped' : end };
+    return { ...this.stats, end: end === 'time' && signal.aborted ? 'stopped' : end };
   }
 
   /** Begins what can be begun. */
@@ -177,9 +192,12 @@ export class StreamRelay {
 
   /** Batches that may begin. Until it is known that the sink takes something again one tries it. */
   #free(): number {
+    return (this.#unavailable === undefined ? this.#places() : 1) - this.#flights;
+  }
+
+  #places(): number {
     const { sink, rules } = this.#given;
-    const places = sink.deliverAll ? rules.batches : rules.single;
-    return (this.#unavailable === undefined ? places : 1) - this.#flights;
+    return sink.deliverAll ? rules.batches : rules.single;
   }
 
   async #readFront(): Promise<void> {
@@ -222,7 +240,9 @@ export class StreamRelay {
 
   async #drainLanes(): Promise<void> {
     const { store } = this.#given;
-    const places = this.#free();
+    // What has failed before may take long: it gets no more than half of all places.
+    const places = Math.min(this.#free(), Math.max(1, Math.floor(this.#places() / 2)) - this.#lanes);
+    if (places <= 0) return;
     const lanes = await store.due([...this.#busy], places, CHAIN);
     for (const lane of lanes) this.#send({ messages: lane.messages, attempts: lane.attempts }, lane);
     if (lanes.length >= places) return;
@@ -234,10 +254,12 @@ export class StreamRelay {
   /** Gives a batch to the sink, and sees to what becomes of it. */
   #send(batch: Batch, lane?: Lane): void {
     const { sink, rules, signal } = this.#given;
-    const names = new Set(batch.messages.flatMap(({ key }) => (key === undefined ? [] : [`k:${key}`])));
-    if (lane !== undefined) names.add(lane.name);
+    const keys = batch.messages.flatMap(({ key }) => (key === undefined ? [] : [`k:${key}`]));
+    // A message by itself goes outside its key's order, whatever else of that is on its way.
+    const names = new Set(lane === undefined ? keys : [lane.name]);
     for (const name of names) this.#busy.add(name);
-    if (lane === undefined) for (const { seq } of batch.messages) this.#onWay.add(seq);
+    if (lane !== undefined) this.#lanes++;
+    else for (const { seq } of batch.messages) this.#onWay.add(seq);
     this.#flights++;
     const linked = { ...batch, messages: this.#chain.link(batch.messages) };
     void deliverBatch(sink, linked, rules.deliverMs, signal)
@@ -254,6 +276,7 @@ export class StreamRelay {
       })
       .finally(() => {
         for (const name of names) this.#busy.delete(name);
+        if (lane !== undefined) this.#lanes--;
         this.#flights--;
         this.#isDirty = true;
         this.#given.wake.ring();
@@ -287,8 +310,14 @@ export class StreamRelay {
       const judged = first && { seq: first.message.seq, ...this.#judge(first, lane) };
       await store.drained(lane, seqs, judged);
       this.#chain.noted(seqs);
+      judged?.tell();
       this.#dueIn(judged === undefined ? 0 : judged.againInMs);
       return;
+    }
+    // Before anything of theirs goes aside: what was delivered must not come to lie in front of it.
+    if (failed.length > 0 && seqs.length > 0) {
+      await store.delivered(seqs);
+      this.#removed(seqs);
     }
     for (const each of failed) {
       const { key, seq } = each.message;
@@ -297,12 +326,22 @@ export class StreamRelay {
         message.key !== undefined && message.key === key && became[place] instanceof HeldUp ? [message.seq] : [],
       );
       await store.parkFailed(seq, judged, behind);
+      judged.tell();
       this.#dueIn(judged.againInMs);
       if (key !== undefined) this.#since.parked.add(key);
     }
     this.#release(batch, undefined);
+    if (failed.length > 0) return;
     for (const seq of seqs) this.#done.add(seq);
     this.#remover.remove(seqs);
+  }
+
+  #removed(seqs: readonly number[]): void {
+    for (const seq of seqs) {
+      this.#done.delete(seq);
+      this.#since.removed.add(seq);
+    }
+    this.#chain.noted(seqs);
   }
 
   /** A lane is due in so many milliseconds; never, if it waits for a person. */
@@ -320,15 +359,20 @@ export class StreamRelay {
     const since = Date.now() - failedForMs;
     const isOver = failedForMs >= rules.windowMs;
     const text = messageOf(error);
-    const isDead = error instanceof Poison || (isOver && !(error instanceof NotYet));
-    if (isDead) {
-      this.#dead++;
-      onTrouble({ kind: 'dead-letter', message, error: text, since });
-    } else if (isOver && !this.#late.has(message.seq)) {
-      this.#late.add(message.seq);
-      onTrouble({ kind: 'late', message, error: text, since });
-    }
-    return { error: text, againInMs: isDead ? undefined : backoffMs(rules, attempts) };
+    // Time in which nothing could be delivered counts, too: so it takes some attempts as well.
+    const isGivenUp = isOver && attempts >= rules.leastAttempts && !(error instanceof NotYet);
+    const isDead = error instanceof Poison || isGivenUp;
+    /** Once it is stored. */
+    const tell = () => {
+      if (isDead) {
+        this.#dead++;
+        onTrouble({ kind: 'dead-letter', message, error: text, since });
+      } else if (isOver && error instanceof NotYet && !this.#late.has(message.seq)) {
+        this.#late.add(message.seq);
+        onTrouble({ kind: 'late', message, error: text, since });
+      }
+    };
+    return { error: text, againInMs: isDead ? undefined : backoffMs(rules, attempts), tell };
   }
 
   /** The sink takes nothing: it is left alone for a while, longer each time. */
@@ -336,6 +380,8 @@ export class StreamRelay {
     const { rules, onTrouble, signal } = this.#given;
     if (signal.aborted) return;
     const now = Date.now();
+    // What was under way when it began says nothing new.
+    if (this.#unavailable !== undefined && now < this.#unavailable.until) return;
     const { since = now, times = 0, told = false } = this.#unavailable ?? {};
     const isLong = now - since >= rules.windowMs;
     const error = messageOf(thrown);

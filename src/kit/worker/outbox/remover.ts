@@ -26,9 +26,7 @@ export class Remover {
   remove(seqs: readonly number[]): void {
     this.#waiting.push(...seqs);
     if (this.#waiting.length === 0) return;
-    this.#work ??= this.#removeAll().finally(() => {
-      this.#work = undefined;
-    });
+    this.#work ??= this.#removeAll();
   }
 
   /** Waits until nothing is to be removed any more, or it could not be. */
@@ -55,6 +53,7 @@ export class Remover {
     // What is left is found again.
     const left = this.#waiting;
     this.#waiting = [];
+    this.#work = undefined;
     onRemoved(left);
   }
 }

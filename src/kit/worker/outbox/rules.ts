@@ -16,6 +16,8 @@ export interface RelayRules {
   readonly mostBackoffMs: number;
   /** How long a message is tried before it is a dead letter, in milliseconds from its first failure. Default: 30 minutes */
   readonly windowMs: number;
+  /** And how often at least. Default: 5 */
+  readonly leastAttempts: number;
 }
 
 export const defaultRelayRules: RelayRules = {
@@ -27,6 +29,7 @@ export const defaultRelayRules: RelayRules = {
   backoffMs: 1_000,
   mostBackoffMs: 60_000,
   windowMs: 30 * 60_000,
+  leastAttempts: 5,
 };
 
 /** The pause after so many failures, in milliseconds. */

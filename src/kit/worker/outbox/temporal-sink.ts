@@ -13,7 +13,7 @@ export interface TemporalTarget {
    * id is the message's. A signal may come twice: who handles it asks `firstTime` of `backstitch/workflow`.
    */
   readonly signal?: string;
-  /** The workflow's id. Default: of the message's source and id; with a signal of its source, topic and key. */
+  /** The workflow's id. Default: of the message's source, topic and id, and the workflow; with a signal the key instead of the id. */
   readonly workflowId?: (message: Message) => string;
   /** Default: that of the sink. */
   readonly taskQueue?: string;
@@ -29,6 +29,8 @@ export interface TemporalSinkOptions {
 
 /** How long the server may take for one call, in milliseconds. */
 const CALL_MS = 10_000;
+/** gRPC: deadline exceeded, resource exhausted, unavailable. */
+const OVERLOADED: readonly number[] = [4, 8, 14];
 
 /** A sink that starts or signals workflows. */
 export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkOptions): Sink {
@@ -38,8 +40,9 @@ export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkO
       if (target === undefined) {
         throw new Poison(`no workflow takes the topic '${message.topic}': name one among the sink's topics`);
       }
-      const { workflow, signal, workflowId = signal === undefined ? ownId : sharedId, taskQueue = queue } = target;
-      const options = { workflowId: workflowId(message), taskQueue, args: [message] };
+      const { workflow, signal, workflowId, taskQueue = queue } = target;
+      const idFor = workflowId ?? ((of: Message) => (signal === undefined ? ownId : sharedId)(workflow, of));
+      const options = { workflowId: idFor(message), taskQueue, args: [message] };
       try {
         await client.withDeadline(Date.now() + CALL_MS, async () => {
           if (signal === undefined) {
@@ -52,7 +55,7 @@ export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkO
       } catch (error) {
         if (error instanceof WorkflowExecutionAlreadyStartedError) return;
         const why = explained(client, error);
-        if (why instanceof ServerUnavailable || why instanceof ServerNotPrepared || isGrpcServiceError(error)) {
+        if (why instanceof ServerUnavailable || why instanceof ServerNotPrepared || isOverloaded(error)) {
           throw new SinkUnavailable(why instanceof Error ? why.message : String(why), { cause: error });
         }
         throw error;
@@ -61,10 +64,20 @@ export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkO
   };
 }
 
-function ownId({ source, id }: Message): string {
-  return `message-${source}-${id}`;
+/** The server has not answered in time, or takes nothing now: no message is to blame. */
+function isOverloaded(error: unknown): boolean {
+  const grpc = isGrpcServiceError(error) ? error : error instanceof Error ? error.cause : undefined;
+  return isGrpcServiceError(grpc) && OVERLOADED.includes(grpc.code as number);
 }
 
-function sharedId({ source, topic, key }: Message): string {
-  return `messages-${source}-${topic}${key === undefined ? '' : `-${key}`}`;
+/** Parts that are joined so that no two lists of them come to the same. */
+const idOf = (...parts: readonly string[]) => parts.map(encodeURIComponent).join('/');
+
+/** Another workflow that gets the same message has another id, as has a message of another topic that was given the same id. */
+function ownId(workflow: string, { source, topic, id }: Message): string {
+  return idOf('message', source, topic, workflow, id);
+}
+
+function sharedId(workflow: string, { source, topic, key }: Message): string {
+  return idOf('messages', source, topic, workflow, ...(key === undefined ? [] : [key]));
 }

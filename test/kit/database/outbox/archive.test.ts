@@ -63,4 +63,25 @@ describe('what was delivered', () => {
     ];
     assert.deepEqual(left, [1, 0, 0]);
   });
+
+  it('leaves nothing without a lane: what was held up behind one that another has removed is due', async () => {
+    const store = stage.store(outbox);
+    await stage.add(outbox, { topic: 'a', key: 'k', payload: 1 }, { topic: 'a', key: 'k', payload: 2 });
+    const [one, two] = await store.poll(10);
+    assert.ok(one && two);
+    await store.delivered([one.seq]);
+    await store.parkFailed(one.seq, { error: 'no', againInMs: 3_600_000 }, [two.seq]);
+    const [lane] = await store.due([], 1, 10);
+    assert.deepEqual([lane?.attempts, lane?.messages.map(({ payload }) => payload)], [0, [2]]);
+  });
+
+  it('is not looked for among another outbox of the same database', async () => {
+    const other = outboxOf({ name: 'other' });
+    await stage.add(outbox, { topic: 'a', payload: 'shop' });
+    await stage.add(other, { topic: 'a', payload: 'other' });
+    const payloads = async (of: typeof outbox, stream: string) =>
+      (await stage.store(of, stream).poll(10)).map(({ payload }) => payload);
+    assert.deepEqual(await payloads(outbox, 'shop/all/0'), ['shop']);
+    assert.deepEqual(await payloads(other, 'other/all/0'), ['other']);
+  });
 });

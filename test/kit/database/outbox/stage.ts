@@ -56,7 +56,7 @@ export class OutboxStage {
     for (const message of messages) await this.db.transaction((sql) => outbox.add(sql, message));
   }
 
-  store(outbox: Outbox, stream = 'all/0', options: { isLinked?: boolean } = {}): StreamStore {
+  store(outbox: Outbox, stream = 'shop/all/0', options: { isLinked?: boolean } = {}): StreamStore {
     return streamStore(this.db, outbox, { name: stream }, options);
   }
 

@@ -103,9 +103,14 @@ describe('outbox and relay', function () {
             run: (...args: Parameters<typeof run>) => silent(() => run(...args)),
             transaction: (work, ms) => silent(() => stage.db.transaction(work, ms)),
           } as Database;
-          const leave = new Listeners().join(stage.db, 'all/0', wake);
+          const leave = new Listeners().join(stage.db, 'shop/all/0', wake);
           const options: RelayOptions = {
-            ...{ store: streamStore(database, outbox, { name: 'all/0' }), wake, owner: 'test', signal: over.signal },
+            ...{
+              store: streamStore(database, outbox, { name: 'shop/all/0' }),
+              wake,
+              owner: 'test',
+              signal: over.signal,
+            },
             ...{ forMs: 3_600_000, onTrouble: () => undefined },
             sink: { deliver, ...(world.takesMany && { deliverAll }) },
             rules: {

@@ -31,10 +31,15 @@ describe('a relay', () => {
   const start = (sink: Recorder, rules: Partial<RelayRules> = {}, database: Database = stage.db): Running => {
     const over = new AbortController();
     const wake = new Wake();
-    const leave = new Listeners().join(database, 'all/0', wake);
+    const leave = new Listeners().join(database, 'shop/all/0', wake);
     const troubles: RelayTrouble[] = [];
     const relay = new StreamRelay({
-      store: streamStore(database, outbox, { name: 'all/0' }, { isLinked: (sink as { isQueue?: boolean }).isQueue }),
+      store: streamStore(
+        database,
+        outbox,
+        { name: 'shop/all/0' },
+        { isLinked: (sink as { isQueue?: boolean }).isQueue },
+      ),
       ...{ sink, wake, owner: 'test', signal: over.signal, forMs: 3_600_000 },
       rules: { ...defaultRelayRules, backoffMs: 10, mostBackoffMs: 50, ...rules },
       onTrouble: (trouble) => troubles.push(trouble),
@@ -227,6 +232,35 @@ describe('a relay', () => {
     await sink.taken(30);
     assertOrdered(sink.got);
     assert.equal(relay.stats.unavailable, undefined);
+  });
+
+  it('is held up for one pause by a sink that takes nothing for a moment, however many were on their way', async () => {
+    const sink = new Recorder();
+    let isThere = false;
+    sink.onMessage = () => (isThere ? Promise.resolve() : Promise.reject(new SinkUnavailable('away')));
+    await stage.db.transaction((sql) =>
+      outbox.addAll(
+        sql,
+        Array.from({ length: 50 }, (_, n) => ({ topic: 'a', payload: n })),
+      ),
+    );
+    const { relay } = start(sink, { backoffMs: 20, mostBackoffMs: 3_600_000 });
+    while (relay.stats.unavailable === undefined) await sleep(1);
+    isThere = true;
+    await sink.taken(50);
+  });
+
+  it('is not starved by keys whose deliveries hang: others have their places', async () => {
+    const sink = new Recorder();
+    sink.onMessage = ({ key }) =>
+      key?.startsWith('hangs') === true ? new Promise(() => undefined) : Promise.resolve();
+    await stage.add(outbox, ...Array.from({ length: 12 }, (_, n) => ({ topic: 'a', key: `hangs-${n}`, payload: n })));
+    const { relay } = start(sink, { single: 4, deliverMs: 50 });
+    while (relay.stats.failed < 12) await sleep(5);
+    for (let n = 0; n < 20; n++) {
+      await stage.add(outbox, { topic: 'a', key: 'well', payload: n });
+      await sink.taken(n + 1);
+    }
   });
 
   it('gives up a delivery that takes too long, and tries it again', async () => {
