@@ -67,7 +67,7 @@ export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkO
 /** The server has not answered in time, or takes nothing now: no message is to blame. */
 function isOverloaded(error: unknown): boolean {
   const grpc = isGrpcServiceError(error) ? error : error instanceof Error ? error.cause : undefined;
-  return isGrpcServiceError(grpc) && OVERLOADED.includes(grpc.code as number);
+  return isGrpcServiceError(grpc) && OVERLOADED.includes(grpc.code);
 }
 
 /** Parts that are joined so that no two lists of them come to the same. */
