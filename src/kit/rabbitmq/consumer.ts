@@ -1,4 +1,5 @@
 import type { Sink } from '../messages/sink.js';
+import { Late } from './late.js';
 import { Link, asError, type LinkOptions } from './link.js';
 import { Publisher } from './publisher.js';
 import { rulesOf, type ConsumerRules } from './rules.js';
@@ -17,10 +18,11 @@ export interface RabbitConsumerOptions extends LinkOptions, Partial<ConsumerRule
 /** What goes wrong. */
 export interface ConsumerTrouble {
   /**
-   * `failed`: a message, which is tried again; `dead`: a message that became a dead letter; `unavailable`: the sink takes nothing;
-   * `connection`: the broker cannot be used.
+   * `failed`: a message, which is tried again; `late`: one that cannot be handled yet when its window is over, and waits on: told once
+   * by a consumer; `dead`: a message that became a dead letter; `unavailable`: the sink takes nothing; `connection`: the broker cannot be
+   * used.
    */
-  readonly kind: 'failed' | 'dead' | 'unavailable' | 'connection';
+  readonly kind: 'failed' | 'late' | 'dead' | 'unavailable' | 'connection';
   readonly error: Error;
   /** The message's id, as the broker has it. */
   readonly messageId?: string;
@@ -40,8 +42,8 @@ export interface RabbitConsumer {
  *
  * Messages of one key are handled one after the other, and those of different keys at once. One that fails is tried again with
  * backoff while it holds up its key only; after the time window it goes to the dead letters, with the reason in its headers. One
- * that nobody understands goes there at once. It leaves the queue only when it is there. One that cannot be handled yet goes back to the
- * queue after the window, with those of its key behind it, and comes again.
+ * that nobody understands goes there at once. It leaves the queue only when it is there. One that cannot be handled yet, as the inbox says
+ * of one that came before its time too, goes back to the queue after the window, with those of its key behind it, and comes again.
  *
  * Several consumers of one queue share its keys: order per key is then the inbox's to keep (`order: 'per-key'`).
  *
@@ -65,6 +67,7 @@ class Consumer {
   readonly #rules: ConsumerRules;
   readonly #broker: Link<Channels>;
   readonly #stopping = new AbortController();
+  readonly #late = new Late();
   #isReady: () => void = () => undefined;
 
   constructor(options: RabbitConsumerOptions) {
@@ -98,7 +101,7 @@ class Consumer {
     while (!signal.aborted) {
       try {
         const linked = await this.#broker.open();
-        const session = new Session(this.#options, this.#rules, linked);
+        const session = new Session(this.#options, this.#rules, linked, this.#late);
         const why = await session.run(signal, this.#isReady);
         if (why !== undefined) this.#trouble(why);
       } catch (error) {

@@ -30,6 +30,17 @@ export function deliveryOf(raw: ConsumeMessage, at: number): Delivery {
   return { raw, at, message: { ...message, attempt: message.attempt + (before as number) } };
 }
 
+/** The message's id, by which it is known whenever it comes; of one that nobody can read, as the broker has it. */
+export function idOf({ message, raw }: Delivery): string {
+  return typeof message === 'string' ? String(raw.properties.messageId) : message.id;
+}
+
+/** Whether a message waits for another one, by what its source says. */
+export function isBehind({ message }: Delivery, { message: other }: Delivery): boolean {
+  if (typeof message === 'string' || typeof other === 'string') return false;
+  return message.source === other.source && message.after === other.seq;
+}
+
 /** The headers of a dead letter: whose it was, why, and how often it was delivered. */
 export function deadHeaders({ raw }: Delivery, queue: string, error: Error, deliveries: number) {
   const before: unknown = raw.properties.headers?.[DELIVERIES];

@@ -64,6 +64,14 @@ export class Lanes<Item> {
     lane.tries = 0;
   }
 
+  /** Puts the first of these of a lane before all others of it, if it has one: it has not failed yet. Nothing of the lane is given out. */
+  prefer(lane: Lane<Item>, isThis: (item: Item) => boolean): void {
+    const at = lane.items.findIndex(isThis);
+    if (at < 1) return;
+    lane.items.unshift(...lane.items.splice(at, 1));
+    lane.tries = 0;
+  }
+
   /** A lane is not busy, or held, any more. */
   free(lane: Lane<Item>): void {
     if (lane.items.length > 0) this.#free(lane);

@@ -2,9 +2,10 @@ import type { ConfirmChannel, ConsumeMessage } from 'amqplib';
 import { NotYet, Poison, SinkUnavailable, type Delivered } from '../messages/sink.js';
 import type { RabbitConsumerOptions } from './consumer.js';
 import { deliverTo } from './deliver.js';
-import { deadHeaders, deliveryOf, type Delivery } from './delivery.js';
+import { deadHeaders, deliveryOf, idOf, isBehind, type Delivery } from './delivery.js';
 import { Intake } from './intake.js';
 import { Lanes, type Batch, type Lane } from './lanes.js';
+import type { Late } from './late.js';
 import { asError, type Linked } from './link.js';
 import type { Publisher } from './publisher.js';
 import type { ConsumerRules } from './rules.js';
@@ -21,6 +22,7 @@ export class Session {
   readonly #options: RabbitConsumerOptions;
   readonly #rules: ConsumerRules;
   readonly #linked: Linked<Channels>;
+  readonly #late: Late;
   readonly #lanes = new Lanes<Delivery>();
   readonly #running = new Set<Promise<void>>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -32,10 +34,11 @@ export class Session {
   #pauses = 0;
   #restedMs = 0;
 
-  constructor(options: RabbitConsumerOptions, rules: ConsumerRules, linked: Linked<Channels>) {
+  constructor(options: RabbitConsumerOptions, rules: ConsumerRules, linked: Linked<Channels>, late: Late) {
     this.#options = options;
     this.#rules = rules;
     this.#linked = linked;
+    this.#late = late;
   }
 
   /** Consumes until it is stopped, or the connection is lost. @returns why it was lost */
@@ -164,13 +167,16 @@ export class Session {
         return;
       }
     } else {
-      onTrouble?.({ kind: 'failed', error, messageId });
+      const isLate = isOver && this.#late.add(idOf(first));
+      onTrouble?.({ kind: isLate ? 'late' : 'failed', error, messageId });
       if (isOver) {
         this.#giveBack(lane);
         return;
       }
     }
     if (this.#isOver) return;
+    // What it waits for may have come after it: a dead letter that is sent again.
+    if (error instanceof NotYet) this.#lanes.prefer(lane, (item) => isBehind(first, item));
     lane.tries++;
     this.#lanes.hold(lane);
     this.#intake?.fit(this.#lanes.held);
@@ -212,8 +218,9 @@ export class Session {
     for (const { raw } of this.#lanes.empty(lane)) this.#answer(() => this.#linked.made.channel.nack(raw, false, true));
   }
 
-  #acknowledge({ raw }: Delivery): void {
-    this.#answer(() => this.#linked.made.channel.ack(raw));
+  #acknowledge(delivery: Delivery): void {
+    this.#late.delete(idOf(delivery));
+    this.#answer(() => this.#linked.made.channel.ack(delivery.raw));
   }
 
   /** On a channel that is lost nothing can be answered: the message comes again. */

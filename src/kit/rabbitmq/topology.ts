@@ -9,7 +9,10 @@ export interface RabbitTopology {
   readonly queue: string;
   /** The topics that go to the queue, with `*` for a word and `#` for any. */
   readonly topics: readonly string[];
-  /** `quorum`: kept by several brokers. `classic`: by one. Default: `classic` */
+  /**
+   * `quorum`: kept by several brokers, without a limit of deliveries, as what cannot be handled yet is given back again and again.
+   * `classic`: by one. Default: `classic`
+   */
   readonly type?: 'classic' | 'quorum';
 }
 
@@ -25,11 +28,21 @@ export async function declareRabbit({ url, exchange, queue, topics, type = 'clas
     const channel = await model.createChannel();
     channel.on('error', () => undefined);
     await channel.assertExchange(exchange, 'topic', { durable: true });
-    for (const name of [queue, `${queue}.dead`]) {
-      await channel.assertQueue(name, { durable: true, arguments: { 'x-queue-type': type } });
-    }
+    const given = queueArguments(type, model.connection.serverProperties.version);
+    for (const name of [queue, `${queue}.dead`]) await channel.assertQueue(name, { durable: true, arguments: given });
     for (const topic of topics) await channel.bindQueue(queue, exchange, topic);
   } finally {
     await model.close().catch(() => undefined);
   }
+}
+
+/**
+ * What a queue is made with. Of a quorum queue, RabbitMQ drops a message that was delivered 20 times, from 4.0 on, unless it is told that
+ * there is no limit; brokers before that have none, and do not take a number that stands for none.
+ *
+ * @param version the broker's, such as `4.1.2`; of one that nobody can read it is said as of a new one: a broker refuses what it does not know
+ */
+export function queueArguments(type: 'classic' | 'quorum', version: string): Readonly<Record<string, string | number>> {
+  const isUnlimited = type === 'classic' || Number.parseInt(version, 10) < 4;
+  return { 'x-queue-type': type, ...(!isUnlimited && { 'x-delivery-limit': -1 }) };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {
   inboxSink,
   NotYet,
+  OutOfOrder,
   Poison,
   Rejection,
   SinkUnavailable,
@@ -237,6 +238,62 @@ describe('a consumer of RabbitMQ', function () {
       assert.deepEqual(await stage.effects(messages), idsOf(messages));
       assert.equal(await rabbit.waiting(`${queue}.dead`), 0);
     });
+
+  it('gives back what comes before its time, as one that cannot be handled yet is in the hands of another consumer', async () => {
+    const { queue, url } = await rabbit.declare();
+    const { consumer } = stage.inbox();
+    const messages = chain(6);
+    const troubles: (ConsumerTrouble & { readonly by: number })[] = [];
+    const early = () => troubles.filter(({ error }) => error instanceof OutOfOrder);
+    let isThere = false;
+    for (const by of [1, 2]) {
+      const sink = sinkOf(stage.inbox({ consumer, order: 'per-key' }), (sql, each) => {
+        if (!isThere) throw new NotYet('out of stock');
+        return note(sql, each);
+      });
+      const onTrouble = (trouble: ConsumerTrouble) => troubles.push({ ...trouble, by });
+      const options = { url, queue, sink, onTrouble, prefetch: 1, firstRetryMs: 10, mostRetryMs: 10, windowMs: 50 };
+      await consume(options).ready;
+    }
+    await all(queue, messages);
+    // They change hands again and again meanwhile.
+    const isDead = () => troubles.some(({ kind }) => kind === 'dead');
+    await until(() => isDead() || (early().some(({ kind }) => kind === 'late') && early().length > 50));
+    assert.ok(!isDead());
+    isThere = true;
+    await handled(messages);
+    await empty(queue);
+    assert.deepEqual(await stage.effects(messages), idsOf(messages));
+    assert.equal(await rabbit.waiting(`${queue}.dead`), 0);
+    const late = troubles.filter(({ kind }) => kind === 'late').map(({ by, messageId }) => `${by} ${messageId}`);
+    assert.deepEqual(late, [...new Set(late)], 'told once');
+    assert.ok(early().some(({ kind }) => kind === 'late'));
+    assert.ok(troubles.every(({ kind }) => kind === 'late' || kind === 'failed'));
+  });
+
+  it('handles a dead letter that is sent again before those that wait for it', async () => {
+    const { queue, url } = await rabbit.declare();
+    const messages = chain(5);
+    let isMended = false;
+    const sink = sinkOf(stage.inbox({ order: 'per-key' }), (sql, each) => {
+      if (!isMended && idsOf(messages.slice(0, 2)).includes(each.id)) throw new Poison('what is this?');
+      return note(sql, each);
+    });
+    await all(queue, messages.slice(0, 1));
+    const troubles: ConsumerTrouble[] = [];
+    const onTrouble = (trouble: ConsumerTrouble) => troubles.push(trouble);
+    consume({ url, queue, sink, onTrouble, firstRetryMs: 10, mostRetryMs: 10, windowMs: 200 });
+    await until(async () => (await rabbit.waiting(`${queue}.dead`)) === 1);
+    await all(queue, messages.slice(1));
+    await until(() => troubles.some(({ kind }) => kind === 'late'));
+    const [dead] = await rabbit.drain(`${queue}.dead`);
+    assert.ok(dead);
+    isMended = true;
+    (await rabbit.channel()).sendToQueue(queue, dead.content, { headers: dead.properties.headers });
+    await handled(messages);
+    await empty(queue);
+    assert.deepEqual(await stage.effects(messages), idsOf(messages));
+  });
 
   it('leaves the sink alone while it takes nothing, and blames no message', async () => {
     const { queue, url } = await rabbit.declare();

@@ -1,5 +1,5 @@
 import type { Message } from '../../messages/message.js';
-import { Poison } from '../../messages/sink.js';
+import { NotYet, Poison } from '../../messages/sink.js';
 import { fromJson } from '../guard/json.js';
 import { limitsOf } from '../guard/limits.js';
 import { Rejection } from '../rejection.js';
@@ -8,8 +8,11 @@ import { nameOf, type Incoming } from './content.js';
 import { placeOf, type KeyState } from './place.js';
 import * as statements from './statements.js';
 
-/** A message came before one of its key that was not handled yet. It is handled when it comes again after that. */
-export class OutOfOrder extends Error {
+/**
+ * A message came before one of its key that was not handled yet. It is handled when it comes again after that, however long that takes:
+ * the one before it may be in other hands, or wait for a person.
+ */
+export class OutOfOrder extends NotYet {
   constructor(message: Message) {
     super(`${nameOf(message)} came before number ${message.after ?? 0} of its key '${message.key ?? ''}': try again`);
     this.name = 'OutOfOrder';
