@@ -156,7 +156,7 @@ export const transferMessageTransaction: MessageContract<Transfer, Transfer, Tra
   local: ({ from: [source] }) => {
     if (source === undefined) throw new TypeError('a transfer has an account that gives');
     const { bank, account, amount } = source;
-    return { operation: `${bank}.debit`, input: { account, amount } };
+    return { operation: `${bank}.debit`, input: { account, amount }, branch: 'from-1' };
   },
 };
 

@@ -105,6 +105,7 @@ export const transfer3pc = threePhaseCommit(
 /**
  * Moves money from one account by a message: whoever sends it debits the account, in a local transaction of its bank; the banks of the
  * others are its subscribers, and credit theirs. What was debited is not given back: a credit that is refused waits for a person.
+ * Its branches are those of the saga: a transfer is one for the guards, whichever of the two was asked for it first.
  */
 export const transferMessage = halfMessage(
   {},
@@ -113,7 +114,7 @@ export const transferMessage = halfMessage(
     const { bank, account, amount } = source;
     const summary = `debit ${formatCents(amount)} from ${bank}:${account}`;
     return {
-      local: localTransaction(banks[bank].debit, { account, amount }, { summary }),
+      local: localTransaction(banks[bank].debit, { account, amount }, { branch: 'from-1', summary }),
       to: to.map((target, index) => {
         const { bank, account, amount } = target;
         const summary = `credit ${formatCents(amount)} to ${bank}:${account}`;

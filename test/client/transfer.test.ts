@@ -84,7 +84,7 @@ describe('the command line of the banks', function () {
     const shown = (await world.run('tx', 'show', `transfer-${id}`, '--json')).json<ShownTransaction>();
     assert.deepEqual([shown.scheme, shown.state], ['message', 'committed']);
     const branches = shown.branches.map(({ branch, operation, state }) => [branch, operation, state]);
-    assert.deepEqual(branches[0], ['local', 'bank_a.debit', 'succeeded']);
+    assert.deepEqual(branches[0], ['from-1', 'bank_a.debit', 'succeeded']);
     assert.deepEqual(branches.slice(1).toSorted(), [['to-1', 'bank_b.credit', 'succeeded'], ['to-2', 'bank_c.credit', 'succeeded']]); // prettier-ignore
     const listed = await world.run('tx', 'list', '--scheme', 'message', '--json');
     assert.match(listed.stdout, new RegExp(`transfer-${id}`));
@@ -94,7 +94,7 @@ describe('the command line of the banks', function () {
     const before = await balances();
     const poor = await send('--from', 'bank_a:alice:100000000', '--to', 'bank_c:carol');
     assert.deepEqual([poor.code, poor.stdout, poor.stderr.length], [1, '', 1]);
-    assert.match(poor.stderr[0] ?? '', /was undone: local: InsufficientFunds: account alice of bank_a has/);
+    assert.match(poor.stderr[0] ?? '', /was undone: from-1: InsufficientFunds: account alice of bank_a has/);
     const two = await send(...usual);
     assert.deepEqual([two.code, two.stderr], [2, ['from: 2 accounts: must be 1 for a transfer by message, whose debit is one local transaction']]); // prettier-ignore
     const nowhere = await transfer('--scheme', 'message', ...one);

@@ -50,8 +50,11 @@ export const messages: Readonly<Record<string, TransferWay>> = {
   'message-unheard': { ...plain, call: soon },
   'message-confirmed-by-mistake': { ...plain, then: (handle) => handle.executeUpdate(CONFIRM_UPDATE) },
   'message-cancelled': { ...plain, then: (handle) => handle.cancel() },
-  'message-unreachable-resolved': { ...unreachable, then: atTheDesk('local', 'resolve', { result: { debited: 100 } }) },
-  'message-unreachable-skipped': { ...unreachable, then: atTheDesk('local', 'skip') },
+  'message-unreachable-resolved': {
+    ...unreachable,
+    then: atTheDesk('from-1', 'resolve', { result: { debited: 100 } }),
+  },
+  'message-unreachable-skipped': { ...unreachable, then: atTheDesk('from-1', 'skip') },
   'message-subscriber-skipped': {
     ...plain,
     fault: 'bank_c.credit.action:refuse',

@@ -81,7 +81,7 @@ describe('a transfer by message', function () {
     const before = await balances();
     await assert.rejects(send(given('poor', 10_000_000)), (error) => {
       assert.ok(error instanceof TransactionCompensated, String(error));
-      assert.deepEqual([error.report.cause.step, error.report.cause.type], ['local', 'InsufficientFunds']);
+      assert.deepEqual([error.report.cause.step, error.report.cause.type], ['from-1', 'InsufficientFunds']);
       return true;
     });
     assert.deepEqual(await balances(), before);

@@ -18,7 +18,7 @@ import {
 /** What the producers of a transactional message and its workflow agree on. */
 export interface MessageContract<Given, Input, Result> extends TransactionContract<Given, Input, Result> {
   readonly scheme: 'message';
-  /** The local transaction: the name of its operation, such as `bank_a.debit`, and its input, as the workflow names them. */
+  /** The local transaction: the name of its operation, such as `bank_a.debit`, its input and its branch, as the workflow names them. */
   local(input: Input): MessageLocal;
 }
 
@@ -26,6 +26,8 @@ export interface MessageContract<Given, Input, Result> extends TransactionContra
 export interface MessageLocal {
   readonly operation: string;
   readonly input: unknown;
+  /** Its branch. Where the workflow looks at another one it finds nothing, and withdraws what is committed. Default: `local` */
+  readonly branch?: string;
 }
 
 /** Options of preparing a message; they override its own for this call, and mean nothing to a duplicate. The only lane is `durable`. */

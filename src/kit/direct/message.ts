@@ -85,7 +85,7 @@ export async function transactionalMessage<Given, Result, Local>(
 
 /** Tries it until it is done, or refused, or for as often as it may fail. */
 async function tryLocal<Local>(
-  { gid, local: { operation, input } }: PreparedMessage<unknown>,
+  { gid, local: { operation, input, branch: its = LOCAL_BRANCH } }: PreparedMessage<unknown>,
   work: LocalWork<Local>,
   options: TransactionalMessageOptions,
 ): Promise<Local> {
@@ -93,7 +93,7 @@ async function tryLocal<Local>(
   const { timeoutMs = startToCloseMs, localRetries = retry.maximumAttempts - 1 } = options;
   const { who = `${process.pid}@${hostname()}` } = options;
   const driver = `producer:${randomUUID()}`;
-  const branch = { gid, branch: LOCAL_BRANCH, op: 'action', scheme: 'message', seq: 1 } as const;
+  const branch = { gid, branch: its, op: 'action', scheme: 'message', seq: 1 } as const;
   const name = `${operation}.${branch.op}`;
   let pauseMs: number = retry.initialInterval;
   for (let attempt = 1; ; attempt++) {

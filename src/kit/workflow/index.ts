@@ -59,6 +59,7 @@ export {
 export {
   localTransaction,
   subscriber,
+  type LocalOptions,
   type LocalPart,
   type MessageParts,
   type Subscriber,

@@ -4,6 +4,7 @@ import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { StoredRejection } from '../../../src/kit/database/rejection.js';
 import {
   CONFIRM_UPDATE,
+  localTransaction,
   OPERATE_UPDATE,
   WITHDRAW_UPDATE,
   type MessageDecision,
@@ -52,6 +53,18 @@ describe('a transactional message', function () {
     const { operation, args } = world.letters.of(handle.workflowId).find(({ name }) => name === 'g') ?? {};
     const { op, scheme, branch, settle } = operation ?? {};
     assert.deepEqual({ op, scheme, branch, settle, args }, { op: 'action', scheme: 'message', branch: 'g', settle: undefined, args: ['g'] }); // prettier-ignore
+  });
+
+  it('is looked at under the branch that its local transaction has', async () => {
+    const handle = await world.start('toldUnder', { 'look at pay': applied });
+    assert.deepEqual(await confirm(handle), { state: 'sent', local: 'a payment' });
+    await world.end(handle);
+    const asked = world.letters.of(handle.workflowId);
+    assert.deepEqual(asked.map(({ operation: { branch, settle } }) => [branch, settle]), [['pay', true], ['local', undefined]]); // prettier-ignore
+    const refusing = await world.end(await world.start('toldUnderOne'));
+    assert.deepEqual([refusing.report?.state, refusing.made], ['compensated', ['look at pay']]);
+    assert.match(refusing.report?.cause.message ?? '', /'pay' is named twice: .* none 'pay'/);
+    assert.throws(() => localTransaction({ name: 'any' }, undefined, { branch: 'pay~1' }), TypeError);
   });
 
   it('never does the local transaction itself: it only asks what became of it', async () => {

@@ -9,6 +9,8 @@ export interface LocalPart {
   /** The operation's name, such as `bank_a.debit`. Its action is done by the producer; here it is only looked at. */
   readonly operation: string;
   readonly input: unknown;
+  /** Its branch: what its guard row is named. */
+  readonly branch: string;
   readonly summary: string | undefined;
 }
 
@@ -35,13 +37,28 @@ export interface MessageParts {
   readonly to: readonly Subscriber[];
 }
 
-/** Names the producer's local transaction. */
+/** Options of the producer's local transaction. */
+export interface LocalOptions extends Pick<StepOptions, 'summary'> {
+  /**
+   * Its branch, the same that the contract's `local` tells the producer. One that a saga with the same gid has for the same operation makes
+   * it one and the same for the guard: then it is done once, whoever does it. Default: `local`
+   */
+  readonly branch?: string;
+}
+
+/**
+ * Names the producer's local transaction.
+ *
+ * @throws TypeError where the branch has a `~`, which is kept for branches that are begun anew
+ */
 export function localTransaction<Input, Result>(
   operation: OperationRef<Forward<Input, Result>>,
   input: NoInfer<Input>,
-  { summary }: { readonly summary?: string } = {},
+  { branch = LOCAL_BRANCH, summary }: LocalOptions = {},
 ): LocalPart {
-  return { operation: operation.name, input, summary };
+  // It could not even be barred under that name: nothing may be decided of such a message.
+  if (branch.includes('~')) throw new TypeError(`'${branch}' has a '~' in its name`);
+  return { operation: operation.name, input, branch, summary };
 }
 
 /** Names one that gets the message, and what it is asked. */
@@ -55,12 +72,12 @@ export function subscriber<Input, Result>(
 }
 
 /** Says what is wrong with the parts of a message. */
-export function wrongParts({ to }: MessageParts): string | undefined {
+export function wrongParts({ local, to }: MessageParts): string | undefined {
   if (to.length === 0) return 'nobody gets it: name one subscriber at least';
-  const names = [LOCAL_BRANCH, ...to.map(({ name }) => name)];
+  const names = [local.branch, ...to.map(({ name }) => name)];
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined)
-    return `'${twice}' is named twice: name each subscriber differently, and none '${LOCAL_BRANCH}'`;
+    return `'${twice}' is named twice: name each subscriber differently, and none '${local.branch}'`;
   const tilde = names.find((name) => name.includes('~'));
   return tilde && `'${tilde}' has a '~' in its name, which is kept for branches that are begun anew`;
 }
@@ -109,10 +126,10 @@ export function messageBody<Input, Result>(
     isFirst = false;
     if (waits) await heard();
     const begin = { pivot: tx.pivot.bind(tx) as Begin, forward: tx.forward.bind(tx) as Begin };
-    const summary = local.summary ?? LOCAL_BRANCH;
+    const summary = local.summary ?? local.branch;
     let given: unknown;
     try {
-      given = await begin.pivot(LOCAL_BRANCH, { name: local.operation }, local.input, { summary, retries });
+      given = await begin.pivot(local.branch, { name: local.operation }, local.input, { summary, retries });
     } catch (error) {
       if (error instanceof StepFailed) hearing.decision = notSent(error);
       throw error;

@@ -16,7 +16,7 @@ import { CHECK_AFTER, CONFIRM_UPDATE, WITHDRAW_UPDATE, type MessageDecision, typ
  *
  * Transitions:
  * - It is prepared by being started: from then on the message is kept, with all who get it. The producer does its local transaction, whose
- *   guard row is that of the branch `local`.
+ *   guard row is that of the branch `local`, or of the one that the message names.
  * - The producer confirms or withdraws; or nothing is heard of it in time; or an operator cancels. Whatever it was, the producer's
  *   database is asked then, once and for all: it *settles* the local transaction. Applied: the message is sent. Rejected: it is
  *   withdrawn. Not there: the bar is written, so that a local transaction that is still on its way can never commit; it is withdrawn.

@@ -2,7 +2,7 @@ import type { FailureNote } from '../failure.js';
 
 /** What the producer of a transactional message and its workflow say to each other. Pure. */
 
-/** The branch of the producer's local transaction. */
+/** The branch of the producer's local transaction, where a message names no other. */
 export const LOCAL_BRANCH = 'local';
 
 /** When nothing is heard of the producer for so long, its database is asked. */

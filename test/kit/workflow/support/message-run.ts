@@ -33,7 +33,7 @@ export class Running implements SagaDriver {
     this.#call = call;
     this.#turns = turns;
     const parts: MessageParts = {
-      local: { operation: 'letters.turn', input: 'turn', summary: undefined },
+      local: { operation: 'letters.turn', input: 'turn', branch: 'local', summary: undefined },
       to: SUBSCRIBERS.map((name) => ({ name, operation: `letters.${name}`, input: name, options: {} })),
     };
     const heard = () =>

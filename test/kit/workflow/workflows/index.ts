@@ -81,6 +81,13 @@ export const told = halfMessage(
   (_, local) => `told of ${String(local)}`,
 );
 
+const paid = localTransaction(letters.turn, 'turn', { branch: 'pay' });
+
+/** The same, whose local transaction has a name of its own; a subscriber may have the usual one then. */
+export const toldUnder = halfMessage({}, () => ({ local: paid, to: [subscriber('local', letters.f, 'f')] }));
+
+export const toldUnderOne = halfMessage({}, () => ({ local: paid, to: [subscriber('pay', letters.f, 'f')] }));
+
 export const toldNobody = halfMessage({}, () => ({ local: pay, to: [] }));
 
 export const toldTwice = halfMessage({}, () => ({
