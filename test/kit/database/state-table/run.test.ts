@@ -215,11 +215,31 @@ describe('the state table, by its caller', () => {
     });
   }
 
-  it('says that nothing was begun while its own database is gone', async () => {
+  it('answers pending while its own database is gone: what an earlier call has begun is not known', async () => {
+    const [gid, table] = [stage.newGid(), stage.table({ retries: 0 })];
+    stage.probe = failing('b.put', 'before');
+    await table.run(gid, transfer());
+    stage.probe = undefined;
+    await stage.caller.gone();
+    try {
+      const answer = await table.run(gid, transfer());
+      assert.deepEqual(
+        [answer.answer, 'stored' in answer && answer.stored, 'failure' in answer && answer.failure?.type],
+        ['pending', false, 'TableUnavailable'],
+      );
+    } finally {
+      await stage.caller.back();
+    }
+    assert.deepEqual(await stage.effects(gid), { a: -5, b: 0 });
+    assert.equal((await table.run(gid, transfer())).answer, 'success');
+    assert.deepEqual(await stage.effects(gid), both);
+  });
+
+  it('says that nothing was begun while its own database is gone, of a gid that is new', async () => {
     const [gid, table] = [stage.newGid(), stage.table()];
     await stage.caller.gone();
     try {
-      await assert.rejects(table.run(gid, transfer()), (error) => {
+      await assert.rejects(table.run(gid, transfer(), { isNew: true }), (error) => {
         assert.ok(error instanceof StateTableUnavailable);
         assert.match(error.message, /nothing of state-\d+ was stored or called$/);
         return true;
