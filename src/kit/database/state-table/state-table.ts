@@ -26,7 +26,8 @@ import * as statements from './statements.js';
  *   refused. Whoever asks again with the same one goes on, or hears how it ended.
  * - `init` → `a_done` → `success`: the operation was called, and has said that it is done.
  * - `init` → `refused`: A has said a definite no. Nothing has happened, and A's guard sees to it that nothing of it can.
- * - → `error`: ten rounds of the scan have failed; or an operation after A was refused, which cannot be undone. A person decides at
+ * - → `error`: ten rounds of the scan have failed; or an operation after A was refused, which cannot be undone; or the guard of any
+ *   of them says that the branch is another's (its input differs, or another scheme has ended the transaction). A person decides at
  *   the desk: again, with another input where it was refused; done outside; or left as it is (`left`).
  * - Anything else (a failure, no answer in time) moves nothing: whether the operation happened is not known. The caller answers
  *   `pending`, and a scan calls from there, 30 s after the row was stored and every 30 s from then on.

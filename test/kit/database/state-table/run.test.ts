@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { StateTableConflict, StateTableUnavailable, type Database } from '../../../../src/kit/database/index.js';
+import {
+  Decided,
+  DrivenElsewhere,
+  InputMismatch,
+  StateTableConflict,
+  StateTableUnavailable,
+  type Database,
+  type Operation,
+} from '../../../../src/kit/database/index.js';
+import type { Fate } from '../../../../src/kit/workflow/fate.js';
 import { failing, StateStage, transfer } from './stage.js';
 
 describe('the state table, by its caller', () => {
@@ -131,6 +140,30 @@ describe('the state table, by its caller', () => {
       const row = await table.look(gid);
       assert.deepEqual([row?.state, row?.done, row?.results], ['error', 1, [{ moved: 5 }]]);
       assert.ok(row?.dueAt !== undefined, 'the scan takes it to the desk');
+    });
+  }
+
+  for (const [what, error, expected] of [
+    ['its name is taken by another input', (of: Operation) => new InputMismatch(of), ['error', 'error', 1]],
+    [
+      'another scheme has ended the transaction',
+      (of: Operation) => new Decided(of, { state: 'committed' } as Fate),
+      ['error', 'error', 1],
+    ],
+    ['another driver has it', (of: Operation) => new DrivenElsewhere(of, 'saga'), ['pending', 'init', 2]],
+  ] as const) {
+    it(`does not say that nothing happened when A is not done because ${what}`, async () => {
+      const [gid, table] = [stage.newGid(), stage.table({ retries: 1 })];
+      let calls = 0;
+      stage.probe = (point, operation) => {
+        if (point !== 'before') return Promise.resolve();
+        calls++;
+        return Promise.reject(error(operation));
+      };
+      const answer = await table.run(gid, transfer());
+      const row = await table.look(gid);
+      assert.deepEqual([answer.answer, row?.state, calls], expected);
+      assert.deepEqual([row?.failure?.known, row?.done], ['unknown', 0]);
     });
   }
 
