@@ -14,7 +14,13 @@ import {
   TransactionPending,
   type InputIssue,
 } from './kit/client/index.js';
-import { StateTableConflict, StateTableUnavailable, type Database, type StateRow } from './kit/database/index.js';
+import {
+  StateTableConflict,
+  StateTableUnavailable,
+  type Database,
+  type StateAnswer,
+  type StateRow,
+} from './kit/database/index.js';
 import { messageOf } from './kit/database/message.js';
 import { functionsOf } from './kit/direct/participants.js';
 import { stateReport } from './kit/workflow/state-table/view.js';
@@ -46,35 +52,44 @@ export function openShopCallers(): StateTableCaller {
   for (const fault of wantedFaults(wanted, [...functionsOf(shop.participants).keys()])) faults.set(fault);
 
   type Calls = Parameters<Shop['callers']['run']>[1];
-  const run = async (gid: string, calls: Calls, withinMs: number, check: () => Promise<void>) => {
+  const look = async (gid: string) => {
     try {
-      // What was begun is not checked again: it is asked for its outcome.
-      if ((await shop.callers.look(gid)) === undefined) await check();
-      const answer = await shop.callers.run(gid, calls, { withinMs });
-      if (answer.answer === 'success') return answer.results;
-      if (answer.answer !== 'pending') throw ended(gid, await shop.callers.look(gid));
-      const why = answer.failure === undefined ? 'no answer yet' : `${answer.failure.type}: ${answer.failure.message}`;
-      const done = answer.stored ? `${answer.done} of ${calls.length} done` : 'whether it has begun is not known yet';
-      throw new StatePending(gid, answer.stored, `${done} (${why})`);
+      return await shop.callers.look(gid);
     } catch (error) {
-      if (error instanceof StateTableConflict) throw new GidConflict(gid, 'with other content');
-      if (isKnown(error)) throw error;
-      const why = error instanceof StateTableUnavailable ? messageOf(error.cause) : messageOf(error);
-      throw new ConfigError(
-        `the callers' database cannot be used (${why}): see that it is up, that a worker has made its table, and DATABASE_URL_CALLERS or DATABASE_URL: nothing was begun by this call`,
-      );
+      // An earlier call may have begun it: only a new id is known not to have been used.
+      const line = `whether it has begun is not known: ${unusable(error)}: nothing was begun by this call`;
+      throw new StatePending(gid, false, line);
     }
   };
+  const run = async (gid: string, calls: Calls, { withinMs, isNew, check }: Asked) => {
+    // What was begun is not checked again: it is asked for its outcome.
+    const found = isNew ? undefined : await look(gid);
+    if (found === undefined) await check();
+    const answer = await shop.callers.run(gid, calls, { withinMs, isNew }).catch((error: unknown) => {
+      if (error instanceof StateTableConflict) throw new GidConflict(gid, 'with other content');
+      if (!(error instanceof StateTableUnavailable)) throw error;
+      throw new ConfigError(`${unusable(error.cause)}: nothing was begun`);
+    });
+    if (answer.answer === 'success') return answer.results;
+    if (answer.answer !== 'pending') throw ended(gid, calls, answer);
+    const why = answer.failure === undefined ? 'no answer yet' : `${answer.failure.type}: ${answer.failure.message}`;
+    const begun = answer.stored || found !== undefined;
+    const done = begun
+      ? `${Math.max(answer.done, found?.done ?? 0)} of ${calls.length} done`
+      : 'whether it has begun is not known yet';
+    throw new StatePending(gid, begun, `${done} (${why})`);
+  };
   return {
-    async transfer(transfer, withinMs) {
+    async transfer(transfer, { withinMs, isNew = false }) {
       const gid = transferGid(transfer.id);
       const amount = transfer.from.reduce((sum, leg) => sum + leg.amount, 0);
-      await run(gid, transferCalls(transfer), withinMs, () => checkAccounts(shop, transfer));
+      await run(gid, transferCalls(transfer), { withinMs, isNew, check: () => checkAccounts(shop, transfer) });
       return { id: transfer.id, amount };
     },
-    async placeOrder(order, withinMs) {
+    async placeOrder(order, { withinMs, isNew = false }) {
       const { orderId, customerId } = order;
-      const results = await run(orderGid(orderId), orderCalls(order), withinMs, () => checkCustomer(shop, customerId));
+      const check = () => checkCustomer(shop, customerId);
+      const results = await run(orderGid(orderId), orderCalls(order), { withinMs, isNew, check });
       const { pointsSpent } = results[1] as { pointsSpent: number };
       return { orderId, pointsSpent };
     },
@@ -82,16 +97,31 @@ export function openShopCallers(): StateTableCaller {
   };
 }
 
-const known = [StatePending, TransactionPending, TransactionCompensated, TransactionFailed, InvalidInput];
-const isKnown = (error: unknown) => known.some((each) => error instanceof each);
+/** How a list is asked for. */
+interface Asked {
+  readonly withinMs: number;
+  readonly isNew: boolean;
+  /** Looks whether what is asked makes sense, before any of it is begun. @throws InvalidInput */
+  readonly check: () => Promise<void>;
+}
 
-/** What a row says that has not come to success. */
-function ended(gid: string, row: StateRow | undefined): Error {
-  const report = row && stateReport(row);
+function unusable(error: unknown): string {
+  return `the callers' database cannot be used (${messageOf(error)}): see that it is up, that a worker has made its table, and DATABASE_URL_CALLERS or DATABASE_URL`;
+}
+
+/** What an answer says that is none of success, and is known: nothing is asked for a second time, which could fail. */
+function ended(
+  gid: string,
+  calls: StateRow['calls'],
+  answer: Exclude<StateAnswer, { answer: 'success' | 'pending' }>,
+): Error {
+  const { answer: state, failure } = answer;
+  const done = 'done' in answer ? answer.done : 0;
+  const report = stateReport({ gid, state, done, calls, failure });
   if (report?.state === 'compensated') return new TransactionCompensated(describeReport(report), report);
   if (report !== undefined) return new TransactionFailed(describeReport(report), report);
-  const { type, message } = row?.failure ?? { type: 'Unknown', message: 'why was not written' };
-  return new TransactionPending({ gid, state: 'stuck', taskQueue: '', cause: new Error(`${type}: ${message}`) });
+  const cause = new Error(`${failure.type}: ${failure.message}`);
+  return new TransactionPending({ gid, state: 'stuck', taskQueue: '', cause });
 }
 
 /**

@@ -19,15 +19,23 @@ export interface CreatedByStateTable {
   pointsSpent: number;
 }
 
+/** How it is asked for. */
+export interface AskedOfCaller {
+  /** How long it may take, in milliseconds. */
+  readonly withinMs: number;
+  /** The id was made for this call: nobody can have asked for it before. Default: false */
+  readonly isNew?: boolean;
+}
+
 /**
  * What asks for it, in a process of its own. Each throws what a transaction of any scheme does: TransactionCompensated where it was
  * refused and nothing happened, TransactionPending where it is not known yet or a person has it, TransactionFailed where a person
- * has left it; ConfigError if the callers' database cannot be used: nothing was begun then.
+ * has left it; ConfigError if the callers' database cannot be used and the id is new: nothing was begun then.
  */
 export interface StateTableCaller {
   /** @throws InvalidInput for an account that is not there, or cannot be paid */
-  transfer(transfer: Transfer, withinMs: number): Promise<Transferred>;
+  transfer(transfer: Transfer, asked: AskedOfCaller): Promise<Transferred>;
   /** @throws InvalidInput for a customer that is not there */
-  placeOrder(order: PlaceOrder, withinMs: number): Promise<CreatedByStateTable>;
+  placeOrder(order: PlaceOrder, asked: AskedOfCaller): Promise<CreatedByStateTable>;
   close(): Promise<void>;
 }

@@ -6,6 +6,7 @@ import { startProgram } from './support.js';
 describe('the command line of the state table: transfers', function () {
   this.timeout(240_000);
   const { at, newId, call, transfer, balances, booksNow, stateOf, becomes, ended } = callersWorld();
+  const noCallers = { DATABASE_URL_CALLERS: 'postgres://nobody@127.0.0.1:1/callers' };
 
   it('makes a transfer, once, with no Temporal server at hand', async () => {
     const [id, before] = [newId(), await balances()];
@@ -163,17 +164,31 @@ describe('the command line of the state table: transfers', function () {
     assert.equal(await stateOf(`transfer-${id}`), undefined);
   });
 
-  it("without the callers' database nothing is begun: exit code 2; without a bank's it is pending", async () => {
-    const id = newId();
-    const away = await transfer(id, { DATABASE_URL_CALLERS: 'postgres://nobody@127.0.0.1:1/callers' });
+  it("without the callers' database a new id begins nothing: exit code 2; without a bank's it is pending", async () => {
+    const legs = ['transfer', '--from', 'bank_a:alice:3000', '--to', 'bank_b:bob'];
+    const before = await balances();
+    const away = await call(legs, noCallers);
     assert.deepEqual([away.code, away.stdout, away.stderr.length], [2, '', 1]);
-    assert.match(
-      away.stderr[0] ?? '',
-      /^the callers' database cannot be used \(.*\): .*nothing was begun by this call$/,
-    );
-    assert.equal(await stateOf(`transfer-${id}`), undefined);
+    assert.match(away.stderr[0] ?? '', /^the callers' database cannot be used \(.*\): .*: nothing was begun$/);
+    assert.deepEqual(await balances(), before);
+    const id = newId();
     const pending = await transfer(id, { DATABASE_URL_BANK_B: 'postgres://nobody@127.0.0.1:1/bank_b' }, '--wait', '2s');
     assert.equal(pending.code, 3, pending.stderr.join('\n'));
     await becomes(`transfer-${id}`, 'success');
+  });
+
+  it("without the callers' database an id that is given may have been used before: pending, exit code 3", async () => {
+    const id = newId();
+    const before = await balances();
+    assert.equal((await transfer(id)).code, 0);
+    const asked = await transfer(id, noCallers, '--json');
+    const { error } = asked.json<{ error: { type: string; begun: boolean; message: string } }>();
+    assert.deepEqual([asked.code, error.type, error.begun], [3, 'TransactionPending', false]);
+    const told = /^transfer-\S+: pending: ask again later: whether it has begun is not known: the callers' database /;
+    assert.match(error.message, told);
+    assert.match(error.message, /: nothing was begun by this call$/);
+    assert.equal((await transfer(id)).code, 0);
+    const { alice, bob } = before;
+    assert.deepEqual(await balances(), { ...before, alice: alice - 3_000, bob: bob + 3_000 });
   });
 });

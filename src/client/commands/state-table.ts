@@ -10,15 +10,15 @@ import { openStateTable } from '../state-table.js';
 
 /** `--scheme state-table` of `transfer` and `order place`: this process is the caller, and calls the services itself. */
 
-/** Options of the commands that are for other schemes, and the time to wait. */
-type Given = CallOptions & { readonly lock?: boolean };
+/** Options of the commands that are for other schemes; the time to wait; and whether the id was made for this call. */
+type Given = CallOptions & { readonly lock?: boolean; readonly isNew?: boolean };
 
 /** `transfer --scheme state-table`. */
 export function transferByStateTable(cli: Cli, given: Transfer, options: Given): Promise<ExitCode> {
   refuseOptions(options);
   const transfer = parseTransferByStateTable(given);
   return calling(async (caller) => {
-    const result = await caller.transfer(transfer, waitMs(options));
+    const result = await caller.transfer(transfer, { withinMs: waitMs(options), isNew: options.isNew });
     cli.output.result({ gid: transferGid(transfer.id), state: 'committed', result }, () => {
       return `transfer ${transfer.id} was made: ${formatCents(result.amount)} from 1 account to 1 account`;
     });
@@ -29,7 +29,7 @@ export function transferByStateTable(cli: Cli, given: Transfer, options: Given):
 export function placeByStateTable(cli: Cli, order: PlaceOrder, options: Given): Promise<ExitCode> {
   refuseOptions(options);
   return calling(async (caller) => {
-    const result = await caller.placeOrder(order, waitMs(options));
+    const result = await caller.placeOrder(order, { withinMs: waitMs(options) });
     const { orderId, units, sku } = order;
     cli.output.result({ gid: orderGid(orderId), state: 'committed', result }, () => {
       return `order ${orderId} was created: ${units} ${sku} deducted, ${result.pointsSpent} points spent; it waits for its payment`;

@@ -62,9 +62,14 @@ Examples:
   $ backstitch transfer --scheme saga --id rent-7 --from bank_a:alice:3000 --to bank_b:bob:1000 bank_c:carol:2000`,
     )
     .action(
-      cli.does(async ({ scheme, lock = false, from, to, id = randomUUID(), ...call }) => {
+      cli.does(async ({ scheme, lock = false, from, to, id: given, ...call }) => {
+        const id = given ?? randomUUID();
         if (scheme === 'state-table') {
-          return transferByStateTable(cli, { id, ...legsOf({ from, to }) }, { ...call, lock });
+          return transferByStateTable(
+            cli,
+            { id, ...legsOf({ from, to }) },
+            { ...call, lock, isNew: given === undefined },
+          );
         }
         if (lock && scheme !== 'saga') {
           const rule = 'holds what it needs by itself: --lock is for --scheme saga';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Operation } from '../../workflow/branch.js';
-import { decidedBy } from '../decided.js';
+import { decidedBy, type GuardDecision } from '../decided.js';
 import { messageOf } from '../message.js';
 import { NoAnswer, within } from '../within.js';
 import type { StateLimits } from './limits.js';
@@ -12,7 +12,9 @@ export type StateOperation<Input = never> = (operation: Operation, input: Input)
 
 /** What a call has come to. */
 export type Called =
-  { readonly known: 'done'; readonly result: unknown } | { readonly known: 'failed'; readonly failure: StateFailure };
+  | { readonly known: 'done'; readonly result: unknown }
+  /** `isFinal`: whoever asks again hears the same. */
+  | { readonly known: 'failed'; readonly failure: StateFailure; readonly isFinal: boolean };
 
 /** Who calls, and for how long. */
 export interface Caller {
@@ -27,6 +29,12 @@ export interface Caller {
   /** A person has asked for it: it goes on with a row that is an error. */
   readonly forPerson?: true;
 }
+
+/** What a guard says of an operation of which nothing happened, nor can. */
+const NOTHING_HAPPENED: readonly Kind[] = ['rejected', 'suspended', 'barred'];
+/** What it says of a branch that is another's, or has another's end: what has happened there a person has to see. */
+const ANOTHERS: readonly Kind[] = ['mismatch', 'decided', 'undone'];
+type Kind = GuardDecision['detail']['backstitch'];
 
 /** An attempt with less than this is not begun: nobody would wait for its answer. */
 const LEAST_MS = 50;
@@ -53,10 +61,10 @@ export async function callOperation(
       attempt,
       timeoutMs: Math.min(limits.attemptMs, left),
     });
-    if (called.known === 'done' || called.failure.known === 'refused') return called;
+    if (called.known === 'done' || called.isFinal) return called;
     ({ failure } = called);
   }
-  return { known: 'failed', failure };
+  return { known: 'failed', failure, isFinal: false };
 }
 
 function backoff({ backoffMs }: StateLimits, attempt: number): number {
@@ -80,7 +88,7 @@ export async function callOnce(
   const call = calls[index];
   if (call === undefined || work === undefined) {
     const message = `this process has no operation '${call?.operation ?? ''}'`;
-    return { known: 'failed', failure: { known: 'unknown', type: 'UnknownOperation', message } };
+    return { known: 'failed', failure: { known: 'unknown', type: 'UnknownOperation', message }, isFinal: false };
   }
   const over = new AbortController();
   const signal = by.signal === undefined ? over.signal : AbortSignal.any([over.signal, by.signal]);
@@ -96,9 +104,11 @@ export async function callOnce(
   } catch (error) {
     const decision = error instanceof Error ? decidedBy(error, 'action') : undefined;
     const message = messageOf(error);
-    if (decision !== undefined) return { known: 'failed', failure: { known: 'refused', type: decision.type, message } };
-    const type = error instanceof NoAnswer ? 'Timeout' : error instanceof Error ? error.name : 'Error';
-    return { known: 'failed', failure: { known: 'unknown', type, message } };
+    const says = (kinds: readonly Kind[]) => decision !== undefined && kinds.includes(decision.detail.backstitch);
+    const known = says(NOTHING_HAPPENED) ? 'refused' : 'unknown';
+    const other = error instanceof NoAnswer ? 'Timeout' : error instanceof Error ? error.name : 'Error';
+    const failure = { known, type: decision?.type ?? other, message } as const;
+    return { known: 'failed', failure, isFinal: known === 'refused' || says(ANOTHERS) };
   } finally {
     over.abort();
   }

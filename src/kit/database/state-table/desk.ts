@@ -106,7 +106,7 @@ export class StateDesk {
       const by = { driver, who, attempt, timeoutMs: limits.attemptMs };
       const called = await callOnce(work, row, index, by, true);
       if (called.known === 'done') return called;
-      if (called.failure.known === 'refused') return undefined;
+      if (called.isFinal) return undefined;
     }
     return undefined;
   }

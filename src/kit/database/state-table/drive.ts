@@ -59,7 +59,7 @@ export async function drive(table: TableOf, from: StateRow, caller: Caller): Pro
     try {
       if (called.known === 'failed') {
         const operation = row.calls[index]?.operation;
-        if (called.failure.known === 'unknown') return { row, failure: called.failure, operation };
+        if (!called.isFinal) return { row, failure: called.failure, operation };
         const [refused] = await refuse(table, row, results, called.failure);
         if (refused !== undefined) return { row: refused };
       } else {
@@ -91,7 +91,7 @@ export function advance(table: TableOf, row: StateRow, results: readonly unknown
   return moved(table, statements.advance, [gid, done, further, stateAt(further, calls.length), listOf(results)]);
 }
 
-/** A definite no: nothing has happened if it is the first operation's; else a person has to see to it. */
+/** A definite no of the first operation: nothing has happened. Else, and where a branch is another's, a person has to see to it. */
 function refuse(
   table: TableOf,
   { gid, done }: StateRow,
@@ -99,7 +99,7 @@ function refuse(
   failure: StateFailure,
 ): Promise<StateRow[]> {
   const further = done + results.length;
-  if (further === 0) return moved(table, statements.refuse, [gid, toLog(failure)]);
+  if (further === 0 && failure.known === 'refused') return moved(table, statements.refuse, [gid, toLog(failure)]);
   return moved(table, statements.fail, [gid, done, further, listOf(results), toLog(failure)]);
 }
 

@@ -26,7 +26,8 @@ import * as statements from './statements.js';
  *   refused. Whoever asks again with the same one goes on, or hears how it ended.
  * - `init` → `a_done` → `success`: the operation was called, and has said that it is done.
  * - `init` → `refused`: A has said a definite no. Nothing has happened, and A's guard sees to it that nothing of it can.
- * - → `error`: ten rounds of the scan have failed; or an operation after A was refused, which cannot be undone. A person decides at
+ * - → `error`: ten rounds of the scan have failed; or an operation after A was refused, which cannot be undone; or the guard of any
+ *   of them says that the branch is another's (its input differs, or another scheme has ended the transaction). A person decides at
  *   the desk: again, with another input where it was refused; done outside; or left as it is (`left`).
  * - Anything else (a failure, no answer in time) moves nothing: whether the operation happened is not known. The caller answers
  *   `pending`, and a scan calls from there, 30 s after the row was stored and every 30 s from then on.
@@ -48,7 +49,7 @@ export interface StateTable<Operations extends StateOperations = StateOperations
    * @param calls 1 to 26 operations with their inputs, which JSON has to carry; only the first should be one that may be refused
    * @returns what is known: `pending` is no failure
    * @throws {@link StateTableConflict} if the gid has another list; a TypeError for a list that makes no sense;
-   * {@link StateTableUnavailable} if nothing could be stored: in all three cases nothing was called
+   * {@link StateTableUnavailable} if nothing could be stored under a gid that is new: in all three cases nothing was called
    */
   run(gid: string, calls: readonly StateCall<Operations>[], options?: RunOptions): Promise<StateAnswer>;
 
@@ -70,6 +71,12 @@ export interface RunOptions {
   readonly withinMs?: number;
   /** Nothing more is called when it is aborted: the answer is `pending` then. */
   readonly signal?: AbortSignal;
+  /**
+   * The gid was made for this call, so that nobody can have asked for it before: where the table cannot be used nothing of it is
+   * begun, and the call throws {@link StateTableUnavailable}. Default: false, and the answer is `pending` then, as what an earlier
+   * call has begun is not known
+   */
+  readonly isNew?: boolean;
 }
 
 /** Options of {@link createStateTable}. */
@@ -92,7 +99,7 @@ export class StateTableConflict extends Error {
   }
 }
 
-/** The caller's own database cannot be used: nothing was stored, nothing called. */
+/** The caller's own database cannot be used, and the gid is a new one: nothing was stored, nothing called. */
 export class StateTableUnavailable extends Error {
   constructor(gid: string, cause: unknown) {
     super(`the state table cannot be used: ${messageOf(cause)}: nothing of ${gid} was stored or called`, { cause });
@@ -133,7 +140,7 @@ export function createStateTable<Operations extends StateOperations>({
     scan: new StateScan(table),
     desk: new StateDesk(table),
     look: (gid) => readRow(table, gid),
-    async run(gid, calls, { withinMs = limits.callerMs, signal } = {}) {
+    async run(gid, calls, { withinMs = limits.callerMs, signal, isNew = false } = {}) {
       const until = performance.now() + Math.min(withinMs, limits.callerMs);
       const kept = keepCalls(gid, calls, known);
       const driver = `state:${randomUUID()}`;
@@ -142,7 +149,7 @@ export function createStateTable<Operations extends StateOperations>({
         row = await begin(table, gid, kept, { twoStates, driver });
       } catch (error) {
         if (error instanceof StateTableConflict) throw error;
-        if (isUnsent(error)) throw new StateTableUnavailable(gid, error);
+        if (isNew && isUnsent(error)) throw new StateTableUnavailable(gid, error);
         return { answer: 'pending', done: 0, stored: false, failure: tableFailure(error) };
       }
       const driven = await drive(table, row, { driver, who, attempts: limits.retries + 1, until, signal });

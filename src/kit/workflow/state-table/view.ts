@@ -26,7 +26,9 @@ export function transactionStateOf({ state }: Pick<StateRow, 'state'>): Transact
 }
 
 /** What a row that did not come to `success` says of itself; nothing while it may. */
-export function stateReport(row: StateRow): TransactionReport | undefined {
+export function stateReport(
+  row: Pick<StateRow, 'gid' | 'state' | 'done' | 'calls' | 'failure'>,
+): TransactionReport | undefined {
   const { gid, state, done, calls, failure = NOT_WRITTEN } = row;
   if (state !== 'refused' && state !== 'left') return undefined;
   const { type, message, known } = failure;

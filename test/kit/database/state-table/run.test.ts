@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { StateTableConflict, StateTableUnavailable, type Database } from '../../../../src/kit/database/index.js';
+import {
+  Decided,
+  DrivenElsewhere,
+  InputMismatch,
+  StateTableConflict,
+  StateTableUnavailable,
+  type Database,
+  type Operation,
+} from '../../../../src/kit/database/index.js';
+import type { Fate } from '../../../../src/kit/workflow/fate.js';
 import { failing, StateStage, transfer } from './stage.js';
 
 describe('the state table, by its caller', () => {
@@ -134,6 +143,30 @@ describe('the state table, by its caller', () => {
     });
   }
 
+  for (const [what, error, expected] of [
+    ['its name is taken by another input', (of: Operation) => new InputMismatch(of), ['error', 'error', 1]],
+    [
+      'another scheme has ended the transaction',
+      (of: Operation) => new Decided(of, { state: 'committed' } as Fate),
+      ['error', 'error', 1],
+    ],
+    ['another driver has it', (of: Operation) => new DrivenElsewhere(of, 'saga'), ['pending', 'init', 2]],
+  ] as const) {
+    it(`does not say that nothing happened when A is not done because ${what}`, async () => {
+      const [gid, table] = [stage.newGid(), stage.table({ retries: 1 })];
+      let calls = 0;
+      stage.probe = (point, operation) => {
+        if (point !== 'before') return Promise.resolve();
+        calls++;
+        return Promise.reject(error(operation));
+      };
+      const answer = await table.run(gid, transfer());
+      const row = await table.look(gid);
+      assert.deepEqual([answer.answer, row?.state, calls], expected);
+      assert.deepEqual([row?.failure?.known, row?.done], ['unknown', 0]);
+    });
+  }
+
   it('gives up an operation that does not answer in time, and answers in time itself', async () => {
     const [gid, table] = [stage.newGid(), stage.table({ attemptMs: 200, retries: 1, callerMs: 5_000 })];
     const signals: boolean[] = [];
@@ -215,11 +248,31 @@ describe('the state table, by its caller', () => {
     });
   }
 
-  it('says that nothing was begun while its own database is gone', async () => {
+  it('answers pending while its own database is gone: what an earlier call has begun is not known', async () => {
+    const [gid, table] = [stage.newGid(), stage.table({ retries: 0 })];
+    stage.probe = failing('b.put', 'before');
+    await table.run(gid, transfer());
+    stage.probe = undefined;
+    await stage.caller.gone();
+    try {
+      const answer = await table.run(gid, transfer());
+      assert.deepEqual(
+        [answer.answer, 'stored' in answer && answer.stored, 'failure' in answer && answer.failure?.type],
+        ['pending', false, 'TableUnavailable'],
+      );
+    } finally {
+      await stage.caller.back();
+    }
+    assert.deepEqual(await stage.effects(gid), { a: -5, b: 0 });
+    assert.equal((await table.run(gid, transfer())).answer, 'success');
+    assert.deepEqual(await stage.effects(gid), both);
+  });
+
+  it('says that nothing was begun while its own database is gone, of a gid that is new', async () => {
     const [gid, table] = [stage.newGid(), stage.table()];
     await stage.caller.gone();
     try {
-      await assert.rejects(table.run(gid, transfer()), (error) => {
+      await assert.rejects(table.run(gid, transfer(), { isNew: true }), (error) => {
         assert.ok(error instanceof StateTableUnavailable);
         assert.match(error.message, /nothing of state-\d+ was stored or called$/);
         return true;
