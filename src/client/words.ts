@@ -1,12 +1,13 @@
 import Table from 'cli-table3';
 import type { Books } from '../contracts/shop.js';
-import type {
-  BulkReport,
-  ListedTransaction,
-  ShownBranch,
-  ShownCall,
-  ShownTransaction,
-  StuckTransaction,
+import {
+  barringOf,
+  type BulkReport,
+  type ListedTransaction,
+  type ShownBranch,
+  type ShownCall,
+  type ShownTransaction,
+  type StuckTransaction,
 } from '../kit/client/index.js';
 import { formatCents } from '../contracts/money.js';
 import type { PlacingReport } from './place-orders.js';
@@ -135,8 +136,9 @@ export function describeCases(transaction: ShownTransaction): string {
         : 'nothing waits for a decision',
     );
   }
-  for (const { branch, action, actor, reason, at } of transaction.decisions) {
-    lines.push(`${new Date(at).toISOString()}  ${action} of '${branch}' by ${actor}: ${reason}`);
+  for (const note of transaction.decisions) {
+    const { branch, action, actor, reason, at } = note;
+    lines.push(`${new Date(at).toISOString()}  ${action} of '${branch}' by ${actor}: ${reason}${barringOf(note)}`);
   }
   for (const { action, actor, reason, at } of transaction.operations) {
     lines.push(`${new Date(at).toISOString()}  ${action} by ${actor}: ${reason}`);

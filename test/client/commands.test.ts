@@ -281,7 +281,10 @@ describe('the command line', function () {
       while (!(await list('--state', 'compensated')).some(({ gid }) => gid === `order-${id}`));
       assert.equal((await list('--limit', '2')).length, 2);
       assert.deepEqual(await list('--scheme', 'message', '--state', 'stuck'), []);
-      assert.match((await world.run('tx', 'list', '--scheme', 'message', '--state', 'stuck')).stdout, /^no transactions$/m);
+      assert.match(
+        (await world.run('tx', 'list', '--scheme', 'message', '--state', 'stuck')).stdout,
+        /^no transactions$/m,
+      );
       assert.match((await world.run('tx', 'list', '--limit', '1')).stdout, /│ gid +│ state/);
       const alone = await world.run('tx', 'list', '--limit', '1', '--task-queue', `unserved-${id}`);
       assert.deepEqual([alone.code, alone.stderr.length], [0, 2]);

@@ -9,7 +9,7 @@ import { serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { ORDERS_HEADER } from '../../src/client/orders-file.js';
 import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
 import { createShopWorker } from '../../src/worker.js';
-import { compiledClient } from '../support/compiled.js';
+import { compiledClient, plainClient } from '../support/compiled.js';
 import { temporalAddress, testDatabase } from '../support/servers.js';
 
 /** What a run of the program left behind. */
@@ -30,7 +30,9 @@ export interface RunningProgram {
 
 /** Starts the program as a child process. */
 export function startProgram(args: readonly string[], env: Record<string, string>): RunningProgram {
-  const child = spawn(process.execPath, [compiledClient(), ...args], {
+  // Who asks what is loaded wants to see it file by file.
+  const program = env.NODE_V8_COVERAGE === undefined ? compiledClient() : plainClient();
+  const child = spawn(process.execPath, [program, ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

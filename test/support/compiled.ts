@@ -14,8 +14,18 @@ let isCompiled = false;
  * BACKSTITCH_COMPILED_CLIENT names it where it was.
  */
 export function compiledClient(): string {
-  const { BACKSTITCH_COMPILED_CLIENT: compiled } = process.env;
-  if (compiled !== undefined) return join(root, compiled);
+  return compiled('bundle/program/client.js');
+}
+
+/** The same in as many files as it was written in: for who looks at what it loads. */
+export function plainClient(): string {
+  return compiled('dist/client.js');
+}
+
+function compiled(file: string): string {
+  // It names the bundle.
+  const { BACKSTITCH_COMPILED_CLIENT: made } = process.env;
+  if (made !== undefined) return join(root, made, '../../..', file);
   if (!isCompiled) {
     mkdirSync(folder, { recursive: true });
     copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
@@ -37,5 +47,5 @@ export function compiledClient(): string {
     });
     isCompiled = true;
   }
-  return join(folder, 'bundle/program/client.js');
+  return join(folder, file);
 }

@@ -77,3 +77,4 @@ export type { LogEntry, LogPage } from '../workflow/log.js';
 export type { ExpiredHold, OrphanedHold, ScanOrder, ScanReport } from '../workflow/scan.js';
 export { showTransaction } from './show/show.js';
 export type { ShownBranch, ShownCall, ShownDriver, ShownTransaction } from './show/shown.js';
+export { barringOf } from '../workflow/view.js';

@@ -54,6 +54,8 @@ export interface DeskNote {
   readonly corrected?: true;
   /** Whether the branch is begun anew, under a name of its own: its definite no stays what it is. */
   readonly renewed?: true;
+  /** Of a row of a state table: why the operation could not be barred. What is on its way of it may happen still. */
+  readonly notBarred?: string;
 }
 
 /** A decision with what it carried. */

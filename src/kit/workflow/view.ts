@@ -82,10 +82,16 @@ export function describeView(view: TransactionView): string {
   for (const { branch, op, fits, failure } of view.desk) {
     lines.push('', `**${op} of \`${branch}\` waits for a person** (${fits.join(', ')}): ${cell(failure.message)}`);
   }
-  for (const { branch, action, actor, reason } of view.decisions) {
-    lines.push('', `${action} of \`${branch}\` by ${cell(actor)}: ${cell(reason)}`);
+  for (const note of view.decisions) {
+    const { branch, action, actor, reason } = note;
+    lines.push('', `${action} of \`${branch}\` by ${cell(actor)}: ${cell(reason)}${cell(barringOf(note))}`);
   }
   return lines.join('\n');
+}
+
+/** What is said of a decision behind which an operation could not be barred. */
+export function barringOf({ notBarred }: DeskNote): string {
+  return notBarred === undefined ? '' : `; it could not be barred, and may happen still (${notBarred})`;
 }
 
 /** Keeps a text within its cell. */

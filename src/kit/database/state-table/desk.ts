@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DeskNote } from '../../workflow/desk.js';
 import { toJson, toLog } from '../guard/json.js';
 import { callOnce } from './call.js';
@@ -14,8 +15,10 @@ export interface StateDecision {
   readonly note: DeskNote;
 }
 
-/** Attempts to bar an operation that a person has done outside, or leaves: then the decision stands by itself. */
-const BAR_ATTEMPTS = 3;
+/** Pauses between attempts to bar an operation, in milliseconds: each twice the one before. */
+const BAR_PAUSE = { firstMs: 200, mostMs: 10_000 } as const;
+/** An attempt with less than this is not begun: nobody would wait for its answer. */
+const LEAST_MS = 50;
 
 /**
  * The desk's part of a state table: carries out, in the row, what a person has decided of it. A row that is not where the decision
@@ -67,22 +70,25 @@ export class StateDesk {
 
   /**
    * The operation counts as done, with what a person says that it would have returned. It is barred first: what is still on its way
-   * cannot do it any more. If it happened after all, its own result counts. Where it cannot be barred the person answers for it.
+   * cannot do it any more. If it happened after all, its own result counts. Where it cannot be barred in time the person answers for
+   * it, and the decision says so.
+   *
+   * @param signal nobody waits any more: it throws, and is to be asked again
    */
-  async resolve(decision: StateDecision, result: unknown): Promise<StateRow> {
+  async resolve(decision: StateDecision, result: unknown, signal?: AbortSignal): Promise<StateRow> {
     const row = await this.#write(decision);
     if (row === undefined) return this.look(decision.gid);
-    const done = await this.#bar(row, decision.index);
+    const done = await this.#bar(row, decision, signal);
     const [further] = await advance(this.#table, row, [done === undefined ? result : done.result]);
     return further ?? this.look(decision.gid);
   }
 
   /** The row ends as it is, barred as above; if the operation happened after all, it counts as done, and the row goes on. */
-  async skip(decision: StateDecision, failure: StateFailure): Promise<StateRow> {
+  async skip(decision: StateDecision, failure: StateFailure, signal?: AbortSignal): Promise<StateRow> {
     const row = await this.#write(decision);
     if (row === undefined) return this.look(decision.gid);
     const { gid, index } = decision;
-    const done = await this.#bar(row, index);
+    const done = await this.#bar(row, decision, signal);
     const [further] =
       done === undefined
         ? await moved(this.#table, statements.leave, [gid, index, toLog(failure)])
@@ -98,17 +104,31 @@ export class StateDesk {
   }
 
   /** @returns what the operation returned, if it has happened */
-  async #bar(row: StateRow, index: number): Promise<{ readonly result: unknown } | undefined> {
+  async #bar(
+    row: StateRow,
+    { index, note }: StateDecision,
+    signal?: AbortSignal,
+  ): Promise<{ readonly result: unknown } | undefined> {
     const { limits, operations, who } = this.#table;
     const work = operations.get(row.calls[index]?.operation ?? '');
     const driver = newDriver();
-    for (let attempt = 1; attempt <= BAR_ATTEMPTS; attempt++) {
-      const by = { driver, who, attempt, timeoutMs: limits.attemptMs };
-      const called = await callOnce(work, row, index, by, true);
+    const until = performance.now() + limits.barMs;
+    for (let attempt = 1; ; attempt++) {
+      const timeoutMs = Math.min(limits.attemptMs, Math.max(until - performance.now(), LEAST_MS));
+      const called = await callOnce(work, row, index, { driver, who, attempt, timeoutMs, signal }, true);
       if (called.known === 'done') return called;
       if (called.isFinal) return undefined;
+      const pauseMs = Math.min(BAR_PAUSE.firstMs * 2 ** (attempt - 1), BAR_PAUSE.mostMs);
+      const isLast = performance.now() + pauseMs + LEAST_MS > until;
+      if (!isLast) await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      // Not told as what could not be barred: whoever carries the decision out next tries for as long.
+      if (signal?.aborted === true) throw new Error(`barring '${note.branch}' of ${row.gid} was stopped: ask again`);
+      if (!isLast) continue;
+      const { type, message } = called.failure;
+      const values = [row.gid, index, toLog(note), `${type}: ${message}`];
+      await moved(this.#table, statements.noteNotBarred, values);
+      return undefined;
     }
-    return undefined;
   }
 }
 

@@ -12,6 +12,11 @@ export interface StateLimits {
   readonly scanAfterMs: number;
   /** How long the caller calls at most; then it answers `pending`. It is over before the scan begins. Default: 25,000 */
   readonly callerMs: number;
+  /**
+   * How long it is tried at most to bar an operation that a person has done outside, or leaves: then the decision stands by itself,
+   * and says so. Default: 60,000
+   */
+  readonly barMs: number;
   /** Rounds of the scan after which it is an error. Default: 10 */
   readonly rounds: number;
 }
@@ -23,6 +28,7 @@ const defaults: StateLimits = {
   statementMs: 5_000,
   scanAfterMs: 30_000,
   callerMs: 25_000,
+  barMs: 60_000,
   rounds: 10,
 };
 
@@ -32,7 +38,7 @@ export function limitsOf(given: Partial<StateLimits>): StateLimits {
   const scanAfterMs = given.scanAfterMs ?? defaults.scanAfterMs;
   const limits = { ...defaults, callerMs: Math.ceil((scanAfterMs * 5) / 6), ...Object.fromEntries(chosen) };
   const wrong = (name: string, rule: string) => new RangeError(`${name} of a state table must be ${rule}`);
-  for (const name of ['attemptMs', 'statementMs', 'scanAfterMs', 'callerMs', 'rounds'] as const) {
+  for (const name of ['attemptMs', 'statementMs', 'scanAfterMs', 'callerMs', 'barMs', 'rounds'] as const) {
     if (!Number.isSafeInteger(limits[name]) || limits[name] < 1) throw wrong(name, 'a whole number, 1 at least');
   }
   if (!Number.isSafeInteger(limits.retries) || limits.retries < 0) throw wrong('retries', 'a whole number, 0 at least');

@@ -119,6 +119,17 @@ from limits
 where gid = $1 and done = $2::int and state = 'error'
 ${returning}`;
 
+/** What could not be barred behind a decision: `$2` how many operations are done, `$3` the decision, `$4` why. */
+export const noteNotBarred = `
+with ${limitsAt(5, 6)}
+update backstitch.state_table as row set decisions = (
+  select jsonb_agg(case when each @> $3::text::jsonb then each || jsonb_build_object('notBarred', $4::text) else each end order by place)
+  from jsonb_array_elements(decisions) with ordinality as decided (each, place)
+)
+from limits
+where gid = $1 and done = $2::int and state = 'error'
+${returning}`;
+
 /** A person leaves it as it is. `$2` how many are done, `$3` why. */
 export const leave = `
 with ${limitsAt(4, 5)}

@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
 import type { StateRow, StateTable } from '../../database/index.js';
 import { initialAttributes } from '../../workflow/attributes.js';
@@ -16,11 +17,13 @@ export function stateDeskActivities(tables: StateTables): StateDeskActivities {
     if (found === undefined) throw new Error(`this worker has no state table '${table}'`);
     return found.desk;
   };
+  // A worker that stops does not wait until what cannot be reached is given up: another one tries.
+  const stopping = () => Context.current().cancellationSignal;
   return {
     'backstitch.lookState': (order) => deskOf(order).look(order.gid),
     'backstitch.retryState': (decided, changed) => deskOf(decided).retry(decided, changed),
-    'backstitch.resolveState': (decided, result) => deskOf(decided).resolve(decided, result),
-    'backstitch.skipState': (decided, failure) => deskOf(decided).skip(decided, failure),
+    'backstitch.resolveState': (decided, result) => deskOf(decided).resolve(decided, result, stopping()),
+    'backstitch.skipState': (decided, failure) => deskOf(decided).skip(decided, failure, stopping()),
   };
 }
 

@@ -67,7 +67,10 @@ export function stateView(
   row: StateRow | undefined,
   desk: Desk,
 ): TransactionView {
-  const earlier = (row?.decisions ?? []).filter(({ at }) => desk.notes.every((note) => note.at !== at));
+  const written = row?.decisions ?? [];
+  const earlier = written.filter(({ at }) => desk.notes.every((note) => note.at !== at));
+  // As it is written it says what has become of it, too.
+  const own = desk.notes.map((note) => written.find(({ at }) => at === note.at) ?? note);
   const report = row && stateReport(row);
   return {
     ...{ gid, scheme: 'state', state, lane: 'state-table' },
@@ -75,7 +78,7 @@ export function stateView(
     branches: row === undefined ? [] : stateBranches(row),
     ...(report && { report }),
     desk: desk.cases,
-    decisions: [...earlier, ...desk.notes],
+    decisions: [...earlier, ...own],
     operations: [],
   };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { forgetStates } from '../../../../src/kit/database/index.js';
 import type { DeskNote } from '../../../../src/kit/workflow/desk.js';
-import { failing, onlyCallersReachB, pausing, StateStage, transfer } from './stage.js';
+import { failing, onlyCallersReachB, operationsOf, pausing, StateStage, transfer } from './stage.js';
 
 describe('the state table, by the desk', () => {
   const stage = new StateStage();
@@ -12,7 +12,7 @@ describe('the state table, by the desk', () => {
   };
   /** A row of which a person has to decide: B has failed, and its answer may be on its way. */
   const stuck = async (probe = failing('b.put', 'before'), b = {}) => {
-    const [gid, table] = [stage.newGid(), stage.table({ retries: 0, rounds: 1 })];
+    const [gid, table] = [stage.newGid(), stage.table({ retries: 0, rounds: 1, barMs: 500 })];
     stage.probe = probe;
     await table.run(gid, transfer({}, b));
     await stage.round(table, gid);
@@ -81,18 +81,58 @@ describe('the state table, by the desk', () => {
 
   it('a decision stands where the participant is gone for good', async () => {
     const { gid, table, decision } = await stuck();
+    stage.probe = undefined;
     await stage.b.gone();
     try {
-      const row = await table.desk.resolve({ ...decision, note: note('resolve') }, null);
+      const told = { ...decision, note: note('resolve') };
+      const row = await table.desk.resolve(told, null);
       assert.equal(row.state, 'success');
+      const { notBarred, ...decided } = row.decisions[0] ?? assert.fail('the decision is not written');
+      assert.deepEqual(decided, told.note);
+      assert.match(notBarred ?? '', /accepting connections/);
     } finally {
       await stage.b.back();
     }
     assert.deepEqual(await stage.effects(gid), { a: -5, b: 0 });
   });
 
+  it('a participant that comes back within a minute is barred still', async () => {
+    const { gid, decision } = await stuck();
+    stage.probe = undefined;
+    const operations = operationsOf({ a: stage.a.db, b: stage.b.db });
+    let failures = 0;
+    const table = stage.table({
+      operations: {
+        ...operations,
+        'b.put': (operation, input) => {
+          if (operation.settle === true && ++failures <= 3) return Promise.reject(new Error('away'));
+          return operations['b.put'](operation, input);
+        },
+      },
+    });
+    const row = await table.desk.resolve({ ...decision, note: note('resolve') }, null);
+    assert.deepEqual([row.state, failures, row.decisions[0]?.notBarred], ['success', 4, undefined]);
+    await table.scan.round({ ...row, state: 'a_done', done: 1, endedAt: undefined }, row.driver);
+    assert.deepEqual(await stage.effects(gid), { a: -5, b: 0 });
+  });
+
+  it('a decision that is stopped while it bars is carried out when it is asked again', async () => {
+    const { table, decision } = await stuck();
+    stage.probe = undefined;
+    await stage.b.gone();
+    const told = { ...decision, note: note('resolve') };
+    try {
+      await assert.rejects(table.desk.resolve(told, null, AbortSignal.abort()), /was stopped/);
+      assert.equal((await table.look(decision.gid))?.state, 'error');
+    } finally {
+      await stage.b.back();
+    }
+    const row = await table.desk.resolve(told, null);
+    assert.deepEqual([row.state, row.decisions], ['success', [told.note]]);
+  });
+
   it('what a person has left stays so, whoever comes later with what is true', async () => {
-    const [gid, table] = [stage.newGid(), stage.table({ retries: 0, rounds: 1 })];
+    const [gid, table] = [stage.newGid(), stage.table({ retries: 0, rounds: 1, barMs: 500 })];
     const pause = pausing();
     stage.probe = onlyCallersReachB(pause);
     const late = table.run(gid, transfer());
