@@ -32,12 +32,15 @@ left join backstitch.outbox_lanes lanes on lanes.stream = $1 and lanes.lane = 'k
 left join backstitch.outbox_last last on $3::boolean and last.stream = $1 and last.key = o.key
 order by o.seq`;
 
-/** Lanes that are due, but for these; of each so many messages from its first. */
+/**
+ * Lanes that are due, but for these; of each so many messages from its first. `now()`, as an index is not used for what changes within a
+ * statement: all that wait for their day would be looked at.
+ */
 export const due = `
 select l.lane, l.attempts, ${MS('clock_timestamp() - l.failed_at')} as "failedForMs", ${MESSAGE('p')}, last.seq::text as after
 from (
   select * from backstitch.outbox_lanes
-  where stream = $1 and due_at <= clock_timestamp() and lane <> all ($2::text[]) order by due_at limit $3
+  where stream = $1 and due_at <= now() and lane <> all ($2::text[]) order by due_at limit $3
 ) l
 cross join lateral (
   select * from backstitch.outbox_parked parked where parked.stream = l.stream and parked.lane = l.lane order by seq limit $4
