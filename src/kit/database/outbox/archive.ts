@@ -9,26 +9,41 @@ const STATEMENT_MS = 10_000;
 /** Locks of the whole table, which deliveries wait for, are waited for no longer than this, in milliseconds. */
 const LOCK_MS = 2_000;
 
+/** One at a time, and for no longer than deliveries can wait. */
+function alone<T>(database: Database, work: (sql: Sql) => Promise<T>): Promise<T> {
+  return database.transaction(async (sql) => {
+    await sql(`select set_config('lock_timeout', $1, true)`, [String(LOCK_MS)]);
+    await sql('select pg_advisory_xact_lock(7263903)');
+    return work(sql);
+  }, STATEMENT_MS);
+}
+
 /**
- * Makes the tables of today and the next two days, and drops those of days that are not kept any more. Several may do so at once.
+ * Makes the tables of today and the next two days. Several may do so at once.
  *
- * @param keepDays 0: nothing is made, and all that is there is dropped
- * @returns the days that were dropped, such as `20260131`
+ * @param keepDays 0: none is made
+ * @returns the days whose tables are older than they are kept, such as `20260131`
  */
-export async function keepDelivered(database: Database, keepDays: number): Promise<string[]> {
-  const alone = <T>(work: (sql: Sql) => Promise<T>) =>
-    database.transaction(async (sql) => {
-      await sql(`select set_config('lock_timeout', $1, true)`, [String(LOCK_MS)]);
-      await sql('select pg_advisory_xact_lock(7263903)');
-      return work(sql);
-    }, STATEMENT_MS);
-  const old = await alone(async (sql) => {
+export function makeDays(database: Database, keepDays: number): Promise<string[]> {
+  return alone(database, async (sql) => {
     const [row] = await sql<{ wanted: string[]; old: string[] }>(days, [keepDays]);
     for (const day of row?.wanted ?? []) await sql(create(day));
     return row?.old ?? [];
   });
+}
+
+/**
+ * Makes the tables of the next days, and drops those of days that are not kept any more.
+ *
+ * @param keepDays of all outboxes of the database the longest; 0: nothing is made, and all that is there is dropped
+ * @returns the days that were dropped, such as `20260131`
+ */
+export async function keepDelivered(database: Database, keepDays: number): Promise<string[]> {
+  const old = await makeDays(database, keepDays);
   // By itself: a day that cannot be dropped yet, as somebody reads it, keeps no other from being made.
-  for (const day of old) await alone((sql) => sql(`drop table if exists backstitch.outbox_delivered_${digits(day)}`));
+  for (const day of old) {
+    await alone(database, (sql) => sql(`drop table if exists backstitch.outbox_delivered_${digits(day)}`));
+  }
   // What was delivered last under a key matters for as long as duplicates may come.
   await database.run(forgetLast, [Math.max(keepDays, 30)], STATEMENT_MS);
   return old;

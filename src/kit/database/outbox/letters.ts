@@ -1,5 +1,6 @@
-import type { Database } from '../sql.js';
+import type { LettersOrder, ShownLetter } from '../../workflow/outbox.js';
 import { textToLog } from '../guard/json.js';
+import type { Database } from '../sql.js';
 import { CHANNEL } from './add-statements.js';
 
 /**
@@ -7,31 +8,11 @@ import { CHANNEL } from './add-statements.js';
  * explicitly, skipped: then the messages behind it go on without it, and it stays a dead letter.
  */
 
-/** A message that was given up. */
-export interface DeadLetter {
-  readonly stream: string;
-  readonly seq: number;
-  readonly id: string;
-  readonly topic: string;
-  readonly key?: string;
-  readonly payload?: unknown;
-  /** Milliseconds since 1970, by the database's clock. */
-  readonly addedAt: number;
-  readonly deadAt: number;
-  readonly attempts: number;
-  readonly error: string;
-  /** Messages of its key that wait behind it, up to 1,000. */
-  readonly behind: number;
-}
+/** A message that was given up. Times are milliseconds since 1970, by the database's clock. */
+export type DeadLetter = Omit<ShownLetter, 'outbox'>;
 
 /** What a person decides about a dead letter. */
-export interface LetterOrder {
-  readonly action: 'resend' | 'discard' | 'skip';
-  readonly stream: string;
-  readonly seq: number;
-  readonly actor: string;
-  readonly reason: string;
-}
+export type LetterOrder = Pick<LettersOrder, 'action' | 'actor' | 'reason'> & Pick<ShownLetter, 'stream' | 'seq'>;
 
 /** Which dead letters: of this topic, with this message id; `most` of them. Default: the 50 oldest of all */
 export interface LetterFilter {

@@ -1,15 +1,8 @@
+import type { ShownStream } from '../../workflow/outbox.js';
 import type { Database } from '../sql.js';
 
-/** How a stream stands. Numbers are counted up to 10,000. */
-export interface StreamStanding {
-  readonly stream: string;
-  readonly waiting: number;
-  readonly aside: number;
-  readonly dead: number;
-  /** How long the oldest has waited, in milliseconds, but for dead letters and what is to be delivered later. */
-  readonly oldestMs?: number;
-  readonly relay?: { readonly owner: string; readonly since: number };
-}
+/** How a stream stands. */
+export type StreamStanding = Omit<ShownStream, 'outbox'>;
 
 const STATEMENT_MS = 10_000;
 

@@ -2,7 +2,7 @@ import type { Content } from '../../messages/message.js';
 import { textToLog } from '../guard/json.js';
 import type { Database, Sql } from '../sql.js';
 import { sqlStateOf } from '../sqlstate.js';
-import { keepDelivered, NO_PARTITION } from './archive.js';
+import { makeDays, NO_PARTITION } from './archive.js';
 import * as statements from './stream-statements.js';
 import type { Outbox, Stream } from './outbox.js';
 
@@ -93,7 +93,7 @@ export function streamStore(
       await work();
     } catch (error) {
       if (!ways.isKept || sqlStateOf(error) !== NO_PARTITION) throw error;
-      await keepDelivered(database, outbox.keepDays);
+      await makeDays(database, outbox.keepDays);
       await work();
     }
   };

@@ -76,11 +76,15 @@ export function relayActivities({ outboxes, who, alarms }: RelayActivitiesOption
   /** When each database's delivered messages are looked after next, in milliseconds since 1970. */
   const kept = new Map<Database, number>();
 
-  const lookAfter = async ({ outbox, database }: RelayedOutbox) => {
+  /** Outboxes of one database share its tables: what one of them keeps no other drops. */
+  const keepDaysOf = (database: Database) =>
+    Math.max(...outboxes.filter((each) => each.database === database).map(({ outbox }) => outbox.keepDays));
+
+  const lookAfter = async ({ database }: RelayedOutbox) => {
     if (Date.now() < (kept.get(database) ?? 0)) return;
     // One look at a time; one that fails is not repeated at once, as it waits for locks that deliveries wait for.
     kept.set(database, Date.now() + KEEP_AGAIN_MS);
-    await keepDelivered(database, outbox.keepDays);
+    await keepDelivered(database, keepDaysOf(database));
     kept.set(database, Date.now() + KEEP_MS);
   };
 

@@ -37,7 +37,10 @@ export class Chain {
 
   delivered(messages: readonly Waiting[]): void {
     if (!this.#isNeeded) return;
-    for (const { key, seq } of messages) if (key !== undefined) this.#last.set(key, seq);
+    for (const { key, seq } of messages) {
+      // What was delayed, or sent again by a person, comes behind others with higher numbers.
+      if (key !== undefined) this.#last.set(key, Math.max(seq, this.#last.get(key) ?? 0));
+    }
   }
 
   /** The database has noted that these were delivered. */

@@ -119,6 +119,9 @@ export class StreamRelay {
       onRemoved: (seqs) => {
         this.#removed(seqs);
       },
+      onLeft: (seqs) => {
+        for (const seq of seqs) this.#done.delete(seq);
+      },
     });
     this.#chain = new Chain(options.sink.isQueue === true);
   }

@@ -9,8 +9,9 @@ export interface RemoverOptions {
   readonly store: Pick<StreamStore, 'delivered'>;
   readonly wake: Wake;
   readonly signal: AbortSignal;
-  /** Told of what was removed, and of what could not be. */
   readonly onRemoved: (seqs: readonly number[]) => void;
+  /** Told of what could not be removed: it is found again. */
+  readonly onLeft: (seqs: readonly number[]) => void;
 }
 
 /** Removes what was delivered: one statement at a time, for all that has come meanwhile. */
@@ -35,7 +36,7 @@ export class Remover {
   }
 
   async #removeAll(): Promise<void> {
-    const { store, wake, signal, onRemoved } = this.#given;
+    const { store, wake, signal, onRemoved, onLeft } = this.#given;
     let failed = 0;
     while (this.#waiting.length > 0) {
       const seqs = this.#waiting;
@@ -50,10 +51,9 @@ export class Remover {
         await wake.pause(AGAIN_MS, signal);
       }
     }
-    // What is left is found again.
     const left = this.#waiting;
     this.#waiting = [];
     this.#work = undefined;
-    onRemoved(left);
+    onLeft(left);
   }
 }
