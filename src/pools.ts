@@ -39,13 +39,14 @@ export class Pools {
     return databases;
   }
 
-  /** Another pool for each of these services' databases, beside its first one. */
+  /** Another pool for each of these services' databases, beside its first one. @param what it is for */
   openBeside<Service extends string>(
     services: readonly Service[],
     urls: Readonly<Record<string, string>>,
     max: number,
+    what: string,
   ): Record<Service, Database> {
-    const opened = services.map((service) => [service, this.open(`${service} phase 2`, urls[service], max)]);
+    const opened = services.map((service) => [service, this.open(`${service} ${what}`, urls[service], max)]);
     return Object.fromEntries(opened) as Record<Service, Database>;
   }
 

@@ -24,6 +24,7 @@ import {
   type WorkerSettings,
 } from './config.js';
 import { wantedFaults } from './faults.js';
+import { startRelays } from './kit/client/index.js';
 import {
   adoptActivities,
   alarmActivities,
@@ -31,6 +32,7 @@ import {
   logActivities,
   participantActivities,
   preloadModules,
+  relayActivities,
   scanActivities,
   startStateScan,
   stateDeskActivities,
@@ -59,12 +61,17 @@ const OPERATIONS_POOL = 3;
 /** Connections to each bank's database that end what is prepared: nobody keeps one for as long as a prepare may wait. */
 const PHASE2_POOL = 3;
 
+/** Connections to each bank's database that deliver messages: one listens, the others are those of its own relays and of those to it. */
+const RELAY_POOL = 6;
+
 /** A worker with the pools that it uses. */
 export interface ShopWorker {
   readonly worker: Worker;
   readonly connection: NativeConnection;
   /** What is injected into it: tests and demos add to them while it runs. */
   readonly faults: Faults;
+  /** Starts what delivers the services' messages, once for all workers of the task queue. */
+  readonly deliver: () => Promise<void>;
   /** Runs until {@link stop} is called. @throws if the worker fails */
   readonly run: () => Promise<void>;
   /** Stops taking work, lets what runs end, and closes the connections. */
@@ -101,7 +108,8 @@ export async function createShopWorker(
       await Promise.all(bankNames.map((bank) => wrongForPrepared(databases[bank], settings.poolSize))),
     );
     for (const line of wrong) if (line !== undefined) onWarning(`the banks' databases: ${line}`);
-    const phase2 = pools.openBeside(bankNames, settings.databaseUrls, PHASE2_POOL);
+    const phase2 = pools.openBeside(bankNames, settings.databaseUrls, PHASE2_POOL, 'phase 2');
+    const relaying = pools.openBeside(bankNames, settings.databaseUrls, RELAY_POOL, 'messages');
     const heartbeat = () => {
       const context = Context.current();
       context.heartbeat();
@@ -115,12 +123,13 @@ export async function createShopWorker(
       });
     }
     const faults = createFaults();
-    const shop = createShop({ databases, phase2, probe: faults.probe, heartbeat });
+    const shop = createShop({ databases, phase2, relays: relaying, probe: faults.probe, heartbeat });
     const activities = participantActivities(shop.participants, { who: identity });
     for (const fault of wantedFaults(settings.faults, Object.keys(activities))) faults.set(fault);
     const tables = { callers: shop.callers };
     const groups = groupActivities({ participants: shop.participants, databases, who: identity });
     const alarms = alarmActivities({ sink: settings.alarms && webhookSink(settings.alarms) });
+    const relays = relayActivities({ outboxes: shop.outboxes, who: identity, alarms });
     connection = await NativeConnection.connect(temporal.connection).catch((error: unknown) => {
       throw new ConfigError(
         `no Temporal server answers at ${temporal.address} (${String(error)}): set TEMPORAL_ADDRESS`,
@@ -144,6 +153,7 @@ export async function createShopWorker(
         ...scanActivities({ expired: shop.expired, databases: { ...databases, ...phase2 }, who: identity }),
         ...threePhaseActivities(),
         ...stateDeskActivities(tables),
+        ...relays.activities,
         ...alarms,
         ...log,
       },
@@ -153,6 +163,7 @@ export async function createShopWorker(
     let running: Promise<void> | undefined;
     let stopped: Promise<void> | undefined;
     const stop = async () => {
+      relays.stop();
       if (worker.getState() === 'RUNNING') worker.shutdown();
       await running?.catch(() => undefined); // Whoever called run() hears of it.
       await Promise.all([relay?.stop(), scanning?.stop()]);
@@ -163,7 +174,9 @@ export async function createShopWorker(
       scanning ??= startStateScan({ client, taskQueue: temporal.taskQueue, tables, onWarning });
       return (running ??= worker.run());
     };
-    return { worker, connection, faults, run, stop: () => (stopped ??= stop()) };
+    const deliver = () =>
+      startRelays(client, { taskQueue: temporal.taskQueue, outboxes: shop.outboxes.map(({ outbox }) => outbox) });
+    return { worker, connection, faults, deliver, run, stop: () => (stopped ??= stop()) };
   } catch (error) {
     await close();
     throw error;
@@ -183,7 +196,9 @@ async function main(): Promise<void> {
     `worker: serving task queue '${temporal.taskQueue}' of namespace '${temporal.namespace}' at ${temporal.address}`,
   );
   try {
-    await shop.run();
+    const running = shop.run();
+    await Promise.race([running, shop.deliver()]);
+    await running;
   } finally {
     await shop.stop();
   }

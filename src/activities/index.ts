@@ -22,8 +22,10 @@ import {
   createGuard,
   createPrepared,
   guardMigrations,
+  inboxMigrations,
   masksOf,
   migrate,
+  outboxMigrations,
   stateTableMigrations,
   type Database,
   type Masks,
@@ -36,6 +38,7 @@ import { accountState, listAccounts, openAccounts, setAccountStatus } from './ba
 import { readBank } from './banks/books.js';
 import { expiredHolds } from './banks/expired.js';
 import { createBank } from './banks/index.js';
+import { bankOutbox, bankSink } from './banks/messages.js';
 import { bankMigrations } from './banks/migrations.js';
 import { proveBooks } from './books/index.js';
 import { readInventory } from './inventory/books.js';
@@ -96,6 +99,12 @@ export async function migrateShop(databases: ShopDatabases): Promise<void> {
     }),
   );
   await migrate(databases.callers, 'state-table', stateTableMigrations);
+  await Promise.all(
+    bankNames.map(async (bank) => {
+      await migrate(databases[bank], 'outbox', outboxMigrations);
+      await migrate(databases[bank], 'inbox', inboxMigrations);
+    }),
+  );
 }
 
 /**
@@ -109,6 +118,8 @@ export interface ShopDependencies {
   readonly databases: ShopDatabases;
   /** The banks' databases by connections of their own, for the ends of two-phase commits, see `PreparedOptions`, and for who looks at accounts. Default: the others. */
   readonly phase2?: Partial<Readonly<Record<BankName, Database>>>;
+  /** The banks' databases by connections of their own, for what delivers messages. Default: the others. */
+  readonly relays?: Partial<Readonly<Record<BankName, Database>>>;
   /** Default: {@link shopMasks}. */
   readonly masks?: Masks;
   /** Called by the guards at their crash points: see `createFaults`. */
@@ -128,6 +139,7 @@ export interface ShopDependencies {
 export function createShop({
   databases,
   phase2 = {},
+  relays = {},
   masks = shopMasks,
   probe,
   stateLimits,
@@ -136,6 +148,7 @@ export function createShop({
   const { orders, payments, inventory, shipping, notifications } = databases;
   // For somebody who waits: all connections of the others may be kept by prepares that wait for a lock.
   const looking = { ...databases, ...phase2 };
+  const relaying = { ...databases, ...relays };
   const guardOf = (service: ServiceName) => createGuard(databases[service], { probe, mask: masksOf(masks, service) });
   const bank = (name: BankName) => {
     const database = databases[name];
@@ -163,6 +176,12 @@ export function createShop({
   };
   return {
     participants,
+    /** What is told by messages, and whom: by connections of their own, as a relay listens on one. */
+    outboxes: bankNames.map((name) => ({
+      outbox: bankOutbox(name),
+      database: relaying[name],
+      sinks: Object.fromEntries(bankNames.map((to) => [to, bankSink(to, relaying[to])])),
+    })),
     /** What callers have asked for without an orchestrator. */
     callers: createCallers({ database: databases.callers, operations, limits: stateLimits }),
     plain: {

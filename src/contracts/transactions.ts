@@ -160,6 +160,17 @@ export const transferMessageTransaction: MessageContract<Transfer, Transfer, Tra
   },
 };
 
+/**
+ * Debits one account and tells the others' banks, by messages of its bank's outbox, to credit theirs; see the workflow `transferOutbox`. It
+ * is made when that is decided: the credits follow.
+ */
+export const transferOutboxTransaction: TransactionContract<Transfer, Transfer, Transferred> = {
+  workflow: 'transferOutbox',
+  scheme: 'saga',
+  ...transfer,
+  parse: parserOf(transferMessageSchema),
+};
+
 /** A transfer by each scheme: the id of a transfer is one transfer in all of them that are workflows. */
 export const transferTransactions = {
   saga: transferSagaTransaction,
@@ -167,6 +178,7 @@ export const transferTransactions = {
   '2pc': transfer2pcTransaction,
   '3pc': transfer3pcTransaction,
   message: transferMessageTransaction,
+  outbox: transferOutboxTransaction,
 } as const;
 
 /** The accounts of one side; of many the first ones, as it is a part of one line. */

@@ -38,6 +38,14 @@ export const legSchema = z.strictObject(
 );
 export type Leg = z.output<typeof legSchema>;
 
+/** What a bank is asked that sends money by messages: to debit one account, for others to be credited. */
+export const sendSchema = z.strictObject({ ...moveSchema.shape, to: z.array(legSchema).min(1).max(MAX_LEGS) });
+export type Send = z.output<typeof sendSchema>;
+
+/** What a bank is told by a message: to credit an account, for a transfer and the part of it. */
+export const messageOfCreditSchema = z.strictObject({ gid: z.string().min(1), branch: id, ...moveSchema.shape });
+export type MessageOfCredit = z.output<typeof messageOfCreditSchema>;
+
 const legs = z.array(legSchema, { error: 'must be a list of banks, accounts and amounts' });
 
 /** What a caller gives to have money moved: from 1 to 20 accounts, to 1 to 20 others, as much in as out. */

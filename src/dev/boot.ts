@@ -47,6 +47,7 @@ export async function boot({ faults, onProgress, ...options }: BootOptions): Pro
       faults,
     });
     shop.run().catch(onDeath);
+    await shop.deliver();
     const stop = async () => {
       await shop.stop();
       await servers.stop();

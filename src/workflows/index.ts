@@ -24,6 +24,7 @@ export {
   transfer3pc,
   transferMessage,
   transferSaga,
+  transferOutbox,
   transferSagaLocked,
   transferTcc,
 } from './transfer.js';

@@ -125,6 +125,20 @@ export const transferMessage = halfMessage(
   ({ id, from }): Transferred => ({ id, amount: sumOf(from) }),
 );
 
+/**
+ * Moves money from one account by messages of its bank's outbox: the bank debits it and adds a message for each account that gets something,
+ * in one transaction, which is all of this; its relay delivers them. What was debited is not given back: a credit that is refused is
+ * a dead letter, and waits for a person.
+ */
+export const transferOutbox = saga({ deadline: '10 minutes' }, async (tx, { id, from, to }: Transfer) => {
+  const [source] = from;
+  if (source === undefined) throw new TypeError('a transfer has an account that gives');
+  const { bank, account, amount } = source;
+  const summary = `debit ${formatCents(amount)} from ${bank}:${account}, and tell the others' banks`;
+  await tx.pivot('from-1', banks[bank].send, { account, amount, to }, { summary });
+  return { id, amount } satisfies Transferred;
+});
+
 /** What each bank is asked. */
 function partsOf({ from, to }: Transfer) {
   return (Object.keys(banks) as BankName[]).flatMap((bank) => {

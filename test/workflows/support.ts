@@ -43,6 +43,11 @@ export class ShopWorld {
     return transactionClient(this.client, { taskQueue: this.taskQueue });
   }
 
+  /** Starts what delivers the services' messages. */
+  async deliver(): Promise<void> {
+    await this.#shop?.deliver();
+  }
+
   /** What goes wrong with its operations. */
   get faults(): Faults {
     if (this.#shop === undefined) throw new Error('the world is not open yet');

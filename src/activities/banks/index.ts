@@ -13,6 +13,7 @@ import type { TryConfirmCancel, Undoable } from '../../kit/workflow/participant.
 import { validInput } from '../input.js';
 import { safeInteger } from '../integers.js';
 import { createLock } from './lock.js';
+import { createSending } from './messages.js';
 import { createMove } from './move.js';
 import { refusal, type FoundAccount } from './refusal.js';
 import * as statements from './sql.js';
@@ -147,6 +148,7 @@ export function createBank({ name, database, phase2, guard, prepared }: BankOf) 
   return {
     ...{ debit, credit, withdraw, deposit },
     ...createLock({ name, guard }),
+    ...createSending({ name, guard }),
     move: createMove({ name, database, phase2, prepared }),
   };
 }
