@@ -58,6 +58,8 @@ export interface ClientWorld {
   readonly env: Record<string, string>;
   /** What the program needs besides, to drive transactions itself. */
   readonly databaseEnv: Record<string, string>;
+  /** Starts what delivers the services' messages. */
+  readonly deliver: () => Promise<void>;
   /** Runs the program to its end. */
   run(...args: string[]): Promise<ProgramRun>;
   start(...args: string[]): RunningProgram;
@@ -100,6 +102,7 @@ export async function openClientWorld(
   return {
     address,
     faults: shop.faults,
+    deliver: shop.deliver,
     env,
     databaseEnv,
     run: (...args) => startProgram(args, env).ended,

@@ -51,6 +51,8 @@ export function addTransferCommand(cli: Cli): void {
       `
 Exit codes: 0 made; 1 undone; 2 bad usage or input, nothing was started; 3 not ended yet; 4 a person is needed.
 
+By the scheme outbox it is made when its bank has debited the account and added messages for the others: their credits follow, and one that
+is refused is a dead letter (messages dead).
 Of a message this process does the debit itself: it needs the banks' databases, DATABASE_URL.
 By the scheme state-table this process calls the banks itself, and needs their databases, DATABASE_URL, and no server: one account
 gives, another gets. A worker goes on with what is pending; nothing is undone (docs/state-table.md).
@@ -75,6 +77,12 @@ Examples:
           const rule = 'holds what it needs by itself: --lock is for --scheme saga';
           throw new InvalidInput([{ field: '--scheme', value: scheme, rule }]);
         }
+        if (scheme === 'outbox' && call.lane === 'direct') {
+          const rule = 'is driven by a workflow: its bank is its only participant';
+          throw new InvalidInput([
+            { field: '--lane', value: call.lane, rule: `is for sagas of several steps; --scheme outbox ${rule}` },
+          ]);
+        }
         const contract = lock ? transferSagaLockedTransaction : transferTransactions[scheme];
         // What is given is checked before anyone is asked for anything.
         const transfer = contract.parse({ id, ...legsOf({ from, to }) });
@@ -86,7 +94,10 @@ Examples:
           const result = await callPatiently(calls.output, gid, made, transfer, call);
           calls.output.result({ gid, state: 'committed', result }, () => {
             const [sources, targets] = [transfer.from.length, transfer.to.length];
-            return `transfer ${id} was made: ${formatCents(result.amount)} from ${accounts(sources)} to ${accounts(targets)}`;
+            const made = `transfer ${id} was made: ${formatCents(result.amount)} from ${accounts(sources)}`;
+            return scheme === 'outbox'
+              ? `${made}, and by messages to ${accounts(targets)}: see messages list`
+              : `${made} to ${accounts(targets)}`;
           });
           return EXIT.done;
         });

@@ -18,7 +18,8 @@ import {
   type RabbitConsumerOptions,
 } from '../../../src/kit/rabbitmq/index.js';
 import { chain, Gate, idsOf, message, note, nth, Stage } from '../database/inbox/support.js';
-import { messagesIn, Rabbit, until } from './support/rabbit.js';
+import { until } from '../../support/until.js';
+import { messagesIn, Rabbit } from './support/rabbit.js';
 
 describe('a consumer of RabbitMQ', function () {
   this.timeout(120_000);

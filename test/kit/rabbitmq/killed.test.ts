@@ -4,7 +4,8 @@ import { inboxSink, SinkUnavailable, type Message } from '../../../src/kit/datab
 import { rabbitConsumer, rabbitSink, type RabbitConsumer } from '../../../src/kit/rabbitmq/index.js';
 import { Program } from '../../support/program.js';
 import { chain, idsOf, interleaved, note, nth, Stage } from '../database/inbox/support.js';
-import { Rabbit, until } from './support/rabbit.js';
+import { until } from '../../support/until.js';
+import { Rabbit } from './support/rabbit.js';
 
 describe('messages by way of RabbitMQ, whatever is killed', function () {
   this.timeout(180_000);

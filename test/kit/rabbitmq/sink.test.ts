@@ -4,7 +4,8 @@ import { HeldUp, Poison, SinkUnavailable, type Message } from '../../../src/kit/
 import { rabbitSink, Unroutable, type RabbitSinkOptions } from '../../../src/kit/rabbitmq/index.js';
 import { chain, idsOf, interleaved, message, nth } from '../database/inbox/support.js';
 import { Proxy } from './support/proxy.js';
-import { messagesIn, Rabbit, until } from './support/rabbit.js';
+import { until } from '../../support/until.js';
+import { messagesIn, Rabbit } from './support/rabbit.js';
 
 describe('RabbitMQ as a sink', function () {
   this.timeout(120_000);

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type Channel, type ChannelModel, type GetMessage } from 'amqplib';
 import type { Message } from '../../../../src/kit/database/index.js';
 import { declareRabbit } from '../../../../src/kit/rabbitmq/index.js';
@@ -92,8 +91,3 @@ export class Rabbit {
 
 export const messagesIn = (raw: readonly GetMessage[]): Message[] =>
   raw.map(({ content }) => JSON.parse(content.toString()) as Message);
-
-/** Waits until something holds; mocha says when that takes too long. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await delay(10);
-}

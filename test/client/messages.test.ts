@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { ShownMessages } from '../../src/kit/client/index.js';
+import { until } from '../support/until.js';
+import { openClientWorld, type ClientWorld } from './support.js';
+
+describe('the command line of messages', function () {
+  this.timeout(240_000);
+  let world: ClientWorld;
+  before(async () => {
+    world = await openClientWorld();
+    await world.deliver();
+    assert.equal((await world.run('bank', 'open')).code, 0);
+  });
+  after(() => world.close());
+
+  const send = (id: string, to: string, ...more: string[]) =>
+    world.run('transfer', '--scheme', 'outbox', '--id', id, '--from', 'bank_a:alice:700', '--to', to, ...more);
+  const newId = () => randomUUID().slice(0, 8);
+  const list = async () => (await world.run('messages', 'list', '--json')).json<ShownMessages>();
+  const decide = (...args: string[]) =>
+    world.run('messages', ...args, '--actor', 'ann', '--reason', 'it is open again');
+
+  it('sends money by the outbox of a bank, and says that the credits follow; shows each stream and who delivers it', async () => {
+    const id = newId();
+    const made = await send(id, 'bank_c:carol');
+    assert.deepEqual(
+      [made.code, made.stderr, made.stdout],
+      [0, [], `transfer ${id} was made: 7.00 from 1 account, and by messages to 1 account: see messages list\n`],
+    );
+    await until(async () => (await list()).streams.every(({ waiting }) => waiting === 0));
+    const { code, stdout } = await world.run('messages', 'list', '--outbox', 'bank_a');
+    assert.equal(code, 0);
+    assert.match(stdout, /│ bank_a │ bank_c │ 0 +│ 0 +│ 0 +│ +│ \d+@.* since 20/);
+    assert.doesNotMatch(stdout, /│ bank_b │ bank_c/);
+  });
+
+  it('shows a credit that is refused as a dead letter, and sends it again when a person says so', async () => {
+    assert.equal((await world.run('bank', 'status', 'bank_c:carol', 'closed')).code, 0);
+    const id = newId();
+    const letter = `transfer-${id}/to-1`;
+    assert.equal((await send(id, 'bank_c:carol')).code, 0);
+    let dead = await world.run('messages', 'dead');
+    await until(async () => {
+      dead = await world.run('messages', 'dead');
+      return dead.code !== 0;
+    });
+    assert.equal(dead.code, 4);
+    assert.match(
+      dead.stdout,
+      new RegExp(`^${letter} {2}transfer.credit.bank_c of 'carol', bank_a to bank_c: tried 1 times`),
+    );
+    assert.match(dead.stdout, /\n {4}.*AccountClosed.*account carol of bank_c is closed\n$/);
+
+    const other = await decide('resend', 'nothing-such');
+    assert.deepEqual([other.code, other.stdout], [1, 'no such dead letter: see messages dead\n']);
+    const many = await decide('resend', '--topic', 'transfer.credit.bank_c');
+    assert.deepEqual([many.code, many.stdout], [0, '1 dead letters: give --yes to resend them\n']);
+    assert.equal((await world.run('bank', 'status', 'bank_c:carol', 'open')).code, 0);
+    const done = await decide('resend', letter);
+    assert.deepEqual([done.code, done.stdout], [0, `${letter} of bank_a to bank_c is tried anew\n`]);
+    await until(async () => (await list()).streams.every(({ aside }) => aside === 0));
+    assert.equal((await world.run('messages', 'dead')).stdout, 'no dead letters\n');
+    assert.equal((await world.run('books')).code, 0);
+  });
+
+  it('refuses what makes no sense in one line', async () => {
+    const none = await decide('discard');
+    assert.deepEqual([none.code, none.stdout], [2, '']);
+    assert.match(none.stderr.join(' '), /give the id of a message, or --outbox or --topic/);
+    const unknown = await world.run('messages', 'list', '--outbox', 'nowhere');
+    assert.equal(unknown.code, 1);
+    assert.match(
+      unknown.stdout,
+      /nowhere could not be read: there is no such outbox: the worker has bank_a, bank_b, bank_c/,
+    );
+    const direct = await send(newId(), 'bank_c:carol', '--lane', 'direct');
+    assert.deepEqual([direct.code, direct.stdout], [2, '']);
+    assert.match(direct.stderr.join(' '), /--lane.*direct/);
+  });
+});
