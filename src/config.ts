@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
 
@@ -17,6 +18,7 @@ import { z } from 'zod';
  * | `BACKSTITCH_FAULTS` | faults to inject, for demos and tests, such as `payments.charge.action:refuse` | none |
  * | `BACKSTITCH_ALARM_URL` | the http or https address to which alarms are posted | none: alarms go to the worker's log |
  * | `BACKSTITCH_ALARM_SECRET` | what signs them: base64 of 24 to 64 random bytes, such as `openssl rand -base64 32` prints, with or without `whsec_`; two while they change, with a comma between | none |
+ * | `BACKSTITCH_WORKFLOW_BUNDLE` | a file with the workflows, bundled beforehand by `npm run bundle -- FILE` | none: a worker bundles them when it starts, which takes seconds |
  * | `BACKSTITCH_STATE` | the folder of the development servers | `.backstitch` |
  * | `BACKSTITCH_CACHE` | where programs that were obtained once are kept | the user's cache folder |
  */
@@ -132,6 +134,19 @@ export function workerSettings(services: readonly string[], environment: Environ
     faults: env.BACKSTITCH_FAULTS,
     alarms: alarmSettings(env),
   };
+}
+
+/**
+ * The file with the workflows that were bundled beforehand; undefined: they are bundled at the start.
+ *
+ * @throws {@link ConfigError} if it is not there
+ */
+export function workflowBundleFile(environment: Environment = process.env): string | undefined {
+  const { BACKSTITCH_WORKFLOW_BUNDLE: file } = given(environment);
+  if (file === undefined || existsSync(file)) return file;
+  throw new ConfigError(
+    `BACKSTITCH_WORKFLOW_BUNDLE is "${file}": there is no such file; make it (npm run bundle -- ${file}), or unset the variable`,
+  );
 }
 
 /** The name of the operations database. */

@@ -9,6 +9,7 @@ import {
   NativeConnection,
   Runtime,
   Worker,
+  type WorkflowBundleOption,
   type WorkflowBundleWithSourceMap,
 } from '@temporalio/worker';
 import { createShop, migrateShop, serviceNames, shopMasks } from './activities/index.js';
@@ -20,6 +21,7 @@ import {
   OPERATIONS,
   temporalSettings,
   workerSettings,
+  workflowBundleFile,
   type TemporalSettings,
   type WorkerSettings,
 } from './config.js';
@@ -50,10 +52,16 @@ import { abortOnSignal } from './signals.js';
 /** The module with every workflow: this file's neighbour, as TypeScript or as JavaScript, as this file is. */
 export const workflowsPath = fileURLToPath(new URL(`./workflows/index${extname(import.meta.url)}`, import.meta.url));
 
-let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
+let bundled: Promise<WorkflowBundleWithSourceMap> | undefined;
 /** The same, bundled once in a process, which takes seconds. */
-function workflowBundle(): Promise<WorkflowBundleWithSourceMap> {
-  return (bundle ??= bundleWorkflowCode({ workflowsPath, preloadModules, logger: transactionLogger('WARN') }));
+export function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
+  return (bundled ??= bundleWorkflowCode({ workflowsPath, preloadModules, logger: transactionLogger('WARN') }));
+}
+
+/** The same, bundled by whoever has deployed it, or now. @throws ConfigError */
+function workflowBundle(): Promise<WorkflowBundleOption> | WorkflowBundleOption {
+  const codePath = workflowBundleFile();
+  return codePath === undefined ? bundleWorkflows() : { codePath };
 }
 
 /** Connections to the operations database: nothing of a transaction waits for one. */
@@ -150,7 +158,12 @@ export async function createShopWorker(
         ...shop.plain,
         ...adoptActivities(databases, tables),
         ...groups,
-        ...scanActivities({ expired: shop.expired, databases: { ...databases, ...phase2 }, who: identity }),
+        ...scanActivities({
+          expired: shop.expired,
+          databases: { ...databases, ...phase2 },
+          outboxes: shop.outboxes,
+          who: identity,
+        }),
         ...threePhaseActivities(),
         ...stateDeskActivities(tables),
         ...relays.activities,

@@ -1,10 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, setPriority, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compiledClient } from './support/compiled.js';
 import { addCounts, comesFirst, groupsOf, jobsFrom, type Counts } from './support/groups.js';
+import { makeTree, transpiled } from './support/transpiled.js';
 
 /**
  * Runs every test: in groups, each a mocha of its own with servers of its own, and two at a time, as most of what tests do is wait.
@@ -29,8 +30,22 @@ const GROUP_MS = 40 * 60_000;
 const END_MS = 30_000;
 const folder = mkdtempSync(join(tmpdir(), 'backstitch-counts-'));
 // Compiled once: a group that compiled it while another runs it would change it under its feet.
-const env = { ...process.env, BACKSTITCH_COMPILED_CLIENT: relative(root, compiledClient()) };
+makeTree();
+const env = {
+  ...process.env,
+  BACKSTITCH_COMPILED_CLIENT: relative(root, compiledClient()),
+  BACKSTITCH_TRANSPILED: 'yes',
+  BACKSTITCH_WORKFLOW_BUNDLE: shopWorkflows(),
+};
 const running = new Set<ChildProcess>();
+
+/** The shop's workflows, which are bundled once for all workers that the tests start. @returns the file */
+function shopWorkflows(): string {
+  const file = join(root, '.backstitch/test-build/workflows.bundle.js');
+  const { status, stderr } = spawnSync(process.execPath, [transpiled('src/bundle.ts'), file], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`the workflows were not bundled: ${stderr}`);
+  return file;
+}
 
 interface Ended {
   readonly counts: Counts | undefined;

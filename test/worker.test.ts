@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ConfigError, temporalSettings, workerSettings } from '../src/config.js';
+import { ConfigError, temporalSettings, workerSettings, workflowBundleFile } from '../src/config.js';
 import { Program } from './support/program.js';
 
 describe('the worker program', () => {
@@ -14,6 +14,16 @@ describe('the worker program', () => {
       program.stderr,
       /^worker: no database for the service 'orders': set DATABASE_URL_ORDERS, or DATABASE_URL/m,
     );
+  });
+
+  it('without the bundle of its workflows that it is told of ends with exit code 2, and says how to make it', () => {
+    assert.throws(
+      () => workflowBundleFile({ BACKSTITCH_WORKFLOW_BUNDLE: '/nowhere/bundle.js' }),
+      new ConfigError(
+        'BACKSTITCH_WORKFLOW_BUNDLE is "/nowhere/bundle.js": there is no such file; make it (npm run bundle -- /nowhere/bundle.js), or unset the variable',
+      ),
+    );
+    assert.equal(workflowBundleFile({ BACKSTITCH_WORKFLOW_BUNDLE: '' }), undefined);
   });
 
   it('is the program by any path that leads to its file', async () => {

@@ -34,7 +34,7 @@ export function graphileSystem({ producer, consumer }: MessageStage): MessageSys
         noHandleSignals: true,
         pollInterval: 1_000,
         concurrency: 24,
-        preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
+        preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0, localQueue: { size: 500 } } },
         taskList: {
           async sold(payload) {
             const { id } = payload as { id: number };

@@ -12,6 +12,7 @@ import { Listeners } from '../../src/kit/worker/outbox/listener.js';
 import { StreamRelay, type RelayEnd } from '../../src/kit/worker/outbox/relay.js';
 import { defaultRelayRules } from '../../src/kit/worker/outbox/rules.js';
 import { Wake } from '../../src/kit/worker/outbox/wake.js';
+import { fillDelayed } from './fill.js';
 import type { MessageStage, MessageSystem } from './system.js';
 
 /** The kit: outbox, relay, inbox. */
@@ -70,25 +71,7 @@ export function outboxSystem({ producer, consumer }: MessageStage): MessageSyste
       await ended;
     },
     async fill(count) {
-      await producer.query(
-        `with lanes as (
-           insert into backstitch.outbox_lanes (stream, lane, due_at)
-           select 'bench/all/0', 's:' || n, now() + interval '30 days' from generate_series(1, $1::integer) n
-         )
-         insert into backstitch.outbox_parked (stream, lane, seq, id, topic, key, payload, added_at)
-         select 'bench/all/0', 's:' || n, n, 'w' || n, 'sold', 'k' || n % 200, json_build_object('id', n), now()
-         from generate_series(1, $1::integer) n`,
-        [count],
-      );
-      await producer.query("select setval('backstitch.outbox_seq', $1)", [count + 1]);
-      await producer.query('vacuum analyze backstitch.outbox_lanes, backstitch.outbox_parked');
-    },
-    async look() {
-      const began = performance.now();
-      await store.poll(400);
-      await store.tend();
-      await store.due([], 4, 20);
-      return performance.now() - began;
+      await fillDelayed(producer, 'bench/all/0', count);
     },
   };
 }

@@ -21,6 +21,4 @@ export interface MessageSystem {
   stop(): Promise<void>;
   /** Leaves so many that are not due for days. */
   fill(count: number): Promise<void>;
-  /** How long the statement takes that looks for what is due, and finds nothing, in milliseconds. */
-  look?(): Promise<number>;
 }

@@ -21,7 +21,9 @@ import {
   type ProcessName,
   type ServerName,
 } from './faults.js';
+import { applyToProxy, isProxyFault } from './proxy-faults.js';
 import { Proxy } from './proxy.js';
+import { transpiled } from '../support/transpiled.js';
 
 /**
  * All that a run needs, every piece of it real and in its own process: PostgreSQL and Temporal on a state that survives
@@ -120,8 +122,13 @@ function jobsOf({ temporal, postgres = '' }: Servers, proxies: Proxies): Record<
       DATABASE_URL: url.href,
     };
   };
-  const worker = { file: 'src/worker.ts', env: envOf('workers'), serves: /serving task queue/ };
-  const caller = { file: 'test/chaos/caller-program.ts', env: envOf('callers'), serves: new RegExp(READY), ipc: true };
+  const worker = { file: transpiled('src/worker.ts'), env: envOf('workers'), serves: /serving task queue/ };
+  const caller = {
+    file: transpiled('test/chaos/caller-program.ts'),
+    env: envOf('callers'),
+    serves: new RegExp(READY),
+    ipc: true,
+  };
   return { 'worker-1': worker, 'worker-2': worker, 'caller-1': caller, 'caller-2': caller };
 }
 
@@ -138,33 +145,8 @@ async function applyFault(
     await delay(ms);
     return server.up();
   }
-  const proxy = proxies[target];
-  switch (kind) {
-    case 'cut':
-      proxy.cut();
-      return;
-    case 'cut-answers':
-      proxy.cutAnswers();
-      return;
-    case 'stall': {
-      const release = proxy.hold('requests', 'answers');
-      await delay(ms);
-      release();
-      return;
-    }
-    case 'lose-requests':
-    case 'lose-answers': {
-      const release = proxy.hold(kind === 'lose-requests' ? 'requests' : 'answers');
-      await delay(ms / 2);
-      const accept = proxy.refuse();
-      release();
-      await delay(ms / 2);
-      accept();
-      return;
-    }
-    default:
-      throw new RangeError(`${kind} cannot be done to ${target}, one of ${links.join(', ')}`);
-  }
+  if (!isProxyFault(kind)) throw new RangeError(`${kind} cannot be done to ${target}, one of ${links.join(', ')}`);
+  return applyToProxy(proxies[target], kind, ms);
 }
 
 function startedServer(servers: Servers, name: ServerName): Restartable {

@@ -9,6 +9,7 @@ import { Proxy } from '../chaos/proxy.js';
 import { Program } from '../support/program.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
 import { itSideBySide } from '../support/side-by-side.js';
+import { transpiled } from '../support/transpiled.js';
 
 /**
  * In the lanes lean and grouped the first workflow task does all steps, pivot included, before the server hears of any. If
@@ -47,7 +48,7 @@ describe('when the answer of the first task is lost', function () {
         env[`DATABASE_URL_${service.toUpperCase()}`] = database.url;
       }
       const start = async (TEMPORAL_ADDRESS: string): Promise<Program> => {
-        const worker = new Program('src/worker.ts', [], { ...env, TEMPORAL_ADDRESS });
+        const worker = new Program(transpiled('src/worker.ts'), [], { ...env, TEMPORAL_ADDRESS });
         workers.push(worker);
         await worker.printed(/serving task queue/);
         return worker;

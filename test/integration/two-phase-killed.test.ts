@@ -11,6 +11,7 @@ import { listInDoubt, pgDatabase } from '../../src/kit/database/index.js';
 import { Program } from '../support/program.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
 import { itSideBySide } from '../support/side-by-side.js';
+import { transpiled } from '../support/transpiled.js';
 
 const CENTS = 10_000;
 
@@ -51,7 +52,7 @@ describe('a worker that is killed in a two-phase commit', function () {
         env[`DATABASE_URL_${service.toUpperCase()}`] = database.url;
       }
       const start = async (...faults: string[]) => {
-        const worker = new Program('src/worker.ts', [], { ...env, BACKSTITCH_FAULTS: faults.join(',') });
+        const worker = new Program(transpiled('src/worker.ts'), [], { ...env, BACKSTITCH_FAULTS: faults.join(',') });
         workers.push(worker);
         await worker.printed(/serving task queue/);
         return worker;

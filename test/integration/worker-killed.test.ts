@@ -9,6 +9,7 @@ import { transactionClient } from '../../src/kit/client/index.js';
 import { Program } from '../support/program.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
 import { itSideBySide } from '../support/side-by-side.js';
+import { transpiled } from '../support/transpiled.js';
 
 const ORDERS = 100;
 
@@ -41,7 +42,7 @@ describe('a worker that is killed', function () {
         env[`DATABASE_URL_${service.toUpperCase()}`] = database.url;
       }
       const worker = async (): Promise<Program> => {
-        const started = new Program('src/worker.ts', [], env);
+        const started = new Program(transpiled('src/worker.ts'), [], env);
         workers.push(started);
         await started.printed(/serving task queue/);
         return started;

@@ -9,6 +9,7 @@ import pg from 'pg';
 import { guardMigrations, migrate, pgDatabase, type Database } from '../../src/kit/database/index.js';
 import { crashMatrix, type MatrixOptions, type MatrixReport } from '../../src/kit/testing/index.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
+import { transpiled } from '../support/transpiled.js';
 import { marksSql, type Flaw } from './marks.js';
 
 const steps = { first: 'step', second: 'step', turn: 'pivot' } as const;
@@ -46,7 +47,8 @@ describe('the crash matrix', function () {
     crashMatrix({
       client: new Client({ connection }),
       worker: {
-        file: new URL('marks-worker-program.ts', import.meta.url),
+        file: transpiled('test/matrix/marks-worker-program.ts'),
+        execArgv: [],
         env: { FLAW: flaw, MARKS_URL: test.url, TEMPORAL_ADDRESS: await temporalAddress() },
       },
       workflow: 'setMarks',
@@ -137,7 +139,7 @@ describe('the crash matrix', function () {
   });
 
   it('says what a worker printed that cannot be started', async () => {
-    const file = new URL('marks-worker-program.ts', import.meta.url);
-    await assert.rejects(run('none', { worker: { file, env: { FLAW: 'unknown' } } }), /FLAW is unknown/);
+    const file = transpiled('test/matrix/marks-worker-program.ts');
+    await assert.rejects(run('none', { worker: { file, execArgv: [], env: { FLAW: 'unknown' } } }), /FLAW is unknown/);
   });
 });

@@ -1,4 +1,5 @@
 /** A worker of the participant `marks`, broken as FLAW says. */
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pg from 'pg';
@@ -19,7 +20,7 @@ const worker = await Worker.create(
     ...transactionWorkerOptions,
     connection: await NativeConnection.connect({ address: TEMPORAL_ADDRESS }),
     taskQueue: 'marks',
-    workflowsPath: fileURLToPath(new URL('workflows/index.ts', import.meta.url)),
+    workflowsPath: fileURLToPath(new URL(`workflows/index${extname(import.meta.url)}`, import.meta.url)),
     activities: participantActivities(faults.participants({ marks }), { who: 'marks' }),
   }),
 );

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Client, Connection } from '@temporalio/client';
 import { crashMatrix, type FaultKind, type MatrixReport } from '../../src/kit/testing/index.js';
+import { transpiled } from '../support/transpiled.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 
 /** What a transfer by TCC does not show: steps that go forward after the confirm. Of the faults those that decide about it. */
@@ -21,7 +22,7 @@ describe('the crash matrix of placeOrderTcc', function () {
     connection = await Connection.connect({ address: shop.env.TEMPORAL_ADDRESS ?? '' });
     report = await crashMatrix({
       client: new Client({ connection }),
-      worker: { file: new URL('shop-worker-program.ts', import.meta.url), env: shop.env },
+      worker: { file: transpiled('test/matrix/shop-worker-program.ts'), execArgv: [], env: shop.env },
       workflow: 'placeOrderTcc',
       steps: { 'create-order': 'try', pay: 'try', 'reserve-stock': 'try', ship: 'forward', notify: 'forward' },
       input: shop.input,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Client, Connection } from '@temporalio/client';
 import { crashMatrix, type MatrixReport } from '../../src/kit/testing/index.js';
+import { transpiled } from '../support/transpiled.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 
 /** Pairs of faults. In the lean lane most of what a fault may meet is one moment: fewer tell as much. */
@@ -26,7 +27,7 @@ for (const lane of ['durable', 'lean', 'direct', 'grouped'] as const) {
       connection = await Connection.connect({ address: shop.env.TEMPORAL_ADDRESS ?? '' });
       report = await crashMatrix({
         client: new Client({ connection }),
-        worker: { file: new URL('shop-worker-program.ts', import.meta.url), env: shop.env },
+        worker: { file: transpiled('test/matrix/shop-worker-program.ts'), execArgv: [], env: shop.env },
         workflow: 'placeOrder',
         steps: {
           'create-order': 'step',

@@ -8,6 +8,7 @@ import {
   type MatrixReport,
   type MatrixSteps,
 } from '../../src/kit/testing/index.js';
+import { transpiled } from '../support/transpiled.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { effectsOf, lockedEffectsOf, movedCents, openAccounts, transferOf } from './transfers.js';
 
@@ -85,7 +86,7 @@ describe('transfers', function () {
       before(async () => {
         report = await crashMatrix({
           client: new Client({ connection }),
-          worker: { file: new URL('shop-worker-program.ts', import.meta.url), env: shop.env },
+          worker: { file: transpiled('test/matrix/shop-worker-program.ts'), execArgv: [], env: shop.env },
           ...{ workflow, steps, input: transferOf, effects: (gid) => effects(shop, gid) },
           pairs: PAIRS,
           seed: SEED,

@@ -8,7 +8,7 @@ export function addScanCommands(cli: Cli): void {
   cli.root
     .command('scan')
     .description(
-      'look for transactions whose run was ended from outside, and have them settled; and for what is held for nobody',
+      'look for transactions whose run was ended from outside, and have them settled; for what is held for nobody, and for messages that nobody delivers',
     )
     .action(
       cli.does(async () => {
@@ -36,7 +36,17 @@ export function addScanCommands(cli: Cli): void {
     );
 }
 
-function describeScan({ found, settled, compared, failed, old, orphaned, unread, inDoubt }: ScanReport): string {
+function describeScan({
+  found,
+  settled,
+  compared,
+  failed,
+  old,
+  orphaned,
+  unread,
+  inDoubt,
+  undelivered = [],
+}: ScanReport): string {
   const lines = [
     `${found} runs were ended from outside, as far back as is kept; ${settled.length} of them are being settled now`,
   ];
@@ -59,6 +69,10 @@ function describeScan({ found, settled, compared, failed, old, orphaned, unread,
   }
   for (const { gid, branch, since, message } of inDoubt?.old ?? []) {
     lines.push(`  ${gid}: branch '${branch}' is prepared since ${new Date(since).toISOString()}: ${message}`);
+  }
+  for (const { stream, waiting, since, startedAgain } of undelivered) {
+    const how = startedAgain ? 'nobody delivered them: that is started again' : 'see messages list';
+    lines.push(`${waiting} messages of ${stream} wait, the oldest since ${new Date(since).toISOString()}: ${how}`);
   }
   return lines.join('\n');
 }

@@ -9,6 +9,7 @@ import { THREE_PHASE_AGENT } from '../workflow/three-phase/protocol.js';
 import { lookAfterHolds, type ExpiredHolds } from './expired-holds.js';
 import { endInDoubt } from './in-doubt.js';
 import { eachInTime, ofServer } from './limited.js';
+import { lookAfterMessages, type WatchedOutbox } from './outbox/undelivered.js';
 import { OPEN_STATES, settle } from './settle.js';
 import { settleGroup } from './settle-group.js';
 import { compareLost } from './three-phase-lost.js';
@@ -21,6 +22,8 @@ const PAGE = 200;
 /** How often the runs that were ended are looked for in one scan, where that fails, and how long it waits in between; milliseconds. */
 const TRIES = 3;
 const PAUSE_MS = 2_000;
+/** How long a message may wait, in milliseconds: a day's first look at what cannot be delivered is the relay's own. */
+const MESSAGES_AGE_MS = 10 * 60_000;
 
 /** Options of {@link scanActivities}. */
 export interface ScanOptions {
@@ -28,12 +31,14 @@ export interface ScanOptions {
   readonly expired?: ExpiredHolds;
   /** The participants' databases by their names: in them it looks for prepared transactions that are in doubt. Default: none. */
   readonly databases?: Readonly<Record<string, Database>>;
-  /** Who ends them, for the guard's rows: usually the worker's identity. */
+  /** The outboxes in which it looks for messages that nobody delivers. Default: none. */
+  readonly outboxes?: readonly WatchedOutbox[];
+  /** Who ends what is in doubt, for the guard's rows: usually the worker's identity. */
   readonly who?: string;
 }
 
 /** The activity behind the workflow `scanTransactions`. */
-export function scanActivities({ expired = {}, databases, who = 'backstitch.scan' }: ScanOptions = {}) {
+export function scanActivities({ expired = {}, databases, outboxes = [], who = 'backstitch.scan' }: ScanOptions = {}) {
   return {
     'backstitch.scan': async (order: ScanSince): Promise<ScanReport> => {
       const context = Context.current();
@@ -79,6 +84,11 @@ export function scanActivities({ expired = {}, databases, who = 'backstitch.scan
       const inDoubt = await part('what is in doubt', () =>
         endInDoubt(order, { client, databases: databases ?? {}, who, beat, signal, onFailure: warn }),
       );
+      const { taskQueue } = context.info;
+      const ageMs = order.messagesAgeMs ?? MESSAGES_AGE_MS;
+      const messages = await part('what waits in outboxes', () =>
+        lookAfterMessages(client, outboxes, { taskQueue, ageMs, beat }),
+      );
       for (let tries = 1; !looked.isComplete && tries < TRIES; tries++) {
         await context.sleep(PAUSE_MS);
         await look();
@@ -96,7 +106,12 @@ export function scanActivities({ expired = {}, databases, who = 'backstitch.scan
         old,
         orphaned: holds?.orphaned ?? [],
         // Once each, by whichever part it was silent.
-        unread: [...new Map([...unread, ...(holds?.unread ?? [])].map((each) => [each.participant, each])).values()],
+        unread: [
+          ...new Map(
+            [...unread, ...(holds?.unread ?? []), ...(messages?.unread ?? [])].map((each) => [each.participant, each]),
+          ).values(),
+        ],
+        undelivered: messages?.undelivered ?? [],
         ...(databases !== undefined && { inDoubt: told }),
         ...(failure !== '' && { failure }),
       };

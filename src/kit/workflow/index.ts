@@ -91,6 +91,7 @@ export {
   type OrphanedHold,
   type ScanOrder,
   type ScanReport,
+  type UndeliveredMessages,
 } from './scan.js';
 export { stateTableDesk } from './state-table/desk-workflow.js';
 export type { State, StateAnswer, StateFailure, StateRow } from './state-table/row.js';

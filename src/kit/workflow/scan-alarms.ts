@@ -11,14 +11,14 @@ const SINGLE_ALARMS = 10;
  * The alarms of a scan's report.
  *
  * What was settled or compared happened once, in this scan: its run is part of the id. What stays as it is, a case that waits at the
- * desk, a transaction that cannot be settled, one that stays prepared or a hold that nobody ends, is seen by every scan, and
+ * desk, a transaction that cannot be settled, one that stays prepared, a hold that nobody ends or messages that wait, is seen by every scan, and
  * told once a day (of UTC).
  *
  * @param runId of the scan's workflow
  * @param now milliseconds since 1970
  */
 export function scanAlarms(
-  { settled, compared, failed, old, orphaned, inDoubt }: ScanReport,
+  { settled, compared, failed, old, orphaned, inDoubt, undelivered = [] }: ScanReport,
   runId: string,
   now: number,
 ): Alarm[] {
@@ -50,7 +50,20 @@ export function scanAlarms(
     const message = `'${participant}' holds its branch '${branch}', which should have ended by ${until}: ${why}`;
     return { id: `expired-hold/${gid}/${day}`, kind: 'expired-hold', gid, branch, at: now, message };
   });
+  const messages = undelivered.map(({ outbox, stream, waiting, since, startedAgain }): Alarm => {
+    const how = startedAgain
+      ? 'what delivers them was ended from outside, and is started again'
+      : 'what delivers them runs: see messages list';
+    return {
+      id: `messages-undelivered/${stream}/${startedAgain ? runId : day}`,
+      kind: 'messages-undelivered',
+      at: now,
+      message: `${waiting} messages of ${stream} wait, the oldest since ${new Date(since).toISOString()}: ${how}`,
+      data: { outbox, stream },
+    };
+  });
   return [
+    ...messages,
     ...few(orphans, `orphan/many/${runId}`),
     ...few(lost, `orphan/many-compared/${runId}`),
     ...few(left, `orphan/many-not-settled/${day}`),

@@ -11,7 +11,8 @@ import { scanAlarms } from './scan-alarms.js';
  * do is looked at again by the next one. Scans that run at the same time do no harm: a settling run is started once, as
  * its id is the transaction's.
  *
- * It also finds prepared transactions of two-phase commits that nobody has ended, and ends those whose coordinator has decided.
+ * It also finds prepared transactions of two-phase commits that nobody has ended, and ends those whose coordinator has decided; and
+ * messages that nobody delivers any more, and has them delivered again.
  */
 
 /** What a scan is asked. */
@@ -29,6 +30,20 @@ export interface ScanOrder {
   readonly inDoubtMs?: number;
   /** After how long one that is in doubt raises an alarm, in milliseconds. Default: 10 minutes. */
   readonly inDoubtAlarmMs?: number;
+  /** How long a message may wait in an outbox until it is looked whether anybody delivers it, in milliseconds. Default: 10 minutes. */
+  readonly messagesAgeMs?: number;
+}
+
+/** Messages of an outbox that wait for longer than they should. */
+export interface UndeliveredMessages {
+  readonly outbox: string;
+  readonly stream: string;
+  /** How many wait in it, up to 20,000. */
+  readonly waiting: number;
+  /** Since when the oldest does, in milliseconds since 1970. */
+  readonly since: number;
+  /** Nobody delivered it any more: that was started again. */
+  readonly startedAgain: boolean;
 }
 
 /** What a participant holds for a transaction, and should not any more. */
@@ -65,6 +80,8 @@ export interface ScanReport {
   readonly orphaned: readonly OrphanedHold[];
   /** Participants that could not be asked what they hold, or what is prepared there: the next scan tries again. */
   readonly unread: readonly { readonly participant: string; readonly message: string }[];
+  /** Streams of outboxes with messages that wait for too long; absent in reports of before there were any. */
+  readonly undelivered?: readonly UndeliveredMessages[];
   /** Absent: the worker that scanned was given no databases. */
   readonly inDoubt?: InDoubtReport;
   /**

@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pg from 'pg';
@@ -32,7 +33,7 @@ for (;;) {
     const worker = await Worker.create({
       connection,
       taskQueue,
-      workflowsPath: fileURLToPath(new URL('./workflows.ts', import.meta.url)),
+      workflowsPath: fileURLToPath(new URL(`./workflows${extname(import.meta.url)}`, import.meta.url)),
       activities: relays.activities,
     });
     process.once('SIGTERM', () => {

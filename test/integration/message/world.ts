@@ -27,6 +27,7 @@ import { postgresUrl, temporalAddress, testDatabase, type TestDatabase } from '.
 import { note, paidMessage } from './contract.js';
 import type { ProducerOrder } from './producer-program.js';
 import type { Order } from './workflows.js';
+import { transpiled } from '../../support/transpiled.js';
 
 const NAMES = ['producer', 'one', 'two'] as const;
 type Name = (typeof NAMES)[number];
@@ -131,7 +132,7 @@ export class MessagesWorld {
     const { url } = this.#opened.producer.database;
     const { options = {}, ...rest } = more;
     const asked: ProducerOrder = { address: this.#address, taskQueue, url, order, options, ...rest };
-    const file = 'test/integration/message/producer-program.ts';
+    const file = transpiled('test/integration/message/producer-program.ts');
     const program = new Program(file, [JSON.stringify(asked)], {}, { ipc: true });
     this.#programs.push(program);
     return program;

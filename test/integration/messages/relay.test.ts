@@ -3,14 +3,21 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import { decideMessages, showMessages, startRelays } from '../../../src/kit/client/index.js';
+import { decideMessages, scanNow, showMessages, startRelays } from '../../../src/kit/client/index.js';
 import { Poison, type Sink } from '../../../src/kit/database/index.js';
-import { alarmActivities, relayActivities, temporalSink, type RelayActivities } from '../../../src/kit/worker/index.js';
+import {
+  alarmActivities,
+  relayActivities,
+  scanActivities,
+  temporalSink,
+  type RelayActivities,
+} from '../../../src/kit/worker/index.js';
 import { relayId } from '../../../src/kit/workflow/outbox.js';
 import type { Alarm } from '../../../src/kit/workflow/index.js';
 import { outboxOf, OutboxStage, Recorder } from '../../kit/database/outbox/stage.js';
 import { bundleOf } from '../../support/bundles.js';
 import { temporalAddress } from '../../support/servers.js';
+import { until } from '../../support/until.js';
 
 const workflowsPath = fileURLToPath(new URL('./workflows.ts', import.meta.url));
 
@@ -62,7 +69,11 @@ describe('relays under Temporal', function () {
     });
     const worker = await Worker.create({
       ...{ connection: native, taskQueue, workflowBundle: await bundleOf(workflowsPath) },
-      activities: { ...made.activities, ...alarming },
+      activities: {
+        ...made.activities,
+        ...alarming,
+        ...scanActivities({ outboxes: [{ outbox, database: stage.db }] }),
+      },
       shutdownGraceTime: '1 hour',
     });
     const running = worker.run();
@@ -104,6 +115,32 @@ describe('relays under Temporal', function () {
     await serve(two);
     await two.taken(1);
     assert.deepEqual([one.payloads, two.payloads], [[1], [2]]);
+  });
+
+  it('are started again by a scan when they were ended from outside and messages wait; it leaves alone what nobody ever delivered', async () => {
+    const sink = new Recorder();
+    const alarms: Alarm[] = [];
+    const first = await serve(sink, alarms);
+    await stage.pool.query('truncate backstitch.outbox_relays');
+    await stage.add(outbox, { topic: 'a', payload: 1 });
+    const scan = () => scanNow(client, { taskQueue }, { messagesAgeMs: 0 });
+    assert.deepEqual((await scan()).undelivered, []);
+    await relays();
+    await sink.taken(1);
+    await client.workflow.getHandle(id()).terminate('by mistake');
+    // What it runs just then would deliver on until it hears of that.
+    await first.stop();
+    await serve(sink, alarms);
+    await stage.add(outbox, { topic: 'a', payload: 2 });
+    const [found, ...rest] = (await scan()).undelivered ?? [];
+    assert.deepEqual(rest, []);
+    assert.deepEqual([found?.stream, found?.waiting, found?.startedAgain], ['shop/all/0', 1, true]);
+    await sink.taken(2);
+    await until(() => alarms.some(({ kind }) => kind === 'messages-undelivered'));
+    assert.match(
+      alarms[0]?.message ?? '',
+      /^1 messages of shop\/all\/0 wait, the oldest since .*: .* is started again$/,
+    );
   });
 
   it('tell by an alarm of what became a dead letter; a person sees and decides it', async () => {

@@ -2,7 +2,13 @@ import { condition, defineQuery, defineSignal, setHandler } from '@temporalio/wo
 import type { Message } from '../../../src/kit/database/index.js';
 import { firstTime, type SeenMessages } from '../../../src/kit/workflow/index.js';
 
-export { decideMessages, deliverAlarms, deliverMessages, showMessages } from '../../../src/kit/workflow/index.js';
+export {
+  decideMessages,
+  deliverAlarms,
+  deliverMessages,
+  scanTransactions,
+  showMessages,
+} from '../../../src/kit/workflow/index.js';
 
 /** A workflow that a message starts. */
 export async function takeMessage(message: Message<number>): Promise<number> {

@@ -6,6 +6,7 @@ import { Program } from '../../support/program.js';
 import { chain, idsOf, interleaved, note, nth, Stage } from '../database/inbox/support.js';
 import { until } from '../../support/until.js';
 import { Rabbit } from './support/rabbit.js';
+import { transpiled } from '../../support/transpiled.js';
 
 describe('messages by way of RabbitMQ, whatever is killed', function () {
   this.timeout(180_000);
@@ -40,7 +41,13 @@ describe('messages by way of RabbitMQ, whatever is killed', function () {
     for (const each of messages) await rabbit.send(queue, each);
     // Of one key: none of them comes to the next before it is killed.
     for (const stop of [5, 14, 20].map((at) => nth(messages, at).id)) {
-      const program = new Program('test/kit/rabbitmq/consumer-program.ts', [url, queue, consumer, stage.url, stop]);
+      const program = new Program(transpiled('test/kit/rabbitmq/consumer-program.ts'), [
+        url,
+        queue,
+        consumer,
+        stage.url,
+        stop,
+      ]);
       programs.push(program);
       await program.printed(new RegExp(`working on ${stop}\\.`));
       program.kill('SIGKILL');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Program } from '../../../support/program.js';
 import { StateStage, transfer } from './stage.js';
+import { transpiled } from '../../../support/transpiled.js';
 
 /** What the caller does, in its order, and what is to be found when it dies there: the row's state, and what A and B have done. */
 const points = [
@@ -31,7 +32,7 @@ describe('the state table, when its caller is killed', function () {
       it(`${named} (${twoStates ? 'two' : 'three'} states): what it began is ended by the scan, once`, async () => {
         const [gid, table] = [stage.newGid(), stage.table({ twoStates })];
         const env = { ...stage.env, TWO_STATES: twoStates ? '1' : '0' };
-        const program = new Program('test/kit/database/state-table/caller-program.ts', [gid, named], env);
+        const program = new Program(transpiled('test/kit/database/state-table/caller-program.ts'), [gid, named], env);
         assert.equal(await program.ended, 'SIGKILL', program.stderr);
         assert.equal((await table.look(gid))?.state, found);
         assert.deepEqual(await stage.effects(gid), { a, b });
