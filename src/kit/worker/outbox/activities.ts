@@ -18,7 +18,8 @@ import {
 import type { AlarmActivities } from '../alarms.js';
 import { messagesActivities } from './desk.js';
 import { Listeners } from './listener.js';
-import { StreamRelay, type RelayTrouble } from './relay.js';
+import type { RelayTrouble } from './outcomes.js';
+import { StreamRelay } from './relay.js';
 import { defaultRelayRules, type RelayRules } from './rules.js';
 import { Wake } from './wake.js';
 

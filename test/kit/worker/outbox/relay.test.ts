@@ -5,7 +5,8 @@ import { HeldUp, NotYet, Poison, SinkUnavailable } from '../../../../src/kit/dat
 import { decideLetter, listDead } from '../../../../src/kit/database/outbox/letters.js';
 import { streamStore } from '../../../../src/kit/database/outbox/stream.js';
 import { Listeners } from '../../../../src/kit/worker/outbox/listener.js';
-import { StreamRelay, type RelayEnd, type RelayTrouble } from '../../../../src/kit/worker/outbox/relay.js';
+import type { RelayTrouble } from '../../../../src/kit/worker/outbox/outcomes.js';
+import { StreamRelay, type RelayEnd } from '../../../../src/kit/worker/outbox/relay.js';
 import { defaultRelayRules, type RelayRules } from '../../../../src/kit/worker/outbox/rules.js';
 import { Wake } from '../../../../src/kit/worker/outbox/wake.js';
 import { outboxOf, OutboxStage, Recorder } from '../../database/outbox/stage.js';
