@@ -95,4 +95,11 @@ create table backstitch.outbox_delivered (
   delivered_at timestamptz not null
 ) partition by range (delivered_at);`,
   },
+  {
+    name: '002-outbox-bytes',
+    sql: `
+-- Of the payload's JSON; null where it was added before, or has none. So a look knows without reading it how large it is.
+alter table backstitch.outbox add column bytes integer;
+alter table backstitch.outbox_parked add column bytes integer;`,
+  },
 ];

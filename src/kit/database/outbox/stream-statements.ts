@@ -4,8 +4,9 @@
  */
 
 const MS = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
-const MESSAGE = (of: string) =>
-  `${of}.seq::text, ${of}.id, ${of}.topic, ${of}.key, ${of}.payload::text as payload, ${MS(`${of}.added_at`)} as "addedAt"`;
+const MESSAGE = (of: string) => `${of}.seq::text, ${of}.id, ${of}.topic, ${of}.key, ${MS(`${of}.added_at`)} as "addedAt"`;
+/** Of a payload, without reading it: as it is kept, where nobody has counted it. */
+const BYTES = (of: string) => `coalesce(${of}.bytes, pg_column_size(${of}.payload), 0)`;
 
 /** A stream, and who delivers it from now on. */
 export const takeOver = `
@@ -20,32 +21,50 @@ select (select epoch::text from backstitch.outbox_relays where stream = $1) as e
    where stream = $1 and due_at is not null order by due_at limit 1) as due`;
 
 /**
- * So many from the front, but for these keys; whether the key of each is a lane. There is no number from which on it would be enough to look: a transaction
- * that commits late may have numbers on both sides of any, and those below come first.
+ * So many from the front, but for these keys; whether the key of each is a lane. There is no number from which on it would be enough
+ * to look: a transaction that commits late may have numbers on both sides of any, and those below come first.
+ *
+ * Payloads are read of what may go: not of what waits behind a lane, or is known to wait for one of its key ($5) or to be on its way
+ * itself ($6); of one key up to so many bytes ($8), and of all up to so many ($7), the first in any case.
  */
 export const poll = `
-select ${MESSAGE('o')}, lanes.lane is not null as held, last.seq::text as after
+select ${MESSAGE('o')}, case when o."isRead" then o.payload::text end as payload, o."isRead", o.size as bytes, o.held, o.after
 from (
-  select * from backstitch.outbox where stream = $1 and (key is null or key <> all ($4::text[])) order by seq limit $2
+  select w.*, may and sum(case when may then size else 0 end) over (order by seq) - size < $7::bigint as "isRead"
+  from (
+    select f.*, not waits and sum(size) over (partition by coalesce('k:' || key, 's:' || seq) order by seq) - size < $8::bigint as may
+    from (
+      select o.*, ${BYTES('o')} as size, lanes.lane is not null as held, last.seq::text as after,
+        lanes.lane is not null or coalesce(o.key in (select unnest($5::text[])), false)
+          or o.seq in (select unnest($6::bigint[])) as waits
+      from (
+        select * from backstitch.outbox where stream = $1 and (key is null or key <> all ($4::text[])) order by seq limit $2
+      ) o
+      left join backstitch.outbox_lanes lanes on lanes.stream = $1 and lanes.lane = 'k:' || o.key
+      left join backstitch.outbox_last last on $3::boolean and last.stream = $1 and last.key = o.key
+    ) f
+  ) w
 ) o
-left join backstitch.outbox_lanes lanes on lanes.stream = $1 and lanes.lane = 'k:' || o.key
-left join backstitch.outbox_last last on $3::boolean and last.stream = $1 and last.key = o.key
 order by o.seq`;
 
 /**
- * Lanes that are due, but for these; of each so many messages from its first. `now()`, as an index is not used for what changes within a
- * statement: all that wait for their day would be looked at.
+ * Lanes that are due, but for these; of each so many messages from its first, with so many bytes, the first in any case. `now()`, as an
+ * index is not used for what changes within a statement: all that wait for their day would be looked at.
  */
 export const due = `
-select l.lane, l.attempts, ${MS('clock_timestamp() - l.failed_at')} as "failedForMs", ${MESSAGE('p')}, last.seq::text as after
+select l.lane, l.attempts, ${MS('clock_timestamp() - l.failed_at')} as "failedForMs", ${MESSAGE('p')}, p.payload::text as payload,
+  last.seq::text as after
 from (
   select * from backstitch.outbox_lanes
   where stream = $1 and due_at <= now() and lane <> all ($2::text[]) order by due_at limit $3
 ) l
 cross join lateral (
-  select * from backstitch.outbox_parked parked where parked.stream = l.stream and parked.lane = l.lane order by seq limit $4
+  select first.*, sum(${BYTES('first')}) over (order by seq) - ${BYTES('first')} as before from (
+    select * from backstitch.outbox_parked parked where parked.stream = l.stream and parked.lane = l.lane order by seq limit $4
+  ) first
 ) p
 left join backstitch.outbox_last last on $5::boolean and last.stream = $1 and last.key = p.key
+where p.before < $6::bigint
 order by l.due_at, l.lane, p.seq`;
 
 const keep = (isKept: boolean, gone: string) =>
@@ -88,8 +107,8 @@ export const park = `
 with gone as (
   delete from backstitch.outbox where stream = $1 and seq = any ($2::bigint[]) returning *
 ), parked as (
-  insert into backstitch.outbox_parked (stream, lane, seq, id, topic, key, payload, added_at)
-  select stream, coalesce('k:' || key, 's:' || seq), seq, id, topic, key, payload, added_at from gone
+  insert into backstitch.outbox_parked (stream, lane, seq, id, topic, key, payload, bytes, added_at)
+  select stream, coalesce('k:' || key, 's:' || seq), seq, id, topic, key, payload, bytes, added_at from gone
 )
 insert into backstitch.outbox_lanes as lane (stream, lane, due_at)
 select stream, coalesce('k:' || key, 's:' || seq), clock_timestamp() from gone group by 1, 2 order by 2
@@ -103,8 +122,8 @@ export const parkFailed = `
 with gone as (
   delete from backstitch.outbox where stream = $1 and seq = any ($5::bigint[] || $2::bigint) returning *
 ), parked as (
-  insert into backstitch.outbox_parked (stream, lane, seq, id, topic, key, payload, added_at)
-  select stream, coalesce('k:' || key, 's:' || seq), seq, id, topic, key, payload, added_at from gone
+  insert into backstitch.outbox_parked (stream, lane, seq, id, topic, key, payload, bytes, added_at)
+  select stream, coalesce('k:' || key, 's:' || seq), seq, id, topic, key, payload, bytes, added_at from gone
 )
 insert into backstitch.outbox_lanes as lane (stream, lane, due_at, attempts, failed_at, error, dead_at)
 select stream, lane, case when failed then clock_timestamp() + $3::float8 * interval '1 ms' else clock_timestamp() end,

@@ -175,22 +175,31 @@ export class StreamRelay {
     return sink.deliverAll ? rules.batches : rules.single;
   }
 
+  /** Bytes of one delivery. */
+  #share(): number {
+    return Math.max(1, Math.floor(this.#given.rules.bytes / this.#places()));
+  }
+
   async #readFront(): Promise<void> {
-    const { store, rules } = this.#given;
-    const limit = 2 * rules.batch + this.#way.known.length;
-    this.#way.looked();
+    const limit = 2 * this.#given.rules.batch + this.#way.known.seqs.length;
     this.#chain.asked();
-    const rows = await store.poll(limit);
+    const rows = await this.#look(limit);
     // With nothing to deliver nobody knows whether the sink takes something again.
     if (rows.length === 0 && this.#way.flights === 0 && this.#nextDueAt === Infinity) this.#available.works();
     const { blocked } = await this.#take(rows, limit);
     // All that is seen waits for keys that are on their way: what is behind them is looked for, now and then, as that takes longer.
     if (blocked.size === 0 || rows.length < limit || !this.#hasPlace() || Date.now() < this.#beyondAt) return;
     const began = Date.now();
-    this.#way.looked();
-    const beyond = await store.poll(limit, [...blocked]);
+    const beyond = await this.#look(limit, [...blocked]);
     this.#beyondAt = Date.now() + (Date.now() - began) * (1 / BEYOND_SHARE - 1);
     await this.#take(beyond, limit);
+  }
+
+  /** Reads the front: payloads only of what may go, and no more than there are places for. */
+  #look(limit: number, except: readonly string[] = []): Promise<Polled[]> {
+    this.#way.looked();
+    const key = this.#share();
+    return this.#given.store.poll(limit, { except, known: this.#way.known, bytes: { all: this.#free() * key, key } });
   }
 
   /** Begins to deliver what may go of what was read, and sees to the rest. */
@@ -199,6 +208,7 @@ export class StreamRelay {
     const plan = planBatches(rows, {
       size: sink.deliverAll ? rules.batch : 1,
       places: this.#free(),
+      bytes: this.#share(),
       isOnWay: (seq) => this.#way.isOnWay(seq),
       isDone: (seq) => this.#way.isDone(seq),
       isBusy: (key) => this.#way.isBusy(key),
@@ -218,7 +228,7 @@ export class StreamRelay {
     // What has failed before may take long: it gets no more than half of all places.
     const places = Math.min(this.#free(), Math.max(1, Math.floor(this.#places() / 2)) - this.#way.lanes);
     if (places <= 0) return;
-    const lanes = await store.due(this.#way.names, places, CHAIN);
+    const lanes = await store.due(this.#way.names, places, CHAIN, this.#share());
     for (const lane of lanes) this.#send({ messages: lane.messages, attempts: lane.attempts }, lane);
     if (lanes.length >= places) return;
     // The others' time is asked for; what comes back from the sink sets its own.

@@ -33,9 +33,10 @@ export class Way {
     return [...this.#names];
   }
 
-  /** Messages of the front that are on their way, or not removed yet: they are there still. */
-  get known(): readonly number[] {
-    return [...this.#seqs, ...this.#done];
+  /** Of the front what is there still, and cannot go: keys and numbers that are on their way, and numbers that are not removed yet. */
+  get known(): { readonly keys: readonly string[]; readonly seqs: readonly number[] } {
+    const keys = this.names.flatMap((name) => (name.startsWith('k:') ? [name.slice(2)] : []));
+    return { keys, seqs: [...this.#seqs, ...this.#done] };
   }
 
   isOnWay(seq: number): boolean {
