@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { messageOf } from '../../database/message.js';
+import { within } from '../../database/within.js';
 import type { Lane, Polled, StreamStore } from '../../database/outbox/stream.js';
 import type { Sink } from '../../messages/sink.js';
 import { Availability, type Unavailable } from './availability.js';
@@ -47,7 +48,7 @@ export interface RelayOptions {
   readonly owner: string;
   /** Ends it: what is on its way is given up, and delivered again by the next. */
   readonly signal: AbortSignal;
-  /** After so many milliseconds it ends by itself, when what is on its way is delivered. */
+  /** After so many milliseconds it ends by itself, when what is on its way is delivered, or was waited for as long as it may take. */
   readonly forMs: number;
   readonly onTrouble: (trouble: RelayTrouble) => void;
   /** What the one before it has found of the sink. */
@@ -149,8 +150,9 @@ export class StreamRelay {
         if (Date.now() >= own()) this.#isDirty = true;
       }
     }
+    if (end === 'time' && signal.aborted) end = 'stopped';
     await this.#land();
-    return { ...this.stats, end: end === 'time' && signal.aborted ? 'stopped' : end };
+    return { ...this.stats, end };
   }
 
   /** Begins what can be begun. */
@@ -264,10 +266,22 @@ export class StreamRelay {
     this.#nextDueAt = Math.min(this.#nextDueAt, Date.now() + ms);
   }
 
-  /** Waits until nothing is on its way any more, which takes no longer than a delivery may. */
+  /** Waits until nothing is on its way any more: as long as a delivery may take, and as long again for what is given up then. */
   async #land(): Promise<void> {
-    const { wake } = this.#given;
-    while (this.#way.flights > 0) await wake.wait(1_000);
-    await this.#outcomes.done();
+    if (await this.#hasLanded()) return;
+    // What hangs is delivered again by the next.
+    this.#over.abort();
+    await this.#hasLanded();
+  }
+
+  /** Whether nothing is on its way any more, waiting for that as long as a delivery may take. */
+  async #hasLanded(): Promise<boolean> {
+    const { wake, rules } = this.#given;
+    const until = Date.now() + rules.deliverMs;
+    for (let left = rules.deliverMs; left > 0; left = until - Date.now()) {
+      if (this.#way.flights > 0) await wake.wait(left);
+      else return within(left, this.#outcomes.done().then(() => true)).catch(() => false);
+    }
+    return false;
   }
 }
