@@ -128,7 +128,7 @@ from backstitch.outbox_parked where stream = $1 and lane = $2 and seq = $3`;
 
 /** Attempts go on being counted: who has refused it knows by that that it was sent again. */
 const resend = `
-update backstitch.outbox_lanes set due_at = clock_timestamp(), failed_at = null, dead_at = null
+update backstitch.outbox_lanes set due_at = clock_timestamp(), failed_at = null, dead_at = null, late_at = null, told_at = null
 where stream = $1 and lane = $2`;
 
 const discard = 'delete from backstitch.outbox_parked where stream = $1 and lane = $2 and seq = $3';
@@ -137,12 +137,13 @@ const setAside = `
 with moved as (
   update backstitch.outbox_parked set lane = 's:' || seq where stream = $1 and lane = $2 and seq = $3 returning *
 )
-insert into backstitch.outbox_lanes (stream, lane, attempts, failed_at, error, dead_at)
-select l.stream, moved.lane, l.attempts, l.failed_at, l.error, l.dead_at
+insert into backstitch.outbox_lanes (stream, lane, attempts, failed_at, error, dead_at, late_at, told_at)
+select l.stream, moved.lane, l.attempts, l.failed_at, l.error, l.dead_at, l.late_at, l.told_at
 from moved join backstitch.outbox_lanes l on l.stream = $1 and l.lane = $2`;
 
 const goOn = `
-update backstitch.outbox_lanes set due_at = clock_timestamp(), attempts = 0, failed_at = null, error = null, dead_at = null
+update backstitch.outbox_lanes set due_at = clock_timestamp(), attempts = 0, failed_at = null, error = null, dead_at = null,
+  late_at = null, told_at = null
 where stream = $1 and lane = $2`;
 
 const endLane = `

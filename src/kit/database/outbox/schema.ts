@@ -102,4 +102,13 @@ create table backstitch.outbox_delivered (
 alter table backstitch.outbox add column bytes integer;
 alter table backstitch.outbox_parked add column bytes integer;`,
   },
+  {
+    name: '003-outbox-told',
+    sql: `
+-- Since when its first message is tried on though its window is over; and of which time (that, or dead_at) an alarm was raised. What is
+-- a dead letter by now may have been told of or not: it is told once more.
+alter table backstitch.outbox_lanes add column late_at timestamptz, add column told_at timestamptz;
+create index outbox_lanes_untold on backstitch.outbox_lanes (stream)
+  where greatest(dead_at, late_at) > coalesce(told_at, '-infinity');`,
+  },
 ];

@@ -8,17 +8,22 @@ const MESSAGE = (of: string) => `${of}.seq::text, ${of}.id, ${of}.topic, ${of}.k
 /** Of a payload, without reading it: as it is kept, where nobody has counted it. */
 const BYTES = (of: string) => `coalesce(${of}.bytes, pg_column_size(${of}.payload), 0)`;
 
+/** When there was something to be told of a lane; and that it was not told yet, as the index has it. */
+const TROUBLE_AT = (of: string) => `greatest(${of}.dead_at, ${of}.late_at)`;
+const UNTOLD = (of: string) => `${TROUBLE_AT(of)} > coalesce(${of}.told_at, '-infinity')`;
+
 /** A stream, and who delivers it from now on. */
 export const takeOver = `
 insert into backstitch.outbox_relays as relay (stream, epoch, owner) values ($1, 1, $2)
 on conflict (stream) do update set epoch = relay.epoch + 1, owner = excluded.owner, since = clock_timestamp()
 returning epoch::text`;
 
-/** Whose it is; in how many milliseconds the next lane is due. */
+/** Whose it is; in how many milliseconds the next lane is due; whether there is something to be told. */
 export const tend = `
 select (select epoch::text from backstitch.outbox_relays where stream = $1) as epoch,
   (select ${MS('due_at - clock_timestamp()')} from backstitch.outbox_lanes
-   where stream = $1 and due_at is not null order by due_at limit 1) as due`;
+   where stream = $1 and due_at is not null order by due_at limit 1) as due,
+  exists (select from backstitch.outbox_lanes l where l.stream = $1 and ${UNTOLD('l')}) as "isUntold"`;
 
 /**
  * So many from the front, but for these keys; whether the key of each is a lane. There is no number from which on it would be enough
@@ -134,7 +139,7 @@ from (
   select stream, coalesce('k:' || key, 's:' || seq) as lane, bool_or(seq = $2) as failed from gone group by 1, 2
 ) lanes
 on conflict (stream, lane) do update set due_at = excluded.due_at, attempts = excluded.attempts, failed_at = excluded.failed_at,
-  error = excluded.error, dead_at = excluded.dead_at
+  error = excluded.error, dead_at = excluded.dead_at, late_at = null, told_at = null
 where lane.dead_at is null`;
 
 export const lockLane = 'select from backstitch.outbox_lanes where stream = $1 and lane = $2 for update';
@@ -146,7 +151,9 @@ update backstitch.outbox_lanes set
   failed_at = case when $6::boolean then clock_timestamp() else coalesce(failed_at, clock_timestamp()) end,
   due_at = clock_timestamp() + $4::float8 * interval '1 ms',
   dead_at = case when $4::float8 is null then clock_timestamp() end,
-  error = $5
+  error = $5,
+  late_at = case when $6::boolean then null when $7::boolean then coalesce(late_at, clock_timestamp()) else late_at end,
+  told_at = case when $6::boolean then null else told_at end
 where stream = $1 and lane = $2 and dead_at is null
   and $3::bigint = (select min(seq) from backstitch.outbox_parked where stream = $1 and lane = $2)`;
 
@@ -156,5 +163,22 @@ with ended as (
   delete from backstitch.outbox_lanes
   where stream = $1 and lane = $2 and not exists (select from backstitch.outbox_parked where stream = $1 and lane = $2)
 )
-update backstitch.outbox_lanes set due_at = clock_timestamp(), attempts = 0, failed_at = null, error = null, dead_at = null
+update backstitch.outbox_lanes set due_at = clock_timestamp(), attempts = 0, failed_at = null, error = null, dead_at = null,
+  late_at = null, told_at = null
 where stream = $1 and lane = $2 and exists (select from backstitch.outbox_parked where stream = $1 and lane = $2)`;
+
+/** Lanes of which something is to be told: so many, the oldest first. The time is given as text, which loses nothing of it. */
+export const untold = `
+select l.lane, to_char(${TROUBLE_AT('l')} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as state, l.dead_at is not null as "isDead",
+  ${MS(TROUBLE_AT('l'))} as at, ${MS(`coalesce(l.failed_at, ${TROUBLE_AT('l')})`)} as since, coalesce(l.error, '') as error,
+  p.seq::text, p.id, p.topic, p.key
+from backstitch.outbox_lanes l
+cross join lateral (
+  select * from backstitch.outbox_parked parked where parked.stream = l.stream and parked.lane = l.lane order by seq limit 1
+) p
+where l.stream = $1 and ${UNTOLD('l')} order by ${TROUBLE_AT('l')} limit $2`;
+
+/** It was told: of that time, and not of what has come since. */
+export const told = `
+update backstitch.outbox_lanes l set told_at = ${TROUBLE_AT('l')}
+where l.stream = $1 and l.lane = $2 and ${TROUBLE_AT('l')} = $3::timestamptz`;

@@ -12,8 +12,8 @@ export interface AvailabilityOptions {
   readonly rules: RelayRules;
   /** What the relay before has found. */
   readonly found?: Unavailable;
-  /** Tells that it takes nothing for longer than the window. */
-  readonly onLong: (found: Unavailable) => void;
+  /** Tells that it takes nothing for longer than the window. Asked again after each attempt, until it could. */
+  readonly onLong: (found: Unavailable) => Promise<void>;
 }
 
 /**
@@ -23,6 +23,7 @@ export interface AvailabilityOptions {
 export class Availability {
   readonly #given: AvailabilityOptions;
   #found: (Unavailable & { readonly times: number; readonly until: number }) | undefined;
+  #isTelling = false;
 
   constructor(given: AvailabilityOptions) {
     this.#given = given;
@@ -54,19 +55,27 @@ export class Availability {
 
   /** It takes nothing. */
   cannot(thrown: unknown): void {
-    const { rules, onLong } = this.#given;
+    const { rules } = this.#given;
     const now = Date.now();
     // What was under way when it began says nothing new.
     if (this.#found !== undefined && now < this.#found.until) return;
     const { since = now, times = 0, told = false } = this.#found ?? {};
-    const isLong = now - since >= rules.windowMs;
-    this.#found = {
-      since,
-      error: messageOf(thrown),
-      times: times + 1,
-      until: now + backoffMs(rules, times + 1),
-      told: told || isLong,
-    };
-    if (isLong && !told) onLong(this.#found);
+    const until = now + backoffMs(rules, times + 1);
+    this.#found = { since, error: messageOf(thrown), times: times + 1, until, told };
+    if (!told && now - since >= rules.windowMs) void this.#tell(this.#found);
+  }
+
+  async #tell(found: Unavailable): Promise<void> {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    try {
+      await this.#given.onLong(found);
+      // It may take something again by now, or nothing since another time.
+      if (this.#found?.since === found.since) this.#found = { ...this.#found, told: true };
+    } catch {
+      // The next attempt that is in vain tells it.
+    } finally {
+      this.#isTelling = false;
+    }
   }
 }

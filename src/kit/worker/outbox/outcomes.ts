@@ -4,20 +4,10 @@ import type { Availability } from './availability.js';
 import type { Chain } from './chain.js';
 import { Remover } from './remover.js';
 import type { RelayRules } from './rules.js';
+import type { Teller } from './teller.js';
 import { verdictOn, type FailedDelivery } from './verdict.js';
 import type { Wake } from './wake.js';
 import type { Way } from './way.js';
-
-/** What a relay tells of: an alarm. */
-export interface RelayTrouble {
-  /** `dead-letter`: it was given up; `late`: it is tried on though its window is over; `unavailable`: the sink takes nothing. */
-  readonly kind: 'dead-letter' | 'late' | 'unavailable';
-  readonly error: string;
-  /** Since when, in milliseconds since 1970. */
-  readonly since: number;
-  /** Absent: it is no message's trouble. */
-  readonly message?: Waiting;
-}
 
 export interface OutcomesOptions {
   readonly store: StreamStore;
@@ -27,7 +17,7 @@ export interface OutcomesOptions {
   readonly way: Way;
   readonly available: Availability;
   readonly chain: Chain;
-  readonly onTrouble: (trouble: RelayTrouble) => void;
+  readonly teller: Teller;
   /** Told when a lane is due, in milliseconds from now. */
   readonly onDue: (ms: number) => void;
 }
@@ -36,7 +26,6 @@ export interface OutcomesOptions {
 export class Outcomes {
   readonly #given: OutcomesOptions;
   readonly #remover: Remover;
-  readonly #late = new Set<number>();
   #delivered = 0;
   #failed = 0;
   #dead = 0;
@@ -137,22 +126,14 @@ export class Outcomes {
   }
 
   #judge(failed: FailedDelivery, lane?: Lane) {
-    const { rules, onTrouble, onDue } = this.#given;
-    const { message } = failed;
+    const { rules, teller, onDue } = this.#given;
     const verdict = verdictOn(failed, lane, rules);
-    const { error, againInMs, since, isLate } = verdict;
+    const { againInMs, isLate } = verdict;
     /** Once it is stored. */
     const tell = () => {
-      if (againInMs === undefined) {
-        this.#dead++;
-        onTrouble({ kind: 'dead-letter', message, error, since });
-        return;
-      }
-      onDue(againInMs);
-      if (isLate && !this.#late.has(message.seq)) {
-        this.#late.add(message.seq);
-        onTrouble({ kind: 'late', message, error, since });
-      }
+      if (againInMs === undefined) this.#dead++;
+      else onDue(againInMs);
+      if (againInMs === undefined || isLate) teller.tell();
     };
     return { ...verdict, tell };
   }

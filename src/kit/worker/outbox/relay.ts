@@ -6,9 +6,10 @@ import type { Sink } from '../../messages/sink.js';
 import { Availability, type Unavailable } from './availability.js';
 import { Chain } from './chain.js';
 import { deliverBatch, type Batch } from './deliver.js';
-import { Outcomes, seqsOf, type RelayTrouble } from './outcomes.js';
+import { Outcomes, seqsOf } from './outcomes.js';
 import { CHAIN, planBatches, type Plan } from './plan.js';
 import type { RelayRules } from './rules.js';
+import { Teller, type OnTrouble } from './teller.js';
 import type { Wake } from './wake.js';
 import { Way } from './way.js';
 
@@ -50,7 +51,8 @@ export interface RelayOptions {
   readonly signal: AbortSignal;
   /** After so many milliseconds it ends by itself, when what is on its way is delivered, or was waited for as long as it may take. */
   readonly forMs: number;
-  readonly onTrouble: (trouble: RelayTrouble) => void;
+  /** Tells people of what needs them: again, until it could. */
+  readonly onTrouble: OnTrouble;
   /** What the one before it has found of the sink. */
   readonly unavailable?: Unavailable;
 }
@@ -70,6 +72,7 @@ export class StreamRelay {
   readonly #way = new Way();
   readonly #available: Availability;
   readonly #chain: Chain;
+  readonly #teller: Teller;
   readonly #outcomes: Outcomes;
   #nextDueAt = 0;
   #tendAt = 0;
@@ -87,14 +90,13 @@ export class StreamRelay {
     this.#available = new Availability({
       rules: given.rules,
       found: given.unavailable,
-      onLong: ({ error, since }) => {
-        given.onTrouble({ kind: 'unavailable', error, since });
-      },
+      onLong: ({ error, since }) => given.onTrouble({ kind: 'unavailable', error, since, at: Date.now() }),
     });
     this.#chain = new Chain(given.sink.isQueue === true);
+    this.#teller = new Teller(options);
     this.#outcomes = new Outcomes({
       ...options,
-      ...{ way: this.#way, available: this.#available, chain: this.#chain },
+      ...{ way: this.#way, available: this.#available, chain: this.#chain, teller: this.#teller },
       onDue: (ms) => {
         this.#dueIn(ms);
       },
@@ -120,7 +122,7 @@ export class StreamRelay {
     while (!isToEnd()) {
       try {
         if (Date.now() >= this.#tendAt) {
-          const { epoch: newest, dueInMs } = await store.tend();
+          const { epoch: newest, dueInMs, isUntold } = await store.tend();
           if (newest !== epoch) {
             end = 'replaced';
             this.#over.abort();
@@ -129,6 +131,7 @@ export class StreamRelay {
           this.#tendAt = Date.now() + rules.pollMs;
           this.#nextDueAt = dueInMs === undefined ? Infinity : Date.now() + dueInMs;
           this.#isDirty = true;
+          if (isUntold) this.#teller.tell();
         }
         await this.#work();
         this.#failing = undefined;

@@ -16,8 +16,6 @@ export interface Verdict {
   readonly againInMs: number | undefined;
   /** It is tried on though its window is over, as its sink says that it can be delivered one day. */
   readonly isLate: boolean;
-  /** Since when it fails, in milliseconds since 1970. */
-  readonly since: number;
 }
 
 /** When a message that could not be delivered is tried again, or that it never is. @param lane that it is in */
@@ -33,6 +31,5 @@ export function verdictOn({ message, error }: FailedDelivery, lane: Lane | undef
     error: messageOf(error),
     againInMs: isDead ? undefined : backoffMs(rules, attempts),
     isLate: isOver && isPatient,
-    since: Date.now() - failedForMs,
   };
 }

@@ -32,8 +32,8 @@ describe('a relay, of what cannot be delivered,', () => {
     assert.ok(letter);
     assert.deepEqual([letter.payload, letter.key, letter.error, letter.behind], ['bad', 'k', 'never', 1]);
     assert.deepEqual(
-      troubles.map(({ kind, message }) => [kind, message?.payload]),
-      [['dead-letter', 'bad']],
+      troubles.map(({ kind, message, error }) => [kind, message?.key, error]),
+      [['dead-letter', 'k', 'never']],
     );
     await stage.send(...keyed('other', 'o2'));
     await sink.taken(2);
@@ -61,7 +61,9 @@ describe('a relay, of what cannot be delivered,', () => {
     };
     await stage.send(...keyed('k', 1));
     const { troubles, relay } = stage.start(sink, { windowMs: 30 });
-    await until(() => tries >= 8);
+    await until(() => tries >= 8 && troubles.length > 0);
+    const told = tries;
+    await until(() => tries >= told + 8);
     assert.deepEqual([relay.stats.dead, (await stage.dead()).total], [0, 0]);
     assert.deepEqual(
       troubles.map(({ kind }) => kind),
@@ -69,6 +71,43 @@ describe('a relay, of what cannot be delivered,', () => {
     );
     isThere = true;
     await sink.taken(1);
+  });
+
+  it('tells again what could not be told, until it could: of a dead letter, of one that is late, of a sink; and then not again', async () => {
+    const sink = new Recorder();
+    let isThere = true;
+    sink.onMessage = ({ payload }) => {
+      if (!isThere) return Promise.reject(new SinkUnavailable('away'));
+      return Promise.reject(payload === 'bad' ? new Poison('nobody understands it') : new NotYet('out of stock'));
+    };
+    const rules = { windowMs: 20, pollMs: 20 };
+    await stage.send(...keyed('k', 'bad'), ...keyed('l', 'late'));
+    const deaf = stage.start(sink, rules, { onTrouble: () => Promise.reject(new Error('the alarms are away')) });
+    const kindsOf = ({ troubles }: typeof deaf) => troubles.map(({ kind }) => kind).toSorted();
+    const times = (kind: string) => kindsOf(deaf).filter((each) => each === kind).length;
+    await until(() => times('dead-letter') >= 3 && times('late') >= 3);
+    isThere = false;
+    await until(() => times('unavailable') >= 3);
+    const { unavailable } = await deaf.stop();
+    assert.equal(unavailable?.told, false);
+
+    isThere = true;
+    const first = stage.start(sink, rules);
+    await until(() => first.troubles.length === 2);
+    await until(async () => !(await stage.store(stage.outbox).tend()).isUntold);
+    await first.stop();
+    assert.deepEqual(kindsOf(first), ['dead-letter', 'late']);
+    const ids = ({ troubles }: typeof deaf) => troubles.map(({ kind, at, message }) => `${kind} ${message?.seq} ${at}`);
+    assert.ok(ids(first).every((id) => ids(deaf).includes(id)), 'it is the same alarm');
+
+    let tries = 0;
+    sink.onMessage = () => {
+      tries++;
+      return Promise.reject(new NotYet('out of stock'));
+    };
+    const second = stage.start(sink, rules);
+    await until(() => tries >= 5);
+    assert.deepEqual(kindsOf(second), []);
   });
 
   it('leaves alone a sink that takes nothing: no message is to blame, however long it takes', async () => {
@@ -81,7 +120,7 @@ describe('a relay, of what cannot be delivered,', () => {
     };
     await stage.send(...Array.from({ length: 30 }, (_, n) => ({ topic: 'a', key: `k${n % 3}`, payload: n })));
     const { relay, troubles } = stage.start(sink, { windowMs: 30 });
-    await until(() => tries >= 60);
+    await until(() => tries >= 60 && troubles.length > 0);
     assert.deepEqual([relay.stats.failed, relay.stats.dead, await stage.count('outbox_parked')], [0, 0, 0]);
     assert.equal(relay.stats.unavailable?.error, 'no broker answers');
     assert.deepEqual(

@@ -111,7 +111,7 @@ describe('outbox and relay', function () {
               owner: 'test',
               signal: over.signal,
             },
-            ...{ forMs: 3_600_000, onTrouble: () => undefined },
+            ...{ forMs: 3_600_000, onTrouble: () => Promise.resolve() },
             sink: { deliver, ...(world.takesMany && { deliverAll }) },
             rules: {
               ...defaultRelayRules,

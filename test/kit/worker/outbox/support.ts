@@ -3,9 +3,9 @@ import { HeldUp, type Database, type Message } from '../../../../src/kit/databas
 import { listDead } from '../../../../src/kit/database/outbox/letters.js';
 import { streamStore } from '../../../../src/kit/database/outbox/stream.js';
 import { Listeners } from '../../../../src/kit/worker/outbox/listener.js';
-import type { RelayTrouble } from '../../../../src/kit/worker/outbox/outcomes.js';
 import { StreamRelay, type RelayEnd, type RelayOptions } from '../../../../src/kit/worker/outbox/relay.js';
 import { defaultRelayRules, type RelayRules } from '../../../../src/kit/worker/outbox/rules.js';
+import type { RelayTrouble } from '../../../../src/kit/worker/outbox/teller.js';
 import { Wake } from '../../../../src/kit/worker/outbox/wake.js';
 import { until } from '../../../support/until.js';
 import { outboxOf, OutboxStage, Recorder } from '../../database/outbox/stage.js';
@@ -38,7 +38,7 @@ export class RelayStage extends OutboxStage {
   start(
     sink: Recorder,
     rules: Partial<RelayRules> = {},
-    { database = this.db, forMs = 3_600_000, onTrouble = () => undefined }: Given = {},
+    { database = this.db, forMs = 3_600_000, onTrouble = () => Promise.resolve() }: Given = {},
   ): Running {
     const over = new AbortController();
     const wake = new Wake();
