@@ -26,6 +26,7 @@ export function addMessagesCommands(cli: Cli): void {
     .command('list')
     .description('show each stream of each outbox: what waits, what waits aside, dead letters, and who delivers it')
     .option('--outbox <name>', 'only this outbox')
+    .option('--to <subscriber>', 'only to this subscriber')
     .action(
       cli.does(async (filter) => {
         const shown = await show(cli, filter);
@@ -38,7 +39,9 @@ export function addMessagesCommands(cli: Cli): void {
     .command('dead')
     .description('list the dead letters, the oldest 50: each holds up its key until somebody decides')
     .option('--outbox <name>', 'only of this outbox')
+    .option('--to <subscriber>', 'only those to this subscriber')
     .option('--topic <topic>', 'only of this topic')
+    .option('--all', 'those too that fail and are tried on')
     .action(
       cli.does(async (filter) => {
         const shown = await show(cli, filter);
@@ -53,35 +56,35 @@ export function addMessagesCommands(cli: Cli): void {
     messages
       .command(action)
       .description(about[action])
-      .argument('[id]', "the message's id; without it, all that --outbox or --topic finds")
+      .argument('[id]', "the message's id; without it, all that --outbox, --to or --topic finds")
       .option('--outbox <name>', 'only of this outbox')
+      .option('--to <subscriber>', 'only those to this subscriber')
       .option('--topic <topic>', 'only of this topic')
+      .option('--all', 'of many: those too that fail and are tried on; by its id one is decided in any case')
       .option('--yes', 'of many: do it; without it, it is only shown how many it would be')
       .addOption(new Option('--actor <name>', 'who decides; it is kept').makeOptionMandatory())
       .addOption(new Option('--reason <text>', 'why; it is kept').makeOptionMandatory())
       .action(
-        cli.does(async (id, { outbox, topic, yes = false, actor, reason }) => {
-          if (id === undefined && outbox === undefined && topic === undefined) {
+        cli.does(async (id, { yes = false, all = false, actor, reason, ...where }) => {
+          if (id === undefined && Object.keys(where).length === 0) {
             throw new InvalidInput([
-              { field: '', value: '', rule: 'give the id of a message, or --outbox or --topic' },
+              { field: '', value: '', rule: 'give the id of a message, or --outbox, --to or --topic' },
             ]);
           }
-          const filter: LettersFilter = {
-            ...(id !== undefined && { id }),
-            ...(outbox !== undefined && { outbox }),
-            ...(topic !== undefined && { topic }),
-          };
+          const filter: LettersFilter = { ...where, ...(id === undefined ? { all } : { id, all: true }) };
           if (id === undefined && !yes) {
-            const { total } = await show(cli, filter);
-            cli.output.result({ total, decided: [] }, () => `${total} dead letters: give --yes to ${action} them`);
-            return EXIT.done;
+            const { total, unread } = await show(cli, filter);
+            const what = all ? 'messages that were not delivered' : 'dead letters';
+            const lines = [`${total} ${what}: give --yes to ${action} them`, ...unreadLines(unread)];
+            cli.output.result({ total, decided: [], count: 0, unread }, () => lines.join('\n'));
+            return unread.length === 0 ? EXIT.done : EXIT.undone;
           }
           const session = await cli.open();
           await requireWorker(session);
           const order = { ...filter, action, actor, reason };
           const done = await decideMessages(session.client, session.settings, order);
           cli.output.result(done, () => describeDecided(action, done));
-          return done.decided.length > 0 && done.unread.length === 0 ? EXIT.done : EXIT.undone;
+          return done.count > 0 && done.unread.length === 0 ? EXIT.done : EXIT.undone;
         }),
       );
   }
@@ -105,26 +108,33 @@ function describeStreams({ streams, unread }: ShownMessages): string {
   ]);
   return [
     table(['outbox', 'to', 'waiting', 'aside', 'dead', 'oldest', 'delivered by'], rows),
-    ...unread.map(({ outbox, message }) => `${outbox} could not be read: ${message}`),
+    ...unreadLines(unread),
   ].join('\n');
 }
 
 function describeLetters({ letters, total, unread }: ShownMessages): string {
-  const lines = letters.map(({ stream, id, topic, key, deadAt, attempts, error, behind }) => {
+  const at = (time: number) => new Date(time).toISOString();
+  const lines = letters.map(({ stream, id, topic, key, failedAt, deadAt, dueAt, attempts, error, behind }) => {
     const what = `${id}  ${topic}${key === undefined ? '' : ` of '${key}'`}, ${streamWords(stream)}`;
-    const tried = `tried ${attempts} times, dead since ${new Date(deadAt).toISOString()}`;
-    return `${what}: ${tried}${behind > 0 ? `, ${behind} wait behind it` : ''}\n    ${error}`;
+    const again = dueAt === undefined ? '' : `, tried again at ${at(dueAt)}`;
+    const since = deadAt === undefined ? `fails since ${at(failedAt)}${again}` : `dead since ${at(deadAt)}`;
+    return `${what}: tried ${attempts} times, ${since}${behind > 0 ? `, ${behind} wait behind it` : ''}\n    ${error}`;
   });
   if (total === 0 && unread.length === 0) lines.push('no dead letters');
   if (total > letters.length) lines.push(`… and ${total - letters.length} more`);
-  return [...lines, ...unread.map(({ outbox, message }) => `${outbox} could not be read: ${message}`)].join('\n');
+  return [...lines, ...unreadLines(unread)].join('\n');
 }
 
-function describeDecided(action: string, { decided, unread }: LettersDecided): string {
+function describeDecided(action: string, { decided, count, unread }: LettersDecided): string {
   const done = { resend: 'is tried anew', discard: 'is dropped', skip: 'is passed' }[action] ?? action;
   const lines = decided.map(({ id, stream }) => `${id} of ${streamWords(stream)} ${done}`);
-  if (decided.length === 0) lines.push('no such dead letter: see messages dead');
-  return [...lines, ...unread.map(({ outbox, message }) => `${outbox} could not be read: ${message}`)].join('\n');
+  if (count === 0) lines.push('no such dead letter: see messages dead');
+  if (count > decided.length) lines.push(`… and ${count - decided.length} more`);
+  return [...lines, ...unreadLines(unread)].join('\n');
+}
+
+function unreadLines(unread: ShownMessages['unread']): string[] {
+  return unread.map(({ outbox, message }) => `${outbox} could not be read: ${message}`);
 }
 
 /** `orders/mail/0` is `orders to mail`. */

@@ -111,4 +111,10 @@ alter table backstitch.outbox_lanes add column late_at timestamptz, add column t
 create index outbox_lanes_untold on backstitch.outbox_lanes (stream)
   where greatest(dead_at, late_at) > coalesce(told_at, '-infinity');`,
   },
+  {
+    name: '004-outbox-failed',
+    sql: `
+-- What could not be delivered is looked for by persons, among all that waits for its day.
+create index outbox_lanes_failed on backstitch.outbox_lanes (failed_at) where failed_at is not null;`,
+  },
 ];

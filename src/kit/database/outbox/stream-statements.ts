@@ -1,12 +1,11 @@
+import { BYTES, EXACT, MS } from './columns.js';
+
 /**
  * The statements of who delivers a stream. Each that parks or drains a lane locks the lane's row, so that none is lost between a
  * lane that ends and a message that comes to it.
  */
 
-const MS = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`;
 const MESSAGE = (of: string) => `${of}.seq::text, ${of}.id, ${of}.topic, ${of}.key, ${MS(`${of}.added_at`)} as "addedAt"`;
-/** Of a payload, without reading it: as it is kept, where nobody has counted it. */
-const BYTES = (of: string) => `coalesce(${of}.bytes, pg_column_size(${of}.payload), 0)`;
 
 /** When there was something to be told of a lane; and that it was not told yet, as the index has it. */
 const TROUBLE_AT = (of: string) => `greatest(${of}.dead_at, ${of}.late_at)`;
@@ -167,9 +166,9 @@ update backstitch.outbox_lanes set due_at = clock_timestamp(), attempts = 0, fai
   late_at = null, told_at = null
 where stream = $1 and lane = $2 and exists (select from backstitch.outbox_parked where stream = $1 and lane = $2)`;
 
-/** Lanes of which something is to be told: so many, the oldest first. The time is given as text, which loses nothing of it. */
+/** Lanes of which something is to be told: so many, the oldest first. */
 export const untold = `
-select l.lane, to_char(${TROUBLE_AT('l')} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as state, l.dead_at is not null as "isDead",
+select l.lane, ${EXACT(TROUBLE_AT('l'))} as state, l.dead_at is not null as "isDead",
   ${MS(TROUBLE_AT('l'))} as at, ${MS(`coalesce(l.failed_at, ${TROUBLE_AT('l')})`)} as since, coalesce(l.error, '') as error,
   p.seq::text, p.id, p.topic, p.key
 from backstitch.outbox_lanes l

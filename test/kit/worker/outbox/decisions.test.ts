@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { Poison } from '../../../../src/kit/database/index.js';
-import { decideLetter } from '../../../../src/kit/database/outbox/letters.js';
+import { NotYet, Poison } from '../../../../src/kit/database/index.js';
+import { decideLetter, listLetters } from '../../../../src/kit/database/outbox/letters.js';
+import { messagesActivities } from '../../../../src/kit/worker/outbox/desk.js';
+import type { LettersPart } from '../../../../src/kit/workflow/outbox.js';
 import { until } from '../../../support/until.js';
-import { Recorder } from '../../database/outbox/stage.js';
+import { outboxOf, Recorder } from '../../database/outbox/stage.js';
 import { keyed, RelayStage } from './support.js';
 
-describe('a person, of dead letters,', () => {
+describe('a person, of what could not be delivered,', () => {
   const stage = new RelayStage();
   const poisoned = async (sink: Recorder, ...behind: unknown[]) => {
     let isBad = true;
@@ -80,5 +82,98 @@ describe('a person, of dead letters,', () => {
       await sink.taken(n + 1);
       await stop();
     }
+  });
+
+  describe('that is tried on', () => {
+    /** A message that fails, with one behind it, and when its next attempt is far away. */
+    const failing = async (sink: Recorder) => {
+      let isThere = false;
+      sink.onMessage = ({ payload }) =>
+        payload === 'bad' && !isThere ? Promise.reject(new NotYet('out of stock')) : Promise.resolve();
+      await stage.send(...keyed('k', 'bad', 1));
+      stage.start(sink, { backoffMs: 3_600_000, mostBackoffMs: 3_600_000 });
+      const all = () => listLetters(stage.db, { all: true });
+      await until(async () => (await all()).letters[0]?.behind === 1);
+      const [letter] = (await all()).letters;
+      assert.ok(letter);
+      return { letter, all, mend: () => (isThere = true) };
+    };
+
+    it('sees it, and decides nothing about it where dead letters are meant', async () => {
+      const { letter } = await failing(new Recorder());
+      const { deadAt, dueAt = 0, failedAt, error, attempts, payload } = letter;
+      assert.deepEqual([deadAt, error, attempts, payload], [undefined, 'out of stock', 1, 'bad']);
+      assert.ok(dueAt > failedAt);
+      assert.equal((await stage.dead()).total, 0);
+      assert.equal(await decideLetter(stage.db, { ...order, ...letter, action: 'discard' }), false);
+    });
+
+    it('discards it: what waits behind it goes on', async () => {
+      const sink = new Recorder();
+      const { letter } = await failing(sink);
+      assert.equal(await decideLetter(stage.db, { ...order, ...letter, action: 'discard', all: true }), true);
+      await sink.taken(1);
+      assert.deepEqual(sink.payloads, [1]);
+      await stage.empty('outbox_lanes', 'outbox_parked');
+    });
+
+    it('skips it: what waits behind it goes on, and it is tried on; has it tried at once', async () => {
+      const sink = new Recorder();
+      const { letter, all, mend } = await failing(sink);
+      await decideLetter(stage.db, { ...order, ...letter, action: 'skip', all: true });
+      await sink.taken(1);
+      const { letters } = await all();
+      assert.deepEqual(
+        letters.map(({ payload, behind, dueAt, deadAt }) => [payload, behind, dueAt, deadAt]),
+        [['bad', 0, letter.dueAt, undefined]],
+      );
+      mend();
+      await decideLetter(stage.db, { ...order, ...letter, action: 'resend', all: true });
+      await sink.taken(2);
+      assert.deepEqual(sink.payloads, [1, 'bad']);
+      await stage.empty('outbox_lanes', 'outbox_parked');
+    });
+  });
+
+  describe('by one order about many', () => {
+    const both = outboxOf({ subscribers: { all: '*', mail: ['m'] } });
+    const nothing = { deliver: () => Promise.resolve() };
+    /** What the order's workflow does. */
+    const decideAll = async (given: { action: 'resend' | 'discard'; to?: string }) => {
+      const desk = messagesActivities([{ outbox: both, database: stage.db, sinks: { all: nothing, mail: nothing } }]);
+      const parts: LettersPart[] = [];
+      let next: LettersPart['next'];
+      do {
+        const part = await desk['backstitch.decideMessages']({ ...order, ...given, after: next });
+        parts.push(part);
+        next = part.next;
+      } while (next !== undefined && parts.length < 20);
+      return { parts, count: parts.reduce((sum, { count }) => sum + count, 0) };
+    };
+
+    it('decides part by part, each once, though what is sent again dies again meanwhile', async () => {
+      const sink = new Recorder();
+      let tries = 0;
+      sink.onMessage = () => {
+        tries++;
+        return Promise.reject(new Poison('bad'));
+      };
+      await stage.fillDead('shop/all/0', 1_100);
+      stage.start(sink);
+      const { parts, count } = await decideAll({ action: 'resend' });
+      assert.deepEqual([count, parts.length], [1_100, 3]);
+      await until(async () => tries === 1_100 && (await stage.dead()).total === 1_100);
+    });
+
+    it('decides about those to one subscriber', async () => {
+      await stage.fillDead('shop/all/0', 3);
+      await stage.fillDead('shop/mail/0', 2);
+      assert.equal((await decideAll({ action: 'discard', to: 'mail' })).count, 2);
+      const { letters } = await stage.dead();
+      assert.deepEqual([...new Set(letters.map(({ stream }) => stream))], ['shop/all/0']);
+      const { parts } = await decideAll({ action: 'discard', to: 'nobody' });
+      const says = "there is no subscriber 'nobody': see messages list";
+      assert.deepEqual(parts, [{ decided: [], count: 0, unread: [{ outbox: '', message: says }] }]);
+    });
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { HeldUp, SinkUnavailable, type Database, type Message } from '../../../../src/kit/database/index.js';
-import { decideLetter, listDead } from '../../../../src/kit/database/outbox/letters.js';
+import { decideLetter, listLetters } from '../../../../src/kit/database/outbox/letters.js';
 import { streamStore } from '../../../../src/kit/database/outbox/stream.js';
 import { Listeners } from '../../../../src/kit/worker/outbox/listener.js';
 import { StreamRelay, type RelayOptions } from '../../../../src/kit/worker/outbox/relay.js';
@@ -196,7 +196,7 @@ describe('outbox and relay', function () {
     );
 
     async function resendDead(): Promise<void> {
-      const { letters } = await listDead(stage.db);
+      const { letters } = await listLetters(stage.db);
       for (const letter of letters) {
         await decideLetter(stage.db, { ...letter, action: 'resend', actor: 'test', reason: 'a property' });
       }

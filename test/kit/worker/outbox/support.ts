@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { HeldUp, type Database, type Message } from '../../../../src/kit/database/index.js';
-import { listDead } from '../../../../src/kit/database/outbox/letters.js';
+import { listLetters } from '../../../../src/kit/database/outbox/letters.js';
 import { streamStore } from '../../../../src/kit/database/outbox/stream.js';
 import { Listeners } from '../../../../src/kit/worker/outbox/listener.js';
 import { StreamRelay, type RelayEnd, type RelayOptions } from '../../../../src/kit/worker/outbox/relay.js';
@@ -96,7 +96,7 @@ export class RelayStage extends OutboxStage {
   }
 
   dead() {
-    return listDead(this.db);
+    return listLetters(this.db);
   }
 }
 
