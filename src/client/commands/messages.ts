@@ -5,10 +5,11 @@ import {
   showMessages,
   type LettersDecided,
   type LettersFilter,
+  type LettersOrder,
   type ShownMessages,
 } from '../../kit/client/index.js';
 import type { Cli } from '../cli.js';
-import { EXIT } from '../exit.js';
+import { EXIT, type ExitCode } from '../exit.js';
 import { requireWorker } from '../session.js';
 import { table } from '../words.js';
 
@@ -53,7 +54,7 @@ export function addMessagesCommands(cli: Cli): void {
     );
 
   for (const action of ['resend', 'discard', 'skip'] as const) {
-    messages
+    const command = messages
       .command(action)
       .description(about[action])
       .argument('[id]', "the message's id; without it, all that --outbox, --to or --topic finds")
@@ -63,31 +64,55 @@ export function addMessagesCommands(cli: Cli): void {
       .option('--all', 'of many: those too that fail and are tried on; by its id one is decided in any case')
       .option('--yes', 'of many: do it; without it, it is only shown how many it would be')
       .addOption(new Option('--actor <name>', 'who decides; it is kept').makeOptionMandatory())
-      .addOption(new Option('--reason <text>', 'why; it is kept').makeOptionMandatory())
-      .action(
-        cli.does(async (id, { yes = false, all = false, actor, reason, ...where }) => {
-          if (id === undefined && Object.keys(where).length === 0) {
-            throw new InvalidInput([
-              { field: '', value: '', rule: 'give the id of a message, or --outbox, --to or --topic' },
-            ]);
-          }
-          const filter: LettersFilter = { ...where, ...(id === undefined ? { all } : { id, all: true }) };
-          if (id === undefined && !yes) {
-            const { total, unread } = await show(cli, filter);
-            const what = all ? 'messages that were not delivered' : 'dead letters';
-            const lines = [`${total} ${what}: give --yes to ${action} them`, ...unreadLines(unread)];
-            cli.output.result({ total, decided: [], count: 0, unread }, () => lines.join('\n'));
-            return unread.length === 0 ? EXIT.done : EXIT.undone;
-          }
-          const session = await cli.open();
-          await requireWorker(session);
-          const order = { ...filter, action, actor, reason };
-          const done = await decideMessages(session.client, session.settings, order);
-          cli.output.result(done, () => describeDecided(action, done));
-          return done.count > 0 && done.unread.length === 0 ? EXIT.done : EXIT.undone;
-        }),
-      );
+      .addOption(new Option('--reason <text>', 'why; it is kept').makeOptionMandatory());
+    const does = cli.does((id: string | undefined, given: Given) => decideBy(cli, action, id, given));
+    if (action !== 'discard') command.action(does);
+    else command.option('--left <stream>', 'all that waits in a stream that nobody delivers any more').action(does);
   }
+}
+
+/** What is given to a command that decides. */
+interface Given extends Omit<LettersFilter, 'id'> {
+  readonly left?: string;
+  readonly yes?: true;
+  readonly actor: string;
+  readonly reason: string;
+}
+
+async function decideBy(
+  cli: Cli,
+  action: LettersOrder['action'],
+  id: string | undefined,
+  { yes = false, actor, reason, left, ...where }: Given,
+): Promise<ExitCode> {
+  const { all = false, ...filter } = where;
+  const isEmpty = id === undefined && left === undefined && Object.keys(filter).length === 0;
+  if (isEmpty || (left !== undefined && (id !== undefined || Object.keys(where).length > 0))) {
+    const rule = 'give the id of a message, or --outbox, --to or --topic; or --left and nothing else';
+    throw new InvalidInput([{ field: '', value: '', rule }]);
+  }
+  const meant = { ...filter, ...(id === undefined ? { all } : { id, all: true }) };
+  if (id === undefined && !yes) {
+    const { total, unread } = await (left === undefined ? show(cli, meant) : showLeft(cli, left));
+    const what = left !== undefined ? 'messages' : all ? 'messages that could not be delivered' : 'dead letters';
+    const lines = [`${total} ${what}: give --yes to ${action} them`, ...unreadLines(unread)];
+    cli.output.result({ total, decided: [], count: 0, unread }, () => lines.join('\n'));
+    return unread.length === 0 ? EXIT.done : EXIT.undone;
+  }
+  const session = await cli.open();
+  await requireWorker(session);
+  const order = { ...meant, ...(left !== undefined && { left }), action, actor, reason };
+  const done = await decideMessages(session.client, session.settings, order);
+  cli.output.result(done, () => describeDecided(action, done));
+  return done.count > 0 && done.unread.length === 0 ? EXIT.done : EXIT.undone;
+}
+
+/** How much waits in a stream that nobody delivers any more. */
+async function showLeft(cli: Cli, name: string): Promise<Pick<ShownMessages, 'total' | 'unread'>> {
+  const [outbox = ''] = name.split('/');
+  const { streams, unread } = await show(cli, { outbox });
+  const found = streams.find(({ stream, isLeft }) => stream === name && isLeft === true);
+  return { total: (found?.waiting ?? 0) + (found?.aside ?? 0), unread };
 }
 
 async function show(cli: Cli, filter: LettersFilter): Promise<ShownMessages> {
@@ -97,14 +122,18 @@ async function show(cli: Cli, filter: LettersFilter): Promise<ShownMessages> {
 }
 
 function describeStreams({ streams, unread }: ShownMessages): string {
-  const rows = streams.map(({ outbox, stream, waiting, aside, dead, oldestMs, relay }) => [
+  const rows = streams.map(({ outbox, stream, waiting, aside, dead, oldestMs, relay, isLeft = false }) => [
     outbox,
     stream.slice(outbox.length + 1).replace(/\/0$/, ''),
     waiting,
     aside,
     dead,
     oldestMs === undefined ? '' : `${Math.round(oldestMs / 1_000)} s`,
-    relay === undefined ? 'nobody yet' : `${relay.owner} since ${new Date(relay.since).toISOString()}`,
+    isLeft
+      ? `nobody any more: messages discard --left ${stream}`
+      : relay === undefined
+        ? 'nobody yet'
+        : `${relay.owner} since ${new Date(relay.since).toISOString()}`,
   ]);
   return [
     table(['outbox', 'to', 'waiting', 'aside', 'dead', 'oldest', 'delivered by'], rows),

@@ -104,6 +104,8 @@ export interface LettersOrder extends LettersFilter {
    * just now may be delivered nevertheless.
    */
   readonly action: 'resend' | 'discard' | 'skip';
+  /** Instead of what the filter finds: all that waits in this stream, which nobody delivers any more. Only to be discarded. */
+  readonly left?: string;
   readonly actor: string;
   readonly reason: string;
 }
@@ -142,6 +144,8 @@ export interface ShownStream {
   readonly waiting: number;
   readonly aside: number;
   readonly dead: number;
+  /** It is no stream of the outbox any more (a subscriber has another name, there are fewer partitions): nobody delivers it. */
+  readonly isLeft?: boolean;
   /** How long the oldest has waited, in milliseconds, but for dead letters and what is to be delivered later. */
   readonly oldestMs?: number;
   /** Who delivers it, and since when, in milliseconds since 1970; absent: nobody ever did. */
@@ -166,11 +170,12 @@ export interface LettersDecided {
   readonly unread: ShownMessages['unread'];
 }
 
-/** How far an order about an outbox has got: the last message, and when it began, by its database's clock. */
+/** How far an order about an outbox has got: the last message. */
 export interface LettersCursor {
-  readonly began: string;
-  readonly failedAt: string;
   readonly seq: number;
+  /** When that failed first, and when the order began, by the database's clock; absent: it is about what is left over. */
+  readonly failedAt?: string;
+  readonly began?: string;
 }
 
 /** A part of an order. */

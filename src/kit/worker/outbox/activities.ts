@@ -2,6 +2,7 @@ import { activityInfo, Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { messageOf } from '../../database/message.js';
 import { keepDelivered } from '../../database/outbox/archive.js';
+import { leftStreams } from '../../database/outbox/left.js';
 import type { Outbox } from '../../database/outbox/outbox.js';
 import { streamStore } from '../../database/outbox/stream.js';
 import type { Database } from '../../database/sql.js';
@@ -89,6 +90,17 @@ export function relayActivities({ outboxes, who, alarms }: RelayActivitiesOption
     kept.set(database, Date.now() + KEEP_MS);
   };
 
+  /** Outboxes that were looked at for streams that nobody delivers any more. */
+  const looked = new Set<RelayedOutbox>();
+  const leftOf = async (found: RelayedOutbox): Promise<readonly string[]> => {
+    if (looked.has(found)) return [];
+    looked.add(found);
+    return leftStreams(found.database, found.outbox).catch((error: unknown) => {
+      looked.delete(found);
+      throw error;
+    });
+  };
+
   const deliver = async ({ unavailable, ...order }: RelayRoundOrder): Promise<RelayRound> => {
     const { found, stream, sink } = find(known, order);
     const context = Context.current();
@@ -105,6 +117,17 @@ export function relayActivities({ outboxes, who, alarms }: RelayActivitiesOption
       });
     };
     keepDays();
+    leftOf(found).then(
+      (left) => {
+        if (left.length === 0) return;
+        context.log.warn(
+          `messages of '${order.outbox}' wait in streams that nobody delivers any more (${left.join(', ')}): see messages list`,
+        );
+      },
+      (error: unknown) => {
+        context.log.warn(`what is left over of '${order.outbox}' could not be read: ${messageOf(error)}`);
+      },
+    );
     const wake = new Wake();
     const leave = listeners.join(found.database, stream.name, wake);
     const relay = new StreamRelay({

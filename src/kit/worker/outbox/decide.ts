@@ -1,5 +1,6 @@
-import { decideLetter, nextLetters, type LetterFilter, type LetterOrder } from '../../database/outbox/letters.js';
 import { messageOf } from '../../database/message.js';
+import { dropLeft, type DropOrder } from '../../database/outbox/left.js';
+import { decideLetter, nextLetters, type LetterFilter, type LetterOrder } from '../../database/outbox/letters.js';
 import type { Database } from '../../database/sql.js';
 import { within } from '../../database/within.js';
 import type { LettersCursor, ShownLetter } from '../../workflow/outbox.js';
@@ -41,4 +42,11 @@ export async function decidePart(
     reached = cursor;
   }
   return found.length < MOST ? { decided } : { decided, cursor: reached };
+}
+
+/** Drops the next messages of a stream that nobody delivers any more. */
+export async function dropPart(database: Database, order: DropOrder): Promise<DecidedPart> {
+  const decided = await within(READ_MS, dropLeft(database, order, MOST));
+  const last = decided.at(-1);
+  return { decided, ...(last !== undefined && decided.length >= MOST && { cursor: { seq: last.seq } }) };
 }
