@@ -117,4 +117,10 @@ create index outbox_lanes_untold on backstitch.outbox_lanes (stream)
 -- What could not be delivered is looked for by persons, among all that waits for its day.
 create index outbox_lanes_failed on backstitch.outbox_lanes (failed_at) where failed_at is not null;`,
   },
+  {
+    name: '005-outbox-remove',
+    sql: `
+-- What is to be delivered later is taken back by its id.
+create index outbox_parked_id on backstitch.outbox_parked (id);`,
+  },
 ];

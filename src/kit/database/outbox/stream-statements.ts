@@ -53,7 +53,8 @@ order by o.seq`;
 
 /**
  * Lanes that are due, but for these; of each so many messages from its first, with so many bytes, the first in any case. `now()`, as an
- * index is not used for what changes within a statement: all that wait for their day would be looked at.
+ * index is not used for what changes within a statement: all that wait for their day would be looked at. Who locks one may be about to
+ * remove it: it is passed.
  */
 export const due = `
 select l.lane, l.attempts, ${MS('clock_timestamp() - l.failed_at')} as "failedForMs", ${MESSAGE('p')}, p.payload::text as payload,
@@ -61,6 +62,7 @@ select l.lane, l.attempts, ${MS('clock_timestamp() - l.failed_at')} as "failedFo
 from (
   select * from backstitch.outbox_lanes
   where stream = $1 and due_at <= now() and lane <> all ($2::text[]) order by due_at limit $3
+  for key share skip locked
 ) l
 cross join lateral (
   select first.*, sum(${BYTES('first')}) over (order by seq) - ${BYTES('first')} as before from (
