@@ -75,6 +75,8 @@ export class StreamRelay {
   readonly #teller: Teller;
   readonly #outcomes: Outcomes;
   #nextDueAt = 0;
+  /** Whether there is any lane, due or not. */
+  #hasLanes = true;
   #tendAt = 0;
   /** When the next look behind keys that are on their way may begin. */
   #beyondAt = 0;
@@ -129,6 +131,7 @@ export class StreamRelay {
             break;
           }
           this.#tendAt = Date.now() + rules.pollMs;
+          this.#hasLanes = dueInMs !== undefined;
           this.#nextDueAt = dueInMs === undefined ? Infinity : Date.now() + dueInMs;
           this.#isDirty = true;
           if (isUntold) this.#teller.tell();
@@ -188,9 +191,10 @@ export class StreamRelay {
   async #readFront(): Promise<void> {
     const limit = 2 * this.#given.rules.batch + this.#way.known.seqs.length;
     this.#chain.asked();
+    const isIdle = this.#way.flights === 0 && !this.#hasLanes;
     const rows = await this.#look(limit);
     // With nothing to deliver nobody knows whether the sink takes something again.
-    if (rows.length === 0 && this.#way.flights === 0 && this.#nextDueAt === Infinity) this.#available.works();
+    if (isIdle && rows.length === 0) this.#available.works();
     const { blocked } = await this.#take(rows, limit);
     // All that is seen waits for keys that are on their way: what is behind them is looked for, now and then, as that takes longer.
     if (blocked.size === 0 || rows.length < limit || !this.#hasPlace() || Date.now() < this.#beyondAt) return;
@@ -233,12 +237,12 @@ export class StreamRelay {
     // What has failed before may take long: it gets no more than half of all places.
     const places = Math.min(this.#free(), Math.max(1, Math.floor(this.#places() / 2)) - this.#way.lanes);
     if (places <= 0) return;
+    // The others' time is asked for; what comes back from the sink, meanwhile too, sets its own.
+    this.#nextDueAt = Infinity;
     const lanes = await store.due(this.#way.names, places, CHAIN, this.#share());
     for (const lane of lanes) this.#send({ messages: lane.messages, attempts: lane.attempts }, lane);
-    if (lanes.length >= places) return;
-    // The others' time is asked for; what comes back from the sink sets its own.
-    this.#nextDueAt = Infinity;
-    if (lanes.length > 0) this.#tendAt = 0;
+    if (lanes.length >= places) this.#dueIn(0);
+    else if (lanes.length > 0) this.#tendAt = 0;
   }
 
   /** Gives a batch to the sink, and sees to what becomes of it. */
@@ -266,6 +270,7 @@ export class StreamRelay {
 
   /** A lane is due in so many milliseconds. */
   #dueIn(ms: number): void {
+    this.#hasLanes = true;
     this.#nextDueAt = Math.min(this.#nextDueAt, Date.now() + ms);
   }
 
@@ -281,10 +286,10 @@ export class StreamRelay {
   async #hasLanded(): Promise<boolean> {
     const { wake, rules } = this.#given;
     const until = Date.now() + rules.deliverMs;
-    for (let left = rules.deliverMs; left > 0; left = until - Date.now()) {
-      if (this.#way.flights > 0) await wake.wait(left);
-      else return within(left, this.#outcomes.done().then(() => true)).catch(() => false);
-    }
-    return false;
+    while (this.#way.flights > 0 && Date.now() < until) await wake.wait(until - Date.now());
+    return within(Math.max(1, until - Date.now()), this.#outcomes.done()).then(
+      () => this.#way.flights === 0,
+      () => false,
+    );
   }
 }

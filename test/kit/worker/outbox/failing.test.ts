@@ -60,7 +60,7 @@ describe('a relay, of what cannot be delivered,', () => {
       return isThere ? Promise.resolve() : Promise.reject(new NotYet('out of stock'));
     };
     await stage.send(...keyed('k', 1));
-    const { troubles, relay } = stage.start(sink, { windowMs: 30 });
+    const { troubles, relay } = stage.start(sink, { windowMs: 30, pollMs: 20 });
     await until(() => tries >= 8 && troubles.length > 0);
     const told = tries;
     await until(() => tries >= told + 8);
@@ -98,7 +98,10 @@ describe('a relay, of what cannot be delivered,', () => {
     await first.stop();
     assert.deepEqual(kindsOf(first), ['dead-letter', 'late']);
     const ids = ({ troubles }: typeof deaf) => troubles.map(({ kind, at, message }) => `${kind} ${message?.seq} ${at}`);
-    assert.ok(ids(first).every((id) => ids(deaf).includes(id)), 'it is the same alarm');
+    assert.ok(
+      ids(first).every((id) => ids(deaf).includes(id)),
+      'it is the same alarm',
+    );
 
     let tries = 0;
     sink.onMessage = () => {
