@@ -74,7 +74,7 @@ export function addMessagesCommands(cli: Cli): void {
 /** What is given to a command that decides. */
 interface Given extends Omit<LettersFilter, 'id'> {
   readonly left?: string;
-  readonly yes?: true;
+  readonly yes?: boolean;
   readonly actor: string;
   readonly reason: string;
 }

@@ -14,7 +14,8 @@ import { BYTES, EXACT, MS } from './columns.js';
 export type Letter = Omit<ShownLetter, 'outbox'>;
 
 /** What a person decides about one. */
-export type LetterOrder = Pick<LettersOrder, 'action' | 'actor' | 'reason' | 'all'> & Pick<ShownLetter, 'stream' | 'seq'>;
+export type LetterOrder = Pick<LettersOrder, 'action' | 'actor' | 'reason' | 'all'> &
+  Pick<ShownLetter, 'stream' | 'seq'>;
 
 /** Which of them: of this topic, with this message id; not only dead letters. Default: all dead letters */
 export type LetterFilter = Pick<LettersOrder, 'topic' | 'id' | 'all'> & {

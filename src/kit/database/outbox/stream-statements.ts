@@ -5,7 +5,8 @@ import { BYTES, EXACT, MS } from './columns.js';
  * lane that ends and a message that comes to it.
  */
 
-const MESSAGE = (of: string) => `${of}.seq::text, ${of}.id, ${of}.topic, ${of}.key, ${MS(`${of}.added_at`)} as "addedAt"`;
+const MESSAGE = (of: string) =>
+  `${of}.seq::text, ${of}.id, ${of}.topic, ${of}.key, ${MS(`${of}.added_at`)} as "addedAt"`;
 
 /** When there was something to be told of a lane; and that it was not told yet, as the index has it. */
 const TROUBLE_AT = (of: string) => `greatest(${of}.dead_at, ${of}.late_at)`;

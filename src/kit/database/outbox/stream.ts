@@ -205,7 +205,10 @@ export function streamStore(
       await kept(() => database.transaction(drain, STATEMENT_MS));
     },
     async untold(most) {
-      type UntoldRow = Omit<Untold, 'kind' | 'message'> & { isDead: boolean; seq: string } & Pick<Row, 'id' | 'topic' | 'key'>;
+      type UntoldRow = Omit<Untold, 'kind' | 'message'> & { isDead: boolean; seq: string } & Pick<
+          Row,
+          'id' | 'topic' | 'key'
+        >;
       const rows = await run<UntoldRow>(statements.untold, [stream, most]);
       return rows.map(({ isDead, since, at, seq, id, topic, key, ...row }): Untold => ({
         ...row,

@@ -94,7 +94,9 @@ export function messagesActivities(outboxes: readonly RelayedOutbox[]): Messages
         count: parts.reduce((sum, { decided }) => sum + decided.length, 0),
         unread: [
           ...unread,
-          ...parts.flatMap(({ name: outbox, failure }) => (failure === undefined ? [] : [{ outbox, message: failure }])),
+          ...parts.flatMap(({ name: outbox, failure }) =>
+            failure === undefined ? [] : [{ outbox, message: failure }],
+          ),
         ],
         ...(Object.keys(next).length > 0 && { next }),
       };

@@ -34,7 +34,10 @@ export const CHAIN = 20;
  * Puts messages that may go together into batches, in their order. Those of one key are in one batch, in which they come in their order;
  * what is in no batch is not passed by a later one of its key.
  */
-export function planBatches(rows: readonly Polled[], { size, places, bytes: most, isOnWay, isDone, isBusy }: Situation): Plan {
+export function planBatches(
+  rows: readonly Polled[],
+  { size, places, bytes: most, isOnWay, isDone, isBusy }: Situation,
+): Plan {
   const batches: Filling[] = [];
   const blocked = new Set<string>();
   const held: number[] = [];

@@ -31,7 +31,7 @@ const TELL_MS = 30_000;
  */
 export class Teller {
   readonly #given: TellerOptions;
-  #work: Promise<void> | undefined;
+  #isTelling = false;
   #isAsked = false;
   #failures = 0;
   #againAt = 0;
@@ -44,13 +44,12 @@ export class Teller {
   tell(): void {
     if (Date.now() < this.#againAt) return;
     this.#isAsked = true;
-    this.#work ??= this.#tellAll().finally(() => {
-      this.#work = undefined;
-    });
+    if (!this.#isTelling) void this.#tellAll();
   }
 
   async #tellAll(): Promise<void> {
     const { store, rules, signal } = this.#given;
+    this.#isTelling = true;
     while (this.#isAsked && !signal.aborted) {
       this.#isAsked = false;
       try {
@@ -65,6 +64,7 @@ export class Teller {
         this.#againAt = Date.now() + backoffMs(rules, ++this.#failures);
       }
     }
+    this.#isTelling = false;
   }
 
   async #tellOf(untold: Untold): Promise<void> {

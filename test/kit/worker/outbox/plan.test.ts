@@ -80,7 +80,12 @@ describe('which messages go together', () => {
       held: [],
       isMore: true,
     });
-    assert.deepEqual(plan('aaab', { bytes: 20, size: 1 }), { batches: [[1, 2], [4]], blocked: 'a', held: [], isMore: false });
+    assert.deepEqual(plan('aaab', { bytes: 20, size: 1 }), {
+      batches: [[1, 2], [4]],
+      blocked: 'a',
+      held: [],
+      isMore: false,
+    });
   });
 
   it('nothing whose payload was not read, and nothing behind it: the next look does that', () => {

@@ -98,7 +98,9 @@ describe('a relay', () => {
       release = resolve;
     });
     sink.onMessage = ({ key }) => (key === 'slow' ? slow : Promise.resolve());
-    await stage.db.transaction((sql) => stage.outbox.addAll(sql, keyed('slow', ...Array.from({ length: 200 }, (_, n) => n))));
+    await stage.db.transaction((sql) =>
+      stage.outbox.addAll(sql, keyed('slow', ...Array.from({ length: 200 }, (_, n) => n))),
+    );
     await stage.send(...keyed('quick', 'q1', 'q2'));
     stage.start(sink, { batch: 10, deliverMs: 3_600_000 });
     await sink.taken(2);
@@ -112,9 +114,7 @@ describe('a relay', () => {
 
   it('delivers what is due later when it is due, though it was stopped meanwhile, outside the order of its key', async () => {
     const sink = new Recorder();
-    await stage.send({ topic: 'a', key: 'k', payload: 'later', deliverAfter: Date.now() + 150 },
-      ...keyed('k', 'now'),
-    );
+    await stage.send({ topic: 'a', key: 'k', payload: 'later', deliverAfter: Date.now() + 150 }, ...keyed('k', 'now'));
     const first = stage.start(sink);
     await sink.taken(1);
     await first.stop();
