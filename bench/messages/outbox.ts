@@ -60,7 +60,8 @@ export function outboxSystem({ producer, consumer }: MessageStage): MessageSyste
           },
         },
         onTrouble: ({ error }) => {
-          throw new Error(error);
+          console.error(error);
+          return Promise.resolve();
         },
       }).run();
       return Promise.resolve();

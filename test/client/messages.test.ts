@@ -54,7 +54,9 @@ describe('the command line of messages', function () {
 
     const other = await decide('resend', 'nothing-such');
     assert.deepEqual([other.code, other.stdout], [1, 'no such dead letter: see messages dead\n']);
-    const many = await decide('resend', '--topic', 'transfer.credit.bank_c');
+    const elsewhere = await world.run('messages', 'dead', '--to', 'bank_b', '--all');
+    assert.deepEqual([elsewhere.code, elsewhere.stdout], [0, 'no dead letters\n']);
+    const many = await decide('resend', '--topic', 'transfer.credit.bank_c', '--to', 'bank_c');
     assert.deepEqual([many.code, many.stdout], [0, '1 dead letters: give --yes to resend them\n']);
     assert.equal((await world.run('bank', 'status', 'bank_c:carol', 'open')).code, 0);
     const done = await decide('resend', letter);
@@ -67,7 +69,12 @@ describe('the command line of messages', function () {
   it('refuses what makes no sense in one line', async () => {
     const none = await decide('discard');
     assert.deepEqual([none.code, none.stdout], [2, '']);
-    assert.match(none.stderr.join(' '), /give the id of a message, or --outbox or --topic/);
+    assert.match(none.stderr.join(' '), /give the id of a message, or --outbox, --to or --topic/);
+    const both = await decide('discard', '--left', 'bank_a/bank_x/0', '--topic', 'a');
+    assert.deepEqual([both.code, both.stdout], [2, '']);
+    const nothing = await decide('discard', '--left', 'bank_a/bank_b/0', '--yes');
+    assert.equal(nothing.code, 1);
+    assert.match(nothing.stdout, /'bank_a\/bank_b\/0' is no stream that is left over: see messages list/);
     const unknown = await world.run('messages', 'list', '--outbox', 'nowhere');
     assert.equal(unknown.code, 1);
     assert.match(

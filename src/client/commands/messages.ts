@@ -5,10 +5,11 @@ import {
   showMessages,
   type LettersDecided,
   type LettersFilter,
+  type LettersOrder,
   type ShownMessages,
 } from '../../kit/client/index.js';
 import type { Cli } from '../cli.js';
-import { EXIT } from '../exit.js';
+import { EXIT, type ExitCode } from '../exit.js';
 import { requireWorker } from '../session.js';
 import { table } from '../words.js';
 
@@ -26,6 +27,7 @@ export function addMessagesCommands(cli: Cli): void {
     .command('list')
     .description('show each stream of each outbox: what waits, what waits aside, dead letters, and who delivers it')
     .option('--outbox <name>', 'only this outbox')
+    .option('--to <subscriber>', 'only to this subscriber')
     .action(
       cli.does(async (filter) => {
         const shown = await show(cli, filter);
@@ -38,7 +40,9 @@ export function addMessagesCommands(cli: Cli): void {
     .command('dead')
     .description('list the dead letters, the oldest 50: each holds up its key until somebody decides')
     .option('--outbox <name>', 'only of this outbox')
+    .option('--to <subscriber>', 'only those to this subscriber')
     .option('--topic <topic>', 'only of this topic')
+    .option('--all', 'those too that fail and are tried on')
     .action(
       cli.does(async (filter) => {
         const shown = await show(cli, filter);
@@ -50,41 +54,65 @@ export function addMessagesCommands(cli: Cli): void {
     );
 
   for (const action of ['resend', 'discard', 'skip'] as const) {
-    messages
+    const command = messages
       .command(action)
       .description(about[action])
-      .argument('[id]', "the message's id; without it, all that --outbox or --topic finds")
+      .argument('[id]', "the message's id; without it, all that --outbox, --to or --topic finds")
       .option('--outbox <name>', 'only of this outbox')
+      .option('--to <subscriber>', 'only those to this subscriber')
       .option('--topic <topic>', 'only of this topic')
+      .option('--all', 'of many: those too that fail and are tried on; by its id one is decided in any case')
       .option('--yes', 'of many: do it; without it, it is only shown how many it would be')
       .addOption(new Option('--actor <name>', 'who decides; it is kept').makeOptionMandatory())
-      .addOption(new Option('--reason <text>', 'why; it is kept').makeOptionMandatory())
-      .action(
-        cli.does(async (id, { outbox, topic, yes = false, actor, reason }) => {
-          if (id === undefined && outbox === undefined && topic === undefined) {
-            throw new InvalidInput([
-              { field: '', value: '', rule: 'give the id of a message, or --outbox or --topic' },
-            ]);
-          }
-          const filter: LettersFilter = {
-            ...(id !== undefined && { id }),
-            ...(outbox !== undefined && { outbox }),
-            ...(topic !== undefined && { topic }),
-          };
-          if (id === undefined && !yes) {
-            const { total } = await show(cli, filter);
-            cli.output.result({ total, decided: [] }, () => `${total} dead letters: give --yes to ${action} them`);
-            return EXIT.done;
-          }
-          const session = await cli.open();
-          await requireWorker(session);
-          const order = { ...filter, action, actor, reason };
-          const done = await decideMessages(session.client, session.settings, order);
-          cli.output.result(done, () => describeDecided(action, done));
-          return done.decided.length > 0 && done.unread.length === 0 ? EXIT.done : EXIT.undone;
-        }),
-      );
+      .addOption(new Option('--reason <text>', 'why; it is kept').makeOptionMandatory());
+    const does = cli.does((id: string | undefined, given: Given) => decideBy(cli, action, id, given));
+    if (action !== 'discard') command.action(does);
+    else command.option('--left <stream>', 'all that waits in a stream that nobody delivers any more').action(does);
   }
+}
+
+/** What is given to a command that decides. */
+interface Given extends Omit<LettersFilter, 'id'> {
+  readonly left?: string;
+  readonly yes?: boolean;
+  readonly actor: string;
+  readonly reason: string;
+}
+
+async function decideBy(
+  cli: Cli,
+  action: LettersOrder['action'],
+  id: string | undefined,
+  { yes = false, actor, reason, left, ...where }: Given,
+): Promise<ExitCode> {
+  const { all = false, ...filter } = where;
+  const isEmpty = id === undefined && left === undefined && Object.keys(filter).length === 0;
+  if (isEmpty || (left !== undefined && (id !== undefined || Object.keys(where).length > 0))) {
+    const rule = 'give the id of a message, or --outbox, --to or --topic; or --left and nothing else';
+    throw new InvalidInput([{ field: '', value: '', rule }]);
+  }
+  const meant = { ...filter, ...(id === undefined ? { all } : { id, all: true }) };
+  if (id === undefined && !yes) {
+    const { total, unread } = await (left === undefined ? show(cli, meant) : showLeft(cli, left));
+    const what = left !== undefined ? 'messages' : all ? 'messages that could not be delivered' : 'dead letters';
+    const lines = [`${total} ${what}: give --yes to ${action} them`, ...unreadLines(unread)];
+    cli.output.result({ total, decided: [], count: 0, unread }, () => lines.join('\n'));
+    return unread.length === 0 ? EXIT.done : EXIT.undone;
+  }
+  const session = await cli.open();
+  await requireWorker(session);
+  const order = { ...meant, ...(left !== undefined && { left }), action, actor, reason };
+  const done = await decideMessages(session.client, session.settings, order);
+  cli.output.result(done, () => describeDecided(action, done));
+  return done.count > 0 && done.unread.length === 0 ? EXIT.done : EXIT.undone;
+}
+
+/** How much waits in a stream that nobody delivers any more. */
+async function showLeft(cli: Cli, name: string): Promise<Pick<ShownMessages, 'total' | 'unread'>> {
+  const [outbox = ''] = name.split('/');
+  const { streams, unread } = await show(cli, { outbox });
+  const found = streams.find(({ stream, isLeft }) => stream === name && isLeft === true);
+  return { total: (found?.waiting ?? 0) + (found?.aside ?? 0), unread };
 }
 
 async function show(cli: Cli, filter: LettersFilter): Promise<ShownMessages> {
@@ -94,37 +122,48 @@ async function show(cli: Cli, filter: LettersFilter): Promise<ShownMessages> {
 }
 
 function describeStreams({ streams, unread }: ShownMessages): string {
-  const rows = streams.map(({ outbox, stream, waiting, aside, dead, oldestMs, relay }) => [
+  const rows = streams.map(({ outbox, stream, waiting, aside, dead, oldestMs, relay, isLeft = false }) => [
     outbox,
     stream.slice(outbox.length + 1).replace(/\/0$/, ''),
     waiting,
     aside,
     dead,
     oldestMs === undefined ? '' : `${Math.round(oldestMs / 1_000)} s`,
-    relay === undefined ? 'nobody yet' : `${relay.owner} since ${new Date(relay.since).toISOString()}`,
+    isLeft
+      ? `nobody any more: messages discard --left ${stream}`
+      : relay === undefined
+        ? 'nobody yet'
+        : `${relay.owner} since ${new Date(relay.since).toISOString()}`,
   ]);
   return [
     table(['outbox', 'to', 'waiting', 'aside', 'dead', 'oldest', 'delivered by'], rows),
-    ...unread.map(({ outbox, message }) => `${outbox} could not be read: ${message}`),
+    ...unreadLines(unread),
   ].join('\n');
 }
 
 function describeLetters({ letters, total, unread }: ShownMessages): string {
-  const lines = letters.map(({ stream, id, topic, key, deadAt, attempts, error, behind }) => {
+  const at = (time: number) => new Date(time).toISOString();
+  const lines = letters.map(({ stream, id, topic, key, failedAt, deadAt, dueAt, attempts, error, behind }) => {
     const what = `${id}  ${topic}${key === undefined ? '' : ` of '${key}'`}, ${streamWords(stream)}`;
-    const tried = `tried ${attempts} times, dead since ${new Date(deadAt).toISOString()}`;
-    return `${what}: ${tried}${behind > 0 ? `, ${behind} wait behind it` : ''}\n    ${error}`;
+    const again = dueAt === undefined ? '' : `, tried again at ${at(dueAt)}`;
+    const since = deadAt === undefined ? `fails since ${at(failedAt)}${again}` : `dead since ${at(deadAt)}`;
+    return `${what}: tried ${attempts} times, ${since}${behind > 0 ? `, ${behind} wait behind it` : ''}\n    ${error}`;
   });
   if (total === 0 && unread.length === 0) lines.push('no dead letters');
   if (total > letters.length) lines.push(`… and ${total - letters.length} more`);
-  return [...lines, ...unread.map(({ outbox, message }) => `${outbox} could not be read: ${message}`)].join('\n');
+  return [...lines, ...unreadLines(unread)].join('\n');
 }
 
-function describeDecided(action: string, { decided, unread }: LettersDecided): string {
+function describeDecided(action: string, { decided, count, unread }: LettersDecided): string {
   const done = { resend: 'is tried anew', discard: 'is dropped', skip: 'is passed' }[action] ?? action;
   const lines = decided.map(({ id, stream }) => `${id} of ${streamWords(stream)} ${done}`);
-  if (decided.length === 0) lines.push('no such dead letter: see messages dead');
-  return [...lines, ...unread.map(({ outbox, message }) => `${outbox} could not be read: ${message}`)].join('\n');
+  if (count === 0) lines.push('no such dead letter: see messages dead');
+  if (count > decided.length) lines.push(`… and ${count - decided.length} more`);
+  return [...lines, ...unreadLines(unread)].join('\n');
+}
+
+function unreadLines(unread: ShownMessages['unread']): string[] {
+  return unread.map(({ outbox, message }) => `${outbox} could not be read: ${message}`);
 }
 
 /** `orders/mail/0` is `orders to mail`. */

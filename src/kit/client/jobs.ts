@@ -88,7 +88,7 @@ export function readLog(
   return runJob<LogPage>(client, where, 'showLog', `show-log-${randomUUID()}`, [gid, from]);
 }
 
-/** Shows how the outboxes stand, and their dead letters. Errors as {@link runJob}'s. */
+/** Shows how the outboxes stand, and what they could not deliver. Errors as {@link runJob}'s. */
 export function showMessages(
   client: Client,
   where: { readonly taskQueue: string },
@@ -97,7 +97,10 @@ export function showMessages(
   return runJob<ShownMessages>(client, where, 'showMessages', `show-messages-${randomUUID()}`, [filter]);
 }
 
-/** Decides about dead letters: all that the order finds, up to 1,000. Errors as {@link runJob}'s. */
+/**
+ * Decides about messages that could not be delivered: all that the order finds when it begins. Many take their time: what ten minutes are not
+ * enough for is found by the same order again. Errors as {@link runJob}'s.
+ */
 export function decideMessages(
   client: Client,
   where: { readonly taskQueue: string },

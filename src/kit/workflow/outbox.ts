@@ -83,25 +83,34 @@ export async function deliverMessages(order: RelayOrder, totals?: RelayTotals): 
   await continueAsNew<typeof deliverMessages>(order, sum);
 }
 
-/** Which dead letters. */
+/** Which messages that could not be delivered: dead letters, unless it says otherwise. */
 export interface LettersFilter {
   /** Only of this outbox. */
   readonly outbox?: string;
+  /** Only those to this subscriber. */
+  readonly to?: string;
   /** Only of this topic. */
   readonly topic?: string;
   /** Only the message of this id. */
   readonly id?: string;
+  /** Those too that fail and are tried on. Default: only dead letters */
+  readonly all?: boolean;
 }
 
-/** What a person decides about dead letters: about all that the filter finds. */
+/** What a person decides about messages that could not be delivered: about all that the filter finds when it begins. */
 export interface LettersOrder extends LettersFilter {
-  /** `resend`: it is tried anew; `discard`: it is dropped; `skip`: what waits behind it goes on without it. */
+  /**
+   * `resend`: it is tried anew, at once; `discard`: it is dropped; `skip`: what waits behind it goes on without it. One that is on its way
+   * just now may be delivered nevertheless.
+   */
   readonly action: 'resend' | 'discard' | 'skip';
+  /** Instead of what the filter finds: all that waits in this stream, which nobody delivers any more. Only to be discarded. */
+  readonly left?: string;
   readonly actor: string;
   readonly reason: string;
 }
 
-/** A message that was given up, and where it is. */
+/** A message that could not be delivered, and where it is. */
 export interface ShownLetter {
   readonly outbox: string;
   readonly stream: string;
@@ -109,10 +118,18 @@ export interface ShownLetter {
   readonly id: string;
   readonly topic: string;
   readonly key?: string;
+  /** Absent: it has none, or more than 20,000 bytes. */
   readonly payload?: unknown;
+  /** Of its payload, about. */
+  readonly bytes: number;
   /** Milliseconds since 1970. */
   readonly addedAt: number;
-  readonly deadAt: number;
+  /** When it failed first. */
+  readonly failedAt: number;
+  /** When it was given up; absent: it is tried on. */
+  readonly deadAt?: number;
+  /** When it is tried again; absent: it is a dead letter. */
+  readonly dueAt?: number;
   readonly attempts: number;
   readonly error: string;
   /** Messages of its key that wait behind it, up to 1,000. */
@@ -127,6 +144,8 @@ export interface ShownStream {
   readonly waiting: number;
   readonly aside: number;
   readonly dead: number;
+  /** It is no stream of the outbox any more (a subscriber has another name, there are fewer partitions): nobody delivers it. */
+  readonly isLeft?: boolean;
   /** How long the oldest has waited, in milliseconds, but for dead letters and what is to be delivered later. */
   readonly oldestMs?: number;
   /** Who delivers it, and since when, in milliseconds since 1970; absent: nobody ever did. */
@@ -136,23 +155,46 @@ export interface ShownStream {
 /** What is shown of messages. An outbox whose database does not answer is named, and not in the rest. */
 export interface ShownMessages {
   readonly streams: readonly ShownStream[];
-  /** The oldest dead letters, up to 50. */
+  /** Those that the filter finds, up to 50, what has failed first first. */
   readonly letters: readonly ShownLetter[];
   /** How many there are, of each outbox up to 10,000. */
   readonly total: number;
   readonly unread: readonly { readonly outbox: string; readonly message: string }[];
 }
 
-/** What was decided: up to 1,000 dead letters in one go. */
+/** What was decided. */
 export interface LettersDecided {
+  /** The first 1,000 of them. */
   readonly decided: readonly Pick<ShownLetter, 'outbox' | 'stream' | 'seq' | 'id'>[];
+  readonly count: number;
   readonly unread: ShownMessages['unread'];
+}
+
+/** How far an order about an outbox has got: the last message. */
+export interface LettersCursor {
+  readonly seq: number;
+  /** When that failed first, and when the order began, by the database's clock; absent: it is about what is left over. */
+  readonly failedAt?: string;
+  readonly began?: string;
+}
+
+/** A part of an order. */
+export interface LettersPartOrder extends LettersOrder {
+  /** The outboxes that are not done yet, and how far each has got; absent: it begins. */
+  readonly after?: Readonly<Record<string, LettersCursor>>;
+  /** So many are to be named in the answer. Default: 1,000 */
+  readonly list?: number;
+}
+
+/** What was decided in one part, and what is left to be done. */
+export interface LettersPart extends LettersDecided {
+  readonly next?: LettersPartOrder['after'];
 }
 
 /** The activities behind {@link showMessages} and {@link decideMessages}. */
 export interface MessagesActivities {
   'backstitch.showMessages': (filter: LettersFilter) => Promise<ShownMessages>;
-  'backstitch.decideMessages': (order: LettersOrder) => Promise<LettersDecided>;
+  'backstitch.decideMessages': (order: LettersPartOrder) => Promise<LettersPart>;
 }
 
 const asking = proxyActivities<MessagesActivities>({ startToCloseTimeout: '1 minute', retry: { maximumAttempts: 3 } });
@@ -162,7 +204,26 @@ export async function showMessages(filter: LettersFilter = {}): Promise<ShownMes
   return asking['backstitch.showMessages'](filter);
 }
 
-/** Does what a person has decided about dead letters. */
-export async function decideMessages(order: LettersOrder): Promise<LettersDecided> {
-  return asking['backstitch.decideMessages'](order);
+/** So many are named in an answer. */
+const LISTED = 1_000;
+
+/**
+ * Does what a person has decided about messages that could not be delivered: part by part, until it was done about all of them.
+ *
+ * @param begun what the runs before have done
+ */
+export async function decideMessages(order: LettersOrder, begun?: LettersPart): Promise<LettersDecided> {
+  let { next, ...done }: LettersPart = begun ?? { decided: [], count: 0, unread: [] };
+  do {
+    const list = LISTED - done.decided.length;
+    const part = await asking['backstitch.decideMessages']({ ...order, after: next, list });
+    done = {
+      decided: [...done.decided, ...part.decided],
+      count: done.count + part.count,
+      unread: [...done.unread, ...part.unread],
+    };
+    next = part.next;
+  } while (next !== undefined && !workflowInfo().continueAsNewSuggested);
+  if (next !== undefined) await continueAsNew<typeof decideMessages>(order, { ...done, next });
+  return done;
 }

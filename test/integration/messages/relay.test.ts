@@ -189,6 +189,15 @@ describe('relays under Temporal', function () {
     assert.deepEqual(none.unread, [{ outbox: 'another', message: 'there is no such outbox: the worker has shop' }]);
   });
 
+  it('have a person decide about more dead letters than one part has, by one order', async () => {
+    await serve(new Recorder());
+    await stage.fillDead('shop/all/0', 1_050);
+    const order = { actor: 'ann', reason: 'nobody wants them', action: 'discard', topic: 'a' } as const;
+    const { decided, count, unread } = await decideMessages(client, { taskQueue }, order);
+    assert.deepEqual([decided.length, count, unread], [1_000, 1_050, []]);
+    assert.deepEqual([decided[0]?.id, (await showMessages(client, { taskQueue })).total], ['dead-1', 0]);
+  });
+
   it('start a workflow for each message, once, though it is delivered twice', async () => {
     const to = temporalSink({ client, taskQueue, topics: { a: { workflow: 'takeMessage' } } });
     const sink = new Recorder();

@@ -26,8 +26,8 @@ with given as materialized (
   select given.*, nextval('backstitch.outbox_seq') as seq
   from (select * from given where (select count(*) from locks) >= 0 order by place) given
 ), added as (
-  insert into backstitch.outbox (stream, seq, id, topic, key, payload)
-  select stream, seq, id, topic, key, payload::json from numbered
+  insert into backstitch.outbox (stream, seq, id, topic, key, payload, bytes)
+  select stream, seq, id, topic, key, payload::json, octet_length(payload) from numbered
 ), woken as (
   select pg_notify('${CHANNEL}', stream) from (select distinct stream from given) streams
   where coalesce(current_setting('${PREPARED_SETTING}', true), '') <> 'on'
@@ -45,5 +45,5 @@ with given as materialized (
   insert into backstitch.outbox_lanes (stream, lane, due_at)
   select stream, 's:' || seq, to_timestamp(due / 1000) from numbered
 )
-insert into backstitch.outbox_parked (stream, lane, seq, id, topic, key, payload, added_at)
-select stream, 's:' || seq, seq, id, topic, key, payload::json, clock_timestamp() from numbered`;
+insert into backstitch.outbox_parked (stream, lane, seq, id, topic, key, payload, bytes, added_at)
+select stream, 's:' || seq, seq, id, topic, key, payload::json, octet_length(payload), clock_timestamp() from numbered`;

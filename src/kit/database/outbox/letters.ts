@@ -1,59 +1,91 @@
-import type { LettersOrder, ShownLetter } from '../../workflow/outbox.js';
+import type { LettersCursor, LettersOrder, ShownLetter } from '../../workflow/outbox.js';
 import { textToLog } from '../guard/json.js';
 import type { Database } from '../sql.js';
 import { CHANNEL } from './add-statements.js';
+import { BYTES, EXACT, MS } from './columns.js';
 
 /**
- * Dead letters: messages that were given up, and wait for a person. Each holds up its key until it is sent again, discarded or,
- * explicitly, skipped: then the messages behind it go on without it, and it stays a dead letter.
+ * Messages that could not be delivered: those that are tried on, and dead letters, which were given up and wait for a person. Each holds
+ * up its key until it is delivered, discarded or, explicitly, skipped: then the messages behind it go on without it, and it stays what
+ * it is.
  */
 
-/** A message that was given up. Times are milliseconds since 1970, by the database's clock. */
-export type DeadLetter = Omit<ShownLetter, 'outbox'>;
+/** A message that could not be delivered. Times are milliseconds since 1970, by the database's clock. */
+export type Letter = Omit<ShownLetter, 'outbox'>;
 
-/** What a person decides about a dead letter. */
-export type LetterOrder = Pick<LettersOrder, 'action' | 'actor' | 'reason'> & Pick<ShownLetter, 'stream' | 'seq'>;
+/** What a person decides about one. */
+export type LetterOrder = Pick<LettersOrder, 'action' | 'actor' | 'reason' | 'all'> &
+  Pick<ShownLetter, 'stream' | 'seq'>;
 
-/** Which dead letters: of this topic, with this message id; `most` of them. Default: the 50 oldest of all */
-export interface LetterFilter {
-  readonly topic?: string;
-  readonly id?: string;
-  readonly most?: number;
+/** Which of them: of this topic, with this message id; not only dead letters. Default: all dead letters */
+export type LetterFilter = Pick<LettersOrder, 'topic' | 'id' | 'all'> & {
   /** Only of these streams. Default: all of the database */
   readonly streams?: readonly string[];
-}
+};
 
-/** Dead letters, the oldest first, and how many there are (up to 10,000). */
-export async function listDead(
+/** So many of them, what has failed first first, and how many there are (up to 10,000). */
+export async function listLetters(
   database: Database,
-  { topic, id, most = 50, streams }: LetterFilter = {},
-): Promise<{ letters: DeadLetter[]; total: number }> {
-  const which = [topic ?? null, id ?? null, streams ?? null];
+  filter: LetterFilter = {},
+  most = 50,
+): Promise<{ letters: Letter[]; total: number }> {
+  const which = valuesOf(filter);
   const rows = await database.run<LetterRow>(list, [...which, most], STATEMENT_MS);
   const [count] = await database.run<{ total: string }>(total, which, STATEMENT_MS);
-  const letters = rows.map(({ seq, key, payload, addedAt, deadAt, error, ...row }) => ({
+  const letters = rows.map(({ seq, key, payload, addedAt, failedAt, deadAt, dueAt, error, ...row }) => ({
     ...row,
     seq: Number(seq),
     ...(key !== null && { key }),
     ...(payload !== null && { payload: JSON.parse(payload) as unknown }),
     addedAt: Math.floor(addedAt),
-    deadAt: Math.floor(deadAt),
+    failedAt: Math.floor(failedAt),
+    ...(deadAt !== null && { deadAt: Math.floor(deadAt) }),
+    ...(dueAt !== null && { dueAt: Math.floor(dueAt) }),
     error: error ?? '',
   }));
   return { letters, total: Number(count?.total ?? 0) };
 }
 
+/** A message that an order is about, and how far the order has got with it. */
+export interface FoundLetter extends Pick<ShownLetter, 'stream' | 'seq' | 'id'> {
+  readonly cursor: LettersCursor;
+}
+
+/**
+ * The next so many of those that had failed when an order began: what fails again because of the order is not found once more.
+ *
+ * @param after how far it has got; default: it begins
+ */
+export async function nextLetters(
+  database: Database,
+  filter: LetterFilter,
+  most: number,
+  after?: LettersCursor,
+): Promise<FoundLetter[]> {
+  const values = [...valuesOf(filter), most, after?.began ?? null, after?.failedAt ?? null, after?.seq ?? null];
+  type Row = Pick<LetterRow, 'stream' | 'seq' | 'id'> & { began: string; failedAt: string };
+  const rows = await database.run<Row>(following, values, STATEMENT_MS);
+  return rows.map(({ stream, seq, id, began, failedAt }) => ({
+    ...{ stream, seq: Number(seq), id },
+    cursor: { began, failedAt, seq: Number(seq) },
+  }));
+}
+
+function valuesOf({ topic, id, streams, all = false }: LetterFilter): unknown[] {
+  return [topic ?? null, id ?? null, streams ?? null, all];
+}
+
 /**
  * Does what a person has decided, and keeps who it was and why.
  *
- * @returns false if that is no dead letter (any more): nothing was done
+ * @returns false if that is no dead letter (any more), nor, if `all` says so, one that fails: nothing was done
  */
 export async function decideLetter(
   database: Database,
-  { action, stream, seq, actor, reason }: LetterOrder,
+  { action, stream, seq, actor, reason, all = false }: LetterOrder,
 ): Promise<boolean> {
   return database.transaction(async (sql) => {
-    const [lane] = await sql<{ lane: string; error: string | null }>(lockDead, [stream, seq]);
+    const [lane] = await sql<{ lane: string; error: string | null }>(lockFailed, [stream, seq, all]);
     if (lane === undefined) return false;
     const done = { resend: 'resent', discard: 'discarded', skip: 'skipped' }[action];
     await sql(decided, [stream, lane.lane, seq, done, textToLog(actor), textToLog(reason), lane.error]);
@@ -73,6 +105,8 @@ export async function decideLetter(
 }
 
 const STATEMENT_MS = 10_000;
+/** Larger payloads are not shown: an answer has room for 2 MB. */
+const SHOWN_BYTES = 20_000;
 
 interface LetterRow {
   readonly stream: string;
@@ -81,8 +115,11 @@ interface LetterRow {
   readonly topic: string;
   readonly key: string | null;
   readonly payload: string | null;
+  readonly bytes: number;
   readonly addedAt: number;
-  readonly deadAt: number;
+  readonly failedAt: number;
+  readonly deadAt: number | null;
+  readonly dueAt: number | null;
   readonly attempts: number;
   readonly error: string | null;
   readonly behind: number;
@@ -92,28 +129,37 @@ const first = (of: string) => `cross join lateral (
   select * from backstitch.outbox_parked parked where parked.stream = ${of}.stream and parked.lane = ${of}.lane order by seq limit 1
 ) p`;
 
-const wanted = `l.dead_at is not null and ($1::text is null or p.topic = $1) and ($2::text is null or p.id = $2)
-  and ($3::text[] is null or l.stream = any ($3))`;
+const wanted = `l.failed_at is not null and ($4::boolean or l.dead_at is not null) and ($1::text is null or p.topic = $1)
+  and ($2::text is null or p.id = $2) and ($3::text[] is null or l.stream = any ($3))`;
 
 const list = `
-select l.stream, p.seq::text, p.id, p.topic, p.key, p.payload::text as payload,
-  (extract(epoch from p.added_at) * 1000)::float8 as "addedAt", (extract(epoch from l.dead_at) * 1000)::float8 as "deadAt",
+select l.stream, p.seq::text, p.id, p.topic, p.key, ${BYTES('p')} as bytes,
+  case when ${BYTES('p')} <= ${SHOWN_BYTES} then p.payload::text end as payload,
+  ${MS('p.added_at')} as "addedAt", ${MS('l.failed_at')} as "failedAt", ${MS('l.dead_at')} as "deadAt", ${MS('l.due_at')} as "dueAt",
   l.attempts, l.error,
   (select count(*)::integer - 1 from (
     select from backstitch.outbox_parked all_parked
     where all_parked.stream = l.stream and all_parked.lane = l.lane limit 1001
   ) waiting) as behind
 from backstitch.outbox_lanes l ${first('l')}
-where ${wanted} order by l.dead_at, p.seq limit $4`;
+where ${wanted} order by l.failed_at, p.seq limit $5`;
 
 const total = `
 select count(*)::text as total from (
   select from backstitch.outbox_lanes l ${first('l')} where ${wanted} limit 10000
-) dead`;
+) failed`;
 
-const lockDead = `
+const following = `
+select l.stream, p.seq::text, p.id, began, ${EXACT('l.failed_at')} as "failedAt"
+from (select coalesce($6::text, ${EXACT('clock_timestamp()')}) as began) b
+cross join backstitch.outbox_lanes l ${first('l')}
+where ${wanted} and l.failed_at <= b.began::timestamptz and l.failed_at >= coalesce($7::timestamptz, '-infinity')
+  and ($7::timestamptz is null or (l.failed_at, p.seq) > ($7::timestamptz, $8::bigint))
+order by l.failed_at, p.seq limit $5`;
+
+const lockFailed = `
 select l.lane, l.error from backstitch.outbox_lanes l
-where l.stream = $1 and l.dead_at is not null and l.lane = (
+where l.stream = $1 and l.failed_at is not null and ($3::boolean or l.dead_at is not null) and l.lane = (
   select lane from backstitch.outbox_parked where stream = $1 and seq = $2
 ) and $2::bigint = (
   select min(seq) from backstitch.outbox_parked parked where parked.stream = l.stream and parked.lane = l.lane
@@ -128,7 +174,7 @@ from backstitch.outbox_parked where stream = $1 and lane = $2 and seq = $3`;
 
 /** Attempts go on being counted: who has refused it knows by that that it was sent again. */
 const resend = `
-update backstitch.outbox_lanes set due_at = clock_timestamp(), failed_at = null, dead_at = null
+update backstitch.outbox_lanes set due_at = clock_timestamp(), failed_at = null, dead_at = null, late_at = null, told_at = null
 where stream = $1 and lane = $2`;
 
 const discard = 'delete from backstitch.outbox_parked where stream = $1 and lane = $2 and seq = $3';
@@ -137,12 +183,13 @@ const setAside = `
 with moved as (
   update backstitch.outbox_parked set lane = 's:' || seq where stream = $1 and lane = $2 and seq = $3 returning *
 )
-insert into backstitch.outbox_lanes (stream, lane, attempts, failed_at, error, dead_at)
-select l.stream, moved.lane, l.attempts, l.failed_at, l.error, l.dead_at
+insert into backstitch.outbox_lanes (stream, lane, due_at, attempts, failed_at, error, dead_at, late_at, told_at)
+select l.stream, moved.lane, l.due_at, l.attempts, l.failed_at, l.error, l.dead_at, l.late_at, l.told_at
 from moved join backstitch.outbox_lanes l on l.stream = $1 and l.lane = $2`;
 
 const goOn = `
-update backstitch.outbox_lanes set due_at = clock_timestamp(), attempts = 0, failed_at = null, error = null, dead_at = null
+update backstitch.outbox_lanes set due_at = clock_timestamp(), attempts = 0, failed_at = null, error = null, dead_at = null,
+  late_at = null, told_at = null
 where stream = $1 and lane = $2`;
 
 const endLane = `

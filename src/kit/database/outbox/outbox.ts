@@ -3,6 +3,7 @@ import { isStorable } from '../../workflow/carried.js';
 import type { Sql } from '../sql.js';
 import { add, addLater } from './add-statements.js';
 import { payloadJson } from './payload.js';
+import { removeLater } from './remove.js';
 import { streamName, subscribersOf, type Subscribers } from './subscribers.js';
 
 /**
@@ -38,6 +39,19 @@ export interface Outbox {
   add(sql: Sql, message: NewMessage): Promise<string>;
   /** Adds several, in their order, by one statement. @returns their ids */
   addAll(sql: Sql, messages: readonly NewMessage[]): Promise<string[]>;
+  /**
+   * Takes back a message that was added to be delivered later ({@link NewMessage.deliverAfter}), by its id, in the caller's SQL transaction.
+   *
+   * True: it was not due yet. When that transaction is committed it is gone, and none of its subscribers gets it, ever; if it is rolled back
+   * it is as if nobody had asked. Until then it is not delivered, even if it becomes due: end the transaction soon.
+   *
+   * False: nothing was done. It is due (it is on its way, was delivered, or fails), was removed before, or was not added to be delivered
+   * later: whoever handles it has to bear that it comes. Of several with one id all are removed, or none, if one of them is due.
+   *
+   * @param sql a transaction at READ COMMITTED: not statements by themselves
+   * @returns whether it was still there
+   */
+  remove(sql: Sql, id: string): Promise<boolean>;
 }
 
 /** A message to be sent. */
@@ -127,6 +141,7 @@ export function createOutbox({
       const [id = ''] = await addAll(sql, [message]);
       return id;
     },
+    remove: (sql, id) => removeLater(sql, name, id),
   };
 }
 

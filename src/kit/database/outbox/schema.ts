@@ -95,4 +95,32 @@ create table backstitch.outbox_delivered (
   delivered_at timestamptz not null
 ) partition by range (delivered_at);`,
   },
+  {
+    name: '002-outbox-bytes',
+    sql: `
+-- Of the payload's JSON; null where it was added before, or has none. So a look knows without reading it how large it is.
+alter table backstitch.outbox add column bytes integer;
+alter table backstitch.outbox_parked add column bytes integer;`,
+  },
+  {
+    name: '003-outbox-told',
+    sql: `
+-- Since when its first message is tried on though its window is over; and of which time (that, or dead_at) an alarm was raised. What is
+-- a dead letter by now may have been told of or not: it is told once more.
+alter table backstitch.outbox_lanes add column late_at timestamptz, add column told_at timestamptz;
+create index outbox_lanes_untold on backstitch.outbox_lanes (stream)
+  where greatest(dead_at, late_at) > coalesce(told_at, '-infinity');`,
+  },
+  {
+    name: '004-outbox-failed',
+    sql: `
+-- What could not be delivered is looked for by persons, among all that waits for its day.
+create index outbox_lanes_failed on backstitch.outbox_lanes (failed_at) where failed_at is not null;`,
+  },
+  {
+    name: '005-outbox-remove',
+    sql: `
+-- What is to be delivered later is taken back by its id.
+create index outbox_parked_id on backstitch.outbox_parked (id);`,
+  },
 ];

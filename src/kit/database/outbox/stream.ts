@@ -10,12 +10,19 @@ import type { Outbox, Stream } from './outbox.js';
 export interface StreamStore {
   /** Makes `owner` the one who delivers. @returns its epoch: who has an older one is to end */
   takeOver(owner: string): Promise<string>;
-  /** Whose it is, and in how many milliseconds the next lane is due (below 0: it is); undefined: there is none. */
-  tend(): Promise<{ readonly epoch: string | undefined; readonly dueInMs: number | undefined }>;
-  /** The first so many messages, but for those of these keys. */
-  poll(limit: number, except?: readonly string[]): Promise<Polled[]>;
-  /** Lanes that are due, but for these: so many, with so many messages each from its first. */
-  due(except: readonly string[], lanes: number, messages: number): Promise<Lane[]>;
+  /**
+   * Whose it is, in how many milliseconds the next lane is due (below 0: it is; undefined: there is none), and whether there is something
+   * to be told.
+   */
+  tend(): Promise<{
+    readonly epoch: string | undefined;
+    readonly dueInMs: number | undefined;
+    readonly isUntold: boolean;
+  }>;
+  /** The first so many messages. */
+  poll(limit: number, how?: PollOptions): Promise<Polled[]>;
+  /** Lanes that are due, but for these: so many, each with so many messages from its first, and so many bytes. Default: any */
+  due(except: readonly string[], lanes: number, messages: number, bytes?: number): Promise<Lane[]>;
   /** These were delivered. */
   delivered(seqs: readonly number[]): Promise<void>;
   /** These wait behind the lanes of their keys. */
@@ -24,6 +31,20 @@ export interface StreamStore {
   parkFailed(seq: number, failure: Failure, behind: readonly number[]): Promise<void>;
   /** Of this lane these were delivered, and then perhaps one could not be. */
   drained(lane: Lane, seqs: readonly number[], failed?: Failure & { readonly seq: number }): Promise<void>;
+  /** What is to be told of lanes and was not: so many. */
+  untold(most: number): Promise<Untold[]>;
+  /** It was told. */
+  told(untold: Pick<Untold, 'lane' | 'state'>): Promise<void>;
+}
+
+/** What of the stream's front is read. */
+export interface PollOptions {
+  /** Nothing of these keys. */
+  readonly except?: readonly string[];
+  /** Of these keys and numbers no payloads: they cannot go now. */
+  readonly known?: { readonly keys: readonly string[]; readonly seqs: readonly number[] };
+  /** Payloads of so many bytes, and of one key of so many: behind what fills it up none is read. Default: any */
+  readonly bytes?: { readonly all: number; readonly key: number };
 }
 
 /** A message that is to be delivered. */
@@ -36,6 +57,10 @@ export interface Waiting extends Content {
 export interface Polled extends Waiting {
   /** Whether its key is a lane: it has to wait behind that. */
   readonly isHeld: boolean;
+  /** Whether its payload was read: otherwise it does not go before the next look. */
+  readonly isRead: boolean;
+  /** Of its payload, about. */
+  readonly bytes: number;
 }
 
 /** What waits out of the stream's order. */
@@ -54,10 +79,31 @@ export interface Failure {
   readonly error: string;
   /** When it is tried again, in milliseconds from now; undefined: it is a dead letter. */
   readonly againInMs: number | undefined;
+  /** It is tried on though its window is over: that is to be told, once. */
+  readonly isLate: boolean;
+}
+
+/** What is to be told of a lane's first message. Times are milliseconds since 1970. */
+export interface Untold {
+  readonly lane: string;
+  /** Which of its troubles it is: the lane may be in another when this one was told. */
+  readonly state: string;
+  /** `dead-letter`: it was given up; `late`: it is tried on though its window is over. */
+  readonly kind: 'dead-letter' | 'late';
+  readonly message: Pick<Waiting, 'id' | 'topic' | 'key' | 'seq'>;
+  readonly error: string;
+  /** Since when it fails. */
+  readonly since: number;
+  /** When it was given up, or was late. */
+  readonly at: number;
 }
 
 /** The longest that a statement of a relay may take, in milliseconds. */
 const STATEMENT_MS = 10_000;
+/** No limit of bytes. */
+const ANY = Number.MAX_SAFE_INTEGER;
+const ANY_BYTES = { all: ANY, key: ANY } as const;
+const NONE = { keys: [], seqs: [] } as const;
 /** An error's text is kept up to so many characters. */
 const ERROR_LENGTH = 2_000;
 
@@ -113,16 +159,19 @@ export function streamStore(
       return row?.epoch ?? '';
     },
     async tend() {
-      const [row] = await run<{ epoch: string | null; due: number | null }>(statements.tend, [stream]);
-      return { epoch: row?.epoch ?? undefined, dueInMs: row?.due ?? undefined };
+      type TendRow = { epoch: string | null; due: number | null; isUntold: boolean };
+      const [row] = await run<TendRow>(statements.tend, [stream]);
+      return { epoch: row?.epoch ?? undefined, dueInMs: row?.due ?? undefined, isUntold: row?.isUntold === true };
     },
-    async poll(limit, except = []) {
-      const rows = await run<Row & { held: boolean }>(statements.poll, [stream, limit, isLinked, except]);
-      return rows.map((row) => ({ ...waiting(row), isHeld: row.held }));
+    async poll(limit, { except = [], known: { keys, seqs } = NONE, bytes = ANY_BYTES } = {}) {
+      type PolledRow = Row & Pick<Polled, 'isRead' | 'bytes'> & { held: boolean };
+      const values = [stream, limit, isLinked, except, keys, seqs, bytes.all, bytes.key];
+      const rows = await run<PolledRow>(statements.poll, values);
+      return rows.map((row) => ({ ...waiting(row), isHeld: row.held, isRead: row.isRead, bytes: row.bytes }));
     },
-    async due(except, lanes, messages) {
+    async due(except, lanes, messages, bytes = ANY) {
       type DueRow = Row & { lane: string; attempts: number; failedForMs: number | null };
-      const rows = await run<DueRow>(statements.due, [stream, except, lanes, messages, isLinked]);
+      const rows = await run<DueRow>(statements.due, [stream, except, lanes, messages, isLinked, bytes]);
       const found = new Map<string, Lane & { messages: Waiting[] }>();
       for (const row of rows) {
         const { lane: name, attempts, failedForMs } = row;
@@ -149,10 +198,28 @@ export function streamStore(
           await sql(statements.goOn, [stream, lane]);
           return;
         }
-        const { seq, error, againInMs } = failed;
-        await sql(statements.failedAgain, [stream, lane, seq, againInMs ?? null, errorText(error), seq !== first?.seq]);
+        const { seq, error, againInMs, isLate } = failed;
+        const isOther = seq !== first?.seq;
+        await sql(statements.failedAgain, [stream, lane, seq, againInMs ?? null, errorText(error), isOther, isLate]);
       };
       await kept(() => database.transaction(drain, STATEMENT_MS));
+    },
+    async untold(most) {
+      type UntoldRow = Omit<Untold, 'kind' | 'message'> & { isDead: boolean; seq: string } & Pick<
+          Row,
+          'id' | 'topic' | 'key'
+        >;
+      const rows = await run<UntoldRow>(statements.untold, [stream, most]);
+      return rows.map(({ isDead, since, at, seq, id, topic, key, ...row }): Untold => ({
+        ...row,
+        kind: isDead ? 'dead-letter' : 'late',
+        message: { seq: Number(seq), id, topic, ...(key !== null && { key }) },
+        since: Math.floor(since),
+        at: Math.floor(at),
+      }));
+    },
+    async told({ lane, state }) {
+      await run(statements.told, [stream, lane, state]);
     },
   };
 }

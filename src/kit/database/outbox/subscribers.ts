@@ -3,7 +3,18 @@ export type Subscribers = Readonly<Record<string, '*' | readonly string[]>>;
 
 /** What a subscriber's messages of one partition are kept under: several outboxes may share a database. */
 export function streamName(outbox: string, subscriber: string, partition: number): string {
-  return `${outbox}/${subscriber}/${partition}`;
+  return `${outboxPrefix(outbox)}${subscriber}/${partition}`;
+}
+
+/** What the names of an outbox's streams begin with. */
+export function outboxPrefix(outbox: string): string {
+  return `${outbox}/`;
+}
+
+/** Whose a stream is; a text that is no stream's name has empty parts. */
+export function partsOf(stream: string): { readonly outbox: string; readonly subscriber: string } {
+  const [outbox = '', subscriber = ''] = stream.split('/');
+  return { outbox, subscriber };
 }
 
 /**

@@ -2,6 +2,7 @@ import { activityInfo, Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { messageOf } from '../../database/message.js';
 import { keepDelivered } from '../../database/outbox/archive.js';
+import { leftStreams } from '../../database/outbox/left.js';
 import type { Outbox } from '../../database/outbox/outbox.js';
 import { streamStore } from '../../database/outbox/stream.js';
 import type { Database } from '../../database/sql.js';
@@ -18,8 +19,9 @@ import {
 import type { AlarmActivities } from '../alarms.js';
 import { messagesActivities } from './desk.js';
 import { Listeners } from './listener.js';
-import { StreamRelay, type RelayTrouble } from './relay.js';
+import { StreamRelay } from './relay.js';
 import { defaultRelayRules, type RelayRules } from './rules.js';
+import type { RelayTrouble } from './teller.js';
 import { Wake } from './wake.js';
 
 /** An outbox that this worker delivers. */
@@ -88,6 +90,17 @@ export function relayActivities({ outboxes, who, alarms }: RelayActivitiesOption
     kept.set(database, Date.now() + KEEP_MS);
   };
 
+  /** Outboxes that were looked at for streams that nobody delivers any more. */
+  const looked = new Set<RelayedOutbox>();
+  const leftOf = async (found: RelayedOutbox): Promise<readonly string[]> => {
+    if (looked.has(found)) return [];
+    looked.add(found);
+    return leftStreams(found.database, found.outbox).catch((error: unknown) => {
+      looked.delete(found);
+      throw error;
+    });
+  };
+
   const deliver = async ({ unavailable, ...order }: RelayRoundOrder): Promise<RelayRound> => {
     const { found, stream, sink } = find(known, order);
     const context = Context.current();
@@ -104,6 +117,17 @@ export function relayActivities({ outboxes, who, alarms }: RelayActivitiesOption
       });
     };
     keepDays();
+    leftOf(found).then(
+      (left) => {
+        if (left.length === 0) return;
+        context.log.warn(
+          `messages of '${order.outbox}' wait in streams that nobody delivers any more (${left.join(', ')}): see messages list`,
+        );
+      },
+      (error: unknown) => {
+        context.log.warn(`what is left over of '${order.outbox}' could not be read: ${messageOf(error)}`);
+      },
+    );
     const wake = new Wake();
     const leave = listeners.join(found.database, stream.name, wake);
     const relay = new StreamRelay({
@@ -115,12 +139,15 @@ export function relayActivities({ outboxes, who, alarms }: RelayActivitiesOption
       signal: AbortSignal.any([context.cancellationSignal, stopping.signal]),
       forMs: ROUND_MS,
       unavailable,
-      onTrouble: (trouble) => {
-        const alarm = alarmOf(order, trouble, Date.now());
+      onTrouble: async (trouble) => {
+        const alarm = alarmOf(order, trouble);
+        try {
+          await alarms?.[RAISE_ALARM](alarm);
+        } catch (error) {
+          context.log.error(`alarm ${alarm.id} was not raised (${String(error)}), and will be again: ${alarm.message}`);
+          throw error;
+        }
         context.log.warn(alarm.message);
-        alarms?.[RAISE_ALARM](alarm).catch((error: unknown) => {
-          context.log.error(`alarm ${alarm.id} was not raised (${String(error)}): ${alarm.message}`);
-        });
       },
     });
     const beat = setInterval(() => {
@@ -156,32 +183,21 @@ function find(known: ReadonlyMap<string, RelayedOutbox>, { outbox, stream: name 
 }
 
 /** An alarm's id says what it is about: raised again it is the same. */
-function alarmOf({ outbox, stream }: RelayOrder, { kind, error, since, message }: RelayTrouble, now: number): Alarm {
-  const where = stream;
+function alarmOf({ outbox, stream }: RelayOrder, { kind, error, since, at, message }: RelayTrouble): Alarm {
+  const sinceWhen = `since ${new Date(since).toISOString()}`;
   if (message === undefined) {
     return {
-      id: `messages-held/${where}/${since}`,
-      kind: 'messages-held',
-      at: now,
-      message: `nothing of ${where} can be delivered since ${new Date(since).toISOString()}: ${error}`,
+      ...{ id: `messages-held/${stream}/${since}`, kind: 'messages-held', at },
+      message: `nothing of ${stream} can be delivered ${sinceWhen}: ${error}`,
     };
   }
   const { id, seq, topic, key } = message;
-  const what = `message ${id} (${topic}${key === undefined ? '' : `, key '${key}'`}) of ${where}`;
-  const data = { outbox, stream, seq, id, topic, key };
-  return kind === 'dead-letter'
-    ? {
-        id: `dead-letter/${where}/${seq}/${since}`,
-        kind,
-        at: now,
-        message: `${what} is a dead letter: ${error}`,
-        data,
-      }
-    : {
-        id: `message-late/${where}/${seq}`,
-        kind: 'message-late',
-        at: now,
-        message: `${what} is not delivered since ${new Date(since).toISOString()}, and is tried on: ${error}`,
-        data,
-      };
+  const what = `message ${id} (${topic}${key === undefined ? '' : `, key '${key}'`}) of ${stream}`;
+  const isDead = kind === 'dead-letter';
+  const name = isDead ? 'dead-letter' : 'message-late';
+  return {
+    ...{ id: `${name}/${stream}/${seq}/${at}`, kind: name, at },
+    message: `${what} is ${isDead ? 'a dead letter' : `not delivered ${sinceWhen}, and is tried on`}: ${error}`,
+    data: { outbox, stream, seq, id, topic, key },
+  };
 }

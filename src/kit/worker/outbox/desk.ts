@@ -1,44 +1,63 @@
 import { messageOf } from '../../database/message.js';
-import { decideLetter, listDead } from '../../database/outbox/letters.js';
+import { leftStreams } from '../../database/outbox/left.js';
+import { listLetters } from '../../database/outbox/letters.js';
 import { standingOf } from '../../database/outbox/standing.js';
+import { partsOf } from '../../database/outbox/subscribers.js';
 import { within } from '../../database/within.js';
-import type { LettersDecided, MessagesActivities, ShownLetter, ShownStream } from '../../workflow/outbox.js';
+import type {
+  LettersCursor,
+  LettersFilter,
+  LettersPartOrder,
+  MessagesActivities,
+  ShownLetter,
+  ShownStream,
+} from '../../workflow/outbox.js';
 import { READ_MS } from '../limited.js';
 import type { RelayedOutbox } from './activities.js';
+import { decidePart, dropPart } from './decide.js';
 
-/** Dead letters that one order decides at most. */
-const MOST = 1_000;
+/** As many as are shown. */
+const SHOWN = 50;
 
-/** The activities behind `showMessages` and `decideMessages`: what persons see of messages and decide about dead letters. */
+/** The activities behind `showMessages` and `decideMessages`: what persons see of messages and decide about those that fail. */
 export function messagesActivities(outboxes: readonly RelayedOutbox[]): MessagesActivities {
-  /** Asks each outbox that is meant; one whose database is silent holds up no other. */
-  const each = async <T>(name: string | undefined, ask: (outbox: RelayedOutbox) => Promise<T>) => {
+  /** Asks each outbox that is meant, of the streams that are; one whose database is silent holds up no other. */
+  const each = async <T>(
+    { outbox: name, to }: Pick<LettersFilter, 'outbox' | 'to'>,
+    ask: (outbox: RelayedOutbox, streams: Streams) => Promise<T>,
+  ) => {
     const meant = outboxes.filter(({ outbox }) => name === undefined || outbox.name === name);
     if (meant.length === 0) {
       const known = outboxes.map(({ outbox }) => outbox.name).join(', ');
-      return {
-        found: [],
-        unread: [{ outbox: name ?? '', message: `there is no such outbox: the worker has ${known}` }],
-      };
+      return unreadOnly(name, `there is no such outbox: the worker has ${known}`);
     }
-    const asked = await Promise.allSettled(meant.map((outbox) => ask(outbox)));
-    return {
-      found: asked.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : [])),
-      unread: asked.flatMap((answer, place) =>
-        answer.status === 'rejected'
-          ? [{ outbox: meant[place]?.outbox.name ?? '', message: messageOf(answer.reason) }]
-          : [],
-      ),
-    };
+    const asked = await Promise.allSettled(
+      meant.map(async (outbox) => {
+        const streams = await within(READ_MS, streamsOf(outbox, to));
+        return streams.all.length > 0 ? [await ask(outbox, streams)] : [];
+      }),
+    );
+    const found = asked.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+    const unread = asked.flatMap((answer, place) =>
+      answer.status === 'rejected'
+        ? [{ outbox: meant[place]?.outbox.name ?? '', message: messageOf(answer.reason) }]
+        : [],
+    );
+    if (found.length > 0 || unread.length > 0) return { found, unread };
+    return unreadOnly(name, `there is no subscriber '${to ?? ''}': see messages list`);
   };
 
   return {
-    'backstitch.showMessages': async ({ outbox: name, ...filter }) => {
-      const { found, unread } = await each(name, async ({ outbox, database }) => {
-        const streams = await within(READ_MS, standingOf(database, streamsOf(outbox)));
-        const { letters, total } = await within(READ_MS, listDead(database, { ...filter, streams: streamsOf(outbox) }));
+    'backstitch.showMessages': async ({ outbox: name, to, ...filter }) => {
+      const { found, unread } = await each({ outbox: name, to }, async ({ outbox, database }, { all, left }) => {
+        const streams = await within(READ_MS, standingOf(database, all));
+        const { letters, total } = await within(READ_MS, listLetters(database, { ...filter, streams: all }, SHOWN));
         return {
-          streams: streams.map((stream): ShownStream => ({ outbox: outbox.name, ...stream })),
+          streams: streams.map((stream): ShownStream => ({
+            outbox: outbox.name,
+            ...stream,
+            ...(left.includes(stream.stream) && { isLeft: true }),
+          })),
           letters: letters.map((letter): ShownLetter => ({ outbox: outbox.name, ...letter })),
           total,
         };
@@ -47,31 +66,68 @@ export function messagesActivities(outboxes: readonly RelayedOutbox[]): Messages
         streams: found.flatMap(({ streams }) => streams),
         letters: found
           .flatMap(({ letters }) => letters)
-          .toSorted((one, other) => one.deadAt - other.deadAt)
-          .slice(0, 50),
+          .toSorted((one, other) => one.failedAt - other.failedAt)
+          .slice(0, SHOWN),
         total: found.reduce((sum, { total }) => sum + total, 0),
         unread,
       };
     },
-    'backstitch.decideMessages': async ({ outbox: name, action, actor, reason, ...filter }) => {
-      const { found, unread } = await each(name, async ({ outbox, database }) => {
-        const { letters } = await within(
-          READ_MS,
-          listDead(database, { ...filter, most: MOST, streams: streamsOf(outbox) }),
-        );
-        const decided: LettersDecided['decided'][number][] = [];
-        for (const { stream, seq, id } of letters) {
-          const order = { action, stream, seq, actor, reason };
-          if (await within(READ_MS, decideLetter(database, order)))
-            decided.push({ outbox: outbox.name, stream, seq, id });
+    'backstitch.decideMessages': async ({ outbox: named, to, after, list = 1_000, left: dropped, ...order }) => {
+      const name = dropped === undefined ? named : partsOf(dropped).outbox;
+      const { found, unread } = await each({ outbox: name, to }, async ({ outbox, database }, { all, left }) => {
+        const from = after?.[outbox.name];
+        if (after !== undefined && from === undefined) return undefined;
+        if (dropped === undefined) {
+          return { name: outbox.name, ...(await decidePart(database, { ...order, streams: all }, from)) };
         }
-        return decided;
+        // When nothing is left of it, it is no stream any more.
+        if (from !== undefined && !left.includes(dropped)) return undefined;
+        return { name: outbox.name, ...(await dropIfLeft(database, { ...order, stream: dropped }, left)) };
       });
-      return { decided: found.flat(), unread };
+      const parts = found.filter((part) => part !== undefined);
+      const next: Record<string, LettersCursor> = {};
+      for (const { name, cursor } of parts) if (cursor !== undefined) next[name] = cursor;
+      return {
+        decided: parts
+          .flatMap(({ name: outbox, decided }) => decided.map((letter) => ({ outbox, ...letter })))
+          .slice(0, list),
+        count: parts.reduce((sum, { decided }) => sum + decided.length, 0),
+        unread: [
+          ...unread,
+          ...parts.flatMap(({ name: outbox, failure }) =>
+            failure === undefined ? [] : [{ outbox, message: failure }],
+          ),
+        ],
+        ...(Object.keys(next).length > 0 && { next }),
+      };
     },
   };
 }
 
-function streamsOf({ streams }: RelayedOutbox['outbox']): string[] {
-  return streams.map(({ name }) => name);
+/** All streams that are meant, and those of them that nobody delivers any more. */
+interface Streams {
+  readonly all: readonly string[];
+  readonly left: readonly string[];
+}
+
+/** The streams of an outbox, or those to one subscriber. */
+async function streamsOf({ outbox, database }: RelayedOutbox, to: string | undefined): Promise<Streams> {
+  const isMeant = (subscriber: string) => to === undefined || subscriber === to;
+  const own = outbox.streams.filter(({ subscriber }) => isMeant(subscriber)).map(({ name }) => name);
+  const left = (await leftStreams(database, outbox)).filter((stream) => isMeant(partsOf(stream).subscriber));
+  return { all: [...own, ...left], left };
+}
+
+async function dropIfLeft(
+  database: RelayedOutbox['database'],
+  { action, ...order }: Pick<LettersPartOrder, 'action' | 'actor' | 'reason'> & { readonly stream: string },
+  left: readonly string[],
+): ReturnType<typeof dropPart> {
+  if (action !== 'discard') return { decided: [], failure: 'what nobody delivers any more can only be discarded' };
+  if (left.includes(order.stream)) return dropPart(database, order);
+  return { decided: [], failure: `'${order.stream}' is no stream that is left over: see messages list` };
+}
+
+function unreadOnly(outbox: string | undefined, message: string) {
+  return { found: [], unread: [{ outbox: outbox ?? '', message }] };
 }

@@ -6,6 +6,8 @@ export interface Situation {
   readonly size: number;
   /** Batches that may begin. */
   readonly places: number;
+  /** Payloads of one batch, in bytes; one message goes in any case. */
+  readonly bytes: number;
   /** Whether a message is on its way. */
   readonly isOnWay: (seq: number) => boolean;
   /** Whether it was delivered, and is still there to be read, or was when the messages were read. */
@@ -21,7 +23,7 @@ export interface Plan {
   readonly blocked: ReadonlySet<string>;
   /** Messages whose keys are lanes: they go there. */
   readonly held: number[];
-  /** There are more that may go than there are places. */
+  /** There are more that may go than there are places, or than were read. */
   readonly isMore: boolean;
 }
 
@@ -32,30 +34,36 @@ export const CHAIN = 20;
  * Puts messages that may go together into batches, in their order. Those of one key are in one batch, in which they come in their order;
  * what is in no batch is not passed by a later one of its key.
  */
-export function planBatches(rows: readonly Polled[], { size, places, isOnWay, isDone, isBusy }: Situation): Plan {
-  const batches: Waiting[][] = [];
+export function planBatches(
+  rows: readonly Polled[],
+  { size, places, bytes: most, isOnWay, isDone, isBusy }: Situation,
+): Plan {
+  const batches: Filling[] = [];
   const blocked = new Set<string>();
   const held: number[] = [];
   let isMore = false;
   /** The batch of each key that is in one. */
-  const own = new Map<string, Waiting[]>();
+  const own = new Map<string, Filling>();
   /** Keys of which one has to wait. */
   const behind = new Set<string>();
-  /** So many that are read are worth several batches side by side: each key is in one of them. */
-  const sides = size === 1 ? places : Math.min(places, Math.ceil(rows.length / (size / 2)));
+  /** So many, or so much, that is read is worth several batches side by side: each key is in one of them. */
+  const read = rows.reduce((sum, { isRead, bytes }) => sum + (isRead ? bytes : 0), 0);
+  const sides = size === 1 ? places : Math.min(places, Math.ceil(Math.max(rows.length / (size / 2), read / most)));
   /** A sink that takes one by one gets those of one key in a chain. */
   const mostOf = size === 1 ? CHAIN : size;
+  const hasRoom = ({ messages, bytes }: Filling, many: number) => messages.length < many && bytes < most;
   /** A batch for a message whose key is in none: a new one, or the one with the fewest; none, if all are full. */
   const open = () => {
     if (batches.length < sides) {
-      const batch: Waiting[] = [];
+      const batch: Filling = { messages: [], bytes: 0 };
       batches.push(batch);
       return batch;
     }
-    const least = batches.toSorted((one, other) => one.length - other.length)[0];
-    return least !== undefined && least.length < size ? least : undefined;
+    return batches
+      .filter((batch) => hasRoom(batch, size))
+      .toSorted((one, other) => one.messages.length - other.messages.length)[0];
   };
-  for (const { isHeld, ...message } of rows) {
+  for (const { isHeld, isRead, bytes, ...message } of rows) {
     const { seq, key } = message;
     if (isDone(seq)) continue;
     if (isOnWay(seq)) {
@@ -68,19 +76,27 @@ export function planBatches(rows: readonly Polled[], { size, places, isOnWay, is
       continue;
     }
     const joined = key === undefined ? undefined : own.get(key);
-    if (key !== undefined && (isBusy(key) || behind.has(key) || (joined && joined.length >= mostOf))) {
+    if (key !== undefined && (isBusy(key) || behind.has(key) || (joined && !hasRoom(joined, mostOf)))) {
       behind.add(key);
       blocked.add(key);
       continue;
     }
-    const batch = joined ?? open();
+    // What is not read had no room, or had to wait when it was looked: the next look finds it.
+    const batch = isRead ? (joined ?? open()) : undefined;
     if (batch === undefined) {
       if (key !== undefined) behind.add(key);
       isMore = true;
       continue;
     }
-    batch.push(message);
+    batch.messages.push(message);
+    batch.bytes += bytes;
     if (key !== undefined) own.set(key, batch);
   }
-  return { batches, blocked, held, isMore };
+  return { batches: batches.map(({ messages }) => messages), blocked, held, isMore };
+}
+
+/** A batch that is being put together. */
+interface Filling {
+  readonly messages: Waiting[];
+  bytes: number;
 }

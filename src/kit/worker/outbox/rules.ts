@@ -8,6 +8,11 @@ export interface RelayRules {
   readonly batches: number;
   /** Deliveries at a time, to a sink that takes one by one. Default: 50 */
   readonly single: number;
+  /**
+   * Bytes of payloads that are read at a time, about: each of the deliveries at a time has its share of it, and takes one message in
+   * any case. Default: 8,000,000
+   */
+  readonly bytes: number;
   /** How long one delivery may take, in milliseconds. Default: 30,000 */
   readonly deliverMs: number;
   /** The pause after the first failure, in milliseconds; it doubles with each. Default: 1,000 */
@@ -25,6 +30,7 @@ export const defaultRelayRules: RelayRules = {
   batch: 200,
   batches: 4,
   single: 50,
+  bytes: 8_000_000,
   deliverMs: 30_000,
   backoffMs: 1_000,
   mostBackoffMs: 60_000,

@@ -52,7 +52,7 @@ describe('what was delivered', () => {
     await store.delivered([one.seq]);
     assert.equal(await stage.count('outbox_delivered'), 1);
     await dropAll();
-    await store.parkFailed(two.seq, { error: 'no', againInMs: 0 }, []);
+    await store.parkFailed(two.seq, { error: 'no', againInMs: 0, isLate: false }, []);
     const [lane] = await store.due([], 1, 1);
     assert.ok(lane);
     await store.drained(lane, [two.seq]);
@@ -70,7 +70,7 @@ describe('what was delivered', () => {
     const [one, two] = await store.poll(10);
     assert.ok(one && two);
     await store.delivered([one.seq]);
-    await store.parkFailed(one.seq, { error: 'no', againInMs: 3_600_000 }, [two.seq]);
+    await store.parkFailed(one.seq, { error: 'no', againInMs: 3_600_000, isLate: false }, [two.seq]);
     const [lane] = await store.due([], 1, 10);
     assert.deepEqual([lane?.attempts, lane?.messages.map(({ payload }) => payload)], [0, [2]]);
   });

@@ -32,7 +32,8 @@ describe('the outbox', () => {
     assert.deepEqual(
       { ...row, seq: 0, addedAt: 0 },
       {
-        ...{ id: 'mine', topic: 'a.b', key: 'k', payload, source: 'shop', seq: 0, addedAt: 0, isHeld: false },
+        ...{ id: 'mine', topic: 'a.b', key: 'k', payload, source: 'shop', seq: 0, addedAt: 0 },
+        ...{ isHeld: false, isRead: true, bytes: Buffer.byteLength(JSON.stringify(payload)) },
       },
     );
     await stage.db.transaction((sql) => outbox.add(sql, { topic: 'a', payload: undefined }));

@@ -60,6 +60,21 @@ export class OutboxStage {
     return streamStore(this.db, outbox, { name: stream }, options);
   }
 
+  /** Dead letters of a stream, without keys: `dead-1`, `dead-2` … They were told of. */
+  async fillDead(stream: string, count: number): Promise<void> {
+    await this.pool.query(
+      `with numbered as (
+         select nextval('backstitch.outbox_seq') as seq, n from generate_series(1, $2::integer) n
+       ), lanes as (
+         insert into backstitch.outbox_lanes (stream, lane, attempts, failed_at, error, dead_at, told_at)
+         select $1, 's:' || seq, 1, now(), 'filled', now(), now() from numbered
+       )
+       insert into backstitch.outbox_parked (stream, lane, seq, id, topic, payload, added_at)
+       select $1, 's:' || seq, seq, 'dead-' || n, 'a', to_json(n), now() from numbered`,
+      [stream, count],
+    );
+  }
+
   async count(table: 'outbox' | 'outbox_lanes' | 'outbox_parked' | 'outbox_delivered'): Promise<number> {
     const { rows } = await this.pool.query<{ n: number }>(`select count(*)::integer as n from backstitch.${table}`);
     return rows[0]?.n ?? -1;

@@ -1,0 +1,52 @@
+import { messageOf } from '../../database/message.js';
+import { dropLeft, type DropOrder } from '../../database/outbox/left.js';
+import { decideLetter, nextLetters, type LetterFilter, type LetterOrder } from '../../database/outbox/letters.js';
+import type { Database } from '../../database/sql.js';
+import { within } from '../../database/within.js';
+import type { LettersCursor, ShownLetter } from '../../workflow/outbox.js';
+import { READ_MS } from '../limited.js';
+
+/** Messages that one part decides at most. */
+const MOST = 500;
+/** A part begins no further decision after so many milliseconds: its activity has a minute. */
+const PART_MS = 20_000;
+
+/** What one part has done. */
+export interface DecidedPart {
+  readonly decided: readonly Pick<ShownLetter, 'stream' | 'seq' | 'id'>[];
+  /** How far it has got; absent: nothing is left. */
+  readonly cursor?: LettersCursor;
+  /** Why it has got no further. */
+  readonly failure?: string;
+}
+
+/** Decides the next messages that an order about one outbox finds: so many, for so long. @throws if it cannot be asked for them */
+export async function decidePart(
+  database: Database,
+  { action, actor, reason, ...filter }: Pick<LetterOrder, 'action' | 'actor' | 'reason'> & LetterFilter,
+  after: LettersCursor | undefined,
+): Promise<DecidedPart> {
+  const until = Date.now() + PART_MS;
+  const found = await within(READ_MS, nextLetters(database, filter, MOST, after));
+  const decided: DecidedPart['decided'][number][] = [];
+  let reached = after;
+  for (const { stream, seq, id, cursor } of found) {
+    if (Date.now() >= until) return { decided, cursor: reached };
+    try {
+      const order: LetterOrder = { action, stream, seq, actor, reason, all: filter.all };
+      if (await within(READ_MS, decideLetter(database, order))) decided.push({ stream, seq, id });
+    } catch (error) {
+      // What was done is told nevertheless.
+      return { decided, failure: messageOf(error) };
+    }
+    reached = cursor;
+  }
+  return found.length < MOST ? { decided } : { decided, cursor: reached };
+}
+
+/** Drops the next messages of a stream that nobody delivers any more. */
+export async function dropPart(database: Database, order: DropOrder): Promise<DecidedPart> {
+  const decided = await within(READ_MS, dropLeft(database, order, MOST));
+  const last = decided.at(-1);
+  return { decided, ...(last !== undefined && decided.length >= MOST && { cursor: { seq: last.seq } }) };
+}
