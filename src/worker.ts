@@ -32,6 +32,7 @@ import {
   logActivities,
   participantActivities,
   preloadModules,
+  refusalActivities,
   relayActivities,
   scanActivities,
   startStateScan,
@@ -156,6 +157,7 @@ export async function createShopWorker(
         ...relays.activities,
         ...alarms,
         ...log,
+        ...refusalActivities({ databases, participants: shop.participants }),
       },
     });
     let relay: Relay | undefined;

@@ -19,6 +19,7 @@ import { duration, integer, time } from '../options.js';
 import { requireWorker } from '../session.js';
 import { shown } from '../show.js';
 import { describeList, describeTransaction } from '../words.js';
+import { addRefusalsCommand } from './refusals.js';
 
 const GID = "the transaction's id, such as order-cdnow-00001";
 const actor = () => new Option('--actor <name>', 'who does it; it is kept').makeOptionMandatory();
@@ -74,6 +75,8 @@ export function addTransactionCommands(cli: Cli): void {
   addOrder(cli, tx, 'pause', 'begin nothing more in a transaction, neither steps nor undo, until it is resumed');
   addOrder(cli, tx, 'resume', 'let a paused transaction go on');
   addOrder(cli, tx, 'deadline', 'move the deadline of a transaction that is not past its pivot');
+
+  addRefusalsCommand(tx, cli);
 
   tx.command('promote')
     .description('give a transaction that a process drives (lane direct) to a workflow, which goes on with it')
