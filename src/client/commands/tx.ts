@@ -7,6 +7,7 @@ import {
   schemes,
   operate,
   promote,
+  TransactionNotFound,
   type ListedTransaction,
   type OperatorAction,
   type OperatorOrder,
@@ -118,7 +119,13 @@ function addOrder(cli: Cli, tx: ReturnType<Cli['root']['command']>, action: Oper
       const session = await cli.open();
       await requireWorker(session);
       const order: OperatorOrder = { action, actor, reason, ...(deadlineAt !== undefined && { deadlineAt }) };
-      const note = await operate(session.client, gid, order);
+      const note = await operate(session.client, gid, order).catch(async (error: unknown) => {
+        if (!(error instanceof TransactionNotFound)) throw error;
+        // A row of a state table waits under an id of its own.
+        const found = await shown(session, gid).catch(() => undefined);
+        if (found === undefined || found.gid === gid) throw error;
+        return operate(session.client, found.gid, order);
+      });
       session.output.result({ gid, ...note }, () => `${gid}: ${action} by ${actor}`);
       return EXIT.done;
     }),
