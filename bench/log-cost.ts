@@ -76,7 +76,7 @@ try {
         orders.filter(({ undone }) => !undone),
         8,
         async ({ order: { orderId: gid } }) => {
-          await readRun(client, { gid, runId: '', state: 'committed', closedAt: '', seen: '' });
+          await readRun(client, { gid, workflowId: gid, runId: '', state: 'committed', closedAt: '', seen: '' });
         },
       ),
     );

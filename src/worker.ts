@@ -34,6 +34,7 @@ import {
   logActivities,
   participantActivities,
   preloadModules,
+  refusalActivities,
   relayActivities,
   scanActivities,
   startStateScan,
@@ -169,6 +170,7 @@ export async function createShopWorker(
         ...relays.activities,
         ...alarms,
         ...log,
+        ...refusalActivities({ databases, participants: shop.participants }),
       },
     });
     let relay: Relay | undefined;

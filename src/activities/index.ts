@@ -130,6 +130,21 @@ export interface ShopDependencies {
   readonly heartbeat?: () => void;
 }
 
+/** Makes one bank over its database, for whoever asks nothing of the others. */
+export function createOneBank(
+  name: BankName,
+  {
+    database,
+    phase2,
+    masks = shopMasks,
+    probe,
+  }: Pick<ShopDependencies, 'masks' | 'probe'> & { readonly database: Database; readonly phase2?: Database },
+) {
+  const mask = masksOf(masks, name);
+  const guard = createGuard(database, { probe, mask });
+  return createBank({ name, database, phase2, guard, prepared: createPrepared({ database, phase2, probe, mask }) });
+}
+
 /**
  * Makes the shop over its databases.
  *
@@ -150,12 +165,8 @@ export function createShop({
   const looking = { ...databases, ...phase2 };
   const relaying = { ...databases, ...relays };
   const guardOf = (service: ServiceName) => createGuard(databases[service], { probe, mask: masksOf(masks, service) });
-  const bank = (name: BankName) => {
-    const database = databases[name];
-    const second = phase2[name];
-    const prepared = createPrepared({ database, phase2: second, probe, mask: masksOf(masks, name) });
-    return createBank({ name, database, phase2: second, guard: guardOf(name), prepared });
-  };
+  const bank = (name: BankName) =>
+    createOneBank(name, { database: databases[name], phase2: phase2[name], masks, probe });
   const participants = {
     orders: createOrders({ guard: guardOf('orders') }),
     payments: createPayments({ guard: guardOf('payments') }),

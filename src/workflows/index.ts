@@ -2,6 +2,7 @@
 export {
   collectLog,
   compareAgents,
+  countRefusals,
   decideMessages,
   deliverAlarms,
   deliverMessages,

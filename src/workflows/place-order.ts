@@ -15,7 +15,8 @@ const notifications = participant<Notifications>('notifications');
 
 /**
  * Places an order: create it (and take the points it spends) → pay → reserve stock → ship (the pivot) → complete it
- * and notify, side by side. With the sequence `stock-first` the stock is reserved before the payment.
+ * and notify, side by side. With the sequence `stock-first` the stock is reserved before the payment; so it is, whatever the sequence, where
+ * the order was created by the state table, which has deducted its stock.
  *
  * Payment refused: the order is cancelled and the points go back. Stock short: the money goes back first.
  *
@@ -24,7 +25,7 @@ const notifications = participant<Notifications>('notifications');
  */
 export const placeOrder = saga({ deadline: '10 minutes' }, async (tx, order: PlaceOrder): Promise<PlacedOrder> => {
   const { orderId, customerId, sku, units, amount } = order;
-  const { pointsSpent } = await tx.run(
+  const { pointsSpent, stockDeducted } = await tx.run(
     'create-order',
     orders.create,
     { orderId, customerId, sku, units, amount },
@@ -51,10 +52,12 @@ export const placeOrder = saga({ deadline: '10 minutes' }, async (tx, order: Pla
     tx.run('reserve-stock', inventory.reserve, [orderId, sku, units], {
       summary: `reserve ${units} ${sku} for order ${orderId}`,
     });
-  if (order.sequence === 'stock-first') await reserve();
+  // Where the state table has deducted the stock already, a payment that is refused has to give it back.
+  const stockFirst = order.sequence === 'stock-first' || stockDeducted === true;
+  if (stockFirst) await reserve();
   const { paymentId } = await pay();
   // Whatever else a starter may have written: nothing is shipped that was not reserved.
-  if (order.sequence !== 'stock-first') await reserve();
+  if (!stockFirst) await reserve();
 
   const { shipmentId } = await tx.pivot(
     'ship',

@@ -5,6 +5,7 @@ import pg from 'pg';
 import type { Books } from '../../src/contracts/shop.js';
 import { bankNames, type BankName, type ListedAccount } from '../../src/contracts/transfer.js';
 import type { ShownTransaction, StuckTransaction } from '../../src/kit/client/index.js';
+import { deskIdOf } from '../../src/kit/workflow/state-table/desk.js';
 import { openClientWorld, startProgram, type ClientWorld } from './support.js';
 
 /** A shop with a worker, and callers of its state table: opened before the tests of a suite. After each of them the books balance. */
@@ -62,7 +63,7 @@ export function callersWorld() {
   const undecided = async (gid: string): Promise<StuckTransaction> => {
     for (;;) {
       const list = (await at.world.run('desk', 'list', '--json')).json<{ transactions: StuckTransaction[] }>();
-      const found = list.transactions.find((each) => each.gid === gid);
+      const found = list.transactions.find((each) => each.gid === deskIdOf('callers', gid));
       if (found) return found;
     }
   };

@@ -4,6 +4,7 @@ import pg from 'pg';
 import type { Books } from '../../src/contracts/shop.js';
 import type { ScanReport } from '../../src/kit/client/index.js';
 import { callersWorld } from './state-table-callers.js';
+import { deskIdOf } from '../../src/kit/workflow/state-table/desk.js';
 
 describe('the command line of the state table: the desk', function () {
   this.timeout(240_000);
@@ -62,11 +63,12 @@ describe('the command line of the state table: the desk', function () {
     await undecided(gid);
     const connection = await Connection.connect({ address: at.world.address });
     try {
-      const handle = new Client({ connection }).workflow.getHandle(gid);
+      const deskId = deskIdOf('callers', gid);
+      const handle = new Client({ connection }).workflow.getHandle(deskId);
       await handle.terminate('a test');
       for (;;) {
         const { settled } = (await at.world.run('scan', '--json')).json<ScanReport>();
-        if (settled.includes(gid)) break;
+        if (settled.includes(deskId)) break;
       }
       assert.equal((await undecided(gid)).scheme, 'state');
       assert.equal((await decide('retry', gid)).code, 0);

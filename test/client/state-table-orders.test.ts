@@ -26,6 +26,20 @@ describe('the command line of the state table: orders', function () {
     assert.equal(after.stockUnits, before.stockUnits - 2);
   });
 
+  it('a payment that is refused later gives the stock back, in whichever sequence it is asked for', async () => {
+    const order = { orderId: newId(), customerId: 'c1', units: 2, amount: 1_000_000 };
+    const before = await booksNow();
+    assert.equal((await place(order)).code, 0);
+    const undone = await at.world.run('order', 'place', '--order', JSON.stringify(order));
+    assert.equal(undone.code, 1, undone.stderr.join('\n'));
+    assert.match(undone.stderr.join('\n'), /pay: InsufficientFunds/);
+    const { stockUnits, waiting, waitingUnits, cancelled } = await booksNow();
+    assert.deepEqual(
+      [stockUnits, waiting, waitingUnits, cancelled],
+      [before.stockUnits, before.waiting, before.waitingUnits, before.cancelled + 1],
+    );
+  });
+
   it('an order that is half done is accounted for, until it is created', async () => {
     const order = { orderId: newId(), customerId: 'c1', units: 3, amount: 100 };
     const before = await booksNow();

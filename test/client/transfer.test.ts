@@ -69,9 +69,11 @@ describe('the command line of the banks', function () {
     }
   }
 
-  /** The command is the producer of a message: it needs the banks' databases. */
-  const send = (...args: string[]) =>
-    startProgram(['transfer', '--scheme', 'message', ...args], { ...world.env, ...world.databaseEnv }).ended;
+  /** The command is the producer of a message: it needs the database of the bank that gives, and no other. */
+  const send = (...args: string[]) => {
+    const { DATABASE_URL_BANK_A = '' } = world.databaseEnv;
+    return startProgram(['transfer', '--scheme', 'message', ...args], { ...world.env, DATABASE_URL_BANK_A }).ended;
+  };
 
   it('moves money from one account to two others (message), once, and shows it as any transaction', async () => {
     const id = newId();
@@ -99,7 +101,7 @@ describe('the command line of the banks', function () {
     assert.deepEqual([two.code, two.stderr], [2, ['from: 2 accounts: must be 1 for a transfer by message, whose debit is one local transaction']]); // prettier-ignore
     const nowhere = await transfer('--scheme', 'message', ...one);
     assert.equal(nowhere.code, 2);
-    assert.match(nowhere.stderr[0] ?? '', /^no database for the service/);
+    assert.match(nowhere.stderr[0] ?? '', /^no database for the service 'bank_a'/);
     assert.deepEqual(await balances(), before);
   });
 

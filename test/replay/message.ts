@@ -1,6 +1,6 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import type { Transfer } from '../../src/contracts/transfer.js';
-import { openShopDriver } from '../../src/direct.js';
+import { openShopProducer } from '../../src/direct.js';
 import { CONFIRM_UPDATE, type DeskAction } from '../../src/kit/workflow/index.js';
 import type { TransferWay } from './tcc.js';
 import { atTheDesk, ended } from './ways.js';
@@ -27,7 +27,7 @@ const sends =
   (input: (id: string) => Transfer) =>
   async (handle: WorkflowHandle, client: Client): Promise<void> => {
     const { taskQueue } = await handle.describe();
-    const driver = await openShopDriver(() => undefined);
+    const driver = await openShopProducer('bank_a');
     try {
       const transfer = input(handle.workflowId.replace(/^transfer-/, ''));
       await driver.sendTransfer({ client, taskQueue }, transfer, { wait: '2 seconds' });

@@ -4,7 +4,7 @@ import { createShop, type ShopDatabases } from '../../src/activities/index.js';
 import { transferCalls } from '../../src/activities/callers/index.js';
 import { transferGid, type Leg } from '../../src/contracts/transfer.js';
 import { initialAttributes } from '../../src/kit/workflow/index.js';
-import { STATE_TABLE_DESK, type StateDeskOrder } from '../../src/kit/workflow/state-table/desk.js';
+import { deskIdOf, STATE_TABLE_DESK, type StateDeskOrder } from '../../src/kit/workflow/state-table/desk.js';
 import { Pools } from '../../src/pools.js';
 import { atTheDesk, type Way } from './ways.js';
 
@@ -38,7 +38,7 @@ export const stateTable: Readonly<Record<string, StateWay>> = {
   },
 };
 
-/** Brings a row to the desk. @returns its gid */
+/** Brings a row to the desk. @returns the id of its workflow */
 export async function bringToDesk(
   client: Client,
   { taskQueue, urls }: { readonly taskQueue: string; readonly urls: Readonly<Record<string, string>> },
@@ -59,12 +59,13 @@ export async function bringToDesk(
       [gid, failed],
     );
     const order: StateDeskOrder = { table: 'callers', gid, rounds: 2, everyMs: 500 };
+    const workflowId = deskIdOf(order.table, gid);
     // The scan may have been faster.
     await client.workflow.start(STATE_TABLE_DESK, {
-      ...{ workflowId: gid, taskQueue, args: [order], workflowIdConflictPolicy: 'USE_EXISTING' },
+      ...{ workflowId, taskQueue, args: [order], workflowIdConflictPolicy: 'USE_EXISTING' },
       typedSearchAttributes: initialAttributes('state'),
     });
-    return gid;
+    return workflowId;
   } finally {
     await pools.close();
   }

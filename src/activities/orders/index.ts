@@ -31,6 +31,8 @@ export interface CreatedOrder {
   orderId: string;
   /** Points that the order took: as many as the customer had, at most one for each whole unit of money. */
   pointsSpent: number;
+  /** Its stock was deducted before it was created: whoever goes on with it takes that over before anything else may be refused. */
+  stockDeducted?: true;
 }
 
 /** The orders service: orders and their status, customers and their points. */
@@ -40,18 +42,21 @@ export function createOrders({ guard }: { guard: Guard }) {
       ...[orderId, customerId, sku, units, amount],
       pointsFor(amount),
     ];
-    const work = async (sql: Sql) => {
+    // The state table's list is: deduct the stock, then create the order.
+    const stockFirst = operation.scheme === 'state';
+    const work = async (sql: Sql): Promise<CreatedOrder> => {
       const order = validInput(createOrderSchema, input);
       const { orderId, customerId } = order;
       const [row] = await sql<{ points_spent: number | null }>(CREATE_ORDER, valuesOf(order));
       if (!row) throw new Rejection('UnknownCustomer', `the shop has no customer ${customerId} (order ${orderId})`);
       if (row.points_spent === null) throw new Rejection('DuplicateOrder', `order ${orderId} exists`);
-      return { orderId, pointsSpent: row.points_spent };
+      return { orderId, pointsSpent: row.points_spent, ...(stockFirst && { stockDeducted: true as const }) };
     };
-    return guard.apply(operation, input, work, () => ({
+    const atOnce = () => ({
       statement: CREATE_ORDER_AT_ONCE,
       values: valuesOf(validInput(createOrderSchema, input)),
-    }));
+    });
+    return guard.apply(operation, input, work, stockFirst ? undefined : atOnce);
   };
   const cancel = (operation: Operation, input: CreateOrder) =>
     guard.undo(

@@ -7,7 +7,6 @@ import {
   InvalidInput,
   OrderRefused,
   previewDesk,
-  showTransaction,
   type BulkOrder,
   type DeskAction,
   type DeskFilter,
@@ -129,22 +128,25 @@ function parseJson(name: string, text: string): unknown {
 }
 
 async function decideOne(
-  { client, output }: Session,
-  gid: string,
+  session: Session,
+  asked: string,
   branch: string | undefined,
   order: BulkOrder,
 ): Promise<ExitCode> {
-  const transaction = branch === undefined ? await showTransaction(client, gid) : undefined;
+  const { client, output } = session;
+  // A row of a state table waits under an id of its own, which is shown for its gid.
+  const transaction = await shown(session, asked);
+  const { gid } = transaction;
   const note = await decide(client, gid, { ...order, branch: branch ?? onlyBranch(gid, transaction) });
   output.result({ gid, ...note }, () => `${gid}: ${note.action} of ${note.op} of '${note.branch}', by ${note.actor}`);
   return EXIT.done;
 }
 
-function onlyBranch(gid: string, transaction: ShownTransaction | undefined): string {
-  const waiting = transaction?.desk.map(({ branch }) => branch) ?? [];
+function onlyBranch(gid: string, transaction: ShownTransaction): string {
+  const waiting = transaction.desk.map(({ branch }) => branch);
   const [only] = waiting;
   if (only === undefined) {
-    if (transaction !== undefined && isHidden(transaction)) {
+    if (isHidden(transaction)) {
       throw new NotReady(`${gid}: no worker answered, so what waits is not known: give --branch, or start a worker`);
     }
     throw new OrderRefused(gid, `nothing waits for a decision${decidedBefore(transaction)}`);
@@ -155,8 +157,8 @@ function onlyBranch(gid: string, transaction: ShownTransaction | undefined): str
 }
 
 /** Who was faster, if somebody was. */
-function decidedBefore(transaction: ShownTransaction | undefined): string {
-  const last = transaction?.decisions.at(-1);
+function decidedBefore(transaction: ShownTransaction): string {
+  const last = transaction.decisions.at(-1);
   if (last === undefined) return '';
   const { branch, action, actor, at, reason } = last;
   return `; '${branch}' was decided before: ${action} by ${actor} at ${new Date(at).toISOString()} (${reason})`;

@@ -53,7 +53,7 @@ Exit codes: 0 made; 1 undone; 2 bad usage or input, nothing was started; 3 not e
 
 By the scheme outbox it is made when its bank has debited the account and added messages for the others: their credits follow, and one that
 is refused is a dead letter (messages dead).
-Of a message this process does the debit itself: it needs the banks' databases, DATABASE_URL.
+Of a message this process does the debit itself: it needs the database of the bank that gives, such as DATABASE_URL_BANK_A, or DATABASE_URL.
 By the scheme state-table this process calls the banks itself, and needs their databases, DATABASE_URL, and no server: one account
 gives, another gets. A worker goes on with what is pending; nothing is undone (docs/state-table.md).
 
@@ -86,7 +86,8 @@ Examples:
         const contract = lock ? transferSagaLockedTransaction : transferTransactions[scheme];
         // What is given is checked before anyone is asked for anything.
         const transfer = contract.parse({ id, ...legsOf({ from, to }) });
-        return calling(cli, { ...contract, ...call }, async (calls) => {
+        const producer = scheme === 'message' ? transfer.from[0]?.bank : undefined;
+        return calling(cli, { ...contract, ...call, producer }, async (calls) => {
           await requireWorker(calls);
           await requireAccounts(calls, transfer);
           const gid = contract.gid(transfer);

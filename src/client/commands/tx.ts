@@ -7,6 +7,7 @@ import {
   schemes,
   operate,
   promote,
+  TransactionNotFound,
   type ListedTransaction,
   type OperatorAction,
   type OperatorOrder,
@@ -19,6 +20,7 @@ import { duration, integer, time } from '../options.js';
 import { requireWorker } from '../session.js';
 import { shown } from '../show.js';
 import { describeList, describeTransaction } from '../words.js';
+import { addRefusalsCommand } from './refusals.js';
 
 const GID = "the transaction's id, such as order-cdnow-00001";
 const actor = () => new Option('--actor <name>', 'who does it; it is kept').makeOptionMandatory();
@@ -75,6 +77,8 @@ export function addTransactionCommands(cli: Cli): void {
   addOrder(cli, tx, 'resume', 'let a paused transaction go on');
   addOrder(cli, tx, 'deadline', 'move the deadline of a transaction that is not past its pivot');
 
+  addRefusalsCommand(tx, cli);
+
   tx.command('promote')
     .description('give a transaction that a process drives (lane direct) to a workflow, which goes on with it')
     .argument('<gid>', GID)
@@ -115,7 +119,13 @@ function addOrder(cli: Cli, tx: ReturnType<Cli['root']['command']>, action: Oper
       const session = await cli.open();
       await requireWorker(session);
       const order: OperatorOrder = { action, actor, reason, ...(deadlineAt !== undefined && { deadlineAt }) };
-      const note = await operate(session.client, gid, order);
+      const note = await operate(session.client, gid, order).catch(async (error: unknown) => {
+        if (!(error instanceof TransactionNotFound)) throw error;
+        // A row of a state table waits under an id of its own.
+        const found = await shown(session, gid).catch(() => undefined);
+        if (found === undefined || found.gid === gid) throw error;
+        return operate(session.client, found.gid, order);
+      });
       session.output.result({ gid, ...note }, () => `${gid}: ${action} by ${actor}`);
       return EXIT.done;
     }),

@@ -24,6 +24,8 @@ export { decide, operate } from './operate.js';
 export { deskActions, type DeskAction, type DeskCase, type DeskNote, type DeskOrder } from '../workflow/desk.js';
 export { type OperatorAction, type OperatorNote, type OperatorOrder } from '../workflow/operate.js';
 export { decideMessages, readLog, runJob, scanNow, showMessages } from './jobs.js';
+export { countRefusals, refusalRate, suggestOrder, type StepNeeds, type SuggestedOrder } from './refusals.js';
+export type { RefusalsOrder, StepCount, StepCounts } from '../workflow/refusals.js';
 export { startRelays, type StartedOutbox } from './outbox.js';
 export type {
   LettersDecided,

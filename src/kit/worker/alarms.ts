@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { activityInfo, Context } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import {
   ALARM_SIGNAL,
@@ -53,20 +54,26 @@ export function alarmActivities({ sink = logSink(), rules = {} }: AlarmActivitie
     [RAISE_ALARM]: (alarm) => {
       const { client } = Context.current();
       const { taskQueue } = activityInfo();
-      const signal = (alarms: readonly Alarm[]) =>
-        client.withDeadline(Date.now() + SIGNAL_MS, () =>
-          client.workflow.signalWithStart(DELIVER_ALARMS, {
-            workflowId: alarmsWorkflowId(taskQueue),
-            taskQueue,
-            staticSummary: 'delivers alarms',
-            signal: ALARM_SIGNAL,
-            signalArgs: [alarms, rules],
-          }),
-        );
-      return post.send(fitting(alarm), signal);
+      return post.send(fitting(alarm), (alarms) => handOver({ client, taskQueue, rules }, alarms));
     },
     [DELIVER_ALARM]: (alarm) => deliver(sink, alarm),
   };
+}
+
+/** Hands alarms to the workflow that delivers them. @param to where it is, and the rules that are in force from then on */
+export function handOver(
+  { client, taskQueue, rules }: { readonly client: Client; readonly taskQueue: string; readonly rules: AlarmRules },
+  alarms: readonly Alarm[],
+): Promise<unknown> {
+  return client.withDeadline(Date.now() + SIGNAL_MS, () =>
+    client.workflow.signalWithStart(DELIVER_ALARMS, {
+      workflowId: alarmsWorkflowId(taskQueue),
+      taskQueue,
+      staticSummary: 'delivers alarms',
+      signal: ALARM_SIGNAL,
+      signalArgs: [alarms, rules],
+    }),
+  );
 }
 
 async function deliver(sink: AlarmSink, alarm: Alarm): Promise<string> {

@@ -8,6 +8,7 @@ export { scanActivities, type ScanOptions } from './scan.js';
 export type { ExpiredHolds } from './expired-holds.js';
 export type { ExpiredHold } from '../workflow/scan.js';
 export { logActivities, type LogOptions } from './log/activities.js';
+export { refusalActivities, type RefusalsOptions } from './log/refusals.js';
 export { alarmActivities, type AlarmActivities, type AlarmActivitiesOptions } from './alarms.js';
 export { AlarmNotDelivered, logSink, webhookSink, type AlarmSink, type WebhookSinkOptions } from './alarm-sinks.js';
 export {

@@ -2,6 +2,7 @@ import { readList, type PlacedLine } from '../database/announcement/list.js';
 import type { Database } from '../database/sql.js';
 import { readStateList } from '../database/state-table/list.js';
 import type { JournalLine, JournalList, JournalListOrder, JournalPosition } from '../workflow/journal.js';
+import { deskIdOf } from '../workflow/state-table/desk.js';
 import { readAll } from './read-all.js';
 
 /** `scan`: lines that are read of each database at a time; `most`: that an answer has, as Temporal carries 2 MB. */
@@ -56,7 +57,10 @@ async function nextLines(
     readAll(databases, (database) => readList(database, { of, since, after }, scan)),
     readAll(tables, (database) => readStateList(database, { of, since, after }, scan)),
   ]);
-  const read = [...journals.read, ...states.read];
+  const desked = states.read.map(({ home, found }) => ({
+    found: found.map((line): PlacedLine => ({ ...line, desk: deskIdOf(home, line.gid) })),
+  }));
+  const read = [...journals.read, ...desked];
   const unread = [...journals.unread, ...states.unread];
   const ends = read.filter(({ found }) => found.length === scan).map(({ found }) => found.at(-1) as JournalPosition);
   const [next] = ends.sort(newestFirst);

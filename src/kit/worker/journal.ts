@@ -27,7 +27,9 @@ async function journalOf(databases: ReadonlyMap<string, Database>, tables: State
     readAll(databases, (database) => readJournal(database, gid)),
     readAll(databasesOf(tables), (_, name) => tables[name]?.look(gid) ?? Promise.resolve(undefined)),
   ]);
-  const state = states.read.find(({ found }) => found !== undefined);
+  // Two callers may have the same gid: what waits for a person comes first.
+  const state =
+    states.read.find(({ found }) => found?.state === 'error') ?? states.read.find(({ found }) => found !== undefined);
   // Participants may share a database without knowing it.
   const rows = new Map<string, JournalRow>();
   for (const { found } of read) for (const row of found.rows) rows.set(`${row.phase}:${row.branch}`, row);

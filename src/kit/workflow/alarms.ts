@@ -15,6 +15,7 @@
  * - `dead-letter`: a message was given up, and holds up its key until a person decides.
  * - `message-late`: a message is tried on though its time window is over: its consumer says that it will be handled.
  * - `messages-held`: nothing of a stream can be delivered for longer than the window: the other side takes nothing.
+ * - `participant-silent`: a participant of a state table gives no definite answer for as long as a row's rounds take.
  * - `test`: an operator asks whether alarms arrive.
  * - `summary`: alarms that were not delivered one by one; its data is an {@link AlarmSummary}.
  */
@@ -29,6 +30,7 @@ export type AlarmKind =
   | 'dead-letter'
   | 'message-late'
   | 'messages-held'
+  | 'participant-silent'
   | 'test'
   | 'summary'
   // A kind of one's own, without losing the suggestions for those above.

@@ -69,6 +69,14 @@ export { halfMessage, type MessageOptions, type MessageWorkflow } from './messag
 export { CONFIRM_UPDATE, LOCAL_BRANCH, WITHDRAW_UPDATE, type MessageDecision } from './message/protocol.js';
 export { firstTime, type SeenMessages } from './messages.js';
 export { decideMessages, deliverMessages, showMessages, type RelayOrder, type RelayTotals } from './outbox.js';
+export {
+  countRefusals,
+  type AskedBy,
+  type RefusalActivities,
+  type RefusalsOrder,
+  type StepCount,
+  type StepCounts,
+} from './refusals.js';
 export { OPERATE_UPDATE, type OperatorAction, type OperatorNote, type OperatorOrder } from './operate.js';
 export {
   participant,

@@ -86,6 +86,8 @@ export interface JournalLine {
   readonly lane: string;
   readonly beganAt: string;
   readonly endedAt?: string;
+  /** Of a row of a state table: the id of the workflow in which it waits for a person, if it does or did. */
+  readonly desk?: string;
 }
 
 /** A part of a list. */

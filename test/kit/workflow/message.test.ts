@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Context } from '@temporalio/activity';
 import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
-import { StoredRejection } from '../../../src/kit/database/rejection.js';
+import { Barred, StoredRejection } from '../../../src/kit/database/rejection.js';
 import {
   CONFIRM_UPDATE,
   localTransaction,
@@ -21,6 +21,9 @@ type Handle = WorkflowHandleWithFirstExecutionRunId;
 const applied: Behaviour = () => 'a payment';
 const refused: Behaviour = () => {
   throw new StoredRejection('InsufficientFunds', 'there is nothing left');
+};
+const notThere: Behaviour = (operation) => {
+  throw new Barred(operation);
 };
 const LOOK = 'look at local';
 
@@ -185,6 +188,7 @@ describe('a transactional message', function () {
       assert.deepEqual([alarm?.kind, alarm?.branch, more], ['stuck', 'local', []]);
       await world.decide(handle, { branch: 'local', action: 'resolve', result: null });
       await world.end(handle);
+      assert.equal(times.length, 16, 'once more, and not for minutes');
     });
 
     it('is asked as often as the option says', async () => {
@@ -216,6 +220,24 @@ describe('a transactional message', function () {
       await world.decide(handle, { branch: 'local', action: 'resolve', result: 'a payment by hand' });
       const { result, made } = await world.end(handle);
       assert.deepEqual([result, toldTo(made)], ['told of a payment by hand', ['f', 'g']]);
+    });
+
+    it('that is there after all counts, whatever a person says of it; what is not there is barred first', async () => {
+      const look = broken(applied);
+      const there = await world.start('told', { [LOOK]: look.behaviour }, { retries: 0 });
+      await world.stuck(there);
+      look.mend();
+      await world.decide(there, { branch: 'local', action: 'resolve', result: 'a payment by hand' });
+      assert.equal((await world.end(there)).result, 'told of a payment');
+
+      const barred = broken(notThere);
+      const handle = await world.start('told', { [LOOK]: barred.behaviour }, { retries: 0 });
+      await world.stuck(handle);
+      barred.mend();
+      await world.decide(handle, { branch: 'local', action: 'resolve', result: 'a payment by hand' });
+      const { result, made } = await world.end(handle);
+      assert.deepEqual([result, toldTo(made)], ['told of a payment by hand', ['f', 'g']]);
+      assert.equal(made.filter((name) => name === LOOK).length, 2);
     });
 
     it('is withdrawn when a person says so, and the report names the person: it is asked once more before', async () => {

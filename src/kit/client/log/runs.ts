@@ -1,5 +1,6 @@
 import { type Client, type WorkflowExecutionInfo, WorkflowNotFoundError } from '@temporalio/client';
 import { TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../../workflow/attributes.js';
+import { deskIdOf, gidAtDesk, STATE_TABLE_DESK } from '../../workflow/state-table/desk.js';
 import { foundState, type FoundState } from '../list.js';
 import { ask, quoted } from '../server.js';
 import { historyOf } from '../show/history.js';
@@ -8,6 +9,8 @@ import { NoteLog, type HistoryNote } from './notes.js';
 /** A run of a transaction, as the server lists it. */
 export interface FoundRun {
   readonly gid: string;
+  /** The gid, but for a row of a state table that waits for a person. */
+  readonly workflowId: string;
   readonly runId: string;
   readonly state: FoundState;
   /** ISO 8601; absent while it is open. */
@@ -49,8 +52,9 @@ export async function* runsById(client: Client, runIds: readonly string[]): Asyn
 /** All runs of a transaction, the newest as it is at this moment. */
 export async function runsOf(client: Client, gid: string): Promise<FoundRun[]> {
   const runs = new Map<string, FoundRun>();
-  const query = `WorkflowId = ${quoted(gid)} AND ${TX_SCHEME.name} IS NOT NULL`;
-  for await (const page of pages(client, query)) for (const run of page) runs.set(run.runId, run);
+  const atDesk = `WorkflowType = '${STATE_TABLE_DESK}' AND WorkflowId STARTS_WITH ${quoted(deskIdOf('', gid))}`;
+  const query = `(WorkflowId = ${quoted(gid)} OR (${atDesk})) AND ${TX_SCHEME.name} IS NOT NULL`;
+  for await (const page of pages(client, query)) for (const run of page) if (run.gid === gid) runs.set(run.runId, run);
   // The list follows with a delay.
   try {
     const newest = await ask(client, () => client.workflow.getHandle(gid).describe());
@@ -66,11 +70,14 @@ export async function runsOf(client: Client, gid: string): Promise<FoundRun[]> {
  *
  * @throws WorkflowNotFoundError when the server does not keep it any more
  */
-export async function readRun(client: Client, { gid, runId, state, closedAt }: FoundRun): Promise<HistoryNote[]> {
+export async function readRun(
+  client: Client,
+  { workflowId, runId, state, closedAt }: FoundRun,
+): Promise<HistoryNote[]> {
   const log = new NoteLog(client.options.loadedDataConverter);
-  for await (const event of historyOf(client, gid, runId)) await log.add(event, state);
+  for await (const event of historyOf(client, workflowId, runId)) await log.add(event, state);
   if (closedAt === undefined) {
-    const { raw } = await ask(client, () => client.workflow.getHandle(gid, runId).describe());
+    const { raw } = await ask(client, () => client.workflow.getHandle(workflowId, runId).describe());
     await log.calls.addPending(raw.pendingActivities ?? []);
   }
   return log.notes(closedAt !== undefined);
@@ -91,14 +98,15 @@ async function* pages(client: Client, query: string): AsyncGenerator<FoundRun[]>
 }
 
 function foundRun(
-  info: Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'status' | 'closeTime' | 'typedSearchAttributes'>,
+  info: Pick<WorkflowExecutionInfo, 'workflowId' | 'type' | 'runId' | 'status' | 'closeTime' | 'typedSearchAttributes'>,
 ): FoundRun {
-  const { workflowId, runId, closeTime, typedSearchAttributes } = info;
+  const { workflowId, type, runId, closeTime, typedSearchAttributes } = info;
   const stuckSince = typedSearchAttributes.get(TX_STUCK_SINCE)?.toISOString();
   const branches = typedSearchAttributes.get(TX_BRANCH)?.toSorted();
   const state = foundState(info);
   return {
-    gid: workflowId,
+    gid: type === STATE_TABLE_DESK ? gidAtDesk(workflowId) : workflowId,
+    workflowId,
     runId,
     state,
     closedAt: closeTime?.toISOString(),

@@ -7,6 +7,8 @@ import { ApplicationFailure, type LoadedDataConverter } from '@temporalio/common
 import { TX_SCHEME } from '../../workflow/attributes.js';
 import type { Op, Scheme } from '../../workflow/branch.js';
 import type { FailureNote, TransactionReport } from '../../workflow/failure.js';
+import type { Journal } from '../../workflow/journal.js';
+import { deskIdOf } from '../../workflow/state-table/desk.js';
 import { TRANSACTION_QUERY, type BranchView, type TransactionView } from '../../workflow/view.js';
 import { JournalUnreadable, TransactionNotFound } from '../errors.js';
 import { readJournal, type JournalPlace } from '../journal.js';
@@ -40,6 +42,8 @@ export async function showTransaction(client: Client, gid: string, where?: Journ
   if (run !== undefined && !wasDrivenBefore(run)) return run;
   try {
     const journal = await readJournal(client, where, gid);
+    const waiting = await showDesk(client, journal);
+    if (waiting !== undefined) return waiting;
     const shown = shownJournal(journal);
     // What was found may not be all: the databases that could not be read may say otherwise.
     const isKnown = journal.fate !== undefined || journal.stateRow !== undefined;
@@ -52,6 +56,13 @@ export async function showTransaction(client: Client, gid: string, where?: Journ
   }
   if (run === undefined) throw new TransactionNotFound(gid, namespace);
   return run;
+}
+
+/** A row of a state table that waits for a person: that is another workflow, with another id. */
+async function showDesk(client: Client, { gid, home, stateRow }: Journal): Promise<ShownTransaction | undefined> {
+  if (home === undefined || stateRow?.state !== 'error') return undefined;
+  const run = await showRun(client, deskIdOf(home, gid));
+  return run?.endedAt === undefined ? run : undefined;
 }
 
 /** Whether a run may have found its transaction at its end: nothing of it was done by this run then. */

@@ -28,8 +28,8 @@ export interface KeptCalls {
   readonly hash: string;
 }
 
-/** The gid and the list are stored in a row of PostgreSQL, and become a workflow's: longer ones are a mistake. */
-const LONGEST = { gid: 1_000, calls: 1_000_000 } as const;
+/** The gid and the list are stored in a row of PostgreSQL, and become a workflow's, whose id has 1,000 bytes: longer ones are a mistake. */
+const LONGEST = { gid: 900, calls: 1_000_000 } as const;
 
 /** @throws a TypeError that names what is wrong with a list: nothing is stored, nothing called */
 export function keepCalls(

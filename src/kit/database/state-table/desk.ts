@@ -64,7 +64,8 @@ export class StateDesk {
     const driven = await drive(this.#table, row, { driver: newDriver(), who, attempts, until, forPerson: true });
     if (driven.failure === undefined) return driven.row;
     const { done } = driven.row;
-    const [noted] = await moved(this.#table, statements.noteError, [gid, done, toLog(driven.failure)]);
+    const renewed = driven.row.calls[done]?.renewed ?? 0;
+    const [noted] = await moved(this.#table, statements.noteError, [gid, done, toLog(driven.failure), renewed]);
     return noted ?? this.look(gid);
   }
 

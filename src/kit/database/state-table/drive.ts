@@ -24,6 +24,8 @@ export interface Drive {
   readonly failure?: StateFailure;
   /** The operation that has failed, if it was one. */
   readonly operation?: string;
+  /** Of two states: what the operations returned that are done since, and that the row does not say. */
+  readonly results?: readonly unknown[];
 }
 
 /** Runs a statement that moves a row. @returns the row as it is then, unless it was not where the statement believed it */
@@ -59,12 +61,13 @@ export async function drive(table: TableOf, from: StateRow, caller: Caller): Pro
     try {
       if (called.known === 'failed') {
         const operation = row.calls[index]?.operation;
-        if (!called.isFinal) return { row, failure: called.failure, operation };
+        if (!called.isFinal) return { row, failure: called.failure, operation, results };
         const [refused] = await refuse(table, row, results, called.failure);
         if (refused !== undefined) return { row: refused };
       } else {
         results.push(called.result);
-        if (row.twoStates && index + 1 < row.calls.length) continue;
+        // A person who has it sees how far it is.
+        if (row.twoStates && row.state !== 'error' && index + 1 < row.calls.length) continue;
         const [further] = await advance(table, row, results);
         results = [];
         if (further !== undefined) {
@@ -94,17 +97,20 @@ export function advance(table: TableOf, row: StateRow, results: readonly unknown
 /** A definite no of the first operation: nothing has happened. Else, and where a branch is another's, a person has to see to it. */
 function refuse(
   table: TableOf,
-  { gid, done }: StateRow,
+  { gid, done, calls }: StateRow,
   results: readonly unknown[],
   failure: StateFailure,
 ): Promise<StateRow[]> {
   const further = done + results.length;
-  if (further === 0 && failure.known === 'refused') return moved(table, statements.refuse, [gid, toLog(failure)]);
-  return moved(table, statements.fail, [gid, done, further, listOf(results), toLog(failure)]);
+  const renewed = calls[further]?.renewed ?? 0;
+  if (further === 0 && failure.known === 'refused') {
+    return moved(table, statements.refuse, [gid, toLog(failure), renewed]);
+  }
+  return moved(table, statements.fail, [gid, done, further, listOf(results), toLog(failure), renewed]);
 }
 
 /** @throws UnstorableResult */
-function listOf(results: readonly unknown[]): string {
+export function listOf(results: readonly unknown[]): string {
   return `[${results.map((result) => toJson(result) ?? 'null').join(',')}]`;
 }
 

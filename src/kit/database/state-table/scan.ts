@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { toLog } from '../guard/json.js';
-import { drive, moved, type Drive, type TableOf } from './drive.js';
+import { drive, listOf, moved, type Drive, type TableOf } from './drive.js';
 import type { StateFailure, StateRow } from '../../workflow/state-table/row.js';
 import * as statements from './statements.js';
 
@@ -55,15 +55,16 @@ export class StateScan {
     const isOver = row.rounds > limits.rounds;
     const until = performance.now() + this.roundMs * 0.8;
     const driven: Drive = isOver
-      ? { row, failure: row.failure ?? NOT_TOLD }
+      ? { row, failure: lostRound(row) }
       : await drive(this.#table, row, { driver, who, attempts: 1, until, signal });
-    const { failure, operation } = driven;
+    const { failure, operation, results = [] } = driven;
     if (failure === undefined) return { end: driven.row.state === 'error' ? 'error' : 'ended', row: driven.row };
     if (signal?.aborted === true) {
       await this.giveBack(row.gid, driver, 0);
       return { end: 'again', failure, operation, row: driven.row };
     }
-    const values = [row.gid, driver, toLog(failure), limits.rounds, limits.scanAfterMs];
+    const progress = [driven.row.done, results.length, listOf(results)];
+    const values = [row.gid, driver, toLog(failure), limits.rounds, limits.scanAfterMs, ...progress];
     const [ended = driven.row] = await moved(this.#table, statements.endRound, values);
     return { end: ended.state === 'error' ? 'error' : 'again', failure, operation, row: ended };
   }
@@ -78,6 +79,25 @@ export class StateScan {
     const { database, limits } = this.#table;
     await database.run(statements.atDesk, [gid], limits.statementMs);
   }
+
+  /** Rows that have ended while a person had them, at most so many: another caller's call has succeeded, or another round. */
+  async endedAtDesk(most: number): Promise<readonly string[]> {
+    const { database, limits } = this.#table;
+    const rows = await database.run<{ gid: string }>(statements.endedAtDesk, [most], limits.statementMs);
+    return rows.map(({ gid }) => gid);
+  }
+
+  /** Notes that nobody waits for a person's decision of it any more. */
+  async offDesk(gid: string): Promise<void> {
+    const { database, limits } = this.#table;
+    await database.run(statements.offDesk, [gid], limits.statementMs);
+  }
+}
+
+/** Why a row is an error none of whose last rounds came to an end. Of two states it is not known how far it came. */
+function lostRound({ failure, twoStates }: StateRow): StateFailure {
+  if (failure === undefined || !twoStates) return failure ?? NOT_TOLD;
+  return { ...NOT_TOLD, message: `${NOT_TOLD.message}; the last that was told: ${failure.type}: ${failure.message}` };
 }
 
 const NOT_TOLD: StateFailure = {

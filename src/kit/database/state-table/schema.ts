@@ -36,4 +36,11 @@ create index state_table_due on backstitch.state_table (due_at) where due_at is 
 create index state_table_open on backstitch.state_table (gid) where ended_at is null;
 create index state_table_ended on backstitch.state_table (ended_at) where ended_at is not null;`,
   },
+  {
+    name: '002-at-desk',
+    sql: `
+-- A person has it: whoever ends it tells nobody, so the scan does.
+alter table backstitch.state_table add column at_desk boolean not null default false;
+create index state_table_at_desk on backstitch.state_table (gid) where at_desk and ended_at is not null;`,
+  },
 ];

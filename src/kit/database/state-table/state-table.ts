@@ -19,7 +19,7 @@ import * as statements from './statements.js';
  *
  * States of a row of two operations, A and B: `init` → `a_done` → `success`; `init` → `refused`; `init` | `a_done` → `error` →
  * `success` | `refused` | `left`. Of n operations there are n - 1 states between, named by letters. In the variant of two
- * states nothing is written between: `init` → `success`.
+ * states nothing is written between: `init` → `success`; only an `error` says how many are done.
  *
  * Transitions:
  * - Nothing → `init`: before the first call, the list with its inputs is stored under the gid. Another list under the same gid is
@@ -28,7 +28,8 @@ import * as statements from './statements.js';
  * - `init` → `refused`: A has said a definite no. Nothing has happened, and A's guard sees to it that nothing of it can.
  * - → `error`: ten rounds of the scan have failed; or an operation after A was refused, which cannot be undone; or the guard of any
  *   of them says that the branch is another's (its input differs, or another scheme has ended the transaction). A person decides at
- *   the desk: again, with another input where it was refused; done outside; or left as it is (`left`).
+ *   the desk: again, under a new name and with another input where nothing can be done under its own; done outside; or left as it is
+ *   (`left`). What is heard late of a name that it had before changes nothing.
  * - Anything else (a failure, no answer in time) moves nothing: whether the operation happened is not known. The caller answers
  *   `pending`, and a scan calls from there, 30 s after the row was stored and every 30 s from then on.
  *

@@ -35,26 +35,33 @@ from limits
 where gid = $1 and done = $2::int and ended_at is null
 ${returning}`;
 
-/** The first operation was refused: nothing happened. `$2` why. */
+/**
+ * That an operation, by the place of its number, was not begun anew since it was called: what is known of the branch that it had before
+ * says nothing of the one that it has now.
+ */
+const asCalled = (index: string, renewed: number) =>
+  `coalesce((row.calls->${index}->>'renewed')::int, 0) = $${renewed}::int`;
+
+/** The first operation was refused: nothing happened. `$2` why; `$3` how often it had been begun anew when it was called. */
 export const refuse = `
-with ${limitsAt(3, 4)}
+with ${limitsAt(4, 5)}
 update backstitch.state_table as row set
   state = 'refused', failure = $2::text::jsonb, due_at = null, ended_at = clock_timestamp()
 from limits
-where gid = $1 and done = 0 and ended_at is null
+where gid = $1 and done = 0 and ended_at is null and ${asCalled('0', 3)}
 ${returning}`;
 
 /**
  * A person has to see to it: of a row of which no person knows. `$2` how many were done when it failed, `$3` how many are, `$4` what
- * those between returned, `$5` why. The scan takes it to the desk at once.
+ * those between returned, `$5` why, `$6` how often what has failed had been begun anew. The scan takes it to the desk at once.
  */
 export const fail = `
-with ${limitsAt(6, 7)}
+with ${limitsAt(7, 8)}
 update backstitch.state_table as row set
   state = 'error', done = $3::int, results = results || $4::text::jsonb, failure = $5::text::jsonb,
   due_at = case when state = 'error' then due_at else clock_timestamp() end
 from limits
-where gid = $1 and done = $2::int and ended_at is null
+where gid = $1 and done = $2::int and ended_at is null and ${asCalled('$3::int', 6)}
 ${returning}`;
 
 /** Notes why it is not done yet, unless somebody else has called since. `$2` driver, `$3` why. */
@@ -82,12 +89,15 @@ ${returning}`;
 
 /**
  * Ends a round that has come to nothing, if it is still this driver's: `$2` driver; `$3` why; `$4` rounds from which on it is an
- * error; `$5` milliseconds until the next round.
+ * error; `$5` milliseconds until the next round. Of two states: what is done is written with the error, so that it names what has failed:
+ * `$6` from how many on, `$7` how many more, `$8` what they returned.
  */
 export const endRound = `
-with ${limitsAt(6, 7)}
+with ${limitsAt(9, 10)}
 update backstitch.state_table as row set
   failure = $3::text::jsonb,
+  done = done + case when rounds >= $4::int and done = $6::int then $7::int else 0 end,
+  results = case when rounds >= $4::int and done = $6::int then results || $8::text::jsonb else results end,
   state = case when rounds >= $4::int then 'error' else state end,
   due_at = case when rounds >= $4::int then clock_timestamp() else ${inMs(5)} end
 from limits
@@ -103,7 +113,14 @@ from limits
 where gid = $1 and driver = $2 and due_at is not null`;
 
 /** A person has it from now on. */
-export const atDesk = `update backstitch.state_table set due_at = null where gid = $1 and state = 'error'`;
+export const atDesk = `update backstitch.state_table set due_at = null, at_desk = true where gid = $1 and state = 'error'`;
+
+/** Those that have ended while a person had them, `$1` at most: whoever has them is to be told. */
+export const endedAtDesk = `
+select gid from backstitch.state_table where at_desk and ended_at is not null order by gid limit $1::int`;
+
+/** It was told. */
+export const offDesk = `update backstitch.state_table set at_desk = false where gid = $1 and ended_at is not null`;
 
 /**
  * What a person has decided of an operation: `$2` which, from 0 on; `$3` the decision; `$4` the calls from now on. Once for each
@@ -139,10 +156,10 @@ from limits
 where gid = $1 and done = $2::int and state = 'error'
 ${returning}`;
 
-/** Why what a person has asked for came to nothing. `$2` how many are done, `$3` why. */
+/** Why what a person has asked for came to nothing. `$2` how many are done, `$3` why, `$4` how often it had been begun anew. */
 export const noteError = `
-with ${limitsAt(4, 5)}
+with ${limitsAt(5, 6)}
 update backstitch.state_table as row set failure = $3::text::jsonb
 from limits
-where gid = $1 and done = $2::int and state = 'error'
+where gid = $1 and done = $2::int and state = 'error' and ${asCalled('$2::int', 4)}
 ${returning}`;

@@ -1,8 +1,14 @@
 import { Context } from '@temporalio/activity';
-import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
+import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
 import type { StateRow, StateTable } from '../../database/index.js';
 import { initialAttributes } from '../../workflow/attributes.js';
-import { STATE_TABLE_DESK, type StateDeskActivities, type StateDeskOrder } from '../../workflow/state-table/desk.js';
+import {
+  deskIdOf,
+  ROW_ENDED_SIGNAL,
+  STATE_TABLE_DESK,
+  type StateDeskActivities,
+  type StateDeskOrder,
+} from '../../workflow/state-table/desk.js';
 
 /** A state table of any operations, for those who go on with what others have asked for. */
 export type KeptTable = Omit<StateTable, 'run'>;
@@ -34,7 +40,7 @@ export interface DeskPlace {
 }
 
 /**
- * Takes a row to the desk: starts its workflow, under its gid. Once: whoever comes again finds it there.
+ * Takes a row to the desk: starts its workflow. Once: whoever comes again finds it there.
  *
  * @throws whatever keeps it from being started
  */
@@ -43,22 +49,27 @@ export async function takeToDesk(
   order: StateDeskOrder,
   row: StateRow,
 ): Promise<void> {
-  const start = (workflowId: string) =>
-    client.workflow.start(STATE_TABLE_DESK, {
+  const workflowId = deskIdOf(order.table, order.gid);
+  try {
+    await client.workflow.start(STATE_TABLE_DESK, {
       ...{ workflowId, taskQueue, args: [order] },
       ...{ workflowIdReusePolicy: 'REJECT_DUPLICATE', workflowIdConflictPolicy: 'FAIL' },
       staticSummary: `a row of the state table '${order.table}' that waits for a person, at '${row.calls[row.done]?.branch ?? ''}'`,
       typedSearchAttributes: initialAttributes('state'),
     });
-  try {
-    await start(order.gid);
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    const { type } = await client.workflow.getHandle(order.gid).describe();
+    const { type } = await client.workflow.getHandle(workflowId).describe();
     if (type === STATE_TABLE_DESK) return;
-    // A transaction of another scheme has the gid: then it waits under a name that is its own.
-    await start(`${order.gid}~state`).catch((again: unknown) => {
-      if (!(again instanceof WorkflowExecutionAlreadyStartedError)) throw again;
-    });
+    throw new Error(`its id there, ${workflowId}, is that of another workflow, ${type}`, { cause: error });
+  }
+}
+
+/** Tells the workflow in which a row waits that it has ended. One that has heard so, or is over, needs no telling. */
+export async function tellDesk({ client }: DeskPlace, table: string, gid: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(deskIdOf(table, gid)).signal(ROW_ENDED_SIGNAL);
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
   }
 }

@@ -2,15 +2,19 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ANSWER_MS } from '../../client/server.js';
 import type { StateRow } from '../../database/index.js';
+import type { Alarm, AlarmRules } from '../../workflow/alarms.js';
+import { handOver } from '../alarms.js';
 import { messageOf } from '../../database/message.js';
 import { Silence } from './breaker.js';
-import { takeToDesk, type DeskPlace, type KeptTable, type StateTables } from './desk.js';
+import { takeToDesk, tellDesk, type DeskPlace, type KeptTable, type StateTables } from './desk.js';
 
 /** Options of {@link startStateScan}. */
 export interface StateScanOptions extends DeskPlace {
   readonly tables: StateTables;
   /** Between two looks at each table where nothing is due, in milliseconds. Default: 1,000 */
   readonly intervalMs?: number;
+  /** How alarms are delivered: the same that `alarmActivities` are given. Default: none of one's own */
+  readonly alarmRules?: AlarmRules;
   /** Told in one line when a table cannot be used, or a row not be taken to the desk, and when it can again. */
   readonly onWarning?: (line: string) => void;
 }
@@ -35,12 +39,18 @@ const DESK = { restMs: 10_000, turnMs: 1_000 } as const;
  * It is a loop of the worker's own, as the relay of the direct lane is, and no workflow: the rows are the journal, and they go on
  * while the Temporal server is away. Only the desk needs it.
  */
-export function startStateScan({ tables, intervalMs = 1_000, onWarning, ...place }: StateScanOptions): StateScanning {
+export function startStateScan({
+  tables,
+  intervalMs = 1_000,
+  alarmRules = {},
+  onWarning,
+  ...place
+}: StateScanOptions): StateScanning {
   const over = new AbortController();
   // Each operation that is under way hears of it.
   setMaxListeners(0, over.signal);
   const loops = Object.entries(tables).map(([name, table]) =>
-    new TableScan({ name, table, place, intervalMs, signal: over.signal, onWarning }).run(),
+    new TableScan({ name, table, place, intervalMs, alarmRules, signal: over.signal, onWarning }).run(),
   );
   return {
     async stop() {
@@ -55,6 +65,7 @@ interface ScanOf {
   readonly table: KeptTable;
   readonly place: DeskPlace;
   readonly intervalMs: number;
+  readonly alarmRules: AlarmRules;
   readonly signal: AbortSignal;
   readonly onWarning: ((line: string) => void) | undefined;
 }
@@ -65,6 +76,7 @@ class TableScan {
   readonly #underWay = new Set<Promise<void>>();
   #toDesk = 0;
   #deskRestsUntil = 0;
+  #telling: Promise<void> | undefined;
   /** What was told last, by what it is about. */
   readonly #told = new Map<string, string>();
 
@@ -75,6 +87,9 @@ class TableScan {
   async run(): Promise<void> {
     const { signal, intervalMs } = this.#of;
     while (!signal.aborted) {
+      this.#telling ??= this.#tellAll().finally(() => {
+        this.#telling = undefined;
+      });
       const free = AT_A_TIME - this.#underWay.size;
       const taken = free === 0 ? 0 : await this.#take(free);
       // As long as all that was asked for was there, there may be more.
@@ -82,7 +97,61 @@ class TableScan {
       const pause = sleep(intervalMs, undefined, { signal }).catch(() => undefined);
       await (this.#underWay.size < AT_A_TIME ? pause : Promise.race([pause, ...this.#underWay]));
     }
-    await Promise.all(this.#underWay);
+    await Promise.all([...this.#underWay, this.#telling]);
+  }
+
+  /** Tells people, and who waits for them, what is to be told. Never rejects: what was not told is told later. */
+  async #tellAll(): Promise<void> {
+    const { intervalMs, signal } = this.#of;
+    try {
+      if (this.#deskRestsUntil <= performance.now()) {
+        await this.#tellOfEnds();
+        await this.#tellOfSilence();
+        this.#wellAgain('telling');
+      }
+    } catch (error) {
+      this.#tell(
+        'telling',
+        `the desk is not told yet of rows that have ended or cannot be called: ${messageOf(error)}`,
+      );
+      this.#deskRestsUntil = performance.now() + DESK.restMs;
+    }
+    await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
+  }
+
+  /** Closes the cases of rows that have ended while a person had them. */
+  async #tellOfEnds(): Promise<void> {
+    const { name, table, place } = this.#of;
+    // That the table cannot be used is told by who takes rows from it.
+    const ended = await table.scan.endedAtDesk(AT_A_TIME).catch(() => []);
+    for (const gid of ended) {
+      await this.#asking(() => tellDesk(place, name, gid));
+      await table.scan.offDesk(gid);
+    }
+  }
+
+  /** One alarm for a participant that is silent for as long as a row's rounds take: of many rows each comes to its own end much later. */
+  async #tellOfSilence(): Promise<void> {
+    const { name, table, place, alarmRules: rules } = this.#of;
+    const { rounds, scanAfterMs } = table.limits;
+    for (const { participant, forMs } of this.#silence.untold(rounds * scanAfterMs)) {
+      const at = Date.now();
+      const since = at - Math.round(forMs);
+      const alarm: Alarm = {
+        // Each worker finds out by itself, at about the same time: one alarm an hour.
+        id: `participant-silent/${name}/${participant}/${Math.floor(since / 3_600_000)}`,
+        ...{ kind: 'participant-silent', at, data: { table: name, participant, since } },
+        message: `'${participant}' gives no definite answer since ${new Date(since).toISOString()}: the rows of the state table '${name}' that need it wait, and come to the desk one by one`,
+      };
+      await this.#asking(() => handOver({ ...place, rules }, [alarm]));
+      this.#silence.told(participant);
+    }
+  }
+
+  /** Whoever stops does not wait for a server that is away. */
+  #asking<T>(work: () => Promise<T>): Promise<T> {
+    const { signal, place } = this.#of;
+    return place.client.withAbortSignal(signal, () => place.client.withDeadline(Date.now() + ANSWER_MS, work));
   }
 
   /** @returns how many were taken */
@@ -129,7 +198,7 @@ class TableScan {
   }
 
   async #takeToDesk(row: StateRow, driver: string): Promise<void> {
-    const { name, table, place, signal } = this.#of;
+    const { name, table, place } = this.#of;
     const { gid } = row;
     const { rounds, scanAfterMs } = table.limits;
     const restMs = this.#deskRestsUntil - performance.now();
@@ -140,11 +209,7 @@ class TableScan {
     this.#toDesk++;
     try {
       const order = { table: name, gid, rounds, everyMs: scanAfterMs };
-      const { client } = place;
-      // Whoever stops does not wait for a server that is away.
-      await client.withAbortSignal(signal, () =>
-        client.withDeadline(Date.now() + ANSWER_MS, () => takeToDesk(place, order, row)),
-      );
+      await this.#asking(() => takeToDesk(place, order, row));
       await table.scan.atDesk(gid);
       this.#wellAgain('the desk');
     } catch (error) {

@@ -1,3 +1,4 @@
+import { patched } from '@temporalio/workflow';
 import type { Judgement } from '../saga/driver.js';
 import { WorkflowDriver } from '../saga/workflow-driver.js';
 import { judge } from '../calls.js';
@@ -14,6 +15,10 @@ export class MessageDriver extends WorkflowDriver {
 
   override overdue(): string {
     return `nothing was heard of its producer by ${new Date(this.deadlineAt ?? this.now()).toISOString()}, and its database was asked`;
+  }
+
+  hasChange(change: string): boolean {
+    return patched(change);
   }
 
   override judge = (error: unknown): Judgement => {

@@ -22,7 +22,9 @@ import { CHECK_AFTER, CONFIRM_UPDATE, WITHDRAW_UPDATE, type MessageDecision, typ
  *   withdrawn. Not there: the bar is written, so that a local transaction that is still on its way can never commit; it is withdrawn.
  *   So nobody's word counts against the database: a mistaken confirm sends nothing, and a mistaken withdraw loses nothing.
  * - A database that cannot be reached is asked fifteen times, with backoff. Then a person decides: ask it again (`retry`), the local
- *   transaction counts as done (`resolve`), or as not done (`skip`, after it was asked once more).
+ *   transaction counts as done (`resolve`), or as not done (`skip`). Before either of the last two it is asked a single time more: if it
+ *   answers that the local transaction is there, that counts; if it is not there it is barred, so that what a person has done by hand is
+ *   not done twice; and only if there is no answer is the person's word all there is.
  * - Sent: each subscriber is asked until it is done, for its own window and then at its own desk case, while the others go on.
  *   Nothing is undone any more.
  * - A run that settles (its run before was ended from outside) does not wait for the producer: it asks the database.

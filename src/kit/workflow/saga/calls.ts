@@ -40,9 +40,24 @@ export class BranchCalls {
   }
 
   /** Asks again what a person has looked at. */
-  again(record: BranchRecord, asked = this.#profileOf(record)): Promise<unknown> {
-    const profile = this.#isAnothers(record.kind) ? 'checkBack' : asked;
-    return this.#call(record, firstOp(this.#ops, record.kind), profile, [recall(inputOf(record))], record.options);
+  again(record: BranchRecord): Promise<unknown> {
+    return this.#again(record, this.#profileOf(record), record.options);
+  }
+
+  /** Looks once more at what a person has decided of: what is not there is barred. Another's pivot is asked a single time. */
+  lookAgain(record: BranchRecord): Promise<unknown> {
+    return this.#isAnothers(record.kind)
+      ? this.#again(record, 'checkBack', { ...record.options, retries: 0 })
+      : this.#again(record, 'settle', record.options);
+  }
+
+  #again(record: BranchRecord, profile: CallProfile, options: StepOptions): Promise<unknown> {
+    return this.#call(record, firstOp(this.#ops, record.kind), profile, [recall(inputOf(record))], options);
+  }
+
+  /** Whether what a person says of it is found out first: somebody else may be doing it at this moment. */
+  asksBeforeResolve({ kind }: BranchRecord): boolean {
+    return this.#isAnothers(kind) && (this.#driver.hasChange?.('resolve-looks-first') ?? true);
   }
 
   /** Asks a branch to undo, for one window. */

@@ -73,6 +73,8 @@ export interface SagaDriver {
    * @throws if nothing may be decided on it: that breaks the run
    */
   threw?(thrown: unknown): void;
+  /** Whether this run goes on by a rule that was changed: one that a release before has recorded does not. Absent: by the newest rules. */
+  hasChange?(change: string): boolean;
   /** Why no program may undo this transaction any more, if so. */
   windowPassed(): FailureNote | undefined;
   /** Says by when it had to be past its pivot. */

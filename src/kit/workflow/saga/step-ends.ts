@@ -179,7 +179,9 @@ export class StepEnds {
         ...{ takesInput: renews, renews },
       });
       if (order === undefined) return never(); // Nothing else can happen to a run that goes forward.
-      if (order.action === 'resolve') return this.succeeded(record, order.result);
+      if (order.action === 'resolve' && !this.#calls.asksBeforeResolve(record)) {
+        return this.succeeded(record, order.result);
+      }
       record.state = 'running';
       driver.changed();
       try {
@@ -188,8 +190,10 @@ export class StepEnds {
             return this.#fail(record, { knowledge: last.judgement.knowledge, ...leftBy(order) }, last.error);
           }
           // Nothing is left open: it is barred, unless it happened after all.
-          return this.succeeded(record, await this.#calls.again(record, 'settle'));
+          return this.succeeded(record, await this.#calls.lookAgain(record));
         }
+        // What was done by hand is not done a second time: it is barred. If it happened after all, what it gave counts.
+        if (order.action === 'resolve') return this.succeeded(record, await this.#calls.lookAgain(record));
         if (renews) record.renewals++;
         if ('input' in order) record.corrected = { input: keep(order.input) };
         return this.succeeded(record, await this.#calls.again(record));
@@ -197,6 +201,8 @@ export class StepEnds {
         if (failure instanceof StepFailed) throw failure;
         const judged = this.#judge(record, failure);
         if (judged === undefined) return never();
+        // It is not there, or there is no answer: the person's word counts.
+        if (order.action === 'resolve') return this.succeeded(record, order.result);
         // A person has seen it, and leaves it.
         if (order.action === 'skip' && judged.mismatch) return this.#fail(record, judged, failure);
         if (order.action === 'skip' && ops.looksAtPivot === true && judged.knowledge === 'unknown') {

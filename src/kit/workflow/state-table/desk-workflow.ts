@@ -4,6 +4,7 @@ import {
   CancellationScope,
   condition,
   defineQuery,
+  defineSignal,
   defineUpdate,
   proxyActivities,
   setCurrentDetails,
@@ -18,20 +19,23 @@ import { OPERATE_UPDATE } from '../operate.js';
 import { ShownState } from '../saga/shown.js';
 import { failureOf } from '../saga/report.js';
 import { describeView, TRANSACTION_QUERY, type TransactionView } from '../view.js';
-import type { StateDeskActivities, StateDeskOrder } from './desk.js';
+import { ROW_ENDED_SIGNAL, type StateDeskActivities, type StateDeskOrder } from './desk.js';
 import type { StateRow, StoredCall } from './row.js';
 import { NOT_WRITTEN, stateReport, stateView, transactionStateOf } from './view.js';
 
 /**
- * A row of a transaction state table that waits for a person, as a workflow under the row's gid: so that the desk, the list and the
- * alarms are those of all other schemes.
+ * A row of a transaction state table that waits for a person, as a workflow under an id of its own (`deskIdOf`): so that the desk, the
+ * list and the alarms are those of all other schemes.
  *
  * States: stuck → (a person decides) running → stuck again, or the row's end: committed, compensated (refused: nothing of it
- * happened), failed (left as it is).
+ * happened), failed (left as it is). Stuck → the row's end, too, when somebody else's call has succeeded meanwhile: the scan tells it.
  *
  * Invariant: what is decided is written to the row, which alone says how it stands: this workflow reads it at its beginning and gets
  * it with every answer. One that was ended from outside can be started again with the same order.
  */
+
+/** What a guard says of a branch that was done with another input. */
+const MISMATCH = 'InputMismatch';
 
 const FITS: readonly DeskAction[] = ['retry', 'resolve', 'skip'];
 
@@ -58,6 +62,8 @@ class StateTableDesk {
   readonly #startedAt = workflowInfo().startTime.getTime();
   #state: TransactionState = 'running';
   #row: StateRow | undefined;
+  /** It was told that the row has ended: no person has to decide of it any more. */
+  #hasEnded = false;
 
   constructor(order: StateDeskOrder) {
     this.#order = order;
@@ -73,6 +79,10 @@ class StateTableDesk {
       validator: (decided: DeskOrder) => {
         refuse(this.#desk.wrong(decided));
       },
+    });
+    setHandler(defineSignal(ROW_ENDED_SIGNAL), () => {
+      this.#hasEnded = true;
+      this.#desk.withdraw();
     });
     setHandler(defineUpdate<undefined>(OPERATE_UPDATE), () => undefined, {
       validator: () => {
@@ -99,15 +109,17 @@ class StateTableDesk {
   /** Lets a person decide of the operation that a row waits for, and carries it out. */
   async #decided(row: StateRow, call: StoredCall): Promise<StateRow> {
     const { branch, operation, input, summary = branch } = call;
+    if (this.#hasEnded) return activities['backstitch.lookState'](this.#order);
     const { type, message, known } = row.failure ?? NOT_WRITTEN;
-    const refused = known === 'refused';
+    const anew = needsAnotherName(row);
     const order = await this.#desk.park({
       ...{ branch, op: 'action', operation, summary, input, failure: { type, message } },
       // What may have happened keeps its input: another one would only hide it.
-      ...{ takesInput: refused, renews: refused, fits: () => FITS },
+      ...{ takesInput: anew, renews: anew, fits: () => FITS },
     });
     const note = this.#desk.notes.at(-1);
-    if (order === undefined || note === undefined) throw new Error('a case of a state table is never withdrawn');
+    // The case was withdrawn: the row has ended.
+    if (order === undefined || note === undefined) return activities['backstitch.lookState'](this.#order);
     const decided = { ...this.#order, index: row.done, note };
     switch (order.action) {
       case 'resolve':
@@ -115,7 +127,7 @@ class StateTableDesk {
       case 'skip':
         return activities['backstitch.skipState'](decided, { known, ...leftBy(order) });
       default: {
-        const renewed = refused ? { renewed: (call.renewed ?? 0) + 1 } : {};
+        const renewed = anew ? { renewed: (call.renewed ?? 0) + 1 } : {};
         const changed = 'input' in order ? { ...renewed, input: JSON.stringify(order.input) } : renewed;
         return this.#retry(row, note, changed);
       }
@@ -134,7 +146,7 @@ class StateTableDesk {
       );
       this.#row = row;
       this.#changed('running');
-      if (row.state !== 'error' || row.failure?.known === 'refused' || round >= rounds) return row;
+      if (row.state !== 'error' || needsAnotherName(row) || round >= rounds) return row;
       await sleep(everyMs);
     }
   }
@@ -156,6 +168,11 @@ class StateTableDesk {
     const message = `'${branch}' of a state table waits for a person: ${failure.type}: ${failure.message}`;
     void raiseAlarm({ id, kind: 'stuck', gid, branch, at: since, message });
   }
+}
+
+/** Whether under the name that an operation has now nothing of its input has happened, nor can: only under another one. */
+function needsAnotherName({ failure }: StateRow): boolean {
+  return failure?.known === 'refused' || failure?.type === MISMATCH;
 }
 
 /** Refuses an update before it is accepted: nothing of it is left in the history. */

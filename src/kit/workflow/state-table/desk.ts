@@ -6,6 +6,22 @@ import type { StateFailure, StateRow } from './row.js';
 /** The name of the workflow. */
 export const STATE_TABLE_DESK = 'stateTableDesk';
 
+/** The signal by which it hears that its row has ended: somebody else's call of what it waits for has succeeded. */
+export const ROW_ENDED_SIGNAL = 'rowEnded';
+
+/**
+ * The id of the workflow in which a row waits: none that a transaction may have, so that the gid stays free for what another scheme does
+ * under it; and another one for each table, as two callers may have the same gid.
+ */
+export function deskIdOf(table: string, gid: string): string {
+  return `${gid}~${table}`;
+}
+
+/** The gid of the row that waits in such a workflow. */
+export function gidAtDesk(deskId: string): string {
+  return deskId.slice(0, deskId.lastIndexOf('~'));
+}
+
 /** Which row. */
 export interface StateDeskOrder {
   /** The state table, by the name that the worker has it under. */

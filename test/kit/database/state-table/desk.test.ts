@@ -42,6 +42,21 @@ describe('the state table, by the desk', () => {
     assert.deepEqual(await stage.effects(gid), both);
   });
 
+  it('a refusal that comes late says nothing of what was begun anew since', async () => {
+    const { gid, table, decision } = await stuck(() => Promise.resolve(), { refused: true });
+    const before = (await table.look(gid)) ?? assert.fail('there is no row');
+    stage.probe = failing('b.put', 'committed');
+    const renewed = await table.desk.retry(decision, { renewed: 1, input: '{"amount":5}' });
+    assert.equal(renewed.failure?.known, 'unknown');
+    stage.probe = undefined;
+    // It heard the first no before the person did, and comes with it now.
+    await table.scan.round({ ...before, state: 'a_done', rounds: 1 }, before.driver);
+    const row = await table.look(gid);
+    assert.deepEqual([row?.failure, row?.calls[1]?.renewed], [renewed.failure, 1], 'it may have happened');
+    assert.equal((await table.desk.retry({ ...decision, note: note('retry', 2) })).state, 'success');
+    assert.deepEqual(await stage.effects(gid), both);
+  });
+
   it('a person has done it outside: what is on its way is barred', async () => {
     const { gid, table, decision } = await stuck();
     stage.probe = undefined;

@@ -209,7 +209,7 @@ describe('the state table, by its caller', () => {
     const [from, to] = transfer();
     assert.ok(from && to);
     for (const [gid, calls, rule] of [
-      ['', [from], /a gid has 1 to 1000 bytes/],
+      ['', [from], /a gid has 1 to 900 bytes/],
       ['wrong', [], /0 of them: give 1 to 26/],
       ['wrong', [from, { ...to, branch: 'from' }], /branch 'from': each has a name of its own/],
       ['wrong', [{ ...from, operation: 'a.give' as never }], /no operation 'a.give': give one of a.take, b.put/],

@@ -68,6 +68,24 @@ describe('the state table, by the scan', () => {
     assert.deepEqual((await table.scan.take(100)).rows, []);
   });
 
+  it('of two states an error names the operation that has failed, and a person goes on from there', async () => {
+    const [gid, table] = [stage.newGid(), stage.table({ retries: 0, rounds: 1, twoStates: true })];
+    stage.probe = failing('b.put', 'before');
+    await table.run(gid, transfer());
+    await stage.round(table, gid);
+    const row = (await table.look(gid)) ?? assert.fail('there is no row');
+    assert.deepEqual([row.state, row.calls[row.done]?.branch, row.results], ['error', 'to', [{ moved: 5 }]]);
+    assert.equal(row.failure?.message, "b.put is broken at 'before'");
+    const called: string[] = [];
+    stage.probe = (point, { branch }) => {
+      if (point === 'before') called.push(branch);
+      return Promise.resolve();
+    };
+    const note = { branch: 'to', op: 'action', action: 'retry', actor: 'ann', reason: 'a test', at: 1 } as const;
+    assert.equal((await table.desk.retry({ gid, index: 1, note })).state, 'success');
+    assert.deepEqual([called, await stage.effects(gid)], [['to'], both]);
+  });
+
   it('counts a round that ends its process: what does so every time ends as an error too', async () => {
     const [gid, table] = [stage.newGid(), stage.table({ retries: 0, rounds: 3 })];
     stage.probe = failing('b.put', 'before');

@@ -130,6 +130,13 @@ describe('the scan of state tables', () => {
     assert.equal(isSilent(), 'b');
     now = 10_000;
     assert.equal(isSilent(), undefined);
+    assert.deepEqual(silence.untold(10_001), []);
+    assert.deepEqual(silence.untold(10_000), [{ participant: 'b', forMs: 10_000 }]);
+    silence.told('b');
+    assert.deepEqual(silence.untold(0), []);
+    silence.answered('b.get');
+    silence.failed('b.put');
+    assert.deepEqual(silence.untold(0), [], 'one failure is no silence');
     silence.answered('b.get');
     assert.deepEqual([isSilent(), isSilent()], [undefined, undefined]);
   });
