@@ -44,7 +44,7 @@ export const layers = [
     types: ['src/contracts', 'src/activities'],
   },
   // A service never touches another one, nor its database.
-  ...['orders', 'payments', 'inventory', 'shipping', 'notifications', 'banks', 'callers'].map((service) => ({
+  ...['orders', 'payments', 'inventory', 'shipping', 'notifications', 'banks', 'warehouse', 'callers'].map((service) => ({
     room: `src/activities/${service}`,
     values: [
       ...['src/activities/expired.ts', 'src/activities/input.ts'],
