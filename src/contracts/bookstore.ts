@@ -16,7 +16,7 @@ export const BOOK_BOUGHT = 'book.bought';
 /** Copies that are bought, or delivered, in one go at most. */
 const MOST_COPIES = 1_000_000;
 
-const { bank, account } = accountSchema.shape;
+const { account } = accountSchema.shape;
 const { amount: cents } = moveSchema.shape;
 const counted = (least: number) => {
   const error = `must be a whole number from ${least} to ${MOST_COPIES}`;

@@ -31,16 +31,25 @@ describe('the command line of the bookstore', function () {
     );
     const begun = await run('show', id);
     assert.equal(begun.code, 3);
-    assert.match(begun.stdout, new RegExp(`^purchase ${id} is in progress: 2 copies of emma for 100.00 from bank_a:alice, since 20`));
+    assert.match(
+      begun.stdout,
+      new RegExp(`^purchase ${id} is in progress: 2 copies of emma for 100.00 from bank_a:alice, since 20`),
+    );
     assert.match(begun.stdout, /\n {2}debit done, warehouse in progress, merchant in progress\n$/);
 
     const listed = (await run('missed', '--for', 'merchant', '--json')).json<MissedPurchases>();
     assert.deepEqual([listed.total, listed.purchases.map((each) => each.id)], [1, [id]]);
-    assert.match((await run('missed', '--for', 'warehouse')).stdout, new RegExp(`${id} │ bank_a:alice │ emma │ 2 +│ 100.00 │ 20`));
+    assert.match(
+      (await run('missed', '--for', 'warehouse')).stdout,
+      new RegExp(`${id} │ bank_a:alice │ emma │ 2 +│ 100.00 │ 20`),
+    );
     const early = await run('pull', '--for', 'warehouse');
     assert.deepEqual(
       [early.code, early.stdout],
-      [3, `the warehouse: 0 handled, 1 wait and are tried on\n  ${id}: purchase-${id} wants 2 of emma, the warehouse has never had any\n`],
+      [
+        3,
+        `the warehouse: 0 handled, 1 wait and are tried on\n  ${id}: purchase-${id} wants 2 of emma, the warehouse has never had any\n`,
+      ],
     );
 
     const opened = await run('open', 'emma:1');

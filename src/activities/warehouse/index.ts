@@ -6,7 +6,15 @@ import {
   type DeliverBook,
   type Restock,
 } from '../../contracts/bookstore.js';
-import { createInbox, inboxSink, NotYet, Rejection, type Database, type Message, type Sql } from '../../kit/database/index.js';
+import {
+  createInbox,
+  inboxSink,
+  NotYet,
+  Rejection,
+  type Database,
+  type Message,
+  type Sql,
+} from '../../kit/database/index.js';
 import { validInput } from '../input.js';
 import { DELIVER_MISSING, LOCK_BOOK, RESTOCK, RESTOCKED, TAKE } from './sql.js';
 

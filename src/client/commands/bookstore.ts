@@ -44,7 +44,9 @@ export function addBookstoreCommands(cli: Cli): void {
 
   bookstore
     .command('open')
-    .description("open the merchant's account, and deliver books to the warehouse; opening again adds only what is missing")
+    .description(
+      "open the merchant's account, and deliver books to the warehouse; opening again adds only what is missing",
+    )
     .argument('[book:copies...]', 'the books, with their copies in all (default: 10 each of emma and dracula)')
     .action(
       cli.does(async (given) => {
@@ -155,7 +157,10 @@ Examples:
     .command('pull')
     .description('have a side handle at once what it missed; what the relay delivers besides is known, and done once')
     .addOption(side())
-    .addHelpText('after', '\nExit codes: 0 it has missed nothing any more; 3 some wait; 4 some were not handled: messages dead.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 it has missed nothing any more; 3 some wait; 4 some were not handled: messages dead.',
+    )
     .action(
       cli.does(async ({ for: asked }) => {
         const session = await open();
