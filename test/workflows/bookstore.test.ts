@@ -13,7 +13,7 @@ import {
 } from '../../src/contracts/bookstore.js';
 import { buyBookTransaction } from '../../src/contracts/transactions.js';
 import type { BankName } from '../../src/contracts/transfer.js';
-import { runJob, showMessages, TransactionCompensated } from '../../src/kit/client/index.js';
+import { decideMessages, runJob, showMessages, TransactionCompensated } from '../../src/kit/client/index.js';
 import { Receiver } from '../kit/worker/support/receiver.js';
 import { until } from '../support/until.js';
 import { ShopWorld } from './support.js';
@@ -202,6 +202,24 @@ describe('purchases at the bookstore', function () {
     await until(() => isDone(gid));
     assert.deepEqual(await effectsOf(gid), once(many));
     assert.equal((await showMessages(world.client, world.where)).total, 0);
+  });
+
+  it('that the merchant refuses wait for a person: neither the relay nor a pull does them before', async () => {
+    const set = (status: string) =>
+      world.sql('bank_c', 'update accounts set status = $1 where account = $2', [status, merchantAccount.account]);
+    await set('closed');
+    const purchase = purchaseOf('refused');
+    const gid = await buy(purchase);
+    await until(async () => (await showMessages(world.client, world.where)).total === 1);
+    await set('open');
+    const { handled, failed, reasons } = await pull('merchant');
+    assert.deepEqual([handled, failed], [0, 1]);
+    assert.match(reasons[0]?.message ?? '', /AccountClosed/);
+    assert.deepEqual((await effectsOf(gid)).got, []);
+    const order = { id: gid, action: 'resend', actor: 'ann', reason: 'it is open again' } as const;
+    await decideMessages(world.client, world.where, order);
+    await until(() => isDone(gid));
+    assert.deepEqual(await effectsOf(gid), once(purchase));
   });
 
   it('whose acknowledgement is lost come again, without a second effect', async () => {

@@ -72,7 +72,7 @@ export type InboxSink = ReturnType<typeof inboxSink>;
 /** The merchant's sink: a message is credited to its account, once. While that is not open yet it waits. */
 export function merchantSink(database: Database): InboxSink {
   const { bank: name, account } = merchantAccount;
-  const inbox = createInbox({ database, consumer: 'purchases' });
+  const inbox = createInbox({ database, consumer: 'merchant' });
   const credit = async (sql: Sql, { payload }: Message) => {
     const { gid, cents: amount } = validInput(bookBoughtSchema, payload);
     const [found] = await sql<FoundAccount & { done: boolean }>(CREDIT, [gid, 'merchant', account, amount]);

@@ -28,7 +28,7 @@ import { DELIVER_MISSING, LOCK_BOOK, RESTOCK, RESTOCKED, TAKE } from './sql.js';
 
 /** Where messages of purchases go: into the warehouse's inbox, in any order. */
 export function warehouseSink(database: Database): ReturnType<typeof inboxSink> {
-  const inbox = createInbox({ database, consumer: 'purchases' });
+  const inbox = createInbox({ database, consumer: 'warehouse' });
   const take = async (sql: Sql, { payload }: Message) => {
     const { gid, book, copies } = validInput(bookBoughtSchema, payload);
     const [shelf] = await sql<{ left: string; done: boolean }>(TAKE, [gid, book, copies]);
