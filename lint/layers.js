@@ -44,8 +44,8 @@ export const layers = [
     types: ['src/contracts', 'src/activities'],
   },
   // A service never touches another one, nor its database.
-  ...['orders', 'payments', 'inventory', 'shipping', 'notifications', 'banks', 'callers'].map((service) => ({
-    room: `src/activities/${service}`,
+  ...['orders', 'payments', 'inventory', 'shipping', 'notifications', 'banks', 'warehouse', 'callers'].map((name) => ({
+    room: `src/activities/${name}`,
     values: [
       ...['src/activities/expired.ts', 'src/activities/input.ts'],
       ...['src/activities/integers.ts', 'src/activities/ledger.ts'],

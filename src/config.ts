@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
+import type { RelayRules } from './kit/worker/index.js';
 
 /**
  * The environment as typed settings. Every variable that a program of this package reads is named here.
@@ -11,7 +12,7 @@ import { z } from 'zod';
  * | `TEMPORAL_UI_ADDRESS` | where the Web UI is, for the links that are printed | none |
  * | `BACKSTITCH_TASK_QUEUE` | the task queue of workers and clients | `backstitch` |
  * | `DATABASE_URL` | a PostgreSQL server that holds one database a service, named like the service | none |
- * | `DATABASE_URL_ORDERS`, `…_PAYMENTS`, `…_INVENTORY`, `…_SHIPPING`, `…_NOTIFICATIONS`, `…_BANK_A`, `…_BANK_B`, `…_BANK_C` | a service's own database | from `DATABASE_URL` |
+ * | `DATABASE_URL_ORDERS`, `…_PAYMENTS`, `…_INVENTORY`, `…_SHIPPING`, `…_NOTIFICATIONS`, `…_BANK_A`, `…_BANK_B`, `…_BANK_C`, `…_WAREHOUSE` | a service's own database | from `DATABASE_URL` |
  * | `DATABASE_URL_CALLERS` | the callers' own database: their transaction state table | from `DATABASE_URL` |
  * | `DATABASE_URL_OPERATIONS` | the operations database: the compensation log; optional | `operations` on `DATABASE_URL` |
  * | `BACKSTITCH_POOL_SIZE` | connections a service's pool holds at most | 20 |
@@ -110,6 +111,8 @@ export interface WorkerSettings {
   readonly faults: string | undefined;
   /** Where alarms go. Absent: to the worker's log. */
   readonly alarms?: AlarmSettings;
+  /** How messages are delivered: no variable names that. Absent: by the rules of the kit. */
+  readonly relay?: Partial<RelayRules>;
 }
 
 /** A receiver of alarms. */

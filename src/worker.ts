@@ -138,7 +138,8 @@ export async function createShopWorker(
     const tables = { callers: shop.callers };
     const groups = groupActivities({ participants: shop.participants, databases, who: identity });
     const alarms = alarmActivities({ sink: settings.alarms && webhookSink(settings.alarms) });
-    const relays = relayActivities({ outboxes: shop.outboxes, who: identity, alarms });
+    const outboxes = shop.outboxes.map((each) => ({ ...each, rules: settings.relay }));
+    const relays = relayActivities({ outboxes, who: identity, alarms });
     connection = await NativeConnection.connect(temporal.connection).catch((error: unknown) => {
       throw new ConfigError(
         `no Temporal server answers at ${temporal.address} (${String(error)}): set TEMPORAL_ADDRESS`,

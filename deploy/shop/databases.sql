@@ -7,5 +7,6 @@ CREATE DATABASE notifications;
 CREATE DATABASE bank_a;
 CREATE DATABASE bank_b;
 CREATE DATABASE bank_c;
+CREATE DATABASE warehouse;
 CREATE DATABASE callers;
 CREATE DATABASE operations;

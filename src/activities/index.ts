@@ -41,6 +41,7 @@ import { createBank } from './banks/index.js';
 import { bankOutbox, bankSink } from './banks/messages.js';
 import { bankMigrations } from './banks/migrations.js';
 import { proveBooks } from './books/index.js';
+import { createBookstore } from './bookstore.js';
 import { readInventory } from './inventory/books.js';
 import { expiredBy, frozenSql } from './expired.js';
 import { createInventory } from './inventory/index.js';
@@ -62,11 +63,14 @@ import { readShipping } from './shipping/books.js';
 import { createShipping } from './shipping/index.js';
 import { shippingMigrations } from './shipping/migrations.js';
 import { recallState } from './shipping/state.js';
+import { readWarehouse } from './warehouse/books.js';
+import { warehouseMigrations } from './warehouse/migrations.js';
 
 /** The shop's services, each with a database of its own. */
 export const serviceNames = [
   ...(['orders', 'payments', 'inventory', 'shipping', 'notifications'] as const),
   ...bankNames,
+  'warehouse',
   // No service: what callers keep of what they have asked for by the state table.
   'callers',
 ] as const;
@@ -84,6 +88,7 @@ const migrations = {
   bank_a: bankMigrations,
   bank_b: bankMigrations,
   bank_c: bankMigrations,
+  warehouse: warehouseMigrations,
   callers: [],
 } as const satisfies Record<ServiceName, unknown>;
 
@@ -105,6 +110,7 @@ export async function migrateShop(databases: ShopDatabases): Promise<void> {
       await migrate(databases[bank], 'inbox', inboxMigrations);
     }),
   );
+  await migrate(databases.warehouse, 'inbox', inboxMigrations);
 }
 
 /**
@@ -164,6 +170,7 @@ export function createShop({
   // For somebody who waits: all connections of the others may be kept by prepares that wait for a lock.
   const looking = { ...databases, ...phase2 };
   const relaying = { ...databases, ...relays };
+  const bookstore = createBookstore({ banks: relaying, looking, warehouse: databases.warehouse }, heartbeat);
   const guardOf = (service: ServiceName) => createGuard(databases[service], { probe, mask: masksOf(masks, service) });
   const bank = (name: BankName) =>
     createOneBank(name, { database: databases[name], phase2: phase2[name], masks, probe });
@@ -191,7 +198,10 @@ export function createShop({
     outboxes: bankNames.map((name) => ({
       outbox: bankOutbox(name),
       database: relaying[name],
-      sinks: Object.fromEntries(bankNames.map((to) => [to, bankSink(to, relaying[to])])),
+      sinks: {
+        ...Object.fromEntries(bankNames.map((to) => [to, bankSink(to, relaying[to])])),
+        ...bookstore.sinksOf(name),
+      },
     })),
     /** What callers have asked for without an orchestrator. */
     callers: createCallers({ database: databases.callers, operations, limits: stateLimits }),
@@ -206,6 +216,7 @@ export function createShop({
       'orders.state': (input: OfPlacedOrder): Promise<OrderState | null> => orderState(orders, input),
       'orders.hasCustomer': (input: OfCustomer): Promise<boolean> => hasCustomer(orders, input),
       'shipping.recallState': (input: TakeBackParcel): Promise<RecallStatus | null> => recallState(shipping, input),
+      ...bookstore.plain,
       'books.prove': (): Promise<Books> =>
         proveBooks(
           {
@@ -216,6 +227,7 @@ export function createShop({
             notifications: readNotifications(notifications),
             banks: bankNames.map((name) => readBank(name, databases[name])),
             callers: readCallers(databases.callers),
+            warehouse: readWarehouse(databases.warehouse),
           },
           heartbeat,
         ),

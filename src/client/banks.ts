@@ -12,10 +12,10 @@ import type { Session } from './session.js';
 export async function askBanks<Result>(
   { client, settings }: Session,
   workflow: string,
-  input: unknown,
+  ...input: readonly unknown[]
 ): Promise<Result> {
   try {
-    return await runJob<Result>(client, settings, workflow, `bank-${randomUUID()}`, [input]);
+    return await runJob<Result>(client, settings, workflow, `bank-${randomUUID()}`, [...input]);
   } catch (error) {
     for (let cause = error; cause instanceof Error; cause = cause.cause) {
       if ('type' in cause && cause.type === 'BankSilent') throw new NotReady(cause.message, error);

@@ -1,6 +1,7 @@
 import { Cli } from './cli.js';
 import { addAlarmCommands } from './commands/alarm.js';
 import { addBankCommands } from './commands/bank.js';
+import { addBookstoreCommands } from './commands/bookstore.js';
 import { addBooksCommand } from './commands/books.js';
 import { addDeskCommands } from './commands/desk.js';
 import { addLogCommand } from './commands/log.js';
@@ -18,6 +19,7 @@ export function runProgram(args: readonly string[]): Promise<ExitCode> {
   addOrderCommands(cli);
   addTransferCommand(cli);
   addBankCommands(cli);
+  addBookstoreCommands(cli);
   addTransactionCommands(cli);
   addDeskCommands(cli);
   addScanCommands(cli);

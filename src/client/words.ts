@@ -280,6 +280,7 @@ function checksOf({ figures, differenceCount }: Books): [holds: boolean, check: 
     ],
     [f.bankClearingCents === f.bankInFlightCents, 'what left a bank came to another'],
     [f.bankHolds === 0, 'nothing is held for a transfer that has not ended'],
+    [f.booksInStock + f.booksTaken === f.booksDelivered, 'books in stock + in parcels = delivered'],
   ];
   // Each sum that does not hold is a difference; what is left was found on single accounts or orders.
   const broken = sums.filter(([holds]) => !holds).length;

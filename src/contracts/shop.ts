@@ -72,7 +72,7 @@ export interface Books {
     pointsSpent: number;
     /** Of orders that wait for their payment; in no other figure. */
     waitingPoints: number;
-    /** What transfers by the state table have taken from one account and not yet brought to another. */
+    /** What transfers by the state table, and purchases, have taken from one account and not yet brought to another. */
     bankInFlightCents: ExactCents;
     /** What was paid in at all banks. */
     bankPaidInCents: ExactCents;
@@ -83,6 +83,15 @@ export interface Books {
     bankClearingCents: ExactCents;
     /** Holds that wait for their confirm or cancel. */
     bankHolds: number;
+    /** Purchases at the bookstore. */
+    purchases: number;
+    /** Those of which the warehouse or the merchant has not acknowledged its part. */
+    purchasesOpen: number;
+    /** Copies of books that were delivered to the warehouse. */
+    booksDelivered: number;
+    booksInStock: number;
+    /** In parcels. */
+    booksTaken: number;
   };
   /** The first of the differences; `differenceCount` counts all. */
   differences: Difference[];

@@ -1,4 +1,5 @@
 import { parserOf, type MessageContract, type TransactionContract } from '../kit/client/index.js';
+import { purchaseGid, purchaseSchema, type Purchase, type Purchased } from './bookstore.js';
 import { formatCents } from './money.js';
 import {
   orderGid,
@@ -180,6 +181,18 @@ export const transferTransactions = {
   message: transferMessageTransaction,
   outbox: transferOutboxTransaction,
 } as const;
+
+/**
+ * Buys copies of a book; see the workflow `buyBook`. It is made when the account is debited: the book and the merchant's money follow.
+ */
+export const buyBookTransaction: TransactionContract<Purchase, Purchase, Purchased> = {
+  workflow: 'buyBook',
+  scheme: 'saga',
+  parse: parserOf(purchaseSchema),
+  gid: ({ id }) => purchaseGid(id),
+  summary: ({ id, from: { bank, account }, book, copies, cents }) =>
+    `purchase ${id}: ${copies} of ${book} for ${formatCents(cents)} from ${bank}:${account}`,
+};
 
 /** The accounts of one side; of many the first ones, as it is a part of one line. */
 function legsOf(legs: readonly Leg[]): string {

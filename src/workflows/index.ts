@@ -16,6 +16,7 @@ export {
   threePhaseAgent,
 } from '../kit/workflow/index.js';
 export { accountStates, listBanks, openBanks, setAccountStatus } from './banks.js';
+export { buyBook, missedPurchases, openBookstore, pullPurchases, purchaseState, restockBook } from './bookstore.js';
 export { placeOrder } from './place-order.js';
 export { placeOrderTcc } from './place-order-tcc.js';
 export { closeLost, recallOrder, refundRecalled } from './recall-order.js';

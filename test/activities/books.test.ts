@@ -8,6 +8,7 @@ import { readOrders } from '../../src/activities/orders/books.js';
 import { readPayments } from '../../src/activities/payments/books.js';
 import { readCallers } from '../../src/activities/callers/books.js';
 import { readShipping } from '../../src/activities/shipping/books.js';
+import { readWarehouse } from '../../src/activities/warehouse/books.js';
 import { MAX_DIFFERENCES } from '../../src/contracts/shop.js';
 import { bankNames } from '../../src/contracts/transfer.js';
 import { advance, orderOf, refused, stockUp, undo, linesOf, stockTestShop, type TestShop } from './support.js';
@@ -63,6 +64,11 @@ describe('the books', () => {
         bankHeldCents: 0,
         bankClearingCents: 0,
         bankHolds: 0,
+        purchases: 0,
+        purchasesOpen: 0,
+        booksDelivered: 0,
+        booksInStock: 0,
+        booksTaken: 0,
       },
       differences: [],
       differenceCount: 0,
@@ -392,6 +398,7 @@ function readers({ databases }: TestShop) {
     notifications: readNotifications(databases.notifications),
     banks: bankNames.map((name) => readBank(name, databases[name])),
     callers: readCallers(databases.callers),
+    warehouse: readWarehouse(databases.warehouse),
   };
 }
 

@@ -35,9 +35,10 @@ const tables: Record<ServiceName, string> = {
   inventory: 'stock, stock_entries, reservations',
   shipping: 'shipments, recalls, amends_log',
   notifications: 'notifications',
-  bank_a: 'accounts, entries, holds, transfers',
-  bank_b: 'accounts, entries, holds, transfers',
-  bank_c: 'accounts, entries, holds, transfers',
+  bank_a: 'accounts, entries, holds, transfers, purchases, backstitch.outbox, backstitch.inbox',
+  bank_b: 'accounts, entries, holds, transfers, purchases, backstitch.outbox, backstitch.inbox',
+  bank_c: 'accounts, entries, holds, transfers, purchases, backstitch.outbox, backstitch.inbox',
+  warehouse: 'books, book_entries, parcels, restocks, backstitch.inbox',
   callers: 'backstitch.state_table',
 };
 

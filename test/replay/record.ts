@@ -5,7 +5,11 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { Runtime } from '@temporalio/worker';
 import { serviceNames } from '../../src/activities/index.js';
 import { openShop } from '../../src/client/shop.js';
-import { placeOrderTccTransaction, placeOrderTransaction } from '../../src/contracts/transactions.js';
+import {
+  buyBookTransaction,
+  placeOrderTccTransaction,
+  placeOrderTransaction,
+} from '../../src/contracts/transactions.js';
 import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
 import { startServers } from '../../src/dev/servers.js';
 import { testAlarm, transactionClient } from '../../src/kit/client/index.js';
@@ -22,6 +26,7 @@ import {
 } from '../../src/kit/workflow/alarms.js';
 import { createShopWorker } from '../../src/worker.js';
 import { openAccounts, tccOrders, transfers, type TransferWay, transferWays } from './tcc.js';
+import { purchases, type PurchaseWay } from './bookstore.js';
 import { messages } from './message.js';
 import { bringToDesk, stateTable } from './state-table.js';
 import { agents, threePhase } from './three-phase.js';
@@ -125,6 +130,7 @@ async function main(): Promise<void> {
     );
   const faults = [
     ...faultsOf({ ...paths, ...tccOrders }, 'order'),
+    ...faultsOf(purchases, 'purchase'),
     ...faultsOf({ ...transfers, ...twoPhase, ...threePhase, ...messages, ...stateTable }, 'transfer'),
   ];
   faults.push('payments.charge.action:die-after-commit=3@order-grouped-unknown');
@@ -178,7 +184,12 @@ async function main(): Promise<void> {
         await write(`${name}-${participant}`, client.workflow.getHandle(agentId(gid, participant)));
       }
     };
+    const buying = async ([name, way]: [string, PurchaseWay]) => {
+      const { gid } = await transactions.of(buyBookTransaction).start(way.input(name));
+      await record(name, gid, way);
+    };
     await Promise.all([
+      ...wantedOf(purchases).map(buying),
       ...placing(paths, placeOrder),
       ...placing(tccOrders, transactions.of(placeOrderTccTransaction)),
       ...wantedOf(transfers).map(transferring),

@@ -3,6 +3,7 @@ import { Client, WorkflowNotFoundError } from '@temporalio/client';
 import pg from 'pg';
 import { serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { openShop, proveBooks } from '../../src/client/shop.js';
+import type { WorkerSettings } from '../../src/config.js';
 import type { Faults } from '../../src/activities/faults.js';
 import type { Books } from '../../src/contracts/shop.js';
 import { transactionClient } from '../../src/kit/client/index.js';
@@ -20,6 +21,8 @@ export class ShopWorld {
   #shop: Awaited<ReturnType<typeof createShopWorker>> | undefined;
   #running: Promise<void> | undefined;
   #address = '';
+  /** What its worker is given besides, asked for when it opens. */
+  settings: () => Promise<Partial<WorkerSettings>> = () => Promise.resolve({});
 
   constructor(...faults: string[]) {
     this.#faults = faults;
@@ -135,6 +138,7 @@ export class ShopWorld {
       databaseUrls: this.databaseUrls,
       poolSize: 10,
       faults: this.#faults.join(','),
+      ...(await this.settings()),
     });
     this.#running = this.#shop.run();
     const opening = { customers: ['c1', 'c2'], walletCents: 1_000_000, points: 100_000, sku: 'cd', units: 1_000 };

@@ -1,8 +1,11 @@
 import { exactCents, type ExactCents } from '../../contracts/money.js';
 import { MAX_DIFFERENCES } from '../../contracts/shop.js';
 import type { BankName } from '../../contracts/transfer.js';
+import { merchantAccount, purchaseGid } from '../../contracts/bookstore.js';
 import type { Database } from '../../kit/database/index.js';
 import type { Findings } from '../books/findings.js';
+import { streamByOrder, type OrderRow } from '../books/pages.js';
+import { CREDITED, PURCHASES, UNPAID } from './purchases-sql.js';
 import { ENDED } from './transfers-sql.js';
 
 /** Accounts that are not what their entries and holds come to. */
@@ -73,9 +76,31 @@ export interface BankTotals {
   readonly holds: number;
 }
 
+/** A purchase as its customer's bank has it, by its id. Cents are text, and exact. */
+export interface PurchaseRecord extends OrderRow {
+  book: string;
+  copies: number;
+  cents: string;
+  warehouse: 'in progress' | 'done';
+  merchant: 'in progress' | 'done';
+  debited: string | null;
+}
+
+/** What the merchant was credited for a purchase. */
+export interface CreditedRecord extends OrderRow {
+  cents: string;
+}
+
+const purchasePrefix = [purchaseGid(''), purchaseGid('').length + 1] as const;
+
+/** Gids that are read at a time. */
+const PAGE = 500;
+
 /** How the books read a bank. */
 export function readBank(bank: BankName, database: Database) {
   return {
+    name: bank,
+
     async totals(): Promise<BankTotals> {
       type Row = Record<Exclude<keyof BankTotals, 'holds'>, string> & { holds: number };
       const [row] = await database.run<Row>(TOTALS);
@@ -87,6 +112,23 @@ export function readBank(bank: BankName, database: Database) {
         clearing: sum('clearing'),
         holds: row?.holds ?? 0,
       };
+    },
+
+    /** The purchases of its customers. */
+    purchases: () => streamByOrder<PurchaseRecord>(database, PURCHASES, ...purchasePrefix),
+
+    /** What the merchant was credited, if it has its account here. */
+    credited: () => streamByOrder<CreditedRecord>(database, CREDITED, ...purchasePrefix, merchantAccount.account),
+
+    /** The gids of purchases of which the merchant has not acknowledged its part. */
+    async *unpaid(): AsyncGenerator<string[]> {
+      for (let after = ''; ;) {
+        const gids = (await database.run<{ gid: string }>(UNPAID, [after, PAGE])).map(({ gid }) => gid);
+        const last = gids.at(-1);
+        if (last === undefined) return;
+        yield gids;
+        after = last;
+      }
     },
 
     /** What these transfers together have taken out of the bank's accounts and not put into them, in cents. */

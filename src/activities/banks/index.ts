@@ -15,6 +15,7 @@ import { safeInteger } from '../integers.js';
 import { createLock } from './lock.js';
 import { createSending } from './messages.js';
 import { createMove } from './move.js';
+import { createBuying } from './purchases.js';
 import { refusal, type FoundAccount } from './refusal.js';
 import * as statements from './sql.js';
 
@@ -149,6 +150,7 @@ export function createBank({ name, database, phase2, guard, prepared }: BankOf) 
     ...{ debit, credit, withdraw, deposit },
     ...createLock({ name, guard }),
     ...createSending({ name, guard }),
+    ...createBuying({ name, guard }),
     move: createMove({ name, database, phase2, prepared }),
   };
 }

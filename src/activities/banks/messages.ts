@@ -1,3 +1,4 @@
+import { BOOK_BOUGHT, purchaseSides } from '../../contracts/bookstore.js';
 import {
   bankNames,
   messageOfCreditSchema,
@@ -33,9 +34,11 @@ import { CREDIT, DEBIT } from './sql.js';
 /** What a bank is told: to credit one of its accounts. */
 const topicOf = (bank: BankName) => `transfer.credit.${bank}`;
 
-/** A bank's outbox: each bank gets what is for it. */
+/** A bank's outbox: each bank gets what is for it, and both sides of a purchase are told of each. */
 export function bankOutbox(name: BankName): Outbox {
-  return createOutbox({ name, subscribers: Object.fromEntries(bankNames.map((bank) => [bank, [topicOf(bank)]])) });
+  const banks = bankNames.map((bank) => [bank, [topicOf(bank)]] as const);
+  const sides = purchaseSides.map((side) => [side, [BOOK_BOUGHT]] as const);
+  return createOutbox({ name, subscribers: Object.fromEntries([...banks, ...sides]) });
 }
 
 /** What a bank does about messages that it sends. */

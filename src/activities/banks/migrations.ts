@@ -10,6 +10,7 @@
  * - An account may be locked by a transfer for as long as that takes: no other transfer moves its money meanwhile.
  * - An account with a hold is open: it can be neither frozen nor closed until each is confirmed or cancelled.
  * - What a two-phase commit is to move is announced by a row of its own, which says what has become of it.
+ * - A purchase is a row that is written with its debit, and says which sides have done their part.
  */
 export const bankMigrations = [
   {
@@ -159,5 +160,38 @@ create trigger transfers_end_once before update on transfers for each row
 alter table accounts add column locked_at timestamptz;
 update accounts set locked_at = now() where locked_by is not null;
 create index accounts_locked on accounts (locked_at) where locked_by is not null;`,
+  },
+  {
+    name: '006-purchases',
+    sql: `
+create table purchases (
+  gid text collate "C" primary key,
+  account text collate "C" not null references accounts,
+  book text collate "C" not null,
+  copies integer not null check (copies > 0),
+  cents bigint not null check (cents > 0),
+  -- The row is written with the debit.
+  debit text not null default 'done' check (debit = 'done'),
+  warehouse text not null default 'in progress' check (warehouse in ('in progress', 'done')),
+  merchant text not null default 'in progress' check (merchant in ('in progress', 'done')),
+  bought_at timestamptz not null default now(),
+  warehouse_at timestamptz,
+  merchant_at timestamptz,
+  constraint purchases_acknowledged check (
+    (warehouse = 'done') = (warehouse_at is not null) and (merchant = 'done') = (merchant_at is not null)
+  )
+);
+create index purchases_warehouse on purchases (bought_at, gid) where warehouse = 'in progress';
+create index purchases_merchant on purchases (bought_at, gid) where merchant = 'in progress';
+create trigger purchases_go_on before update on purchases for each row
+  when (old.warehouse = 'done' and new.warehouse <> 'done' or old.merchant = 'done' and new.merchant <> 'done'
+    or (old.gid, old.account, old.book, old.copies, old.cents, old.bought_at) is distinct from
+       (new.gid, new.account, new.book, new.copies, new.cents, new.bought_at))
+  execute function bank_refuse('a purchase changes only by what is done of it: each side once, from in progress to done');
+create trigger purchases_kept before delete on purchases for each row
+  when (old.warehouse <> 'done' or old.merchant <> 'done')
+  execute function bank_refuse('a purchase that is in progress is not deleted: the warehouse and the merchant have to acknowledge it');
+create trigger purchases_not_truncated before truncate on purchases for each statement
+  execute function bank_refuse('purchases is not truncated: one may be in progress');`,
   },
 ] as const;

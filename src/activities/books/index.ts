@@ -8,9 +8,11 @@ import type { NotificationsReader } from '../notifications/books.js';
 import type { OrdersReader } from '../orders/books.js';
 import type { PaymentsReader } from '../payments/books.js';
 import type { ShippingReader } from '../shipping/books.js';
+import type { WarehouseReader } from '../warehouse/books.js';
 import { checkOrder, isAskedFor, type OrderRecords } from './checks.js';
 import { Findings } from './findings.js';
 import { mergeByOrder } from './merge.js';
+import { provePurchases } from './purchases.js';
 
 /** What the books read: each service only through its own reader. */
 export interface BooksReaders {
@@ -21,6 +23,7 @@ export interface BooksReaders {
   readonly notifications: NotificationsReader;
   readonly banks: readonly BankReader[];
   readonly callers: CallersReader;
+  readonly warehouse: WarehouseReader;
 }
 
 /** Orders between two calls of the heartbeat. */
@@ -36,9 +39,9 @@ const HEARTBEAT_EVERY = 500;
  * @throws a RangeError for a sum of the shop's beyond 2^53; those of the banks are exact beyond that
  */
 export async function proveBooks(readers: BooksReaders, heartbeat: () => void): Promise<Books> {
-  const { orders, payments, inventory, shipping, notifications, banks, callers } = readers;
+  const { orders, payments, inventory, shipping, notifications, banks, callers, warehouse } = readers;
   const findings = new Findings();
-  for (const accounts of [orders.points, payments.wallets, inventory.stock, ...banks]) {
+  for (const accounts of [orders.points, payments.wallets, inventory.stock, ...banks, warehouse.stock]) {
     await accounts.prove(findings);
     heartbeat();
   }
@@ -71,6 +74,7 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     if ((seen += 1) % HEARTBEAT_EVERY === 0) heartbeat();
   }
 
+  const bookstore = await provePurchases({ banks, warehouse, findings, heartbeat });
   const inFlight = await inFlightCents(banks, callers);
   const figures = {
     orders: tally.placed + tally.cancelled + tally.returned + tally.lost + tally.waiting + tally.open,
@@ -97,6 +101,7 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     waitingPoints: safeInteger(tally.waitingPoints, 'the sum of points that wait'),
     bankInFlightCents: exactCents(inFlight),
     ...bankFigures(await Promise.all(banks.map((bank) => bank.totals()))),
+    ...bookstore,
   };
   const { walletsCents, frozenCents, capturedCents, refundedCents } = figures;
   const { stockUnits, frozenUnits, placedUnits, waitingUnits, pointsHeld, pointsSpent, waitingPoints } = figures;
@@ -125,11 +130,14 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
   return { balanced: count === 0, figures, differences, differenceCount: count };
 }
 
-/** What transfers by the state table have taken from one bank and not brought to another: each of them still will, or a person has it. */
+/**
+ * What transfers by the state table, and purchases, have taken from one bank and not brought to another: each of them still will, or a
+ * person has it.
+ */
 async function inFlightCents(banks: readonly BankReader[], callers: CallersReader): Promise<bigint> {
   let cents = 0n;
-  for await (const gids of callers.openTransfers()) {
-    for (const bank of banks) cents += await bank.clearingOf(gids);
+  for (const open of [callers.openTransfers(), ...banks.map((bank) => bank.unpaid())]) {
+    for await (const gids of open) for (const bank of banks) cents += await bank.clearingOf(gids);
   }
   return cents;
 }

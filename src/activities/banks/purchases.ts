@@ -1,0 +1,193 @@
+import {
+  BOOK_BOUGHT,
+  bookBoughtSchema,
+  buySchema,
+  MAX_MISSED,
+  merchantAccount,
+  purchaseGid,
+  purchaseId,
+  type BookBought,
+  type Buy,
+  type MissedPurchases,
+  type PurchaseSide,
+  type PurchaseState,
+} from '../../contracts/bookstore.js';
+import { bankNames, type BankName } from '../../contracts/transfer.js';
+import {
+  createInbox,
+  inboxSink,
+  NotYet,
+  type Database,
+  type Guard,
+  type Message,
+  type Sql,
+} from '../../kit/database/index.js';
+import { messageOf } from '../../kit/database/message.js';
+import type { Forward } from '../../kit/workflow/participant.js';
+import { validInput } from '../input.js';
+import { safeInteger } from '../integers.js';
+import { answerOf } from './answer.js';
+import { bankOutbox } from './messages.js';
+import { acknowledge, countMissed, missed, PURCHASE, RECORD } from './purchases-sql.js';
+import { refusal, type FoundAccount } from './refusal.js';
+import { CREDIT, DEBIT } from './sql.js';
+
+/**
+ * Purchases, at the customer's bank: it debits the account, and in the same transaction writes one row and adds one message, which goes
+ * to the warehouse and to the merchant at once, and to each of them again until it has acknowledged it.
+ *
+ * States of a purchase, for each of the two sides: in progress → done, once. It is done when both are; its debit is from the beginning.
+ *
+ * Invariant: there is a row if the account was debited, and not if it was not. A side is done only after it has done its part, in its
+ * own database; a part that is done and not acknowledged is found done when the message comes again, and acknowledged then.
+ *
+ * Nothing is given back by a program: what a side cannot do yet it does one day, and what it refuses waits for a person.
+ */
+export function createBuying({ name, guard }: { name: BankName; guard: Guard }) {
+  const outbox = bankOutbox(name);
+  /** Debits a customer's account for copies of a book, and tells the others. Rejections as of `debit`. */
+  const buy = {
+    action: (operation, input) =>
+      guard.apply(operation, input, async (sql) => {
+        const { account, cents: amount, ...bought } = validInput(buySchema, input);
+        const { gid, branch } = operation;
+        const [found] = await sql<FoundAccount & { done: boolean }>(DEBIT, [gid, branch, account, amount]);
+        if (found?.done !== true) throw refusal({ name, gid, account, amount, kind: 'debit' }, found);
+        await sql(RECORD, [gid, account, bought.book, bought.copies, amount]);
+        // It has no key: what is out of stock for one holds up nobody else.
+        await outbox.add(sql, contentOf({ gid, cents: amount, ...bought }));
+        return { debited: amount };
+      }),
+  } satisfies Forward<Buy, { debited: number }>;
+  return { buy };
+}
+
+function contentOf(payload: BookBought) {
+  return { id: payload.gid, topic: BOOK_BOUGHT, payload };
+}
+
+/** A sink that takes one message or many: a side's inbox. */
+export type InboxSink = ReturnType<typeof inboxSink>;
+
+/** The merchant's sink: a message is credited to its account, once. While that is not open yet it waits. */
+export function merchantSink(database: Database): InboxSink {
+  const { bank: name, account } = merchantAccount;
+  const inbox = createInbox({ database, consumer: 'merchant' });
+  const credit = async (sql: Sql, { payload }: Message) => {
+    const { gid, cents: amount } = validInput(bookBoughtSchema, payload);
+    const [found] = await sql<FoundAccount & { done: boolean }>(CREDIT, [gid, 'merchant', account, amount]);
+    if (found?.done === true) return;
+    if (found === undefined) throw new NotYet(`${name} has no account ${account} yet: bookstore open makes it`);
+    throw refusal({ name, gid, account, amount, kind: 'credit' }, found);
+  };
+  return inboxSink({ inbox, handlers: { [BOOK_BOUGHT]: credit } });
+}
+
+/**
+ * A side's sink as the customer's bank uses it: what it has delivered there it notes as done, in its own database.
+ *
+ * If it dies in between the message is delivered again: the side finds it handled, and it is noted then.
+ */
+export function acknowledging(side: PurchaseSide, sink: InboxSink, database: Database): InboxSink {
+  const note = async (messages: readonly Message[]) => {
+    if (messages.length > 0) await database.run(acknowledge(side), [messages.map(({ id }) => id)]);
+  };
+  return {
+    async deliver(message, signal) {
+      await sink.deliver(message, signal);
+      await note([message]);
+    },
+    async deliverAll(messages, signal) {
+      const became = await sink.deliverAll(messages, signal);
+      await note(messages.filter((_, place) => became[place] === undefined));
+      return became;
+    },
+  };
+}
+
+interface Row {
+  readonly gid: string;
+  readonly account: string;
+  readonly book: string;
+  readonly copies: number;
+  readonly cents: string;
+  readonly since: number;
+}
+
+function purchaseOf(bank: BankName, { gid, account, book, copies, cents }: Row) {
+  return {
+    ...{ id: purchaseId(gid), from: { bank, account }, book, copies },
+    cents: safeInteger(cents, `the price of ${gid}`),
+  };
+}
+
+type BankDatabases = Readonly<Record<BankName, Database>>;
+
+/** A purchase, at whichever bank it was made; `null`: at none. @throws {@link BankSilent} if a bank that may have it does not answer */
+export async function purchaseState(banks: BankDatabases, id: string): Promise<PurchaseState | null> {
+  type Found = Row & Pick<PurchaseState, 'debit' | 'warehouse' | 'merchant'>;
+  const asked = await Promise.allSettled(
+    bankNames.map(async (bank) => {
+      const [row] = await answerOf(bank, banks[bank], ({ run }) => run<Found>(PURCHASE, [purchaseGid(id)]));
+      if (row === undefined) return null;
+      const { debit, warehouse, merchant, since } = row;
+      return { ...purchaseOf(bank, row), debit, warehouse, merchant, boughtAt: Math.floor(since) };
+    }),
+  );
+  for (const answer of asked) if (answer.status === 'fulfilled' && answer.value !== null) return answer.value;
+  for (const answer of asked) if (answer.status === 'rejected') throw answer.reason;
+  return null;
+}
+
+/** What a side has not acknowledged, the oldest of all banks. A bank that does not answer is named, and holds up nothing. */
+export async function missedPurchases(banks: BankDatabases, side: PurchaseSide): Promise<MissedPurchases> {
+  const asked = await Promise.allSettled(
+    bankNames.map((bank) =>
+      answerOf(bank, banks[bank], async ({ run }) => {
+        const rows = await run<Row>(missed(side), ['-infinity', '', MAX_MISSED]);
+        const [counted] = await run<{ count: number }>(countMissed(side));
+        const purchases = rows.map((row) => ({ ...purchaseOf(bank, row), since: Math.floor(row.since) }));
+        return { purchases, count: counted?.count ?? 0 };
+      }),
+    ),
+  );
+  const found = asked.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  return {
+    side,
+    purchases: found
+      .flatMap(({ purchases }) => purchases)
+      .sort((one, other) => one.since - other.since)
+      .slice(0, MAX_MISSED),
+    total: found.reduce((sum, { count }) => sum + count, 0),
+    unread: bankNames.flatMap((bank, place) => {
+      const answer = asked[place];
+      return answer?.status === 'rejected' ? [{ bank, message: messageOf(answer.reason) }] : [];
+    }),
+  };
+}
+
+/** Messages that are asked for in one go. */
+const PAGE = 100;
+
+/** The messages of a bank that a side has not acknowledged, page by page: the same as its relay delivers. */
+export async function* missedMessages(
+  name: BankName,
+  database: Database,
+  side: PurchaseSide,
+): AsyncGenerator<Message[]> {
+  let after: unknown[] = ['-infinity', ''];
+  for (;;) {
+    const rows = await database.run<Row & { place: string }>(missed(side), [...after, PAGE]);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    yield rows.map(({ gid, book, copies, cents, since }) => ({
+      ...contentOf({ gid, book, copies, cents: safeInteger(cents, `the price of ${gid}`) }),
+      source: name,
+      // It has no key, so that nobody asks for its number.
+      seq: 0,
+      addedAt: Math.floor(since),
+      attempt: 1,
+    }));
+    after = [last.place, last.gid];
+  }
+}

@@ -1,0 +1,91 @@
+import {
+  MAX_PULL_REASONS,
+  merchantAccount,
+  ofPurchaseSchema,
+  ofSideSchema,
+  purchaseId,
+  type DeliverBook,
+  type MissedPurchases,
+  type OfPurchase,
+  type OfSide,
+  type PulledPurchases,
+  type PurchaseSide,
+  type PurchaseState,
+  type Restock,
+} from '../contracts/bookstore.js';
+import { bankNames, type BankName } from '../contracts/transfer.js';
+import { NotYet, type Database } from '../kit/database/index.js';
+import {
+  acknowledging,
+  merchantSink,
+  missedMessages,
+  missedPurchases,
+  purchaseState,
+  type InboxSink,
+} from './banks/purchases.js';
+import { validInput } from './input.js';
+import { deliverBook, restockBook, warehouseSink } from './warehouse/index.js';
+
+/**
+ * The bookstore: what the banks, the warehouse and the merchant have to do with each other. Messages reach a side in two ways, by the relay
+ * of the customer's bank, and when the side asks for what it missed: both go through the same inbox, so that each is handled once.
+ */
+
+/** The bookstore's databases. */
+export interface BookstoreDatabases {
+  readonly banks: Readonly<Record<BankName, Database>>;
+  /** The banks' by connections that somebody who waits can have. */
+  readonly looking: Readonly<Record<BankName, Database>>;
+  readonly warehouse: Database;
+}
+
+export function createBookstore({ banks, looking, warehouse }: BookstoreDatabases, heartbeat: () => void) {
+  const sinks = { warehouse: warehouseSink(warehouse), merchant: merchantSink(banks[merchantAccount.bank]) };
+  const sinkOf = (side: PurchaseSide, bank: BankName) => acknowledging(side, sinks[side], banks[bank]);
+  return {
+    /** Where a bank's messages of purchases go. */
+    sinksOf: (bank: BankName) => ({
+      warehouse: sinkOf('warehouse', bank),
+      merchant: sinkOf('merchant', bank),
+    }),
+
+    plain: {
+      'warehouse.deliver': (input: DeliverBook): Promise<void> => deliverBook(warehouse, input),
+      'warehouse.restock': (input: Restock): Promise<void> => restockBook(warehouse, input),
+      'bookstore.purchase': (input: OfPurchase): Promise<PurchaseState | null> =>
+        purchaseState(looking, validInput(ofPurchaseSchema, input).id),
+      'bookstore.missed': (input: OfSide): Promise<MissedPurchases> =>
+        missedPurchases(looking, validInput(ofSideSchema, input).side),
+      /** Has a side handle all that it missed. */
+      'bookstore.pull': async (input: OfSide): Promise<PulledPurchases> => {
+        const { side } = validInput(ofSideSchema, input);
+        const pulled: PulledPurchases = { side, handled: 0, waiting: 0, failed: 0, reasons: [] };
+        for (const bank of bankNames) await pull(bank, sinkOf(side, bank), banks[bank], pulled, heartbeat);
+        return pulled;
+      },
+    },
+  };
+}
+
+/** Has a side handle what it missed of one bank: what is not possible yet is left, and counted. */
+async function pull(
+  bank: BankName,
+  sink: InboxSink,
+  database: Database,
+  pulled: PulledPurchases,
+  heartbeat: () => void,
+): Promise<void> {
+  for await (const messages of missedMessages(bank, database, pulled.side)) {
+    heartbeat();
+    const became = await sink.deliverAll(messages, new AbortController().signal);
+    for (const [place, { id: gid }] of messages.entries()) {
+      const error = became[place];
+      if (error === undefined) pulled.handled += 1;
+      else if (error instanceof NotYet) pulled.waiting += 1;
+      else pulled.failed += 1;
+      if (error !== undefined && pulled.reasons.length < MAX_PULL_REASONS) {
+        pulled.reasons.push({ id: purchaseId(gid), message: error.message });
+      }
+    }
+  }
+}

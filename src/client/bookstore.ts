@@ -1,0 +1,40 @@
+import type { MissedPurchases, PulledPurchases, PurchaseState } from '../contracts/bookstore.js';
+import { formatCents } from '../contracts/money.js';
+import { table } from './words.js';
+
+/** Purchases as the command line tells of them. */
+
+/** `2 copies of emma`. */
+export function copiesOf({ copies, book }: { readonly copies: number; readonly book: string }): string {
+  return `${copies} ${copies === 1 ? 'copy' : 'copies'} of ${book}`;
+}
+
+/** A purchase is done when both sides have acknowledged their part. */
+export function isDone({ warehouse, merchant }: PurchaseState): boolean {
+  return warehouse === 'done' && merchant === 'done';
+}
+
+export function describePurchase(purchase: PurchaseState): string {
+  const { id, from, cents, debit, warehouse, merchant, boughtAt } = purchase;
+  const what = `${copiesOf(purchase)} for ${formatCents(cents)} from ${from.bank}:${from.account}`;
+  return [
+    `purchase ${id} is ${isDone(purchase) ? 'done' : 'in progress'}: ${what}, since ${new Date(boughtAt).toISOString()}`,
+    `  debit ${debit}, warehouse ${warehouse}, merchant ${merchant}`,
+  ].join('\n');
+}
+
+export function describeMissed({ side, purchases, total, unread }: MissedPurchases): string {
+  const rows = purchases.map(({ id, from, book, copies, cents, since }) => [
+    ...[id, `${from.bank}:${from.account}`, book, copies, formatCents(cents), new Date(since).toISOString()],
+  ]);
+  const lines = rows.length > 0 ? [table(['id', 'from', 'book', 'copies', 'for', 'since'], rows)] : [];
+  if (total === 0 && unread.length === 0) lines.push(`the ${side} has acknowledged every purchase`);
+  if (total > purchases.length) lines.push(`… and ${total - purchases.length} more`);
+  return [...lines, ...unread.map(({ bank, message }) => `${bank} could not be read: ${message}`)].join('\n');
+}
+
+export function describePulled({ side, handled, waiting, failed, reasons }: PulledPurchases): string {
+  const left = Object.entries({ 'wait and are tried on': waiting, 'were not handled': failed });
+  const counts = [`${handled} handled`, ...left.flatMap(([what, count]) => (count > 0 ? [`${count} ${what}`] : []))];
+  return [`the ${side}: ${counts.join(', ')}`, ...reasons.map(({ id, message }) => `  ${id}: ${message}`)].join('\n');
+}

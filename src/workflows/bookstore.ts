@@ -1,0 +1,82 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { ShopActivities } from '../activities/index.js';
+import type { Bank } from '../activities/banks/index.js';
+import type {
+  DeliverBook,
+  MissedPurchases,
+  OfSide,
+  PulledPurchases,
+  Purchase,
+  Purchased,
+  PurchaseState,
+  Restock,
+} from '../contracts/bookstore.js';
+import { formatCents } from '../contracts/money.js';
+import type { BankName, OpenAccounts } from '../contracts/transfer.js';
+import { participant, saga } from '../kit/workflow/index.js';
+
+const banks = {
+  bank_a: participant<Bank>('bank_a'),
+  bank_b: participant<Bank>('bank_b'),
+  bank_c: participant<Bank>('bank_c'),
+} as const satisfies Record<BankName, unknown>;
+
+/**
+ * Buys copies of a book: the customer's bank debits the account, writes what is to follow, and adds the message that tells the warehouse
+ * and the merchant, in one transaction, which is all of this. Its relay tells them until both have acknowledged it; nothing is given
+ * back by a program.
+ */
+export const buyBook = saga({ deadline: '10 minutes' }, async (tx, purchase: Purchase): Promise<Purchased> => {
+  const { id, from, book, copies, cents } = purchase;
+  const { bank, account } = from;
+  const summary = `debit ${formatCents(cents)} from ${bank}:${account} for ${copies} of ${book}, and tell the others`;
+  await tx.pivot('debit', banks[bank].buy, { account, book, copies, cents }, { summary });
+  return { id, book, copies, cents };
+});
+
+/** The bookstore outside of any transaction: each is idempotent, and can be run again at any time. */
+const asked = proxyActivities<ShopActivities>({
+  startToCloseTimeout: '10 seconds',
+  // What breaks the contract is refused for good.
+  retry: { maximumAttempts: 10, nonRetryableErrorTypes: ['Rejection'] },
+});
+
+/** For somebody who waits: a bank that cannot be asked is asked once more, and then told. */
+const looking = proxyActivities<ShopActivities>({
+  startToCloseTimeout: '5 seconds',
+  retry: { initialInterval: '500 milliseconds', maximumAttempts: 2, nonRetryableErrorTypes: ['Rejection'] },
+});
+
+const pulling = proxyActivities<ShopActivities>({
+  startToCloseTimeout: '9 minutes',
+  heartbeatTimeout: '1 minute',
+  retry: { maximumAttempts: 2, nonRetryableErrorTypes: ['Rejection'] },
+});
+
+/** Opens the merchant's account, and delivers the warehouse's first books: what is there is left as it is. */
+export async function openBookstore(account: OpenAccounts, books: readonly DeliverBook[]): Promise<void> {
+  await Promise.all([
+    asked['banks.openAccounts'](account),
+    ...books.map((delivery) => asked['warehouse.deliver'](delivery)),
+  ]);
+}
+
+/** Delivers more copies of a book. */
+export async function restockBook(delivery: Restock): Promise<void> {
+  await asked['warehouse.restock'](delivery);
+}
+
+/** A purchase as it is now; `null`: no bank has one of that id. */
+export async function purchaseState(id: string): Promise<PurchaseState | null> {
+  return looking['bookstore.purchase']({ id });
+}
+
+/** What a side has not acknowledged. */
+export async function missedPurchases(side: OfSide): Promise<MissedPurchases> {
+  return looking['bookstore.missed'](side);
+}
+
+/** Has a side handle what it missed. */
+export async function pullPurchases(side: OfSide): Promise<PulledPurchases> {
+  return pulling['bookstore.pull'](side);
+}
