@@ -11,7 +11,7 @@ import {
   Worker,
   type WorkflowBundleWithSourceMap,
 } from '@temporalio/worker';
-import { createShop, migrateShop, serviceNames, shopMasks } from './activities/index.js';
+import { createShop, messagingNames, migrateShop, serviceNames, shopMasks } from './activities/index.js';
 import { bankNames } from './contracts/transfer.js';
 import { wrongForPrepared } from './kit/database/index.js';
 import { createFaults, type Faults } from './activities/faults.js';
@@ -61,7 +61,7 @@ const OPERATIONS_POOL = 3;
 /** Connections to each bank's database that end what is prepared: nobody keeps one for as long as a prepare may wait. */
 const PHASE2_POOL = 3;
 
-/** Connections to each bank's database that deliver messages: one listens, the others are those of its own relays and of those to it. */
+/** Connections to each database that deliver messages: one listens, the others are those of its own relays and of those to it. */
 const RELAY_POOL = 6;
 
 /** A worker with the pools that it uses. */
@@ -70,8 +70,8 @@ export interface ShopWorker {
   readonly connection: NativeConnection;
   /** What is injected into it: tests and demos add to them while it runs. */
   readonly faults: Faults;
-  /** Starts what delivers the services' messages, once for all workers of the task queue. */
-  readonly deliver: () => Promise<void>;
+  /** Starts what delivers the services' messages, once for all workers of the task queue. @param names of outboxes; default: all */
+  readonly deliver: (names?: readonly string[]) => Promise<void>;
   /** Runs until {@link stop} is called. @throws if the worker fails */
   readonly run: () => Promise<void>;
   /** Stops taking work, lets what runs end, and closes the connections. */
@@ -109,7 +109,7 @@ export async function createShopWorker(
     );
     for (const line of wrong) if (line !== undefined) onWarning(`the banks' databases: ${line}`);
     const phase2 = pools.openBeside(bankNames, settings.databaseUrls, PHASE2_POOL, 'phase 2');
-    const relaying = pools.openBeside(bankNames, settings.databaseUrls, RELAY_POOL, 'messages');
+    const relaying = pools.openBeside(messagingNames, settings.databaseUrls, RELAY_POOL, 'messages');
     const heartbeat = () => {
       const context = Context.current();
       context.heartbeat();
@@ -174,8 +174,11 @@ export async function createShopWorker(
       scanning ??= startStateScan({ client, taskQueue: temporal.taskQueue, tables, onWarning });
       return (running ??= worker.run());
     };
-    const deliver = () =>
-      startRelays(client, { taskQueue: temporal.taskQueue, outboxes: shop.outboxes.map(({ outbox }) => outbox) });
+    const deliver = (names?: readonly string[]) => {
+      const outboxes = shop.outboxes.map(({ outbox }) => outbox);
+      const wanted = outboxes.filter(({ name }) => names?.includes(name) ?? true);
+      return startRelays(client, { taskQueue: temporal.taskQueue, outboxes: wanted });
+    };
     return { worker, connection, faults, deliver, run, stop: () => (stopped ??= stop()) };
   } catch (error) {
     await close();

@@ -16,6 +16,7 @@ export {
 } from '../kit/workflow/index.js';
 export { accountStates, listBanks, openBanks, setAccountStatus } from './banks.js';
 export { placeOrder } from './place-order.js';
+export { lookAtOrder, payOrder, placeOrderChoreographed } from './place-order-choreographed.js';
 export { placeOrderTcc } from './place-order-tcc.js';
 export { closeLost, recallOrder, refundRecalled } from './recall-order.js';
 export { openShop, orderState, proveBooks, recallState } from './shop.js';

@@ -14,10 +14,11 @@ export type DeadLetter = Omit<ShownLetter, 'outbox'>;
 /** What a person decides about a dead letter. */
 export type LetterOrder = Pick<LettersOrder, 'action' | 'actor' | 'reason'> & Pick<ShownLetter, 'stream' | 'seq'>;
 
-/** Which dead letters: of this topic, with this message id; `most` of them. Default: the 50 oldest of all */
+/** Which dead letters: of this topic, with this message id, of this key; `most` of them. Default: the 50 oldest of all */
 export interface LetterFilter {
   readonly topic?: string;
   readonly id?: string;
+  readonly key?: string;
   readonly most?: number;
   /** Only of these streams. Default: all of the database */
   readonly streams?: readonly string[];
@@ -26,9 +27,9 @@ export interface LetterFilter {
 /** Dead letters, the oldest first, and how many there are (up to 10,000). */
 export async function listDead(
   database: Database,
-  { topic, id, most = 50, streams }: LetterFilter = {},
+  { topic, id, key, most = 50, streams }: LetterFilter = {},
 ): Promise<{ letters: DeadLetter[]; total: number }> {
-  const which = [topic ?? null, id ?? null, streams ?? null];
+  const which = [topic ?? null, id ?? null, streams ?? null, key ?? null];
   const rows = await database.run<LetterRow>(list, [...which, most], STATEMENT_MS);
   const [count] = await database.run<{ total: string }>(total, which, STATEMENT_MS);
   const letters = rows.map(({ seq, key, payload, addedAt, deadAt, error, ...row }) => ({
@@ -93,7 +94,7 @@ const first = (of: string) => `cross join lateral (
 ) p`;
 
 const wanted = `l.dead_at is not null and ($1::text is null or p.topic = $1) and ($2::text is null or p.id = $2)
-  and ($3::text[] is null or l.stream = any ($3))`;
+  and ($3::text[] is null or l.stream = any ($3)) and ($4::text is null or p.key = $4)`;
 
 const list = `
 select l.stream, p.seq::text, p.id, p.topic, p.key, p.payload::text as payload,
@@ -104,7 +105,7 @@ select l.stream, p.seq::text, p.id, p.topic, p.key, p.payload::text as payload,
     where all_parked.stream = l.stream and all_parked.lane = l.lane limit 1001
   ) waiting) as behind
 from backstitch.outbox_lanes l ${first('l')}
-where ${wanted} order by l.dead_at, p.seq limit $4`;
+where ${wanted} order by l.dead_at, p.seq limit $5`;
 
 const total = `
 select count(*)::text as total from (
