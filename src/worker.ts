@@ -11,7 +11,8 @@ import {
   Worker,
   type WorkflowBundleWithSourceMap,
 } from '@temporalio/worker';
-import { createShop, messagingNames, migrateShop, serviceNames, shopMasks } from './activities/index.js';
+import { createShop, migrateShop, serviceNames, shopMasks } from './activities/index.js';
+import { orderServices } from './contracts/events.js';
 import { bankNames } from './contracts/transfer.js';
 import { wrongForPrepared } from './kit/database/index.js';
 import { createFaults, type Faults } from './activities/faults.js';
@@ -61,8 +62,10 @@ const OPERATIONS_POOL = 3;
 /** Connections to each bank's database that end what is prepared: nobody keeps one for as long as a prepare may wait. */
 const PHASE2_POOL = 3;
 
-/** Connections to each database that deliver messages: one listens, the others are those of its own relays and of those to it. */
+/** Connections to each bank's database that deliver messages: one listens, the others are those of its own relays and of those to it. */
 const RELAY_POOL = 6;
+/** The same of each service that an order has to do with. */
+const ORDER_RELAY_POOL = 4;
 
 /** A worker with the pools that it uses. */
 export interface ShopWorker {
@@ -109,7 +112,10 @@ export async function createShopWorker(
     );
     for (const line of wrong) if (line !== undefined) onWarning(`the banks' databases: ${line}`);
     const phase2 = pools.openBeside(bankNames, settings.databaseUrls, PHASE2_POOL, 'phase 2');
-    const relaying = pools.openBeside(messagingNames, settings.databaseUrls, RELAY_POOL, 'messages');
+    const relaying = {
+      ...pools.openBeside(bankNames, settings.databaseUrls, RELAY_POOL, 'messages'),
+      ...pools.openBeside(orderServices, settings.databaseUrls, ORDER_RELAY_POOL, 'messages'),
+    };
     const heartbeat = () => {
       const context = Context.current();
       context.heartbeat();

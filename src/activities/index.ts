@@ -79,7 +79,7 @@ export const serviceNames = [
 export type ServiceName = (typeof serviceNames)[number];
 
 /** The services that tell each other by messages: each has an outbox and an inbox in its database. */
-export const messagingNames = [...bankNames, ...orderServices] as const;
+const messagingNames = [...bankNames, ...orderServices] as const;
 type MessagingName = (typeof messagingNames)[number];
 
 /** A database for each service. */

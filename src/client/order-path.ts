@@ -55,13 +55,13 @@ export async function followOrder(session: Session, orderId: string, until: numb
   }
 }
 
+/** The path of an order that is final may lack an event still: its end was heard of first. */
 function isToBeSaid({ path, deadLetters }: LookedOrder): boolean {
-  return deadLetters.length > 0 || (path !== null && (isFinal(path) || path.waitsFor?.who === 'customer'));
-}
-
-/** Whether nothing more will become of an order. */
-export function isFinal({ state }: NonNullable<LookedOrder['path']>): boolean {
-  return state === 'placed' || state === 'cancelled';
+  if (deadLetters.length > 0) return true;
+  if (path === null) return false;
+  if (path.waitsFor !== undefined) return path.waitsFor.who === 'customer';
+  const heard = new Set(path.path.map(({ id }) => id));
+  return path.path.every(({ cause }) => cause === null || heard.has(cause));
 }
 
 /** What comes before it is so late; nothing, if it does not. */

@@ -6,7 +6,10 @@ import { orderServices, producers, type LookedOrder, type OrderPath, type PathSt
 export function describePath(orderId: string, { path, deadLetters, unread }: LookedOrder): string {
   const lines = path === null ? [`order ${orderId}: nothing was heard of it yet`] : describeHeard(path);
   for (const { id, outbox, subscriber, error } of deadLetters) {
-    lines.push(`  ✗ ${id} of ${outbox} to ${subscriber} is a dead letter: ${error}`, '    decide: messages resend|discard|skip');
+    lines.push(
+      `  ✗ ${id} of ${outbox} to ${subscriber} is a dead letter: ${error}`,
+      '    decide: messages resend|discard|skip',
+    );
   }
   lines.push(...unread.map((line) => `  whether there are dead letters is not known of ${line}`));
   return lines.join('\n');
@@ -43,21 +46,29 @@ export function whyUndone({ path }: OrderPath): string {
 export function mermaidOf({ path }: OrderPath): string {
   const heard = new Map(path.map((step) => [step.id, step]));
   const answered = new Set(path.flatMap(({ cause }) => (cause === null ? [] : [cause])));
+  const seen = new Set<string>();
   const lines = path.flatMap((step) => {
     const { id, by, cause } = step;
-    const first = cause === null ? [] : [arrowOf(cause, heard.get(cause), by)];
-    return answered.has(id) ? first : [...first, `  Note over ${by}: ${said(step)}`];
+    seen.add(by);
+    const note = answered.has(id) ? [] : [`  Note over ${by}: ${said(step)}`];
+    if (cause === null) return note;
+    const before = heard.get(cause);
+    const from = before?.by ?? producerOf(cause);
+    seen.add(from);
+    // What was answered has happened, though the projection has not heard of it yet.
+    const arrow = before ? `->>${by}: ${said(before)}` : `-->>${by}: ${topicOf(cause)} (not heard of yet)`;
+    return [`  ${from}${arrow}`, ...note];
   });
-  const seen = orderServices.filter((service) => lines.some((line) => line.includes(service)));
-  return ['sequenceDiagram', ...seen.map((service) => `  participant ${service}`), ...lines].join('\n');
+  const participants = orderServices.filter((service) => seen.has(service));
+  return ['sequenceDiagram', ...participants.map((service) => `  participant ${service}`), ...lines].join('\n');
 }
 
-function arrowOf(cause: string, step: PathStep | undefined, to: string): string {
-  if (step !== undefined) return `  ${step.by}->>${to}: ${said(step)}`;
-  // It happened, as it was answered: only the projection has not heard of it yet.
-  const topic = cause.slice(cause.lastIndexOf('/') + 1);
-  const by = Object.entries(producers).find(([known]) => known === topic)?.[1] ?? 'orders';
-  return `  ${by}-->>${to}: ${topic} (not heard of yet)`;
+function topicOf(id: string): string {
+  return id.slice(id.lastIndexOf('/') + 1);
+}
+
+function producerOf(id: string): string {
+  return Object.entries(producers).find(([topic]) => topic === topicOf(id))?.[1] ?? 'orders';
 }
 
 function said({ topic, refusal }: PathStep): string {

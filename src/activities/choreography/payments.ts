@@ -22,12 +22,16 @@ import { orRefused, reactsTo, tell, whenDue, type Reactions, type Told } from '.
  */
 export const paymentsReactions: Reactions = {
   ...reactsTo('stock.reserved', outboxes.payments, async (sql, { order }): Promise<Told> => {
-    const { orderId, customerId, amount } = order;
-    const answer = await orRefused(
-      order.payLater ? request(sql, order) : chargeWallet(sql, { orderId, customerId, amount }),
-    );
-    if ('refusal' in answer) return { topic: 'payment.refused', refusal: answer.refusal };
-    return 'payBy' in answer ? { topic: 'payment.requested', ...answer } : { topic: 'payment.captured', ...answer };
+    if (order.payLater) {
+      const requested = await orRefused(request(sql, order));
+      return 'refusal' in requested
+        ? { topic: 'payment.refused', refusal: requested.refusal }
+        : { topic: 'payment.requested', ...requested };
+    }
+    const charged = await orRefused(chargeWallet(sql, order));
+    return 'refusal' in charged
+      ? { topic: 'payment.refused', refusal: charged.refusal }
+      : { topic: 'payment.captured', ...charged };
   }),
   ...whenDue(async (sql, { order, cause }) => {
     const [expired] = await sql(EXPIRE_PAYMENT, [order.orderId]);

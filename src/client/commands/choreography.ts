@@ -29,8 +29,10 @@ export async function placeChoreographed(cli: Cli, json: string, { wait, payLate
     const opened = await callPatiently(calls.output, gid, calls.transactions.of(contract), order, { wait });
     const followed = await followOrder(calls, orderId, until);
     const code = exitOfLooked(followed.looked);
-    const document = { gid, orderId, pointsSpent: opened.pointsSpent, ...documentOf(followed.looked), ...followed };
-    calls.output.result(document, () => describeFollowed(orderId, opened.pointsSpent, followed));
+    const { pointsSpent } = opened;
+    calls.output.result({ gid, pointsSpent, ...documentOf(orderId, followed) }, () =>
+      describeFollowed(orderId, pointsSpent, followed),
+    );
     return code;
   });
 }
@@ -51,7 +53,8 @@ function objectOf(json: string): object {
 function describeFollowed(orderId: string, pointsSpent: number, { looked, failure }: FollowedOrder): string {
   const path = looked?.path;
   if (path?.state === 'placed') {
-    const find = (name: 'paymentId' | 'shipmentId') => path.path.find((step) => step[name] !== undefined)?.[name];
+    const find = (name: 'paymentId' | 'shipmentId') =>
+      path.path.find((step) => step[name] !== undefined)?.[name] ?? 'not heard of yet';
     return `order ${orderId} was placed: payment ${find('paymentId')}, shipment ${find('shipmentId')}, ${pointsSpent} points spent`;
   }
   if (path?.state === 'cancelled') return `order ${orderId} was undone: ${whyUndone(path)}`;
@@ -72,8 +75,11 @@ export async function showChoreographed(session: Session, orderId: string, merma
   const { path } = looked;
   if (mermaid && path === null) throw new NotReady(`order ${orderId}: nothing was heard of it yet: ask again later`);
   const picture = mermaid && path !== null ? mermaidOf(path) : undefined;
-  const document = { orderId, ...documentOf(looked), ...looked, ...(picture !== undefined && { mermaid: picture }) };
-  session.output.result(document, () => picture ?? describePath(orderId, looked));
+  const drawn = picture === undefined ? {} : { mermaid: picture };
+  session.output.result(
+    { ...documentOf(orderId, { looked }), ...drawn },
+    () => picture ?? describePath(orderId, looked),
+  );
   return exitOfLooked(looked);
 }
 
@@ -90,8 +96,11 @@ export async function payChoreographed(cli: Cli, orderId: string): Promise<ExitC
   return answer.outcome === 'paid' ? EXIT.done : EXIT.undone;
 }
 
-function documentOf(looked: LookedOrder | undefined): { state: string } {
-  return { state: looked?.path?.state ?? 'running' };
+/** An order as a document: the same whoever asks for it. */
+function documentOf(orderId: string, { looked, failure }: FollowedOrder): object {
+  const { path, deadLetters = [], unread = [] } = looked ?? {};
+  const known = path ?? { orderId, state: 'running', path: [] };
+  return { ...known, deadLetters, unread, ...(failure !== undefined && { failure }) };
 }
 
 function exitOfLooked(looked: LookedOrder | undefined): ExitCode {

@@ -53,7 +53,10 @@ export function addOrderCommands(cli: Cli): void {
         'no orchestrator: each service reacts to what another one tells (docs/choreography.md); takes one order',
       ).conflicts(['file', 'scheme', 'stockFirst', 'announce', 'lane', 'undo', 'deadline']),
     )
-    .option('--pay-later', 'of a choreographed order: the customer pays by `order pay`, within 30 minutes (payWithinMs)')
+    .option(
+      '--pay-later',
+      'of a choreographed order: the customer pays by `order pay`, within 30 minutes (payWithinMs)',
+    )
     .option('--announce', 'tell the customer at once that the order came in, and again if it comes to nothing')
     .addOption(
       new Option(
@@ -123,23 +126,23 @@ Examples:
     .command('show')
     .description("what became of an order: its transaction in words; the exit code tells of its state, as 'place' does")
     .argument('<id>', 'the id of the order')
-    .option('--mermaid', 'of a choreographed order: draw the path that it took, as a Mermaid sequence diagram')
-    .action(
-      cli.does(async (id, { mermaid = false }) => {
-        const session = await cli.open();
-        const { client, output } = session;
-        const transaction = await shownIfKnown(session, id);
-        if (transaction === undefined) return showChoreographed(session, id, mermaid);
-        // Its transaction has only opened it: what became of it since the services have told.
-        const isOpened =
-          transaction.transaction === placeOrderChoreographedTransaction.workflow && transaction.state === 'committed';
-        if (isOpened) return showChoreographed(session, id, mermaid);
-        if (mermaid) return show.error('error: --mermaid is for choreographed orders, once they are created');
-        const recalls = await recallsOf(client, id);
-        output.result({ orderId: id, ...transaction, recalls }, () => describeOrder(id, transaction, recalls));
-        return exitOfState(transaction.state);
-      }),
-    );
+    .option('--mermaid', 'of a choreographed order: draw the path that it took, as a Mermaid sequence diagram');
+  show.action(
+    cli.does(async (id, { mermaid = false }) => {
+      const session = await cli.open();
+      const { client, output } = session;
+      const transaction = await shownIfKnown(session, id);
+      if (transaction === undefined) return showChoreographed(session, id, mermaid);
+      // Its transaction has only opened it: what became of it since the services have told.
+      const isOpened =
+        transaction.transaction === placeOrderChoreographedTransaction.workflow && transaction.state === 'committed';
+      if (isOpened) return showChoreographed(session, id, mermaid);
+      if (mermaid) return show.error('error: --mermaid is for choreographed orders, once they are created');
+      const recalls = await recallsOf(client, id);
+      output.result({ orderId: id, ...transaction, recalls }, () => describeOrder(id, transaction, recalls));
+      return exitOfState(transaction.state);
+    }),
+  );
 
   order
     .command('pay')
