@@ -193,7 +193,14 @@ export function createShop({
         database: relaying[name],
         sinks: Object.fromEntries(bankNames.map((to) => [to, bankSink(to, relaying[to])])),
       })),
-      ...choreographyOutboxes(relaying, probe),
+      ...choreographyOutboxes(relaying, {
+        probe,
+        repairs: {
+          refund: (operation, { orderId, customerId }) =>
+            participants.payments.refund.action(operation, { orderId, customerId }),
+          release: (operation, { orderId, sku }) => participants.inventory.release.action(operation, [orderId, sku]),
+        },
+      }),
     ],
     /** What callers have asked for without an orchestrator. */
     callers: createCallers({ database: databases.callers, operations, limits: stateLimits }),

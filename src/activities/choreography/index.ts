@@ -9,6 +9,7 @@ import { pointsReactions } from './points.js';
 import { projectionReactions } from './projection.js';
 import { reactionsSink, type Reactions } from './react.js';
 import { shippingReactions } from './shipping.js';
+import { verifierReactions, type VerifierOf } from './verifier.js';
 
 /**
  * The choreographed order: create → reserve stock → pay → ship → complete, each by the service that it belongs to, on account of the
@@ -22,6 +23,8 @@ import { shippingReactions } from './shipping.js';
 /** Deliveries at a time to each consumer: each has a transaction of its own, and they share a few connections. */
 const AT_A_TIME = 8;
 
+type Databases = Readonly<Record<OrderService, Database>>;
+
 /** A consumer: whose reactions, and in which database. */
 interface Consumer {
   readonly service: OrderService;
@@ -30,7 +33,7 @@ interface Consumer {
   readonly reactions: Reactions;
 }
 
-const consumers: Readonly<Record<string, Consumer>> = {
+const consumersOf = (repairs: VerifierOf['repairs'], databases: Databases): Readonly<Record<string, Consumer>> => ({
   orders: { service: 'orders', reactions: ordersReactions },
   inventory: { service: 'inventory', reactions: inventoryReactions },
   payments: { service: 'payments', reactions: paymentsReactions },
@@ -38,7 +41,8 @@ const consumers: Readonly<Record<string, Consumer>> = {
   notifications: { service: 'notifications', reactions: notificationsReactions },
   points: { service: 'orders', inbox: 'points', reactions: pointsReactions },
   projection: { service: 'orders', inbox: 'projection', reactions: projectionReactions },
-};
+  verifier: { service: 'orders', inbox: 'verifier', reactions: verifierReactions({ ...databases, repairs }) },
+});
 
 /** An outbox with what its relays need. */
 interface ChoreographyOutbox {
@@ -50,14 +54,16 @@ interface ChoreographyOutbox {
 
 /** What is told of choreographed orders, and who hears it. */
 export function choreographyOutboxes(
-  databases: Readonly<Record<OrderService, Database>>,
-  probe?: Probe,
+  databases: Databases,
+  { repairs, probe }: { readonly repairs: VerifierOf['repairs']; readonly probe?: Probe },
 ): ChoreographyOutbox[] {
   const sinks = Object.fromEntries(
-    Object.entries(consumers).map(([name, { service, inbox: consumer = 'choreography', reactions }]) => {
-      const inbox = createInbox({ database: databases[service], consumer });
-      return [name, reactionsSink({ service: name, inbox, reactions, probe })];
-    }),
+    Object.entries(consumersOf(repairs, databases)).map(
+      ([name, { service, inbox: consumer = 'choreography', reactions }]) => {
+        const inbox = createInbox({ database: databases[service], consumer });
+        return [name, reactionsSink({ service: name, inbox, reactions, probe })];
+      },
+    ),
   );
   return (['orders', 'inventory', 'payments', 'shipping'] as const).map((name) => ({
     outbox: outboxes[name],

@@ -5,7 +5,7 @@ import { createOutbox } from '../../kit/database/index.js';
  * Who hears of what: each service has an outbox in its own database, and each of those that react to it a stream of its own.
  *
  * The projection hears of every event; of `payment.due`, which is no event, only payments itself does. Whoever else is to
- * hear of orders (what verifies them, say) is one more subscriber here.
+ * hear of orders is one more subscriber here.
  */
 
 export const outboxes = {
@@ -15,6 +15,7 @@ export const outboxes = {
       inventory: ['order.created'],
       notifications: ['order.placed'],
       points: ['order.placed'],
+      verifier: ['order.created', 'order.placed', 'order.cancelled'],
       projection: '*',
     },
   }),
