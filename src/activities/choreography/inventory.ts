@@ -9,9 +9,7 @@ import { orRefused, reactsTo, type Reactions } from './react.js';
 export const inventoryReactions: Reactions = {
   ...reactsTo('order.created', outboxes.inventory, async (sql, { order: { orderId, sku, units } }) => {
     const reserved = await orRefused(createStock(sql).reserve(orderId, sku, units));
-    return 'refusal' in reserved
-      ? { topic: 'stock.refused', refusal: reserved.refusal }
-      : { topic: 'stock.reserved' };
+    return 'refusal' in reserved ? { topic: 'stock.refused', refusal: reserved.refusal } : { topic: 'stock.reserved' };
   }),
   ...reactsTo('payment.refused', outboxes.inventory, async (sql, { order: { orderId, sku } }) => {
     await createStock(sql).release(orderId, sku);

@@ -77,7 +77,8 @@ export function pathOf(orderId: string, heard: readonly HeardEvent[]): OrderPath
 
 function stepOf({ id, topic, event }: HeardEvent): PathStep {
   const { cause, at } = event;
-  const points = 'pointsSpent' in event ? event.pointsSpent : 'pointsReturned' in event ? event.pointsReturned : undefined;
+  const points =
+    'pointsSpent' in event ? event.pointsSpent : 'pointsReturned' in event ? event.pointsReturned : undefined;
   return {
     ...{ id, topic, by: producers[topic], cause, at },
     ...('refusal' in event && { refusal: event.refusal }),
