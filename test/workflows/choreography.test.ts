@@ -187,32 +187,41 @@ describe('a choreographed order', function () {
   });
 
   it('is paid or given up, never both, when its customer pays as the time is over', async () => {
-    const ids = Array.from({ length: 12 }, (_, index) => `race-${index}`);
-    await Promise.all(ids.map((orderId) => place({ orderId, amount: 100, units: 1, payLater: true })));
-    for (const id of ids) await asked(id);
     const sink = shop.outboxes.find(({ outbox }) => outbox.name === 'payments')?.sinks.payments;
     assert.ok(sink);
-    const { signal } = new AbortController();
-    const wins = await Promise.all(
-      ids.map(async (orderId, index) => {
-        const [row] = await world.sql<{ id: string; payload: unknown }>(
-          'payments',
-          'select id, payload from backstitch.outbox_parked where topic = $1 and key = $2',
-          [PAYMENT_DUE, orderId],
-        );
-        const due = { ...row, topic: PAYMENT_DUE, key: orderId, source: 'payments', seq: 1, addedAt: 0, attempt: 1 };
-        const calls = [() => shop.plain['payments.pay']({ orderId }), () => sink.deliver(due as Message, signal)];
-        if (index % 2 === 1) calls.reverse();
-        await Promise.all<unknown>(calls.map((call) => call()));
-        const path = await ended(orderId);
-        const isPaid = topics(path).includes('payment.captured');
-        assert.deepEqual(topics(path), [...RESERVED, 'payment.requested', ...(isPaid ? PAID : UNPAID)]);
-        return isPaid;
-      }),
-    );
-    const figures = await settled();
-    assert.equal(figures.waiting, 0);
-    assert.equal(wins.length, 12);
+    const holding = world.database('payments');
+    // Not in the transaction that holds the row, where it would be the same until its end.
+    const waiters = `select count(*)::integer as count from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    const waiting = async () => (await world.sql<{ count: number }>('payments', waiters))[0]?.count;
+    for (const first of ['pay', 'due'] as const) {
+      const orderId = `${first}-first`;
+      await place({ orderId, payLater: true });
+      await asked(orderId);
+      const [row] = await world.sql<Pick<Message, 'id' | 'payload'>>(
+        'payments',
+        'select id, payload from backstitch.outbox_parked where topic = $1 and key = $2',
+        [PAYMENT_DUE, orderId],
+      );
+      assert.ok(row);
+      const due = { ...row, topic: PAYMENT_DUE, key: orderId, source: 'payments', seq: 1, addedAt: 0, attempt: 1 };
+      const pay = () => shop.plain['payments.pay']({ orderId });
+      const giveUp = () => sink.deliver(due, new AbortController().signal);
+      const racing: Promise<unknown>[] = [];
+      // Both wait for the row, in this order, when it is let go.
+      await holding.transaction(async (sql) => {
+        await sql('select from payments where order_id = $1 for update', [orderId]);
+        for (const begin of first === 'pay' ? [pay, giveUp] : [giveUp, pay]) {
+          racing.push(begin());
+          await until(async () => (await waiting()) === racing.length);
+        }
+      });
+      await Promise.all(racing);
+      const isPaid = first === 'pay';
+      assert.deepEqual(topics(await ended(orderId)), [...RESERVED, 'payment.requested', ...(isPaid ? PAID : UNPAID)]);
+      assert.equal((await pay()).outcome, isPaid ? 'paid' : 'refused');
+    }
+    assert.equal((await settled()).waiting, 0);
   });
 
   it('of which an event is a dead letter waits for a person, who sends it again', async () => {

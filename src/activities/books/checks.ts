@@ -45,7 +45,8 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
   const kept = order !== undefined && order.status !== 'cancelled' && order.status !== 'returned';
   const earned = Number(records.earned?.points ?? 0);
   agree('point entries agree with the order', kept ? -order.points_spent : 0, net(records.points) - earned);
-  if (records.earned) agree('points are earned by the rule', order && isSold(order) ? pointsFor(order.amount) : 0, earned);
+  if (records.earned)
+    agree('points are earned by the rule', order && isSold(order) ? pointsFor(order.amount) : 0, earned);
   const isPaid = payment?.status === 'captured' || payment?.status === 'frozen';
   agree('wallet entries agree with the payment', isPaid ? -payment.amount : 0, net(records.money));
   agree(
