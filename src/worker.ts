@@ -13,6 +13,7 @@ import {
   type WorkflowBundleWithSourceMap,
 } from '@temporalio/worker';
 import { createShop, migrateShop, serviceNames, shopMasks } from './activities/index.js';
+import { orderServices } from './contracts/events.js';
 import { bankNames } from './contracts/transfer.js';
 import { wrongForPrepared } from './kit/database/index.js';
 import { createFaults, type Faults } from './activities/faults.js';
@@ -72,6 +73,8 @@ const PHASE2_POOL = 3;
 
 /** Connections to each bank's database that deliver messages: one listens, the others are those of its own relays and of those to it. */
 const RELAY_POOL = 6;
+/** The same of each service that an order has to do with. */
+const ORDER_RELAY_POOL = 4;
 
 /** A worker with the pools that it uses. */
 export interface ShopWorker {
@@ -79,8 +82,8 @@ export interface ShopWorker {
   readonly connection: NativeConnection;
   /** What is injected into it: tests and demos add to them while it runs. */
   readonly faults: Faults;
-  /** Starts what delivers the services' messages, once for all workers of the task queue. */
-  readonly deliver: () => Promise<void>;
+  /** Starts what delivers the services' messages, once for all workers of the task queue. @param names of outboxes; default: all */
+  readonly deliver: (names?: readonly string[]) => Promise<void>;
   /** Runs until {@link stop} is called. @throws if the worker fails */
   readonly run: () => Promise<void>;
   /** Stops taking work, lets what runs end, and closes the connections. */
@@ -118,7 +121,10 @@ export async function createShopWorker(
     );
     for (const line of wrong) if (line !== undefined) onWarning(`the banks' databases: ${line}`);
     const phase2 = pools.openBeside(bankNames, settings.databaseUrls, PHASE2_POOL, 'phase 2');
-    const relaying = pools.openBeside(bankNames, settings.databaseUrls, RELAY_POOL, 'messages');
+    const relaying = {
+      ...pools.openBeside(bankNames, settings.databaseUrls, RELAY_POOL, 'messages'),
+      ...pools.openBeside(orderServices, settings.databaseUrls, ORDER_RELAY_POOL, 'messages'),
+    };
     const heartbeat = () => {
       const context = Context.current();
       context.heartbeat();
@@ -190,8 +196,11 @@ export async function createShopWorker(
       scanning ??= startStateScan({ client, taskQueue: temporal.taskQueue, tables, onWarning });
       return (running ??= worker.run());
     };
-    const deliver = () =>
-      startRelays(client, { taskQueue: temporal.taskQueue, outboxes: shop.outboxes.map(({ outbox }) => outbox) });
+    const deliver = (names?: readonly string[]) => {
+      const outboxes = shop.outboxes.map(({ outbox }) => outbox);
+      const wanted = outboxes.filter(({ name }) => names?.includes(name) ?? true);
+      return startRelays(client, { taskQueue: temporal.taskQueue, outboxes: wanted });
+    };
     return { worker, connection, faults, deliver, run, stop: () => (stopped ??= stop()) };
   } catch (error) {
     await close();

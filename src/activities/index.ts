@@ -1,6 +1,7 @@
 import type {
   Deliver,
   OfCustomer,
+  OfOrder,
   OfPlacedOrder,
   OpenCustomers,
   OpenWallets,
@@ -16,6 +17,7 @@ import {
   type OpenAccounts,
   type SetAccountStatus,
 } from '../contracts/transfer.js';
+import { orderServices, type LookedOrder, type PaymentAnswer } from '../contracts/events.js';
 import { orderGid } from '../contracts/place-order.js';
 import type { Books, OrderState, RecallStatus } from '../contracts/shop.js';
 import {
@@ -30,8 +32,13 @@ import {
   type Database,
   type Masks,
   type Probe,
+  type Sink,
   type StateLimits,
 } from '../kit/database/index.js';
+import { choreographyOutboxes } from './choreography/index.js';
+import { createOpening } from './choreography/opening.js';
+import { payOrder } from './choreography/payments.js';
+import { lookAtOrder } from './choreography/projection.js';
 import { createCallers, type CallersOperations } from './callers/index.js';
 import { readCallers } from './callers/books.js';
 import { accountState, listAccounts, openAccounts, setAccountStatus } from './banks/accounts.js';
@@ -76,6 +83,10 @@ export const serviceNames = [
 ] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
+/** The services that tell each other by messages: each has an outbox and an inbox in its database. */
+const messagingNames = [...bankNames, ...orderServices] as const;
+type MessagingName = (typeof messagingNames)[number];
+
 /** A database for each service. */
 export type ShopDatabases = Readonly<Record<ServiceName, Database>>;
 
@@ -105,9 +116,9 @@ export async function migrateShop(databases: ShopDatabases): Promise<void> {
   );
   await migrate(databases.callers, 'state-table', stateTableMigrations);
   await Promise.all(
-    bankNames.map(async (bank) => {
-      await migrate(databases[bank], 'outbox', outboxMigrations);
-      await migrate(databases[bank], 'inbox', inboxMigrations);
+    messagingNames.map(async (service) => {
+      await migrate(databases[service], 'outbox', outboxMigrations);
+      await migrate(databases[service], 'inbox', inboxMigrations);
     }),
   );
   await migrate(databases.warehouse, 'inbox', inboxMigrations);
@@ -124,8 +135,8 @@ export interface ShopDependencies {
   readonly databases: ShopDatabases;
   /** The banks' databases by connections of their own, for the ends of two-phase commits, see `PreparedOptions`, and for who looks at accounts. Default: the others. */
   readonly phase2?: Partial<Readonly<Record<BankName, Database>>>;
-  /** The banks' databases by connections of their own, for what delivers messages. Default: the others. */
-  readonly relays?: Partial<Readonly<Record<BankName, Database>>>;
+  /** The databases by connections of their own, for what delivers messages. Default: the others. */
+  readonly relays?: Partial<Readonly<Record<MessagingName, Database>>>;
   /** Default: {@link shopMasks}. */
   readonly masks?: Masks;
   /** Called by the guards at their crash points: see `createFaults`. */
@@ -175,7 +186,7 @@ export function createShop({
   const bank = (name: BankName) =>
     createOneBank(name, { database: databases[name], phase2: phase2[name], masks, probe });
   const participants = {
-    orders: createOrders({ guard: guardOf('orders') }),
+    orders: { ...createOrders({ guard: guardOf('orders') }), ...createOpening({ guard: guardOf('orders') }) },
     payments: createPayments({ guard: guardOf('payments') }),
     inventory: createInventory({ guard: guardOf('inventory') }),
     shipping: createShipping({ guard: guardOf('shipping') }),
@@ -192,17 +203,28 @@ export function createShop({
     'inventory.reserve': participants.inventory.reserve.action,
     'orders.create': participants.orders.create.action,
   };
+  const bankSinks = (name: BankName): Readonly<Record<string, Sink>> => ({
+    ...Object.fromEntries(bankNames.map((to) => [to, bankSink(to, relaying[to])])),
+    ...bookstore.sinksOf(name),
+  });
   return {
     participants,
     /** What is told by messages, and whom: by connections of their own, as a relay listens on one. */
-    outboxes: bankNames.map((name) => ({
-      outbox: bankOutbox(name),
-      database: relaying[name],
-      sinks: {
-        ...Object.fromEntries(bankNames.map((to) => [to, bankSink(to, relaying[to])])),
-        ...bookstore.sinksOf(name),
-      },
-    })),
+    outboxes: [
+      ...bankNames.map((name) => ({
+        outbox: bankOutbox(name),
+        database: relaying[name],
+        sinks: bankSinks(name),
+      })),
+      ...choreographyOutboxes(relaying, {
+        probe,
+        repairs: {
+          refund: (operation, { orderId, customerId }) =>
+            participants.payments.refund.action(operation, { orderId, customerId }),
+          release: (operation, { orderId, sku }) => participants.inventory.release.action(operation, [orderId, sku]),
+        },
+      }),
+    ],
     /** What callers have asked for without an orchestrator. */
     callers: createCallers({ database: databases.callers, operations, limits: stateLimits }),
     plain: {
@@ -214,6 +236,8 @@ export function createShop({
       'banks.accounts': (input: ListAccounts): Promise<ListedAccount[]> => listAccounts(looking, input),
       'banks.account': (input: OfAccount): Promise<AccountState | null> => accountState(looking, input),
       'orders.state': (input: OfPlacedOrder): Promise<OrderState | null> => orderState(orders, input),
+      'orders.look': (input: OfOrder): Promise<LookedOrder> => lookAtOrder(databases, input),
+      'payments.pay': (input: OfOrder): Promise<PaymentAnswer> => payOrder(payments, input),
       'orders.hasCustomer': (input: OfCustomer): Promise<boolean> => hasCustomer(orders, input),
       'shipping.recallState': (input: TakeBackParcel): Promise<RecallStatus | null> => recallState(shipping, input),
       ...bookstore.plain,

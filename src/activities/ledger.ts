@@ -26,9 +26,6 @@ export interface Ledger {
 
 /** The SQL that creates a ledger's tables with their rules: a migration. */
 export function ledgerSql({ accounts, entries, key, balance, kinds }: Ledger): string {
-  const signs = Object.entries(kinds).map(
-    ([kind, sign]) => `when '${kind}' then amount ${sign === '+' ? '>=' : '<='} 0`,
-  );
   return `
 create table ${accounts} (
   ${key} text collate "C" primary key,
@@ -43,7 +40,7 @@ create table ${entries} (
   amount bigint not null,
   order_id text collate "C",
   entered_at timestamptz not null default now(),
-  constraint ${entries}_signed check (case kind ${signs.join(' ')} else false end),
+  constraint ${entries}_signed check (case kind ${signsOf(kinds)} else false end),
   constraint ${entries}_once unique (order_id, kind)
 );
 
@@ -73,6 +70,20 @@ create trigger ${accounts}_moved_by_entries before update on ${accounts}
 create trigger ${entries}_append_only before update or delete or truncate on ${entries}
   for each statement
   execute function ledger_refuse('${entries} is append-only: insert an entry that corrects the other');
+`;
+}
+
+function signsOf(kinds: Ledger['kinds']): string {
+  return Object.entries(kinds)
+    .map(([kind, sign]) => `when '${kind}' then amount ${sign === '+' ? '>=' : '<='} 0`)
+    .join(' ');
+}
+
+/** The SQL that gives a ledger without freezing the kinds that it has now: a migration after that of {@link ledgerSql}. */
+export function ledgerKindsSql({ entries, kinds }: Ledger): string {
+  return `
+alter table ${entries} drop constraint ${entries}_signed;
+alter table ${entries} add constraint ${entries}_signed check (case kind ${signsOf(kinds)} else false end);
 `;
 }
 

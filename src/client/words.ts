@@ -275,8 +275,8 @@ function checksOf({ figures, differenceCount }: Books): [holds: boolean, check: 
       'stock + frozen + units of placed orders = delivered',
     ],
     [
-      f.pointsHeld + f.pointsSpent + f.waitingPoints === f.initialPoints,
-      'points held + points of placed orders = points opened',
+      f.pointsHeld + f.pointsSpent + f.waitingPoints - f.pointsEarned === f.initialPoints,
+      'points held + points of placed orders - points earned = points opened',
     ],
     [f.bankClearingCents === f.bankInFlightCents, 'what left a bank came to another'],
     [f.bankHolds === 0, 'nothing is held for a transfer that has not ended'],

@@ -17,6 +17,10 @@ export type OfCustomer = z.output<typeof customerSchema>;
 export const completeOrderSchema = z.strictObject({ orderId });
 export type CompleteOrder = z.output<typeof completeOrderSchema>;
 
+/** What is asked about an order, whatever its state. */
+export const orderIdSchema = z.strictObject({ orderId });
+export type OfOrder = z.output<typeof orderIdSchema>;
+
 /** What is asked of an order that was placed: to mark it as recalled, or as lost. */
 export const placedOrderSchema = z.strictObject({ orderId });
 export type OfPlacedOrder = z.output<typeof placedOrderSchema>;

@@ -50,7 +50,7 @@ export interface Books {
     lost: number;
     /** Placed orders whose parcel the carrier was asked for, and has not found yet. */
     recalled: number;
-    /** Created by the state table, with their stock: they wait for their payment. */
+    /** Created by the state table, with their stock: they wait for their payment. Or choreographed, and not final yet. */
     waiting: number;
     /** Other orders that are in no final state. */
     open: number;
@@ -72,6 +72,8 @@ export interface Books {
     pointsSpent: number;
     /** Of orders that wait for their payment; in no other figure. */
     waitingPoints: number;
+    /** Given for orders that were placed. */
+    pointsEarned: number;
     /** What transfers by the state table, and purchases, have taken from one account and not yet brought to another. */
     bankInFlightCents: ExactCents;
     /** What was paid in at all banks. */

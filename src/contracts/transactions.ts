@@ -1,5 +1,11 @@
 import { parserOf, type MessageContract, type TransactionContract } from '../kit/client/index.js';
 import { purchaseGid, purchaseSchema, type Purchase, type Purchased } from './bookstore.js';
+import {
+  choreographedOrderSchema,
+  type ChoreographedOrder,
+  type ChoreographedOrderInput,
+  type OpenedOrder,
+} from './events.js';
 import { formatCents } from './money.js';
 import {
   orderGid,
@@ -64,6 +70,23 @@ export const placeOrderTccTransaction: PlaceOrderTransaction = {
   workflow: 'placeOrderTcc',
   scheme: 'tcc',
   parse: parserOf(placeOrderTccSchema),
+};
+
+/**
+ * Opens an order that no orchestrator has: it is created, and the services are told, who then react to each other's events; see the
+ * workflow `placeOrderChoreographed`. It has ended when that is done: what becomes of the order the projection tells.
+ */
+export const placeOrderChoreographedTransaction: TransactionContract<
+  ChoreographedOrderInput,
+  ChoreographedOrder,
+  OpenedOrder
+> = {
+  workflow: 'placeOrderChoreographed',
+  scheme: 'saga',
+  parse: parserOf(choreographedOrderSchema),
+  gid: ({ orderId }) => orderGid(orderId),
+  summary: ({ orderId, customerId, units, sku, amount }) =>
+    `order ${orderId}: ${units} ${sku} for ${formatCents(amount)}, customer ${customerId}, choreographed`,
 };
 
 /** An order by each scheme: the id of an order is one transaction in all of them. */

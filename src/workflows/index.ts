@@ -18,6 +18,7 @@ export {
 export { accountStates, listBanks, openBanks, setAccountStatus } from './banks.js';
 export { buyBook, missedPurchases, openBookstore, pullPurchases, purchaseState, restockBook } from './bookstore.js';
 export { placeOrder } from './place-order.js';
+export { lookAtOrder, payOrder, placeOrderChoreographed } from './place-order-choreographed.js';
 export { placeOrderTcc } from './place-order-tcc.js';
 export { closeLost, recallOrder, refundRecalled } from './recall-order.js';
 export { openShop, orderState, proveBooks, recallState } from './shop.js';

@@ -102,7 +102,7 @@ describe('the books of what cannot be undone', () => {
         'a returned order has its recall | order placed | returned | none',
         'a returned order has its reservation | order placed | 2 cd released | 2 cd reserved',
         'point entries agree with the order | order placed | 0 | -29',
-        'points held + points of placed orders = points opened | orders | 2000 | 1971',
+        'points held + points of placed orders - points earned = points opened | orders | 2000 | 1971',
         'stock + frozen + units of placed orders = delivered | inventory | 100 | 98',
       ],
     },

@@ -58,6 +58,7 @@ describe('the books', () => {
         pointsHeld: 1_971,
         pointsSpent: 29,
         waitingPoints: 0,
+        pointsEarned: 0,
         bankInFlightCents: 0,
         bankPaidInCents: 0,
         bankBalancesCents: 0,
@@ -204,7 +205,7 @@ describe('the books', () => {
       damage: [['orders', `update orders set status = 'created', ended_at = null where order_id = 'placed'`]],
       found: [
         'an order is in a final state | order placed | placed, cancelled, returned or lost | created',
-        'points held + points of placed orders = points opened | orders | 2000 | 1971',
+        'points held + points of placed orders - points earned = points opened | orders | 2000 | 1971',
         'stock + frozen + units of placed orders = delivered | inventory | 100 | 98',
       ],
     },
@@ -217,7 +218,7 @@ describe('the books', () => {
         'a reservation belongs to an order | order placed | none | 2 cd reserved',
         'a shipment belongs to an order | order placed | none | 2 cd to customer c1',
         'point entries agree with the order | order placed | 0 | -29',
-        'points held + points of placed orders = points opened | orders | 2000 | 1971',
+        'points held + points of placed orders - points earned = points opened | orders | 2000 | 1971',
         'stock + frozen + units of placed orders = delivered | inventory | 100 | 98',
       ],
     },
@@ -232,7 +233,7 @@ describe('the books', () => {
       ],
       found: [
         'point entries agree with the order | order cancelled | 0 | -12',
-        'points held + points of placed orders = points opened | orders | 2000 | 1988',
+        'points held + points of placed orders - points earned = points opened | orders | 2000 | 1988',
       ],
     },
     {

@@ -57,7 +57,7 @@ describe('what an order holds', () => {
     // The sums of money and units hold while it is held: only the order is not decided yet, and so are its points.
     assert.deepEqual(
       differences.map(({ check }) => check),
-      ['an order is in a final state', 'points held + points of placed orders = points opened'],
+      ['an order is in a final state', 'points held + points of placed orders - points earned = points opened'],
     );
     const dear = await refused(ask('money', 'try', orderOf('o2', { amount: 7_068 })), 'InsufficientFunds');
     assert.equal(dear, 'customer c1 has 70.67, order o2 costs 70.68');

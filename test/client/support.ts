@@ -59,7 +59,7 @@ export interface ClientWorld {
   /** What the program needs besides, to drive transactions itself. */
   readonly databaseEnv: Record<string, string>;
   /** Starts what delivers the services' messages. */
-  readonly deliver: () => Promise<void>;
+  readonly deliver: (names?: readonly string[]) => Promise<void>;
   /** Runs the program to its end. */
   run(...args: string[]): Promise<ProgramRun>;
   start(...args: string[]): RunningProgram;

@@ -46,9 +46,9 @@ export class ShopWorld {
     return transactionClient(this.client, { taskQueue: this.taskQueue });
   }
 
-  /** Starts what delivers the services' messages. */
-  async deliver(): Promise<void> {
-    await this.#shop?.deliver();
+  /** Starts what delivers the services' messages: of these outboxes, or of all. */
+  async deliver(...names: string[]): Promise<void> {
+    await this.#shop?.deliver(names.length > 0 ? names : undefined);
   }
 
   /** What goes wrong with its operations. */

@@ -1,6 +1,7 @@
 import type { AskedRecord } from '../callers/books.js';
 import type { NotificationRecord } from '../notifications/books.js';
-import type { OrderRecord } from '../orders/books.js';
+import { pointsFor } from '../../contracts/money.js';
+import type { EarnedRecord, OrderRecord } from '../orders/books.js';
 import type { PaymentRecord } from '../payments/books.js';
 import type { ReservationRecord } from '../inventory/books.js';
 import type { RecallRecord, ShipmentRecord } from '../shipping/books.js';
@@ -13,6 +14,8 @@ export interface OrderRecords {
   readonly asked?: AskedRecord;
   readonly order?: OrderRecord;
   readonly points?: EntriesRecord;
+  /** What the order has earned: in its point entries too. */
+  readonly earned?: EarnedRecord;
   readonly payment?: PaymentRecord;
   readonly money?: EntriesRecord;
   readonly reservation?: ReservationRecord;
@@ -40,7 +43,10 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
     findings.compare(check, subject, expected, found);
 
   const kept = order !== undefined && order.status !== 'cancelled' && order.status !== 'returned';
-  agree('point entries agree with the order', kept ? -order.points_spent : 0, net(records.points));
+  const earned = Number(records.earned?.points ?? 0);
+  agree('point entries agree with the order', kept ? -order.points_spent : 0, net(records.points) - earned);
+  if (records.earned)
+    agree('points are earned by the rule', order && isSold(order) ? pointsFor(order.amount) : 0, earned);
   const isPaid = payment?.status === 'captured' || payment?.status === 'frozen';
   agree('wallet entries agree with the payment', isPaid ? -payment.amount : 0, net(records.money));
   agree(
@@ -61,6 +67,8 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
       agree('what was asked for and refused is not there', NONE, found.reservation);
     const { reservation: due } = order === undefined ? {} : describe(ofShipped(order));
     agree('an order that waits for its payment has its stock', due ?? found.reservation, found.reservation);
+  } else if (isUnderWay(records)) {
+    checkUnderWay(records, agree);
   } else if (order === undefined) {
     for (const part of [...parts, ...messages]) agree(`${named(part)} belongs to an order`, NONE, found[part]);
   } else if (order.status === 'created') {
@@ -76,6 +84,8 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
   } else {
     const { status } = order;
     const expected = describe(ofShipped(order));
+    // Of a choreographed order its customer is told by a message, afterwards.
+    if (order.choreographed && records.notification === undefined) expected.notification = NONE;
     for (const part of parts) agree(`a ${status} order has its ${nouns[part]}`, expected[part], found[part]);
     agree(`a ${status} order has no correction`, NONE, found.correction);
     const announced = records.announcement ? expected.notification : NONE;
@@ -91,6 +101,34 @@ export function isAskedFor(records: OrderRecords): records is OrderRecords & { r
   const { asked, order } = records;
   if (asked === undefined) return false;
   return order === undefined ? asked.state !== 'left' : order.status === 'created';
+}
+
+/** Whether an order is choreographed and not final: what is still to be done for it messages tell, which are on their way or wait for a person. */
+export function isUnderWay(records: OrderRecords): records is OrderRecords & { readonly order: OrderRecord } {
+  return records.order?.choreographed === true && records.order.status === 'created';
+}
+
+/** What there is of such an order is its own; and nobody was told that it stands. */
+function checkUnderWay(
+  records: OrderRecords & { readonly order: OrderRecord },
+  agree: (check: string, expected: string, found: string) => void,
+): void {
+  const { order, payment, reservation, shipment } = records;
+  const whole = ofShipped(order);
+  const expected = describe({
+    ...(payment && { payment: { ...payment, customer_id: order.customer_id, amount: order.amount } }),
+    ...(reservation && { reservation: { ...reservation, sku: order.sku, units: order.units } }),
+    ...(shipment && { shipment: whole.shipment }),
+  });
+  const found = describe(records);
+  for (const part of [...parts, ...messages]) {
+    agree(`an order that is under way has its own ${nouns[part]}, or none yet`, expected[part], found[part]);
+  }
+}
+
+/** Whether an order was placed, whatever became of it later. */
+function isSold({ status }: OrderRecord): boolean {
+  return status !== 'created' && status !== 'cancelled';
 }
 
 /** What there must be of an order whose parcel has left, by what became of it. */

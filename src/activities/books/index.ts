@@ -9,7 +9,7 @@ import type { OrdersReader } from '../orders/books.js';
 import type { PaymentsReader } from '../payments/books.js';
 import type { ShippingReader } from '../shipping/books.js';
 import type { WarehouseReader } from '../warehouse/books.js';
-import { checkOrder, isAskedFor, type OrderRecords } from './checks.js';
+import { checkOrder, isAskedFor, isUnderWay, type OrderRecords } from './checks.js';
 import { Findings } from './findings.js';
 import { mergeByOrder } from './merge.js';
 import { provePurchases } from './purchases.js';
@@ -56,6 +56,7 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     asked: callers.orders(),
     order: orders.orders(),
     points: orders.points.entries(),
+    earned: orders.earned(),
     payment: payments.payments(),
     money: payments.wallets.entries(),
     reservation: inventory.reservations(),
@@ -99,12 +100,14 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     pointsHeld: points.held,
     pointsSpent: safeInteger(tally.pointsSpent, 'the sum of points'),
     waitingPoints: safeInteger(tally.waitingPoints, 'the sum of points that wait'),
+    pointsEarned: safeInteger(tally.pointsEarned, 'the sum of points that were earned'),
     bankInFlightCents: exactCents(inFlight),
     ...bankFigures(await Promise.all(banks.map((bank) => bank.totals()))),
     ...bookstore,
   };
   const { walletsCents, frozenCents, capturedCents, refundedCents } = figures;
-  const { stockUnits, frozenUnits, placedUnits, waitingUnits, pointsHeld, pointsSpent, waitingPoints } = figures;
+  const { stockUnits, frozenUnits, placedUnits, waitingUnits } = figures;
+  const { pointsHeld, pointsSpent, waitingPoints, pointsEarned } = figures;
   findings.compare(
     'wallets + frozen + captured - refunded = deposited',
     'payments',
@@ -118,10 +121,10 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     stockUnits + frozenUnits + placedUnits + waitingUnits,
   );
   findings.compare(
-    'points held + points of placed orders = points opened',
+    'points held + points of placed orders - points earned = points opened',
     'orders',
     figures.initialPoints,
-    pointsHeld + pointsSpent + waitingPoints,
+    pointsHeld + pointsSpent + waitingPoints - pointsEarned,
   );
   const { bankInFlightCents, bankClearingCents } = figures;
   findings.compare('what left a bank came to another', 'banks', bankInFlightCents, bankClearingCents);
@@ -162,7 +165,7 @@ class Tally {
   lost = 0;
   /** Placed, and the carrier looks for the parcel. */
   recalled = 0;
-  /** Asked for by the state table: they wait for their payment. */
+  /** Asked for by the state table: they wait for their payment. Or choreographed, and under way. */
   waiting = 0;
   open = 0;
   capturedCents = 0n;
@@ -171,10 +174,13 @@ class Tally {
   pointsSpent = 0n;
   waitingUnits = 0n;
   waitingPoints = 0n;
+  pointsEarned = 0n;
 
   add(records: OrderRecords): void {
-    const { order, payment, reservation } = records;
-    if (isAskedFor(records)) {
+    const { order, payment, reservation, earned } = records;
+    const waits = isAskedFor(records) || isUnderWay(records);
+    if (earned) this.pointsEarned += BigInt(earned.points);
+    if (waits) {
       if (order !== undefined) this.waiting += 1;
       if (reservation?.status === 'reserved') this.waitingUnits += BigInt(reservation.units);
       this.waitingPoints += BigInt(order?.points_spent ?? 0);
@@ -184,7 +190,7 @@ class Tally {
       if (payment.status === 'refunded') this.refundedCents += BigInt(payment.amount);
     }
     if (order === undefined) return;
-    if (order.status === 'created') this.open += isAskedFor(records) ? 0 : 1;
+    if (order.status === 'created') this.open += waits ? 0 : 1;
     else this[order.status] += 1;
     // What is lost stays sold.
     if (order.status !== 'placed' && order.status !== 'lost') return;

@@ -16,7 +16,7 @@ import {
 } from './sql.js';
 
 /** The stock, and what orders reserve of it: plain functions of an `sql`, which know nothing of transactions. */
-function createStock(sql: Sql) {
+export function createStock(sql: Sql) {
   return {
     /** Takes units from the stock. Rejections: `OutOfStock`, `UnknownSku`, `AlreadyReserved`, `InvalidInput`. */
     reserve: (orderId: string, sku: string, units: number): Promise<{ orderId: string }> =>

@@ -20,7 +20,7 @@ export function createNotifications({ guard }: { guard: Guard }) {
         guard.apply(
           operation,
           input,
-          async (sql) => tell(sql, kind, validInput(tellSchema, input)),
+          (sql) => tellCustomer(sql, kind, validInput(tellSchema, input)),
           () => ({ statement: NOTIFY, values: valuesOf(kind, validInput(tellSchema, input)) }),
         ),
     }) satisfies Forward<Tell, Told>;
@@ -32,7 +32,7 @@ export function createNotifications({ guard }: { guard: Guard }) {
   const announce = {
     ...telling('order-received'),
     /** Tells the customer that the order comes to nothing after all. */
-    amends: (operation, input) => guard.undo(operation, input, (sql) => tell(sql, 'order-undone', input)),
+    amends: (operation, input) => guard.undo(operation, input, (sql) => tellCustomer(sql, 'order-undone', input)),
   } satisfies Amendable<Tell, Told>;
 
   /** Tells the customer that the order was recalled: what was said before does not hold any more. */
@@ -47,7 +47,8 @@ function valuesOf(kind: Kind, { orderId, customerId }: Tell): readonly string[] 
   return [orderId, kind, customerId];
 }
 
-async function tell(sql: Sql, kind: Kind, told: Tell): Promise<Told> {
+/** Tells a customer something of an order. @throws Rejection `AlreadyNotified`: nothing has changed */
+export async function tellCustomer(sql: Sql, kind: Kind, told: Tell): Promise<Told> {
   const [row] = await sql<Told>(NOTIFY.text, valuesOf(kind, told));
   if (!row)
     throw new Rejection('AlreadyNotified', `customer ${told.customerId} was told of order ${told.orderId} before`);

@@ -13,6 +13,13 @@ export interface OrderRecord extends OrderRow {
   points_spent: number;
   status: OrderStatus;
   recalled: boolean;
+  /** No orchestrator has it: its services follow each other's events. */
+  choreographed: boolean;
+}
+
+/** The points that an order has brought its customer, as the books read them. */
+export interface EarnedRecord extends OrderRow {
+  points: string;
 }
 
 /** How the books read the orders database. */
@@ -22,8 +29,15 @@ export function readOrders(database: Database) {
     orders: () =>
       streamByOrder<OrderRecord>(
         database,
-        `select order_id, customer_id, sku, units, amount, points_spent, status, recalled_at is not null as recalled
+        `select order_id, customer_id, sku, units, amount, points_spent, status, recalled_at is not null as recalled,
+           choreographed
          from orders where order_id > $1 order by order_id limit $2`,
+      ),
+    earned: () =>
+      streamByOrder<EarnedRecord>(
+        database,
+        `select order_id, amount as points from point_entries
+         where kind = 'earned' and order_id > $1 order by order_id limit $2`,
       ),
   };
 }

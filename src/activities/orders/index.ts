@@ -38,19 +38,11 @@ export interface CreatedOrder {
 /** The orders service: orders and their status, customers and their points. */
 export function createOrders({ guard }: { guard: Guard }) {
   const begin = (operation: Operation, input: CreateOrder): Promise<CreatedOrder> => {
-    const valuesOf = ({ orderId, customerId, sku, units, amount }: CreateOrder) => [
-      ...[orderId, customerId, sku, units, amount],
-      pointsFor(amount),
-    ];
     // The state table's list is: deduct the stock, then create the order.
     const stockFirst = operation.scheme === 'state';
     const work = async (sql: Sql): Promise<CreatedOrder> => {
-      const order = validInput(createOrderSchema, input);
-      const { orderId, customerId } = order;
-      const [row] = await sql<{ points_spent: number | null }>(CREATE_ORDER, valuesOf(order));
-      if (!row) throw new Rejection('UnknownCustomer', `the shop has no customer ${customerId} (order ${orderId})`);
-      if (row.points_spent === null) throw new Rejection('DuplicateOrder', `order ${orderId} exists`);
-      return { orderId, pointsSpent: row.points_spent, ...(stockFirst && { stockDeducted: true as const }) };
+      const created = await createOrder(sql, validInput(createOrderSchema, input));
+      return stockFirst ? { ...created, stockDeducted: true } : created;
     };
     const atOnce = () => ({
       statement: CREATE_ORDER_AT_ONCE,
@@ -63,19 +55,13 @@ export function createOrders({ guard }: { guard: Guard }) {
       operation,
       input,
       async (sql) => {
-        const { orderId, customerId } = input;
-        const [row] = await sql<{ pointsReturned: number }>(CANCEL_ORDER, [orderId, customerId]);
+        const { orderId } = input;
+        const row = await cancelOrder(sql, input);
         if (!row) throw new Error(`order ${orderId} cannot be cancelled: it is ${await statusOf(sql, orderId)}`);
         return row;
       },
       () => ({ statement: CANCEL_ORDER_AT_ONCE, values: [input.orderId, input.customerId] }),
     );
-  const place = async (sql: Sql, orderId: string) => {
-    const [row] = await sql<{ orderId: string }>(COMPLETE_ORDER.text, [orderId]);
-    if (row) return row;
-    const status = await statusOf(sql, orderId);
-    throw new Rejection('OrderNotCreated', `order ${orderId} cannot be completed: it is ${status}`);
-  };
 
   /**
    * Creates the order and takes its points, or cancels it and gives them back. Rejections: `UnknownCustomer`,
@@ -86,7 +72,7 @@ export function createOrders({ guard }: { guard: Guard }) {
   /** The same in a TCC transaction: an order that is created holds its points, until it is placed or cancelled. */
   const draft = {
     try: begin,
-    confirm: (operation, input) => guard.confirm(operation, input, (sql) => place(sql, input.orderId)),
+    confirm: (operation, input) => guard.confirm(operation, input, (sql) => placeOrder(sql, input.orderId)),
     cancel,
   } satisfies TryConfirmCancel<CreateOrder, CreatedOrder>;
 
@@ -96,7 +82,7 @@ export function createOrders({ guard }: { guard: Guard }) {
       guard.apply(
         operation,
         input,
-        (sql) => place(sql, validInput(completeOrderSchema, input).orderId),
+        (sql) => placeOrder(sql, validInput(completeOrderSchema, input).orderId),
         () => ({ statement: COMPLETE_ORDER, values: [validInput(completeOrderSchema, input).orderId] }),
       ),
   } satisfies Forward<CompleteOrder, { orderId: string }>;
@@ -151,6 +137,36 @@ export function createOrders({ guard }: { guard: Guard }) {
 }
 
 export type Orders = ReturnType<typeof createOrders>;
+
+/** Creates an order and takes its points. @throws Rejection `UnknownCustomer`, `DuplicateOrder`: nothing has changed */
+export async function createOrder(sql: Sql, order: CreateOrder): Promise<CreatedOrder> {
+  const { orderId, customerId } = order;
+  const [row] = await sql<{ points_spent: number | null }>(CREATE_ORDER, valuesOf(order));
+  if (!row) throw new Rejection('UnknownCustomer', `the shop has no customer ${customerId} (order ${orderId})`);
+  if (row.points_spent === null) throw new Rejection('DuplicateOrder', `order ${orderId} exists`);
+  return { orderId, pointsSpent: row.points_spent };
+}
+
+function valuesOf({ orderId, customerId, sku, units, amount }: CreateOrder): readonly unknown[] {
+  return [orderId, customerId, sku, units, amount, pointsFor(amount)];
+}
+
+/** Cancels an order that is created, and gives its points back. Nothing: it is not created. */
+export async function cancelOrder(
+  sql: Sql,
+  { orderId, customerId }: Pick<CreateOrder, 'orderId' | 'customerId'>,
+): Promise<{ pointsReturned: number } | undefined> {
+  const [row] = await sql<{ pointsReturned: number }>(CANCEL_ORDER, [orderId, customerId]);
+  return row;
+}
+
+/** Completes an order. @throws Rejection `OrderNotCreated`: nothing has changed */
+export async function placeOrder(sql: Sql, orderId: string): Promise<{ orderId: string }> {
+  const [row] = await sql<{ orderId: string }>(COMPLETE_ORDER.text, [orderId]);
+  if (row) return row;
+  const status = await statusOf(sql, orderId);
+  throw new Rejection('OrderNotCreated', `order ${orderId} cannot be completed: it is ${status}`);
+}
 
 async function statusOf(sql: Sql, orderId: string): Promise<string> {
   const [order] = await sql<OrderState>(ORDER_STATE, [orderId]);

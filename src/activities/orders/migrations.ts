@@ -1,17 +1,22 @@
-import { ledgerSql, type Ledger } from '../ledger.js';
+import { ledgerKindsSql, ledgerSql, type Ledger } from '../ledger.js';
 
-/** Customers' points. `opening`: given when the customer came; `spent` and `returned`: by an order and its cancel. */
+const firstKinds = { opening: '+', spent: '-', returned: '+' } as const;
+
+/**
+ * Customers' points. `opening`: given when the customer came; `spent` and `returned`: by an order and its cancel; `earned`: given for
+ * an order that was placed.
+ */
 export const pointsLedger: Ledger = {
   accounts: 'customers',
   entries: 'point_entries',
   key: 'customer_id',
   balance: 'points',
-  kinds: { opening: '+', spent: '-', returned: '+' },
+  kinds: { ...firstKinds, earned: '+' },
 };
 
 /** The orders database: customers with their points, and orders. */
 export const ordersMigrations = [
-  { name: '001-points', sql: ledgerSql(pointsLedger) },
+  { name: '001-points', sql: ledgerSql({ ...pointsLedger, kinds: firstKinds }) },
   {
     name: '002-orders',
     sql: `
@@ -44,6 +49,24 @@ alter table orders add constraint orders_recalled check (case status
   when 'returned' then recalled_at is not null
   when 'lost' then recalled_at is not null
   else recalled_at is null end);
+`,
+  },
+  { name: '004-points-earned', sql: ledgerKindsSql(pointsLedger) },
+  {
+    name: '005-choreographed',
+    sql: `
+-- No orchestrator has it: its services follow each other's events.
+alter table orders add column choreographed boolean not null default false;
+
+-- What was heard of such orders, from every service, in the order in which it came. Nothing is ever changed here.
+create table order_events (
+  order_id text collate "C" not null,
+  event_id text collate "C" not null,
+  topic text not null,
+  event json not null,
+  heard_at timestamptz not null default now(),
+  primary key (order_id, event_id)
+);
 `,
   },
 ] as const;

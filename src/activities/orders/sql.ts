@@ -67,6 +67,16 @@ where order_id = $1 and status = 'created'
 returning order_id as "orderId"`,
 };
 
+/** Says of an order that no orchestrator has it: its services follow each other's events. */
+export const MARK_CHOREOGRAPHED = `update orders set choreographed = true where order_id = $1`;
+
+/** Gives a customer points for an order. */
+export const AWARD_POINTS = `
+with customer as materialized (
+  select customer_id from customers where customer_id = $2 for no key update
+)
+insert into point_entries (customer_id, kind, amount, order_id) select customer_id, 'earned', $3::integer, $1 from customer`;
+
 /** Marks a placed order as recalled, once. No row: it is not placed, or was recalled before. */
 export const MARK_RECALLED = `
 update orders set recalled_at = now()

@@ -7,7 +7,7 @@ import { walletsLedger } from './migrations.js';
 export interface PaymentRecord extends OrderRow {
   customer_id: string;
   amount: number;
-  status: 'frozen' | 'captured' | 'refunded' | 'released';
+  status: 'frozen' | 'requested' | 'captured' | 'refunded' | 'released' | 'expired';
 }
 
 /** How the books read the payments database. */

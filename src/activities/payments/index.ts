@@ -4,6 +4,7 @@ import { Rejection, type Guard, type Operation, type Sql, type Statement } from 
 import type { Forward, TryConfirmCancel, Undoable } from '../../kit/workflow/participant.js';
 import { safeInteger } from '../integers.js';
 import { validInput } from '../input.js';
+import type { PaymentRecord } from './books.js';
 import {
   CAPTURE_FROZEN,
   CHARGE,
@@ -30,20 +31,7 @@ export function createPayments({ guard }: { guard: Guard }) {
       guard.apply(
         operation,
         input,
-        async (sql) => {
-          const { orderId, customerId, amount } = validInput(chargeSchema, input);
-          type Row = { balance: string; payment_id: string | null };
-          const [row] = await sql<Row>(statement, [orderId, customerId, amount]);
-          if (!row) throw new Rejection('UnknownCustomer', `customer ${customerId} has no wallet (order ${orderId})`);
-          if (row.payment_id !== null) return { paymentId: row.payment_id };
-          const [payment] = await sql(PAYMENT_STATUS, [orderId]);
-          if (payment) throw new Rejection('AlreadyPaid', `order ${orderId} was paid before`);
-          const balance = formatCents(safeInteger(row.balance, 'the balance'));
-          throw new Rejection(
-            'InsufficientFunds',
-            `customer ${customerId} has ${balance}, order ${orderId} costs ${formatCents(amount)}`,
-          );
-        },
+        (sql) => take(sql, statement, validInput(chargeSchema, input)),
         () => {
           const { orderId, customerId, amount } = validInput(chargeSchema, input);
           return { statement: atOnce, values: [orderId, customerId, amount] };
@@ -96,6 +84,36 @@ export function createPayments({ guard }: { guard: Guard }) {
 
 export type Payments = ReturnType<typeof createPayments>;
 
+/** Takes an amount out of a wallet. @throws Rejection as `charge`: nothing has changed */
+export function chargeWallet(sql: Sql, charge: Charge): Promise<Charged> {
+  return take(sql, CHARGE, charge);
+}
+
+async function take(sql: Sql, statement: string, { orderId, customerId, amount }: Charge): Promise<Charged> {
+  type Row = { balance: string; payment_id: string | null };
+  const [row] = await sql<Row>(statement, [orderId, customerId, amount]);
+  if (!row) throw new Rejection('UnknownCustomer', `customer ${customerId} has no wallet (order ${orderId})`);
+  if (row.payment_id !== null) return { paymentId: row.payment_id };
+  if ((await paymentStatus(sql, orderId)) !== undefined)
+    throw new Rejection('AlreadyPaid', `order ${orderId} was paid before`);
+  throw tooLittle({ orderId, customerId, amount }, row.balance);
+}
+
+/** Too little is in a wallet. @param balance cents, as the database gives them */
+export function tooLittle({ orderId, customerId, amount }: Charge, balance: string): Rejection {
+  const has = formatCents(safeInteger(balance, 'the balance'));
+  return new Rejection(
+    'InsufficientFunds',
+    `customer ${customerId} has ${has}, order ${orderId} costs ${formatCents(amount)}`,
+  );
+}
+
+/** The state of an order's payment, if there is one. */
+export async function paymentStatus(sql: Sql, orderId: string): Promise<PaymentRecord['status'] | undefined> {
+  const [payment] = await sql<Pick<PaymentRecord, 'status'>>(PAYMENT_STATUS, [orderId]);
+  return payment?.status;
+}
+
 async function giveBack(sql: Sql, { orderId, customerId }: GiveBack): Promise<{ refunded: number }> {
   const [row] = await sql<{ refunded: number }>(REFUND, [orderId, customerId]);
   if (row) return row;
@@ -104,6 +122,5 @@ async function giveBack(sql: Sql, { orderId, customerId }: GiveBack): Promise<{ 
 }
 
 async function statusOf(sql: Sql, orderId: string): Promise<string> {
-  const [payment] = await sql<{ status: string }>(PAYMENT_STATUS, [orderId]);
-  return payment?.status ?? 'not there';
+  return (await paymentStatus(sql, orderId)) ?? 'not there';
 }

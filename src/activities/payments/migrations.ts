@@ -43,4 +43,18 @@ alter table payments add constraint payments_status_check
     name: '004-frozen-since',
     sql: `create index payments_frozen on payments (captured_at) where status = 'frozen';`,
   },
+  {
+    name: '005-requested',
+    sql: `
+-- A payment that the customer is to make by a call of its own: requested first, without any money; then captured, or expired.
+alter table payments drop constraint payments_status_check;
+alter table payments add constraint payments_status_check
+  check (status in ('frozen', 'requested', 'captured', 'refunded', 'released', 'expired'));
+-- By when, and the order that it is for, as it is told to the others when it is paid.
+alter table payments add column pay_by timestamptz;
+alter table payments add column for_order json;
+alter table payments add constraint payments_requested
+  check (status not in ('requested', 'expired') or (pay_by is not null and for_order is not null));
+`,
+  },
 ] as const;

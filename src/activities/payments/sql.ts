@@ -87,4 +87,41 @@ select amount from ended`;
 export const CAPTURE_FROZEN = ending(`status = 'captured', captured_at = now()`, 'use', '0');
 export const THAW = ending(`status = 'released'`, 'thaw', 'amount');
 
+/**
+ * Asks a customer for a payment, to be made within `$4` milliseconds: no money moves. No row: no such wallet. `payment_id` null: there is
+ * a payment already.
+ */
+export const REQUEST_PAYMENT = `
+with wallet as materialized (
+  select customer_id from wallets where customer_id = $2 for no key update
+), requested as (
+  insert into payments (order_id, customer_id, amount, status, pay_by, for_order)
+  select $1, customer_id, $3::integer, 'requested', clock_timestamp() + $4::float8 * interval '1 millisecond', $5::json
+  from wallet
+  on conflict (order_id) do nothing
+  returning order_id, payment_id, pay_by
+)
+select requested.payment_id, ceil(extract(epoch from requested.pay_by) * 1000)::float8 as pay_by
+from wallet left join requested on true`;
+
+/** Makes a payment that was requested. No row: there is none. `payment_id` null: too little in the wallet, or it is requested no more. */
+export const PAY_REQUESTED = `
+with wallet as materialized (
+  select customer_id, balance from wallets
+  where customer_id = (select customer_id from payments where order_id = $1) for no key update
+), paid as (
+  update payments set status = 'captured', captured_at = now() from wallet
+  where order_id = $1 and payments.customer_id = wallet.customer_id and status = 'requested' and balance >= amount
+  returning order_id, payment_id, payments.customer_id, amount
+), entered as (
+  insert into wallet_entries (customer_id, kind, amount, order_id)
+  select customer_id, 'capture', -amount, order_id from paid
+)
+select wallet.balance, paid.payment_id, payments.payment_id as requested_id, payments.customer_id, payments.amount, payments.for_order
+from wallet join payments on payments.order_id = $1 left join paid on true`;
+
+/** Gives up waiting for a payment. No row: it is requested no more. */
+export const EXPIRE_PAYMENT = `
+update payments set status = 'expired' where order_id = $1 and status = 'requested' returning order_id`;
+
 export const PAYMENT_STATUS = `select status from payments where order_id = $1`;

@@ -30,16 +30,9 @@ export function createShipping({ guard }: { guard: Guard }) {
   /** Sends the parcel. It has no undo: it is a pivot. Rejections: `AlreadyDispatched`, `InvalidInput`. */
   const dispatch = {
     action: (operation, input) => {
-      const atOnce = () => {
-        const { orderId, customerId, sku, units } = validInput(dispatchSchema, input);
-        return { statement: DISPATCH, values: [orderId, customerId, sku, units] };
-      };
-      const work = async (sql: Sql) => {
-        const [row] = await sql<Dispatched>(DISPATCH.text, atOnce().values);
-        if (!row) throw new Rejection('AlreadyDispatched', `order ${input.orderId} was dispatched before`);
-        return row;
-      };
-      return guard.apply(operation, input, work, atOnce);
+      const valid = () => validInput(dispatchSchema, input);
+      const atOnce = () => ({ statement: DISPATCH, values: valuesOf(valid()) });
+      return guard.apply(operation, input, (sql) => dispatchParcel(sql, valid()), atOnce);
     },
   } satisfies Forward<Dispatch, Dispatched>;
 
@@ -82,6 +75,17 @@ export function createShipping({ guard }: { guard: Guard }) {
 }
 
 export type Shipping = ReturnType<typeof createShipping>;
+
+/** Sends the parcel. @throws Rejection `AlreadyDispatched`: nothing has changed */
+export async function dispatchParcel(sql: Sql, parcel: Dispatch): Promise<Dispatched> {
+  const [row] = await sql<Dispatched>(DISPATCH.text, valuesOf(parcel));
+  if (!row) throw new Rejection('AlreadyDispatched', `order ${parcel.orderId} was dispatched before`);
+  return row;
+}
+
+function valuesOf({ orderId, customerId, sku, units }: Dispatch): readonly unknown[] {
+  return [orderId, customerId, sku, units];
+}
 
 async function notRequested(sql: Sql, orderId: string): Promise<Rejection> {
   const [recall] = await sql<{ status: RecallStatus }>(RECALL_STATUS, [orderId]);

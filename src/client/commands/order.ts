@@ -1,12 +1,23 @@
 import { Option } from '@commander-js/extra-typings';
 import { orderGid, type PlacedOrder, type PlaceOrder, type PlaceOrderInput } from '../../contracts/place-order.js';
-import { placeOrderTransactions, type PlaceOrderTransaction } from '../../contracts/transactions.js';
-import { InvalidInput, type CallOptions, type Transaction } from '../../kit/client/index.js';
+import {
+  placeOrderChoreographedTransaction,
+  placeOrderTransactions,
+  type PlaceOrderTransaction,
+} from '../../contracts/transactions.js';
+import {
+  InvalidInput,
+  TransactionNotFound,
+  type CallOptions,
+  type ShownTransaction,
+  type Transaction,
+} from '../../kit/client/index.js';
 import { callPatiently } from '../call.js';
 import { calling } from '../calling.js';
 import type { Cli } from '../cli.js';
 import { EXIT, exitOfState, type ExitCode } from '../exit.js';
 import { duration, integer } from '../options.js';
+import { lookAtOrder } from '../order-path.js';
 import { readOrders } from '../orders-file.js';
 import { placeOrders, type PlacingReport } from '../place-orders.js';
 import { recallsOf } from '../recall.js';
@@ -14,6 +25,7 @@ import { requireWorker, type Session } from '../session.js';
 import { shown } from '../show.js';
 import { abortOnSignal } from '../../signals.js';
 import { describeOrder, describePlacing } from '../words.js';
+import { payChoreographed, placeChoreographed, showChoreographed } from './choreography.js';
 import { addRecallCommands } from './recall.js';
 import { placeByStateTable } from './state-table.js';
 
@@ -35,6 +47,16 @@ export function addOrderCommands(cli: Cli): void {
         .default('saga' as const),
     )
     .option('--stock-first', 'reserve the stock before the payment')
+    .addOption(
+      new Option(
+        '--choreographed',
+        'no orchestrator: each service reacts to what another one tells (docs/choreography.md); takes one order',
+      ).conflicts(['file', 'scheme', 'stockFirst', 'announce', 'lane', 'undo', 'deadline']),
+    )
+    .option(
+      '--pay-later',
+      'of a choreographed order: the customer pays by `order pay`, within 30 minutes (payWithinMs)',
+    )
     .option('--announce', 'tell the customer at once that the order came in, and again if it comes to nothing')
     .addOption(
       new Option(
@@ -67,10 +89,17 @@ Examples:
   $ backstitch order place --file examples/orders.csv --concurrency 50
   $ backstitch order place --file examples/orders.csv --lane grouped
   $ backstitch order place --file examples/orders.csv --scheme tcc
+  $ backstitch order place --choreographed --order '{"orderId":"2","customerId":"7","units":1,"amount":990}'
   $ DATABASE_URL=postgres://user:password@host:5432 backstitch order place --file examples/orders.csv --lane direct`,
     );
   place.action(
-    cli.does(async ({ file, order: json, scheme, stockFirst, announce, concurrency, ...call }) => {
+    cli.does(async ({ file, order: json, scheme, stockFirst, announce, concurrency, ...options }) => {
+      const { choreographed, payLater, ...call } = options;
+      if (choreographed) {
+        if (json === undefined) return place.error('error: give --order JSON: --choreographed takes one order');
+        return placeChoreographed(cli, json, { wait: call.wait, payLater });
+      }
+      if (payLater) return place.error('error: --pay-later is for --choreographed');
       const all: Wanted = { ...(stockFirst && { sequence: 'stock-first' }), ...(announce && { announce }) };
       if (scheme === 'state-table') {
         if (json === undefined) return place.error('error: give --order JSON: --scheme state-table takes one order');
@@ -93,22 +122,47 @@ Examples:
     }),
   );
 
-  order
+  const show = order
     .command('show')
     .description("what became of an order: its transaction in words; the exit code tells of its state, as 'place' does")
     .argument('<id>', 'the id of the order')
-    .action(
-      cli.does(async (id) => {
-        const session = await cli.open();
-        const { client, output } = session;
-        const transaction = await shown(session, orderGid(id));
-        const recalls = await recallsOf(client, id);
-        output.result({ orderId: id, ...transaction, recalls }, () => describeOrder(id, transaction, recalls));
-        return exitOfState(transaction.state);
-      }),
-    );
+    .option('--mermaid', 'of a choreographed order: draw the path that it took, as a Mermaid sequence diagram');
+  show.action(
+    cli.does(async (id, { mermaid = false }) => {
+      const session = await cli.open();
+      const { client, output } = session;
+      const transaction = await shownIfKnown(session, id);
+      if (transaction === undefined) return showChoreographed(session, id, mermaid);
+      // Its transaction has only opened it: what became of it since the services have told.
+      const isOpened =
+        transaction.transaction === placeOrderChoreographedTransaction.workflow && transaction.state === 'committed';
+      if (isOpened) return showChoreographed(session, id, mermaid);
+      if (mermaid) return show.error('error: --mermaid is for choreographed orders, once they are created');
+      const recalls = await recallsOf(client, id);
+      output.result({ orderId: id, ...transaction, recalls }, () => describeOrder(id, transaction, recalls));
+      return exitOfState(transaction.state);
+    }),
+  );
+
+  order
+    .command('pay')
+    .description('pay a choreographed order that waits for it; asked again it is paid once')
+    .argument('<id>', 'the id of the order')
+    .addHelpText('after', '\nExit codes: 0 paid; 1 refused: nothing has changed.')
+    .action(cli.does((id) => payChoreographed(cli, id)));
 
   addRecallCommands(cli, order);
+}
+
+/** An order's transaction; undefined: it is known no more, and the order is a choreographed one. @throws as {@link shown} */
+async function shownIfKnown(session: Session, id: string): Promise<ShownTransaction | undefined> {
+  try {
+    return await shown(session, orderGid(id));
+  } catch (error) {
+    if (!(error instanceof TransactionNotFound)) throw error;
+    if ((await lookAtOrder(session, id)).path === null) throw error;
+    return undefined;
+  }
 }
 
 /** What the command line wants of every order. */

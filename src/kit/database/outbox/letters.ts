@@ -17,8 +17,9 @@ export type Letter = Omit<ShownLetter, 'outbox'>;
 export type LetterOrder = Pick<LettersOrder, 'action' | 'actor' | 'reason' | 'all'> &
   Pick<ShownLetter, 'stream' | 'seq'>;
 
-/** Which of them: of this topic, with this message id; not only dead letters. Default: all dead letters */
+/** Which of them: of this topic, with this message id, of this key; not only dead letters. Default: all dead letters */
 export type LetterFilter = Pick<LettersOrder, 'topic' | 'id' | 'all'> & {
+  readonly key?: string;
   /** Only of these streams. Default: all of the database */
   readonly streams?: readonly string[];
 };
@@ -71,8 +72,8 @@ export async function nextLetters(
   }));
 }
 
-function valuesOf({ topic, id, streams, all = false }: LetterFilter): unknown[] {
-  return [topic ?? null, id ?? null, streams ?? null, all];
+function valuesOf({ topic, id, key, streams, all = false }: LetterFilter): unknown[] {
+  return [topic ?? null, id ?? null, streams ?? null, all, key ?? null];
 }
 
 /**
@@ -130,7 +131,7 @@ const first = (of: string) => `cross join lateral (
 ) p`;
 
 const wanted = `l.failed_at is not null and ($4::boolean or l.dead_at is not null) and ($1::text is null or p.topic = $1)
-  and ($2::text is null or p.id = $2) and ($3::text[] is null or l.stream = any ($3))`;
+  and ($2::text is null or p.id = $2) and ($3::text[] is null or l.stream = any ($3)) and ($5::text is null or p.key = $5)`;
 
 const list = `
 select l.stream, p.seq::text, p.id, p.topic, p.key, ${BYTES('p')} as bytes,
@@ -142,7 +143,7 @@ select l.stream, p.seq::text, p.id, p.topic, p.key, ${BYTES('p')} as bytes,
     where all_parked.stream = l.stream and all_parked.lane = l.lane limit 1001
   ) waiting) as behind
 from backstitch.outbox_lanes l ${first('l')}
-where ${wanted} order by l.failed_at, p.seq limit $5`;
+where ${wanted} order by l.failed_at, p.seq limit $6`;
 
 const total = `
 select count(*)::text as total from (
@@ -151,11 +152,11 @@ select count(*)::text as total from (
 
 const following = `
 select l.stream, p.seq::text, p.id, began, ${EXACT('l.failed_at')} as "failedAt"
-from (select coalesce($6::text, ${EXACT('clock_timestamp()')}) as began) b
+from (select coalesce($7::text, ${EXACT('clock_timestamp()')}) as began) b
 cross join backstitch.outbox_lanes l ${first('l')}
-where ${wanted} and l.failed_at <= b.began::timestamptz and l.failed_at >= coalesce($7::timestamptz, '-infinity')
-  and ($7::timestamptz is null or (l.failed_at, p.seq) > ($7::timestamptz, $8::bigint))
-order by l.failed_at, p.seq limit $5`;
+where ${wanted} and l.failed_at <= b.began::timestamptz and l.failed_at >= coalesce($8::timestamptz, '-infinity')
+  and ($8::timestamptz is null or (l.failed_at, p.seq) > ($8::timestamptz, $9::bigint))
+order by l.failed_at, p.seq limit $6`;
 
 const lockFailed = `
 select l.lane, l.error from backstitch.outbox_lanes l

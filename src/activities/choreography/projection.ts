@@ -1,0 +1,74 @@
+import { eventSchemas, eventTopics, type LookedOrder, type OrderLetter } from '../../contracts/events.js';
+import { orderIdSchema, type OfOrder } from '../../contracts/services.js';
+import { listLetters, type Database, type MessageHandler } from '../../kit/database/index.js';
+import { messageOf } from '../../kit/database/message.js';
+import { validInput } from '../input.js';
+import { outboxes, type OutboxName } from './outboxes.js';
+import { pathOf, type HeardEvent } from './path.js';
+import { eventOf, type Reactions } from './react.js';
+
+/**
+ * The projection: it hears of every event of every service, and answers where an order is. It is in the orders database, and is a
+ * consumer like any other: it may be behind, and decides nothing.
+ */
+
+const NOTE = `
+insert into order_events (order_id, event_id, topic, event) values ($1, $2, $3, $4::json) on conflict do nothing`;
+const READ = `select event_id as id, topic, event from order_events where order_id = $1`;
+
+/** How long each database may take to answer, in milliseconds. */
+const LOOK_MS = 3_000;
+
+/** Notes what was heard of. */
+export const projectionReactions: Reactions = Object.fromEntries(
+  eventTopics.map((topic): [string, MessageHandler] => [
+    topic,
+    async (sql, message) => {
+      const event = eventOf(topic, message);
+      await sql(NOTE, [event.order.orderId, message.id, topic, JSON.stringify(event)]);
+    },
+  ]),
+);
+
+/** What can be said of an order now, and what of it waits for a person. */
+export async function lookAtOrder(
+  databases: Readonly<Record<OutboxName, Database>>,
+  input: OfOrder,
+): Promise<LookedOrder> {
+  const { orderId } = validInput(orderIdSchema, input);
+  const [rows, dead] = await Promise.all([
+    databases.orders.run<HeardEvent>(READ, [orderId], LOOK_MS),
+    Promise.all(Object.values(outboxes).map((outbox) => deadOf(databases, outbox, orderId))),
+  ]);
+  return {
+    path: pathOf(orderId, rows.map(heardOf)),
+    deadLetters: dead.flatMap(({ letters }) => letters),
+    unread: dead.flatMap(({ unread }) => unread),
+  };
+}
+
+/** What is stored was checked when it came; another release may have stored more. */
+function heardOf({ id, topic, event }: HeardEvent): HeardEvent {
+  return { id, topic, event: eventSchemas[topic].parse(event) } as HeardEvent;
+}
+
+async function deadOf(
+  databases: Readonly<Record<OutboxName, Database>>,
+  { name, streams }: (typeof outboxes)[OutboxName],
+  orderId: string,
+): Promise<{ letters: OrderLetter[]; unread: string[] }> {
+  const subscribers = new Map(streams.map((stream) => [stream.name, stream.subscriber]));
+  try {
+    const filter = { key: orderId, streams: [...subscribers.keys()] };
+    const { letters } = await listLetters(databases[name as OutboxName], filter);
+    return {
+      letters: letters.map(({ id, stream, error, failedAt, deadAt = failedAt }) => ({
+        ...{ id, outbox: name, subscriber: subscribers.get(stream) ?? stream, error, deadAt },
+      })),
+      unread: [],
+    };
+  } catch (error) {
+    // The order is known all the same.
+    return { letters: [], unread: [`${name}: ${messageOf(error)}`] };
+  }
+}

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { choreographedOrderSchema } from '../../src/contracts/events.js';
+import type { Message } from '../../src/kit/database/index.js';
+import { linesOf, operation, orderOf, stockTestShop, type TestShop } from './support.js';
+
+describe('the books of choreographed orders', () => {
+  let test: TestShop;
+  stockTestShop((opened) => (test = opened));
+  const prove = () => test.shop.plain['books.prove']();
+  const open = (orderId: string, more: object = {}) => {
+    const order = choreographedOrderSchema.parse({ ...orderOf(orderId), ...more });
+    return test.shop.participants.orders.open.action(operation('orders.open.action', `order-${orderId}`), order);
+  };
+  /** Delivers the events that a service has told, and what it tells itself, to those who hear them. */
+  const deliver = async (name: 'orders' | 'inventory' | 'payments' | 'shipping', orderId: string) => {
+    const found = test.shop.outboxes.find(({ outbox }) => outbox.name === name);
+    assert.ok(found);
+    type Row = Pick<Message, 'id' | 'topic' | 'key' | 'payload'> & { stream: string; seq: string };
+    const rows = await test.sql<Row>(
+      name,
+      'delete from backstitch.outbox where key = $1 returning stream, seq, id, topic, key, payload',
+      [orderId],
+    );
+    for (const { stream, seq, ...row } of rows) {
+      const [, subscriber = ''] = stream.split('/');
+      const message = { ...row, seq: Number(seq), source: name, addedAt: 0, attempt: 1 };
+      await found.sinks[subscriber]?.deliver(message, new AbortController().signal);
+    }
+  };
+
+  it('balance after each event: what is under way waits, until it is placed; then it has earned points', async () => {
+    await open('1');
+    const seen: [waiting: number, units: number, points: number][] = [];
+    const look = async () => {
+      const books = await prove();
+      assert.deepEqual(linesOf(books), []);
+      const { waiting, waitingUnits, waitingPoints, open } = books.figures;
+      assert.equal(open, 0);
+      seen.push([waiting, waitingUnits, waitingPoints]);
+      return books.figures;
+    };
+    await look();
+    for (const name of ['orders', 'inventory', 'payments', 'shipping'] as const) {
+      await deliver(name, '1');
+      await look();
+    }
+    assert.deepEqual(seen, [
+      [1, 0, 29],
+      [1, 2, 29],
+      [1, 2, 29],
+      [1, 2, 29],
+      [0, 0, 0],
+    ]);
+    await deliver('orders', '1');
+    const { placed, pointsEarned, pointsHeld, pointsSpent } = await look();
+    assert.deepEqual([placed, pointsEarned, pointsHeld, pointsSpent], [1, 29, 2_000, 29]);
+  });
+
+  it('name what of an order under way is not its own, and points that nothing has earned', async () => {
+    await open('2');
+    await deliver('orders', '2');
+    await test.damage('inventory', `update reservations set units = 3 where order_id = '2'`);
+    await test.sql(
+      'orders',
+      `insert into point_entries (customer_id, kind, amount, order_id) values ('c1', 'earned', 5, '2')`,
+    );
+    await test.sql(
+      'notifications',
+      `insert into notifications (order_id, kind, customer_id) values ('2', 'order-placed', 'c1')`,
+    );
+    assert.deepEqual(linesOf(await prove()), [
+      'an order that is under way has its own notification, or none yet | order 2 | none | to customer c1',
+      'an order that is under way has its own reservation, or none yet | order 2 | 2 cd reserved | 3 cd reserved',
+      'points are earned by the rule | order 2 | 0 | 5',
+      'stock + frozen + units of placed orders = delivered | inventory | 100 | 101',
+      'stock entries agree with the reservation | order 2 | -3 | -2',
+    ]);
+  });
+
+  it('wait for a payment that is asked for, and take no money for it', async () => {
+    await open('3', { payLater: true });
+    await deliver('orders', '3');
+    await deliver('inventory', '3');
+    const { figures, differences } = await prove();
+    assert.deepEqual(differences, []);
+    assert.deepEqual([figures.waiting, figures.capturedCents, figures.walletsCents], [1, 0, 20_000]);
+  });
+});
