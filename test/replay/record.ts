@@ -7,12 +7,13 @@ import { serviceNames } from '../../src/activities/index.js';
 import { openShop } from '../../src/client/shop.js';
 import {
   buyBookTransaction,
+  placeOrderChoreographedTransaction,
   placeOrderTccTransaction,
   placeOrderTransaction,
 } from '../../src/contracts/transactions.js';
 import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
 import { startServers } from '../../src/dev/servers.js';
-import { testAlarm, transactionClient } from '../../src/kit/client/index.js';
+import { testAlarm, transactionClient, type Transaction } from '../../src/kit/client/index.js';
 import { transactionLogger } from '../../src/kit/worker/index.js';
 import { agentId, searchAttributeTypes } from '../../src/kit/workflow/index.js';
 import {
@@ -103,6 +104,12 @@ const paths: Readonly<Record<string, Path>> = {
   'lean-step-unknown': { fault: 'inventory.reserve.action:die-after-commit=10', call: { lane: 'lean' } },
 };
 
+/** Orders that a workflow only opens. */
+const choreographed: Readonly<Record<string, Path>> = {
+  'choreographed-opened': {},
+  'choreographed-refused': { order: { customerId: 'nobody' } },
+};
+
 /** The names of what is wanted begin so. */
 const [, , wanted = ''] = process.argv;
 
@@ -171,7 +178,10 @@ async function main(): Promise<void> {
       await write(name, handle);
       console.error(`${name}: ${end}`);
     };
-    const placing = (ways: Readonly<Record<string, Path>>, place: typeof placeOrder) =>
+    const placing = (
+      ways: Readonly<Record<string, Path>>,
+      place: Pick<Transaction<PlaceOrderInput, unknown>, 'start'>,
+    ) =>
       wantedOf(ways).map(async ([name, way]) => {
         const given = { orderId: name, customerId: 'c1', units: 1, amount: 2_933, ...way.order };
         const { gid } = await place.start(given, way.call);
@@ -192,6 +202,7 @@ async function main(): Promise<void> {
       ...wantedOf(purchases).map(buying),
       ...placing(paths, placeOrder),
       ...placing(tccOrders, transactions.of(placeOrderTccTransaction)),
+      ...placing(choreographed, transactions.of(placeOrderChoreographedTransaction)),
       ...wantedOf(transfers).map(transferring),
     ]);
     await Promise.all(
