@@ -50,6 +50,7 @@ export const messages: Readonly<Record<string, TransferWay>> = {
   'message-unheard': { ...plain, call: soon },
   'message-confirmed-by-mistake': { ...plain, then: (handle) => handle.executeUpdate(CONFIRM_UPDATE) },
   'message-cancelled': { ...plain, then: (handle) => handle.cancel() },
+  // Of a release that did not ask the database before there is one with the ending `-unasked`.
   'message-unreachable-resolved': {
     ...unreachable,
     then: atTheDesk('from-1', 'resolve', { result: { debited: 100 } }),

@@ -4,7 +4,12 @@ import { createShop, type ShopDatabases } from '../../src/activities/index.js';
 import { transferCalls } from '../../src/activities/callers/index.js';
 import { transferGid, type Leg } from '../../src/contracts/transfer.js';
 import { initialAttributes } from '../../src/kit/workflow/index.js';
-import { deskIdOf, STATE_TABLE_DESK, type StateDeskOrder } from '../../src/kit/workflow/state-table/desk.js';
+import {
+  deskIdOf,
+  ROW_ENDED_SIGNAL,
+  STATE_TABLE_DESK,
+  type StateDeskOrder,
+} from '../../src/kit/workflow/state-table/desk.js';
 import { Pools } from '../../src/pools.js';
 import { atTheDesk, type Way } from './ways.js';
 
@@ -23,6 +28,14 @@ export const stateTable: Readonly<Record<string, StateWay>> = {
   'state-corrected': { to: nobody, then: atTheDesk('to-1', 'retry', { input }) },
   'state-resolved': { to: nobody, then: atTheDesk('to-1', 'resolve', { result: null }) },
   'state-skipped': { to: nobody, then: atTheDesk('to-1', 'skip') },
+  // It is told that the row has ended, looks, and waits again if that is not so.
+  'state-told-of-its-end': {
+    to: nobody,
+    then: async (handle, client) => {
+      await handle.signal(ROW_ENDED_SIGNAL);
+      await atTheDesk('to-1', 'skip')(handle, client);
+    },
+  },
   'state-retried-in-vain': {
     fault: 'bank_b.credit.action:fail=1000',
     then: async (handle, client) => {

@@ -29,8 +29,9 @@ const alike = `
 with known as materialized (
   select key as transaction, value as beginning from jsonb_each_text($1::text::jsonb)
 ), asked as (
-  select known.transaction, case when g.driver ~ '^state(-scan|-desk)?:' then 'state-table' else g.op end as by,
-    regexp_replace(g.branch, '~[0-9]+$', '') as step, g.function, g.outcome = 'rejected' as refused,
+  select known.transaction,
+    case when split_part(g.driver, ':', 1) in ('state', 'state-scan', 'state-desk') then 'state-table' else g.op end as by,
+    split_part(g.branch, '~', 1) as step, g.function, g.outcome = 'rejected' as refused,
     g.failure->>'type' as type, g.seq
   from backstitch.guard g join known on starts_with(g.gid, known.beginning)
   where g.phase = 1 and g.began_at >= to_timestamp($2::float8 / 1000) and g.outcome in ('applied', 'rejected', 'intent')

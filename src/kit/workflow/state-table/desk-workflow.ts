@@ -109,7 +109,7 @@ class StateTableDesk {
   /** Lets a person decide of the operation that a row waits for, and carries it out. */
   async #decided(row: StateRow, call: StoredCall): Promise<StateRow> {
     const { branch, operation, input, summary = branch } = call;
-    if (this.#hasEnded) return activities['backstitch.lookState'](this.#order);
+    if (this.#hasEnded) return this.#look();
     const { type, message, known } = row.failure ?? NOT_WRITTEN;
     const anew = needsAnotherName(row);
     const order = await this.#desk.park({
@@ -119,7 +119,7 @@ class StateTableDesk {
     });
     const note = this.#desk.notes.at(-1);
     // The case was withdrawn: the row has ended.
-    if (order === undefined || note === undefined) return activities['backstitch.lookState'](this.#order);
+    if (order === undefined || note === undefined) return this.#look();
     const decided = { ...this.#order, index: row.done, note };
     switch (order.action) {
       case 'resolve':
@@ -132,6 +132,12 @@ class StateTableDesk {
         return this.#retry(row, note, changed);
       }
     }
+  }
+
+  /** Reads the row once more. It waits again if it has not ended, whatever was told. */
+  #look(): Promise<StateRow> {
+    this.#hasEnded = false;
+    return activities['backstitch.lookState'](this.#order);
   }
 
   /** Tries again, for as many rounds as the scan would make. */
