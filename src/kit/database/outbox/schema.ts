@@ -108,7 +108,7 @@ alter table backstitch.outbox_parked add column bytes integer;`,
 -- Since when its first message is tried on though its window is over; and of which time (that, or dead_at) an alarm was raised. What is
 -- a dead letter by now may have been told of or not: it is told once more.
 alter table backstitch.outbox_lanes add column late_at timestamptz, add column told_at timestamptz;
-create index outbox_lanes_untold on backstitch.outbox_lanes (stream)
+create index outbox_lanes_untold on backstitch.outbox_lanes (stream, greatest(dead_at, late_at))
   where greatest(dead_at, late_at) > coalesce(told_at, '-infinity');`,
   },
   {

@@ -18,12 +18,16 @@ insert into backstitch.outbox_relays as relay (stream, epoch, owner) values ($1,
 on conflict (stream) do update set epoch = relay.epoch + 1, owner = excluded.owner, since = clock_timestamp()
 returning epoch::text`;
 
-/** Whose it is; in how many milliseconds the next lane is due; whether there is something to be told. */
+/**
+ * Whose it is; in how many milliseconds the next lane is due; whether there is something to be told. Each in an order that its index has:
+ * all that wait for their day would be looked at otherwise.
+ */
 export const tend = `
 select (select epoch::text from backstitch.outbox_relays where stream = $1) as epoch,
   (select ${MS('due_at - clock_timestamp()')} from backstitch.outbox_lanes
    where stream = $1 and due_at is not null order by due_at limit 1) as due,
-  exists (select from backstitch.outbox_lanes l where l.stream = $1 and ${UNTOLD('l')}) as "isUntold"`;
+  coalesce((select true from backstitch.outbox_lanes l
+   where l.stream = $1 and ${UNTOLD('l')} order by ${TROUBLE_AT('l')} limit 1), false) as "isUntold"`;
 
 /**
  * So many from the front, but for these keys; whether the key of each is a lane. There is no number from which on it would be enough
