@@ -45,7 +45,7 @@ const consumersOf = (repairs: VerifierOf['repairs'], databases: Databases): Read
 });
 
 /** An outbox with what its relays need. */
-interface ChoreographyOutbox {
+export interface ChoreographyOutbox {
   readonly outbox: Outbox;
   readonly database: Database;
   readonly sinks: Readonly<Record<string, Sink>>;
