@@ -4,16 +4,17 @@ import { constants, setPriority, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compiledClient } from './support/compiled.js';
-import { addCounts, comesFirst, groupsOf, jobsFrom, type Counts } from './support/groups.js';
+import { addCounts, comesFirst, groupsOf, isBusy, jobsFrom, type Counts } from './support/groups.js';
 import { makeTree, transpiled } from './support/transpiled.js';
 
 /**
- * Runs every test: in groups, each a mocha of its own with servers of its own, and two at a time, as most of what tests do is wait.
+ * Runs every test: in groups, each a mocha of its own with servers of its own, and two at a time; three, when those that keep the
+ * processors busy have ended, as most of what the others do is wait.
  * What a group has printed is shown when it has ended, and of those that failed once more at the end of all. The arguments are mocha's.
  *
  * | variable | meaning |
  * |---|---|
- * | `BACKSTITCH_TEST_JOBS` | groups at a time; default: 2 |
+ * | `BACKSTITCH_TEST_JOBS` | groups at a time; default: 2, and then 3 |
  * | `MOCHA_COUNTS` | a file that gets the counts of all as one line |
  */
 
@@ -23,6 +24,7 @@ const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8
   .map((file) => join('test', file));
 const groups = groupsOf(files);
 const waiting = [...groups];
+const isGiven = process.env.BACKSTITCH_TEST_JOBS !== undefined;
 const jobs = jobsFrom(process.env.BACKSTITCH_TEST_JOBS);
 /** How long a group may take, in milliseconds: mocha's own limits do not count what is done while files load, or at the end. */
 const GROUP_MS = 40 * 60_000;
@@ -93,9 +95,16 @@ function countsIn(file: string): Counts | undefined {
 }
 
 const ends: Ended[] = [];
+const busy = new Set(groups.map(({ name }) => name).filter(isBusy));
+let isQuiet: () => void = () => undefined;
+const quiet = new Promise<void>((resolve) => (isQuiet = resolve));
+if (busy.size === 0) isQuiet();
 async function work(): Promise<void> {
-  for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     ends.push(await run(next.name, next.files));
+    busy.delete(next.name);
+    if (busy.size === 0) isQuiet();
+  }
 }
 function end(child: ChildProcess): void {
   // Mocha stops the servers then; what it has told until there is shown.
@@ -105,10 +114,16 @@ function end(child: ChildProcess): void {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     waiting.length = 0;
+    isQuiet();
     for (const child of running) end(child);
   });
 }
-await Promise.all(Array.from({ length: jobs }, work));
+/** Begins another one at a time when all that is busy has ended. */
+async function more(): Promise<void> {
+  await quiet;
+  await work();
+}
+await Promise.all([...Array.from({ length: jobs }, work), ...(isGiven ? [] : [more()])]);
 rmSync(folder, { recursive: true });
 
 const failed = ends.filter((each) => each.failed);

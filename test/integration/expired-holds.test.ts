@@ -134,7 +134,7 @@ describe('the scan of what is held for too long', function () {
       const report = await scan();
       assert.deepEqual(
         report.unread.map(({ participant }) => participant),
-        ['bank_c'],
+        ['bank_c', "the outbox 'bank_c'"],
       );
       assert.equal(orphansOf(report, nobody).length, 1);
     } finally {

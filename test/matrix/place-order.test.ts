@@ -6,9 +6,9 @@ import { openMatrixShop, type MatrixShop } from './shop.js';
 
 /** Pairs of faults. In the lean lane most of what a fault may meet is one moment: fewer tell as much. */
 const PAIRS = {
-  durable: Number(process.env.MATRIX_PAIRS ?? 80),
+  durable: Number(process.env.MATRIX_PAIRS ?? 40),
   lean: Number(process.env.MATRIX_PAIRS_LEAN ?? 30),
-  direct: Number(process.env.MATRIX_PAIRS_DIRECT ?? 40),
+  direct: Number(process.env.MATRIX_PAIRS_DIRECT ?? 20),
   grouped: Number(process.env.MATRIX_PAIRS_GROUPED ?? 20),
 };
 /** Single faults that there are at least. */

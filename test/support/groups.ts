@@ -22,6 +22,11 @@ export function comesFirst(name: string): boolean {
   return name === 'kit/workflow';
 }
 
+/** Whether a group keeps the processors busy all the time. */
+export function isBusy(name: string): boolean {
+  return name === 'matrix' || name === 'kit/workflow';
+}
+
 /** Groups files by their folder: the first one below `test`, and in the kit the second. Each file is in one group. */
 export function groupsOf(files: readonly string[]): Group[] {
   const groups = new Map<string, string[]>();

@@ -40,7 +40,7 @@ export class TestBanks {
     after(() => this.#made?.drop());
     beforeEach(async () => {
       for (const bank of bankNames) {
-        await this.damage(bank, 'truncate accounts, entries, holds, transfers, backstitch.guard');
+        await this.damage(bank, 'truncate accounts, entries, holds, transfers, purchases, backstitch.guard');
         const accounts = Array.from({ length: 100 }, (_, index) => `a${String(index + 1).padStart(3, '0')}`);
         await this.shop.plain['banks.openAccounts']({ bank, accounts, cents: 10_000 });
       }
