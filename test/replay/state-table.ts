@@ -36,6 +36,7 @@ export const stateTable: Readonly<Record<string, StateWay>> = {
       await atTheDesk('to-1', 'skip')(handle, client);
     },
   },
+  // From it is made, by hand, one of a release to which a mismatch was no reason to stop: `state-mismatch-retried-unasked`.
   'state-retried-in-vain': {
     fault: 'bank_b.credit.action:fail=1000',
     then: async (handle, client) => {
