@@ -209,6 +209,7 @@ class TableScan {
     }
     this.#toDesk++;
     try {
+      if (!(await table.scan.toDesk(gid))) return;
       const order = { table: name, gid, rounds, everyMs: scanAfterMs };
       await this.#asking(() => takeToDesk(place, order, row));
       await table.scan.atDesk(gid);
