@@ -40,7 +40,8 @@ describe('the worker program', () => {
         await writeFile(BACKSTITCH_WORKFLOW_BUNDLE, code);
         const file = () => workflowBundleFile({ BACKSTITCH_WORKFLOW_BUNDLE });
         if (isOwn) assert.equal(file(), BACKSTITCH_WORKFLOW_BUNDLE);
-        else assert.throws(file, /^ConfigError: .*: it is no bundle of this release; make it anew \(npm run bundle -- /);
+        else
+          assert.throws(file, /^ConfigError: .*: it is no bundle of this release; make it anew \(npm run bundle -- /);
       }
     } finally {
       await rm(folder, { recursive: true });
