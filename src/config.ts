@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
+import { bundleMark } from './bundle-mark.js';
 import type { RelayRules } from './kit/worker/index.js';
 
 /**
@@ -19,7 +20,7 @@ import type { RelayRules } from './kit/worker/index.js';
  * | `BACKSTITCH_FAULTS` | faults to inject, for demos and tests, such as `payments.charge.action:refuse` | none |
  * | `BACKSTITCH_ALARM_URL` | the http or https address to which alarms are posted | none: alarms go to the worker's log |
  * | `BACKSTITCH_ALARM_SECRET` | what signs them: base64 of 24 to 64 random bytes, such as `openssl rand -base64 32` prints, with or without `whsec_`; two while they change, with a comma between | none |
- * | `BACKSTITCH_WORKFLOW_BUNDLE` | a file with the workflows, bundled beforehand by `npm run bundle -- FILE` | none: a worker bundles them when it starts, which takes seconds |
+ * | `BACKSTITCH_WORKFLOW_BUNDLE` | a file with the workflows, bundled beforehand by `npm run bundle -- FILE` of the same build | none: a worker bundles them when it starts, which takes seconds |
  * | `BACKSTITCH_STATE` | the folder of the development servers | `.backstitch` |
  * | `BACKSTITCH_CACHE` | where programs that were obtained once are kept | the user's cache folder |
  */
@@ -142,14 +143,20 @@ export function workerSettings(services: readonly string[], environment: Environ
 /**
  * The file with the workflows that were bundled beforehand; undefined: they are bundled at the start.
  *
- * @throws {@link ConfigError} if it is not there
+ * @throws {@link ConfigError} if it is not there, or of another release
  */
 export function workflowBundleFile(environment: Environment = process.env): string | undefined {
   const { BACKSTITCH_WORKFLOW_BUNDLE: file } = given(environment);
-  if (file === undefined || existsSync(file)) return file;
-  throw new ConfigError(
-    `BACKSTITCH_WORKFLOW_BUNDLE is "${file}": there is no such file; make it (npm run bundle -- ${file}), or unset the variable`,
-  );
+  if (file === undefined) return undefined;
+  const refuse = (why: string, make: string) =>
+    new ConfigError(
+      `BACKSTITCH_WORKFLOW_BUNDLE is "${file}": ${why}; ${make} (npm run bundle -- ${file}), or unset the variable`,
+    );
+  if (!existsSync(file)) throw refuse('there is no such file', 'make it');
+  if (!readFileSync(file, 'latin1').startsWith(bundleMark())) {
+    throw refuse('it is no bundle of this release', 'make it anew');
+  }
+  return file;
 }
 
 /** The name of the operations database. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { bundleMark } from '../src/bundle-mark.js';
 import { ConfigError, temporalSettings, workerSettings, workflowBundleFile } from '../src/config.js';
 import { Program } from './support/program.js';
 
@@ -24,6 +25,27 @@ describe('the worker program', () => {
       ),
     );
     assert.equal(workflowBundleFile({ BACKSTITCH_WORKFLOW_BUNDLE: '' }), undefined);
+  });
+
+  it('refuses the bundle of another release', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'bundle-'));
+    const BACKSTITCH_WORKFLOW_BUNDLE = join(folder, 'workflows.js');
+    try {
+      for (const [code, isOwn] of [
+        [`${bundleMark()} var __TEMPORAL__;`, true],
+        [`${bundleMark().replace(/\d+\.\d+/, '0.0')} var __TEMPORAL__;`, false],
+        ['var __TEMPORAL__;', false],
+        ['', false],
+      ] as const) {
+        await writeFile(BACKSTITCH_WORKFLOW_BUNDLE, code);
+        const file = () => workflowBundleFile({ BACKSTITCH_WORKFLOW_BUNDLE });
+        if (isOwn) assert.equal(file(), BACKSTITCH_WORKFLOW_BUNDLE);
+        else
+          assert.throws(file, /^ConfigError: .*: it is no bundle of this release; make it anew \(npm run bundle -- /);
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('is the program by any path that leads to its file', async () => {

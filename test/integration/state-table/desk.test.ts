@@ -138,6 +138,29 @@ describe('rows of state tables at the desk, under Temporal', function () {
     assert.deepEqual(await stage.effects(gid), { a: -5, b: 5 });
   });
 
+  it('a case is closed, too, when its row has ended while it was taken to the desk', async () => {
+    stage.probe = failing('b.put', 'before');
+    const table = tableOf('one');
+    const noted = table.scan.atDesk.bind(table.scan);
+    const gid = await leave('one');
+    // Its workflow waits, and that is not noted yet.
+    table.scan.atDesk = async (taken) => {
+      await caseOf('one', taken);
+      stage.probe = undefined;
+      const row = (await table.look(taken)) ?? assert.fail('the row is gone');
+      await table.scan.round({ ...row, state: 'a_done', rounds: 1 }, 'late');
+      await noted(taken);
+    };
+    try {
+      scan('one');
+      const ended = () => client.workflow.getHandle(deskIdOf('one', gid)).describe();
+      await until(async () => (await ended().catch(() => undefined))?.status.name === 'COMPLETED');
+      assert.deepEqual(await stage.effects(gid), { a: -5, b: 5 });
+    } finally {
+      table.scan.atDesk = noted;
+    }
+  });
+
   it('what was done with another input is begun anew under another name, if a person says so', async () => {
     const gid = `mismatch-${randomUUID()}`;
     const operations = operationsOf({ a: stage.a.db, b: stage.b.db });

@@ -336,13 +336,20 @@ describe('a transactional message', function () {
       assert.deepEqual([report?.state, report?.cause.type, made], ['compensated', 'Terminated', [LOOK]]);
     });
 
-    it('keeps what a person decided', async () => {
+    it('keeps what a person decided, unless its database says that it is there: that run may not have asked', async () => {
       const by = { op: 'action', actor: 'ann', reason: 'a test', at: 0 } as const;
-      const sent = await settled(fail, [
+      const decisions: DeskDecision[] = [
         { branch: 'local', action: 'resolve', result: 'a payment by hand', ...by },
         { branch: 'f', action: 'resolve', result: null, ...by },
-      ]);
-      assert.deepEqual([sent.result, sent.made], ['told of a payment by hand', ['g']]);
+      ];
+      for (const [look, told] of [
+        [fail, 'told of a payment by hand'],
+        [notThere, 'told of a payment by hand'],
+        [applied, 'told of a payment'],
+      ] as const) {
+        const sent = await settled(look, decisions);
+        assert.deepEqual([sent.result, sent.made], [told, [LOOK, 'g']]);
+      }
     });
   });
 

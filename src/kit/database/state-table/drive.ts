@@ -59,32 +59,47 @@ export async function drive(table: TableOf, from: StateRow, caller: Caller): Pro
     const work = table.operations.get(row.calls[index]?.operation ?? '');
     const called = await callOperation(work, row, index, caller, table.limits);
     try {
-      if (called.known === 'failed') {
-        const operation = row.calls[index]?.operation;
-        if (!called.isFinal) return { row, failure: called.failure, operation, results };
-        const [refused] = await refuse(table, row, results, called.failure);
-        if (refused !== undefined) return { row: refused };
-      } else {
+      if (called.known === 'done') {
         results.push(called.result);
         // A person who has it sees how far it is.
         if (row.twoStates && row.state !== 'error' && index + 1 < row.calls.length) continue;
-        const [further] = await advance(table, row, results);
+        row = await write(table, row, results);
         results = [];
-        if (further !== undefined) {
-          row = further;
-          continue;
-        }
+        continue;
       }
+      const operation = row.calls[index]?.operation;
+      if (!called.isFinal) return { row, failure: called.failure, operation, results };
+      const [refused] = await refuse(table, row, results, called.failure);
+      if (refused !== undefined) return { row: refused };
       // Somebody else has moved it.
       results = [];
       row = (await readRow(table, row.gid)) ?? gone(row);
-      if (called.known === 'failed' && row.endedAt === undefined) return { row, failure: called.failure };
+      if (row.endedAt === undefined) return { row, failure: called.failure };
     } catch (error) {
       const message = `the state table cannot be used: ${messageOf(error)}`;
       return { row, failure: { known: 'unknown', type: 'TableUnavailable', message } };
     }
   }
   return { row };
+}
+
+/**
+ * Moves a row by the operations that are done since. Where somebody else has moved it by some of them, such as a round of two states that
+ * has failed at a later one, by the rest.
+ *
+ * @returns the row as it is then
+ */
+async function write(table: TableOf, from: StateRow, results: readonly unknown[]): Promise<StateRow> {
+  let row = from;
+  let rest = results;
+  for (;;) {
+    const [further] = await advance(table, row, rest);
+    if (further !== undefined) return further;
+    const found = (await readRow(table, row.gid)) ?? gone(row);
+    rest = rest.slice(found.done - row.done);
+    if (found.endedAt !== undefined || found.done === row.done || rest.length === 0) return found;
+    row = found;
+  }
 }
 
 /** Moves a row by the operations that are done since. */

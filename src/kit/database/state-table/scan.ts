@@ -74,6 +74,15 @@ export class StateScan {
     await moved(this.#table, statements.giveBack, [gid, driver, dueInMs]);
   }
 
+  /**
+   * Notes, before a row is taken to the desk, that somebody there is to be told if it ends: it may at any moment.
+   *
+   * @returns whether it is to be taken there: it is an error still
+   */
+  async toDesk(gid: string): Promise<boolean> {
+    return (await moved(this.#table, statements.toDesk, [gid])).length > 0;
+  }
+
   /** Notes that a person has it. */
   async atDesk(gid: string): Promise<void> {
     const { database, limits } = this.#table;

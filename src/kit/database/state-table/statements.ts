@@ -112,6 +112,12 @@ update backstitch.state_table as row set
 from limits
 where gid = $1 and driver = $2 and due_at is not null`;
 
+/** It is being taken to the desk: whoever ends it meanwhile leaves somebody to be told. No row comes back if it is no error any more. */
+export const toDesk = `
+with ${limitsAt(2, 3)}
+update backstitch.state_table as row set at_desk = true from limits where gid = $1 and state = 'error'
+${returning}`;
+
 /** A person has it from now on. */
 export const atDesk = `update backstitch.state_table set due_at = null, at_desk = true where gid = $1 and state = 'error'`;
 

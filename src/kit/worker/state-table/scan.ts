@@ -72,7 +72,7 @@ interface ScanOf {
 
 class TableScan {
   readonly #of: ScanOf;
-  readonly #silence = new Silence();
+  readonly #silence: Silence;
   readonly #underWay = new Set<Promise<void>>();
   #toDesk = 0;
   #deskRestsUntil = 0;
@@ -82,6 +82,7 @@ class TableScan {
 
   constructor(of: ScanOf) {
     this.#of = of;
+    this.#silence = new Silence(of.table.scan.roundMs);
   }
 
   async run(): Promise<void> {
@@ -208,6 +209,7 @@ class TableScan {
     }
     this.#toDesk++;
     try {
+      if (!(await table.scan.toDesk(gid))) return;
       const order = { table: name, gid, rounds, everyMs: scanAfterMs };
       await this.#asking(() => takeToDesk(place, order, row));
       await table.scan.atDesk(gid);

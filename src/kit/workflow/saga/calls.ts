@@ -60,6 +60,11 @@ export class BranchCalls {
     return this.#isAnothers(kind) && (this.#driver.hasChange?.('resolve-looks-first') ?? true);
   }
 
+  /** The same of what a person said in an earlier run, which may have been ended before it was found out. */
+  asksBeforeEarlier({ kind }: BranchRecord): boolean {
+    return this.#isAnothers(kind) && (this.#driver.hasChange?.('earlier-resolve-looks-first') ?? true);
+  }
+
   /** Asks a branch to undo, for one window. */
   undo(record: BranchRecord, args: unknown[]): Promise<unknown> {
     const { timeout } = record.options;

@@ -53,10 +53,23 @@ export class StepEnds {
     record.renewals = Math.max(record.renewals, earlier.renewalsOf(step));
     record.corrected ??= earlier.correctionOf(step, 'first');
     const before = earlier.endOf(step, 'first');
-    if (before?.action === 'resolve') return Promise.resolve(before.result);
+    if (before?.action === 'resolve') {
+      const { result } = before;
+      return this.#calls.asksBeforeEarlier(record) ? this.#orAsSaid(record, result) : Promise.resolve(result);
+    }
     // Anything else that was skipped was barred: its guard knows.
     if (before !== undefined && kind === 'forward') return Promise.reject(new LeftByPerson(before));
     return kind === 'step' ? this.#fromDecision() : undefined;
+  }
+
+  /** What is found of a step, or else what a person has said of it. */
+  async #orAsSaid(record: BranchRecord, said: unknown): Promise<unknown> {
+    try {
+      return await this.#calls.lookAgain(record);
+    } catch (error) {
+      if (this.#judge(record, error) === undefined) throw error;
+      return said;
+    }
   }
 
   /**

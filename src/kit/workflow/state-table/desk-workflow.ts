@@ -6,6 +6,7 @@ import {
   defineQuery,
   defineSignal,
   defineUpdate,
+  patched,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -36,6 +37,9 @@ import { NOT_WRITTEN, stateReport, stateView, transactionStateOf } from './view.
 
 /** What a guard says of a branch that was done with another input. */
 const MISMATCH = 'InputMismatch';
+
+/** Runs that began before a mismatch ended what is tried again go on with all of its rounds. */
+const MISMATCH_ENDS_ROUNDS = 'mismatch-ends-rounds';
 
 const FITS: readonly DeskAction[] = ['retry', 'resolve', 'skip'];
 
@@ -152,7 +156,7 @@ class StateTableDesk {
       );
       this.#row = row;
       this.#changed('running');
-      if (row.state !== 'error' || needsAnotherName(row) || round >= rounds) return row;
+      if (row.state !== 'error' || round >= rounds || endsRounds(row)) return row;
       await sleep(everyMs);
     }
   }
@@ -179,6 +183,11 @@ class StateTableDesk {
 /** Whether under the name that an operation has now nothing of its input has happened, nor can: only under another one. */
 function needsAnotherName({ failure }: StateRow): boolean {
   return failure?.known === 'refused' || failure?.type === MISMATCH;
+}
+
+/** Whether further rounds of the same call would hear the same. */
+function endsRounds({ failure }: StateRow): boolean {
+  return failure?.known === 'refused' || (failure?.type === MISMATCH && patched(MISMATCH_ENDS_ROUNDS));
 }
 
 /** Refuses an update before it is accepted: nothing of it is left in the history. */

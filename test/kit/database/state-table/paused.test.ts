@@ -44,17 +44,21 @@ describe('the state table, with drivers that were paused', () => {
     assert.deepEqual(await stage.effects(gid), { a: -5, b: 5 });
   });
 
-  it('a caller that was paused past the last round does what it came for: what is true is written', async () => {
-    const [gid, table] = [stage.newGid(), stage.table({ rounds: 1 })];
-    const pause = pausing();
-    stage.probe = onlyCallersReachB(pause);
-    const answer = table.run(gid, transfer());
-    await pause.reached;
-    assert.equal((await stage.round(table, gid))?.end, 'error');
-    pause.end();
-    assert.equal((await answer).answer, 'success');
-    assert.equal((await table.look(gid))?.state, 'success');
-  });
+  for (const twoStates of [false, true]) {
+    it(`a caller that was paused past the last round does what it came for: what is true is written (${twoStates ? 'two' : 'three'} states)`, async () => {
+      const [gid, table] = [stage.newGid(), stage.table({ rounds: 1, twoStates })];
+      const pause = pausing();
+      stage.probe = onlyCallersReachB(pause);
+      const answer = table.run(gid, transfer());
+      await pause.reached;
+      assert.equal((await stage.round(table, gid))?.end, 'error');
+      pause.end();
+      const results = [{ moved: 5 }, { moved: 5 }];
+      assert.deepEqual(await answer, { answer: 'success', results });
+      const row = await table.look(gid);
+      assert.deepEqual([row?.state, row?.results], ['success', results]);
+    });
+  }
 
   it('a no that comes when the operation is known to be done changes nothing', async () => {
     const gid = stage.newGid();

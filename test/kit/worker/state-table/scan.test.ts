@@ -115,7 +115,7 @@ describe('the scan of state tables', () => {
 
   it('a participant is silent after five failures in a row, and one finds out when it is not', () => {
     let now = 0;
-    const silence = new Silence(() => now);
+    const silence = new Silence(30_000, () => now);
     const isSilent = () => silence.among(['a.take', 'b.put']);
     for (let failure = 1; failure <= 5; failure++) {
       assert.equal(isSilent(), undefined);
@@ -139,5 +139,19 @@ describe('the scan of state tables', () => {
     assert.deepEqual(silence.untold(0), [], 'one failure is no silence');
     silence.answered('b.get');
     assert.deepEqual([isSilent(), isSilent()], [undefined, undefined]);
+  });
+
+  it('no participant is told to be silent that was heard of no more: another worker may have heard it', () => {
+    let now = 0;
+    const silence = new Silence(30_000, () => now);
+    for (let failure = 1; failure <= 5; failure++) silence.failed('b.put');
+    now = 60_001;
+    assert.deepEqual(silence.untold(60_000), []);
+    silence.failed('b.put');
+    assert.deepEqual(silence.untold(0), [], 'it counts anew');
+    assert.equal(silence.among(['b.put']), undefined);
+    for (let failure = 2; failure <= 5; failure++) silence.failed('b.put');
+    now += 60_000;
+    assert.deepEqual(silence.untold(60_000), [{ participant: 'b', forMs: 60_000 }], 'since then, and not since ever');
   });
 });
