@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import pg from 'pg';
 import { until } from '../support/until.js';
 import { openClientWorld, type ClientWorld } from './support.js';
 
@@ -80,9 +81,25 @@ describe('the command line of choreographed orders', function () {
       (await show('4')).stdout,
       /^order 4: is being placed\n {2}waits for its customer to pay, since 20\S+Z, until 20/,
     );
+    // No answer: nobody can say whether money has moved.
+    const payments = new pg.Client({ connectionString: world.databaseEnv.DATABASE_URL_PAYMENTS });
+    await payments.connect();
+    try {
+      await payments.query('alter table payments rename to away');
+      const unknown = await world.run('order', 'pay', '4');
+      assert.deepEqual([unknown.code, unknown.stdout], [3, '']);
+      assert.match(
+        unknown.stderr.join('\n'),
+        /^it is not known whether order 4 was paid: ask again, it is paid once \(.*payments.*\)$/,
+      );
+    } finally {
+      await payments.query('alter table away rename to payments');
+      await payments.end();
+    }
     const paid = await world.run('order', 'pay', '4');
     assert.deepEqual([paid.code, paid.stdout], [0, 'order 4 was paid: 10.00, payment payment-4\n']);
     await until(async () => (await show('4')).code === 0);
+    assert.equal((await world.run('order', 'pay', 'no id')).code, 1);
     const refused = await world.run('order', 'pay', 'nothing-such');
     assert.deepEqual(
       [refused.code, refused.stdout],

@@ -58,13 +58,16 @@ async function request(sql: Sql, order: ChoreographedOrder): Promise<{ paymentId
   return { paymentId: row.payment_id, payBy: row.pay_by };
 }
 
+/** How long a payment may take with its connection, in milliseconds: it has ended before whoever waits for the activity gives up. */
+const PAY_MS = 12_000;
+
 /**
  * Makes the payment of an order that waits for it. Asked again it answers the same. A refusal for want of money changes nothing: the
  * customer may try again, as long as there is time.
  */
 export async function payOrder(database: Database, input: OfOrder): Promise<PaymentAnswer> {
-  const { orderId } = validInput(orderIdSchema, input);
   const paying = database.transaction(async (sql) => {
+    const { orderId } = validInput(orderIdSchema, input);
     type Row = { balance: string; payment_id: string | null; requested_id: string; amount: number; for_order: unknown };
     const [row] = await sql<Row>(PAY_REQUESTED, [orderId]);
     if (!row) throw new Rejection('NotRequested', `no payment is asked for order ${orderId}`);
@@ -81,7 +84,7 @@ export async function payOrder(database: Database, input: OfOrder): Promise<Paym
     const cause = eventId(orderId, 'payment.requested');
     await tell(sql, outboxes.payments, { order, cause }, { topic: 'payment.captured', paymentId });
     return paid;
-  });
+  }, PAY_MS);
   const answer = await orRefused(paying);
   return 'refusal' in answer ? { outcome: 'refused', refusal: answer.refusal } : answer;
 }
