@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { orderCalls } from '../../src/activities/callers/index.js';
+import { createShop } from '../../src/activities/index.js';
 import { choreographedOrderSchema } from '../../src/contracts/events.js';
 import type { Message } from '../../src/kit/database/index.js';
 import { linesOf, operation, orderOf, stockTestShop, type TestShop } from './support.js';
@@ -84,5 +86,28 @@ describe('the books of choreographed orders', () => {
     const { figures, differences } = await prove();
     assert.deepEqual(differences, []);
     assert.deepEqual([figures.waiting, figures.capturedCents, figures.walletsCents], [1, 0, 20_000]);
+  });
+
+  it('tell an order from what the state table was asked for by the same id; what that has, no other gives back', async () => {
+    const ask = (orderId: string) =>
+      createShop({
+        databases: test.databases,
+        probe: test.faults.probe,
+        stateLimits: { retries: 0, rounds: 1, attemptMs: 5_000 },
+      }).callers.run(`order-${orderId}`, orderCalls({ ...orderOf(orderId), sequence: 'pay-first' }));
+    await open('4');
+    await deliver('orders', '4');
+    assert.equal((await ask('4')).answer, 'refused');
+    assert.deepEqual(linesOf(await prove()), []);
+    // The other way about: its stock is there first.
+    test.faults.set({ function: 'orders.create.action', kind: 'fail' });
+    assert.equal((await ask('5')).answer, 'pending');
+    test.faults.clear();
+    await open('5');
+    await deliver('orders', '5');
+    await deliver('inventory', '5');
+    await assert.rejects(deliver('orders', '5'), /says: another transaction has the stock$/);
+    const text = `select status from reservations where order_id = '5'`;
+    assert.deepEqual(await test.sql('inventory', text), [{ status: 'reserved' }]);
   });
 });

@@ -114,6 +114,7 @@ describe('the consumer that verifies orders', () => {
     const order = newOrder();
     await advance(test, order, 'reserved');
     const { orderId, customerId } = order;
+    await test.sql('inventory', 'update reservations set choreographed = true where order_id = $1', [orderId]);
     const gid = `order-${orderId}`;
     // A defect: it is cancelled, and nobody has given back money and stock.
     await test.shop.participants.orders.create.compensation(operation('orders.create.compensation', gid), order);

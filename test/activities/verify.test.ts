@@ -11,14 +11,24 @@ const every = topics.flatMap((topic) =>
     [false, true].flatMap((recalled) =>
       payments.flatMap((payment) =>
         stocks.flatMap((stock) =>
-          [false, true].map((parcel) => ({ topic, found: { order, recalled, payment, stock, parcel } })),
+          [false, true].flatMap((isOwnStock) =>
+            [false, true].map((parcel) => ({ topic, found: { order, recalled, payment, stock, isOwnStock, parcel } })),
+          ),
         ),
       ),
     ),
   ),
 );
 const verdict = (topic: VerifiedTopic, found: Partial<FoundOrder>) => {
-  const all = { order: undefined, recalled: false, payment: undefined, stock: undefined, parcel: false, ...found };
+  const all = {
+    order: undefined,
+    recalled: false,
+    payment: undefined,
+    stock: undefined,
+    isOwnStock: true,
+    parcel: false,
+    ...found,
+  };
   const { kind, ...more } = verdictOf(topic, all);
   return 'repairs' in more ? [kind, ...more.repairs] : [kind];
 };
@@ -45,6 +55,10 @@ describe('what a message says of an order, and what the services have of it', ()
     assert.deepEqual(verdict('order.placed', { order: 'placed', stock: 'reserved' }), ['early']);
     assert.deepEqual(verdict('order.placed', { order: 'placed', payment: 'captured' }), ['early']);
     assert.deepEqual(verdict('order.cancelled', { order: 'cancelled', payment: 'requested' }), ['early']);
+    // Another transaction's, for an order of the same id: it gives it back itself.
+    const others = { order: 'cancelled', stock: 'reserved', isOwnStock: false } as const;
+    assert.deepEqual(verdict('order.cancelled', others), ['early']);
+    assert.deepEqual(verdict('order.cancelled', { ...others, payment: 'captured' }), ['contradicts', 'refund']);
   });
 
   it('contradicts: a cancelled order gives back what it has taken', () => {
@@ -70,7 +84,7 @@ describe('what a message says of an order, and what the services have of it', ()
       if (repairs.length === 0) continue;
       assert.deepEqual([topic, found.order, found.parcel], ['order.cancelled', 'cancelled', false]);
       assert.equal(repairs.includes('refund'), found.payment === 'captured');
-      assert.equal(repairs.includes('release'), found.stock === 'reserved');
+      assert.equal(repairs.includes('release'), found.stock === 'reserved' && found.isOwnStock);
     }
   });
 });

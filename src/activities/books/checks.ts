@@ -99,7 +99,8 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
  */
 export function isAskedFor(records: OrderRecords): records is OrderRecords & { readonly asked: AskedRecord } {
   const { asked, order } = records;
-  if (asked === undefined) return false;
+  // Another transaction may have been asked for by the same id: it was refused, or will be.
+  if (asked === undefined || order?.choreographed) return false;
   return order === undefined ? asked.state !== 'left' : order.status === 'created';
 }
 

@@ -14,7 +14,7 @@ import { messageOf } from '../../kit/database/message.js';
 import { isConnectionLost } from '../../kit/database/sqlstate.js';
 import { NoAnswer, within } from '../../kit/database/within.js';
 import type { Operation } from '../../kit/workflow/branch.js';
-import { RESERVATION_STATUS } from '../inventory/sql.js';
+import { RESERVATION } from '../inventory/sql.js';
 import { ORDER_STATE } from '../orders/sql.js';
 import { PAYMENT_STATUS } from '../payments/sql.js';
 import { PARCEL_LEFT } from '../shipping/sql.js';
@@ -104,17 +104,20 @@ async function readOrder(sql: Sql, orderId: string): Promise<Pick<FoundOrder, 'o
 /** @throws SinkUnavailable if one of them cannot be read */
 async function lookAround({ databases }: VerifierOf, { topic, key }: Message): Promise<Around> {
   // That it was created says nothing of what the others have.
-  if (topic === 'order.created') return { payment: undefined, stock: undefined, parcel: false };
+  if (topic === 'order.created') return { payment: undefined, stock: undefined, isOwnStock: false, parcel: false };
   const rowOf = async <Row extends object>(service: keyof typeof databases, text: string) => {
     const reading = within(LOOK_MS, databases[service].run<Row>(text, [key], LOOK_MS));
     return (await usable(reading, service))[0];
   };
   const [payment, stock, parcel] = await Promise.all([
     rowOf<{ status: FoundOrder['payment'] }>('payments', PAYMENT_STATUS),
-    rowOf<{ status: FoundOrder['stock'] }>('inventory', RESERVATION_STATUS),
+    rowOf<{ status: FoundOrder['stock']; choreographed: boolean }>('inventory', RESERVATION),
     rowOf('shipping', PARCEL_LEFT),
   ]);
-  return { payment: payment?.status, stock: stock?.status, parcel: parcel !== undefined };
+  return {
+    ...{ payment: payment?.status, stock: stock?.status },
+    ...{ isOwnStock: stock?.choreographed ?? false, parcel: parcel !== undefined },
+  };
 }
 
 async function repair(of: VerifierOf, { order, repairs }: ToRepair, message: Message): Promise<void> {
