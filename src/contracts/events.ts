@@ -33,9 +33,12 @@ export interface OpenedOrder {
   pointsSpent: number;
 }
 
-/** What each event has. Fields that a release does not know are let pass: another one may tell more. */
+/** An order as it is told of. Fields that a release does not know are let pass, and told on: another one may have more. */
+export const toldOrderSchema = z.looseObject(choreographedOrderSchema.shape);
+
+/** What each event has. Fields that a release does not know are let pass. */
 const told = z.object({
-  order: z.object(choreographedOrderSchema.shape),
+  order: toldOrderSchema,
   /** The id of the event that it is the answer to; `null` of the first one. */
   cause: z.string().min(1).nullable(),
   /** When it happened, by the clock of whoever did it, in milliseconds since 1970. */

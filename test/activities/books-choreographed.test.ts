@@ -5,7 +5,7 @@ import { choreographedOrderSchema } from '../../src/contracts/events.js';
 import type { Message } from '../../src/kit/database/index.js';
 import { linesOf, operation, orderOf, stockTestShop, type TestShop } from './support.js';
 
-describe('the books of choreographed orders', () => {
+describe('choreographed orders, and their books', () => {
   let test: TestShop;
   stockTestShop((opened) => (test = opened));
   const prove = () => test.shop.plain['books.prove']();
@@ -109,5 +109,26 @@ describe('the books of choreographed orders', () => {
     await assert.rejects(deliver('orders', '5'), /says: another transaction has the stock$/);
     const text = `select status from reservations where order_id = '5'`;
     assert.deepEqual(await test.sql('inventory', text), [{ status: 'reserved' }]);
+  });
+
+  it('go on where another release tells more: it is told on, and what nobody knows here is no part of the path', async () => {
+    await open('6', { payLater: true });
+    await test.sql(
+      'orders',
+      `update backstitch.outbox set payload = jsonb_set(payload::jsonb, '{order,gift}', 'true')::json where key = '6'`,
+    );
+    for (const name of ['orders', 'inventory', 'payments'] as const) await deliver(name, '6');
+    assert.equal((await test.shop.plain['payments.pay']({ orderId: '6' })).outcome, 'paid');
+    const text = `select distinct payload::jsonb #> '{order,gift}' as gift from backstitch.outbox where key = '6'`;
+    assert.deepEqual(await test.sql('payments', text), [{ gift: true }]);
+    await deliver('payments', '6');
+    const heard = `select distinct event::jsonb #> '{order,gift}' as gift from order_events where order_id = '6'`;
+    assert.deepEqual(await test.sql('orders', heard), [{ gift: true }]);
+    await test.sql(
+      'orders',
+      `insert into order_events (order_id, event_id, topic, event) values ('6', 'order-6/gift.wrapped', 'gift.wrapped', '{}')`,
+    );
+    const { path } = await test.shop.plain['orders.look']({ orderId: '6' });
+    assert.deepEqual([path?.path.length, path?.waitsFor?.who], [4, 'shipping']);
   });
 });

@@ -1,7 +1,7 @@
 import {
-  choreographedOrderSchema,
   eventId,
   PAYMENT_DUE,
+  toldOrderSchema,
   type ChoreographedOrder,
   type PaymentAnswer,
 } from '../../contracts/events.js';
@@ -79,7 +79,7 @@ export async function payOrder(database: Database, input: OfOrder): Promise<Paym
       if (status === 'expired') throw new Rejection('NotPaid', `the time to pay order ${orderId} is over`);
       if (status !== 'requested') throw new Rejection('NotRequested', `the payment of order ${orderId} is ${status}`);
     }
-    const order = choreographedOrderSchema.parse(row.for_order);
+    const order = toldOrderSchema.parse(row.for_order);
     if (row.payment_id === null) throw tooLittle(order, row.balance);
     const cause = eventId(orderId, 'payment.requested');
     await tell(sql, outboxes.payments, { order, cause }, { topic: 'payment.captured', paymentId });

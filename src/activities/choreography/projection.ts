@@ -24,8 +24,9 @@ export const projectionReactions: Reactions = Object.fromEntries(
   eventTopics.map((topic): [string, MessageHandler] => [
     topic,
     async (sql, message) => {
-      const event = eventOf(topic, message);
-      await sql(NOTE, [event.order.orderId, message.id, topic, JSON.stringify(event)]);
+      const { order } = eventOf(topic, message);
+      // As it came: a newer release reads more of it.
+      await sql(NOTE, [order.orderId, message.id, topic, JSON.stringify(message.payload)]);
     },
   ]),
 );
@@ -41,10 +42,15 @@ export async function lookAtOrder(
     Promise.all(Object.values(outboxes).map((outbox) => deadOf(databases, outbox, orderId))),
   ]);
   return {
-    path: pathOf(orderId, rows.map(heardOf)),
+    path: pathOf(orderId, rows.filter(isKnown).map(heardOf)),
     deadLetters: dead.flatMap(({ letters }) => letters),
     unread: dead.flatMap(({ unread }) => unread),
   };
+}
+
+/** What a newer release has heard of besides says nothing to this one. */
+function isKnown({ topic }: HeardEvent): boolean {
+  return Object.hasOwn(eventSchemas, topic);
 }
 
 /** What is stored was checked when it came; another release may have stored more. */
