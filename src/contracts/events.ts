@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { orderGid, placeOrderSchema } from './place-order.js';
+import type { OrderState } from './shop.js';
 
 /**
  * A choreographed order: no orchestrator has it; each service reacts to what another one tells, with a local transaction and an
@@ -152,6 +153,8 @@ export interface OrderLetter {
 export interface LookedOrder {
   /** `null`: no event of it was heard of yet. */
   readonly path: OrderPath | null;
+  /** As the orders service has it: what is recalled after it was placed no event tells. Absent: there is none, or a release before said no more. */
+  readonly order?: OrderState;
   readonly deadLetters: readonly OrderLetter[];
   /** Outboxes whose databases did not answer: what is dead there is not known. */
   readonly unread: readonly string[];

@@ -1,8 +1,10 @@
 import { eventSchemas, eventTopics, type LookedOrder, type OrderLetter } from '../../contracts/events.js';
 import { orderIdSchema, type OfOrder } from '../../contracts/services.js';
+import type { OrderState } from '../../contracts/shop.js';
 import { listLetters, type Database, type MessageHandler } from '../../kit/database/index.js';
 import { messageOf } from '../../kit/database/message.js';
 import { validInput } from '../input.js';
+import { ORDER_STATE } from '../orders/sql.js';
 import { outboxes, type OutboxName } from './outboxes.js';
 import { pathOf, type HeardEvent } from './path.js';
 import { eventOf, type Reactions } from './react.js';
@@ -37,12 +39,14 @@ export async function lookAtOrder(
   input: OfOrder,
 ): Promise<LookedOrder> {
   const { orderId } = validInput(orderIdSchema, input);
-  const [rows, dead] = await Promise.all([
+  const [rows, [order], dead] = await Promise.all([
     databases.orders.run<HeardEvent>(READ, [orderId], LOOK_MS),
+    databases.orders.run<OrderState>(ORDER_STATE, [orderId], LOOK_MS),
     Promise.all(Object.values(outboxes).map((outbox) => deadOf(databases, outbox, orderId))),
   ]);
   return {
     path: pathOf(orderId, rows.filter(isKnown).map(heardOf)),
+    ...(order && { order }),
     deadLetters: dead.flatMap(({ letters }) => letters),
     unread: dead.flatMap(({ unread }) => unread),
   };
