@@ -53,9 +53,17 @@ describe('choreographed orders, and their books', () => {
       [1, 2, 29],
       [0, 0, 0],
     ]);
+    const soon = await look();
+    assert.deepEqual([soon.untold, soon.unearned], [1, 1]);
+    // What is not there after a day does not come by itself.
+    await test.sql('orders', `update orders set ended_at = now() - interval '25 hours' where order_id = '1'`);
+    assert.deepEqual(linesOf(await prove()), [
+      'a choreographed order has earned its points | order 1 | 29 | none',
+      'a placed order has its notification | order 1 | to customer c1 | none',
+    ]);
     await deliver('orders', '1');
-    const { placed, pointsEarned, pointsHeld, pointsSpent } = await look();
-    assert.deepEqual([placed, pointsEarned, pointsHeld, pointsSpent], [1, 29, 2_000, 29]);
+    const { placed, pointsEarned, pointsHeld, pointsSpent, untold, unearned } = await look();
+    assert.deepEqual([placed, pointsEarned, pointsHeld, pointsSpent, untold, unearned], [1, 29, 2_000, 29, 0, 0]);
   });
 
   it('name what of an order under way is not its own, and points that nothing has earned', async () => {
