@@ -44,6 +44,8 @@ import {
   startRelay,
   threePhaseActivities,
   type Relay,
+  type RelayedOutbox,
+  type RelayRules,
   transactionLogger,
   transactionWorkerOptions,
   webhookSink,
@@ -75,6 +77,11 @@ const PHASE2_POOL = 3;
 const RELAY_POOL = 6;
 /** The same of each service that an order has to do with. */
 const ORDER_RELAY_POOL = 4;
+
+/** An outbox by its own rules, but for those that the worker is given. */
+export function withRules(outbox: RelayedOutbox, given: Partial<RelayRules> | undefined): RelayedOutbox {
+  return { ...outbox, rules: { ...outbox.rules, ...given } };
+}
 
 /** A worker with the pools that it uses. */
 export interface ShopWorker {
@@ -144,7 +151,7 @@ export async function createShopWorker(
     const tables = { callers: shop.callers };
     const groups = groupActivities({ participants: shop.participants, databases, who: identity });
     const alarms = alarmActivities({ sink: settings.alarms && webhookSink(settings.alarms) });
-    const outboxes = shop.outboxes.map((each) => ({ ...each, rules: settings.relay }));
+    const outboxes = shop.outboxes.map((each) => withRules(each, settings.relay));
     const relays = relayActivities({ outboxes, who: identity, alarms });
     connection = await NativeConnection.connect(temporal.connection).catch((error: unknown) => {
       throw new ConfigError(

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { bundleMark } from '../src/bundle-mark.js';
 import { ConfigError, temporalSettings, workerSettings, workflowBundleFile } from '../src/config.js';
+import { createShop, serviceNames, type ShopDatabases } from '../src/activities/index.js';
+import { withRules } from '../src/worker.js';
 import { Program } from './support/program.js';
 
 describe('the worker program', () => {
@@ -58,6 +60,19 @@ describe('the worker program', () => {
     } finally {
       await rm(folder, { recursive: true });
     }
+  });
+});
+
+describe('the outboxes of a worker', () => {
+  it('are delivered by their own rules, but for those that the worker is given', () => {
+    const none = { run: () => Promise.resolve([]), transaction: () => Promise.reject(new Error('no database')) };
+    const databases = Object.fromEntries(serviceNames.map((name) => [name, none]));
+    const { outboxes } = createShop({ databases: databases as unknown as ShopDatabases });
+    const orders = outboxes.find(({ outbox }) => outbox.name === 'orders');
+    assert.ok(orders);
+    assert.deepEqual(withRules(orders, undefined).rules, { single: 8 });
+    assert.deepEqual(withRules(orders, { pollMs: 50 }).rules, { single: 8, pollMs: 50 });
+    assert.deepEqual(withRules(orders, { single: 2 }).rules, { single: 2 });
   });
 });
 

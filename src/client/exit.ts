@@ -42,6 +42,14 @@ export class NotReady extends Error {
   }
 }
 
+/** Something was asked for, and no answer came: it may have been done. Asked again it is done once. The message is one line. */
+export class NotKnown extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'NotKnown';
+  }
+}
+
 const stateExits: Readonly<Record<FoundState, ExitCode>> = {
   committed: EXIT.done,
   compensated: EXIT.undone,
@@ -77,7 +85,7 @@ export function exitOf(error: unknown): ExitCode {
   if (nothingStarted.some((known) => error instanceof known)) return EXIT.bad;
   if (error instanceof ResultNotKept) return EXIT.done;
   if (error instanceof TransactionPending) return exitOfState(error.state);
-  const silent = [ServerUnavailable, WorkerSilent, JournalUnreadable];
+  const silent = [NotKnown, ServerUnavailable, WorkerSilent, JournalUnreadable];
   if (silent.some((known) => error instanceof known)) return EXIT.pending;
   if (error instanceof TransactionCompensated) return EXIT.undone;
   if (error instanceof TransactionFailed || error instanceof TransactionTerminated) return EXIT.stuck;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LookedOrder, PaymentAnswer } from '../contracts/events.js';
 import { runJob } from '../kit/client/index.js';
-import { NotReady } from './exit.js';
+import { NotKnown, NotReady } from './exit.js';
 import type { Session } from './session.js';
 
 /** What is asked about choreographed orders: nobody drives them, so it is asked where they are. */
@@ -24,9 +24,18 @@ export async function lookAtOrder({ client, settings }: Session, orderId: string
   }
 }
 
-/** Makes the payment of an order that waits for it. */
-export function payOrder({ client, settings }: Session, orderId: string): Promise<PaymentAnswer> {
-  return runJob<PaymentAnswer>(client, settings, 'payOrder', `pay-order-${randomUUID()}`, [orderId]);
+/**
+ * Makes the payment of an order that waits for it.
+ *
+ * @throws {@link NotKnown}: no answer came, so money may have moved
+ */
+export async function payOrder({ client, settings }: Session, orderId: string): Promise<PaymentAnswer> {
+  try {
+    return await runJob<PaymentAnswer>(client, settings, 'payOrder', `pay-order-${randomUUID()}`, [orderId]);
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new NotKnown(`it is not known whether order ${orderId} was paid: ask again, it is paid once (${why})`, error);
+  }
 }
 
 /** What is known of an order when the wait for it is over. */

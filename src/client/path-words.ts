@@ -3,8 +3,8 @@ import { orderServices, producers, type LookedOrder, type OrderPath, type PathSt
 /** The path of a choreographed order as text, and as a picture. */
 
 /** An order: its state, what it waits for, its path, and what of it waits for a person. */
-export function describePath(orderId: string, { path, deadLetters, unread }: LookedOrder): string {
-  const lines = path === null ? [`order ${orderId}: nothing was heard of it yet`] : describeHeard(path);
+export function describePath(orderId: string, { path, order, deadLetters, unread }: LookedOrder): string {
+  const lines = path === null ? [`order ${orderId}: nothing was heard of it yet`] : describeHeard(path, order);
   for (const { id, outbox, subscriber, error } of deadLetters) {
     lines.push(
       `  ✗ ${id} of ${outbox} to ${subscriber} is a dead letter: ${error}`,
@@ -15,8 +15,8 @@ export function describePath(orderId: string, { path, deadLetters, unread }: Loo
   return lines.join('\n');
 }
 
-function describeHeard({ orderId, state, path, waitsFor }: OrderPath): string[] {
-  const lines = [`order ${orderId}: ${states[state]}`];
+function describeHeard({ orderId, state, path, waitsFor }: OrderPath, order: LookedOrder['order']): string[] {
+  const lines = [`order ${orderId}: ${states[state]}${afterwards(order)}`];
   if (waitsFor !== undefined) {
     const { who, what, since, until } = waitsFor;
     const by = until === undefined ? '' : `, until ${time(until)}`;
@@ -31,6 +31,13 @@ const states = {
   placed: 'was placed',
   cancelled: 'was undone: nothing of it is left but its records',
 } as const satisfies Record<OrderPath['state'], string>;
+
+/** What has become of an order since it was placed. */
+function afterwards(order: LookedOrder['order']): string {
+  if (order?.status === 'returned') return ', recalled, and came back';
+  if (order?.status === 'lost') return ', recalled, and its parcel is lost';
+  return order?.recalled ? ', and is recalled' : '';
+}
 
 /** Why an order is undone, if it is. */
 export function whyUndone({ path }: OrderPath): string {

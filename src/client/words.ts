@@ -163,14 +163,18 @@ export function describeOrder(
   transaction: ShownTransaction,
   recalls: readonly ShownTransaction[],
 ): string {
-  const told = recalls.map((recall) => {
-    const { gid, state, transaction: name } = recall;
-    return story(`${gid}: ${(state === 'committed' ? recallEnds[name] : undefined) ?? recallStates[state]}`, recall);
-  });
   const { scheme, state } = transaction;
   const isMade = scheme === 'state' && state === 'committed';
   const what = isMade ? 'was created, and waits for its payment' : orderStates[state];
-  return [story(`order ${orderId}: ${what}`, transaction), ...told].join('\n');
+  return [story(`order ${orderId}: ${what}`, transaction), ...describeRecalls(recalls)].join('\n');
+}
+
+/** What came after an order was placed, a story each. */
+export function describeRecalls(recalls: readonly ShownTransaction[]): string[] {
+  return recalls.map((recall) => {
+    const { gid, state, transaction: name } = recall;
+    return story(`${gid}: ${(state === 'committed' ? recallEnds[name] : undefined) ?? recallStates[state]}`, recall);
+  });
 }
 
 function story(title: string, transaction: ShownTransaction): string {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { orderGid, placeOrderSchema } from './place-order.js';
+import type { OrderState } from './shop.js';
 
 /**
  * A choreographed order: no orchestrator has it; each service reacts to what another one tells, with a local transaction and an
@@ -33,9 +34,12 @@ export interface OpenedOrder {
   pointsSpent: number;
 }
 
-/** What each event has. Fields that a release does not know are let pass: another one may tell more. */
+/** An order as it is told of. Fields that a release does not know are let pass, and told on: another one may have more. */
+export const toldOrderSchema = z.looseObject(choreographedOrderSchema.shape);
+
+/** What each event has. Fields that a release does not know are let pass. */
 const told = z.object({
-  order: z.object(choreographedOrderSchema.shape),
+  order: toldOrderSchema,
   /** The id of the event that it is the answer to; `null` of the first one. */
   cause: z.string().min(1).nullable(),
   /** When it happened, by the clock of whoever did it, in milliseconds since 1970. */
@@ -149,6 +153,8 @@ export interface OrderLetter {
 export interface LookedOrder {
   /** `null`: no event of it was heard of yet. */
   readonly path: OrderPath | null;
+  /** As the orders service has it: what is recalled after it was placed no event tells. Absent: there is none, or a release before said no more. */
+  readonly order?: OrderState;
   readonly deadLetters: readonly OrderLetter[];
   /** Outboxes whose databases did not answer: what is dead there is not known. */
   readonly unread: readonly string[];

@@ -74,6 +74,10 @@ export interface Books {
     waitingPoints: number;
     /** Given for orders that were placed. */
     pointsEarned: number;
+    /** Choreographed orders that were placed and whose customers were not told yet: a difference after a day. */
+    untold: number;
+    /** The same of those that have earned no points yet. */
+    unearned: number;
     /** What transfers by the state table, and purchases, have taken from one account and not yet brought to another. */
     bankInFlightCents: ExactCents;
     /** What was paid in at all banks. */

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { orderCalls } from '../../src/activities/callers/index.js';
+import { createShop } from '../../src/activities/index.js';
 import { choreographedOrderSchema } from '../../src/contracts/events.js';
 import type { Message } from '../../src/kit/database/index.js';
 import { linesOf, operation, orderOf, stockTestShop, type TestShop } from './support.js';
 
-describe('the books of choreographed orders', () => {
+describe('choreographed orders, and their books', () => {
   let test: TestShop;
   stockTestShop((opened) => (test = opened));
   const prove = () => test.shop.plain['books.prove']();
@@ -51,9 +53,17 @@ describe('the books of choreographed orders', () => {
       [1, 2, 29],
       [0, 0, 0],
     ]);
+    const soon = await look();
+    assert.deepEqual([soon.untold, soon.unearned], [1, 1]);
+    // What is not there after a day does not come by itself.
+    await test.sql('orders', `update orders set ended_at = now() - interval '25 hours' where order_id = '1'`);
+    assert.deepEqual(linesOf(await prove()), [
+      'a choreographed order has earned its points | order 1 | 29 | none',
+      'a placed order has its notification | order 1 | to customer c1 | none',
+    ]);
     await deliver('orders', '1');
-    const { placed, pointsEarned, pointsHeld, pointsSpent } = await look();
-    assert.deepEqual([placed, pointsEarned, pointsHeld, pointsSpent], [1, 29, 2_000, 29]);
+    const { placed, pointsEarned, pointsHeld, pointsSpent, untold, unearned } = await look();
+    assert.deepEqual([placed, pointsEarned, pointsHeld, pointsSpent, untold, unearned], [1, 29, 2_000, 29, 0, 0]);
   });
 
   it('name what of an order under way is not its own, and points that nothing has earned', async () => {
@@ -84,5 +94,54 @@ describe('the books of choreographed orders', () => {
     const { figures, differences } = await prove();
     assert.deepEqual(differences, []);
     assert.deepEqual([figures.waiting, figures.capturedCents, figures.walletsCents], [1, 0, 20_000]);
+  });
+
+  it('tell an order from what the state table was asked for by the same id; what that has, no other gives back', async () => {
+    const ask = (orderId: string) =>
+      createShop({
+        databases: test.databases,
+        probe: test.faults.probe,
+        stateLimits: { retries: 0, rounds: 1, attemptMs: 5_000 },
+      }).callers.run(`order-${orderId}`, orderCalls({ ...orderOf(orderId), sequence: 'pay-first' }));
+    await open('4');
+    await deliver('orders', '4');
+    assert.equal((await ask('4')).answer, 'refused');
+    assert.deepEqual(linesOf(await prove()), []);
+    // The other way about: its stock is there first.
+    test.faults.set({ function: 'orders.create.action', kind: 'fail' });
+    assert.equal((await ask('5')).answer, 'pending');
+    test.faults.clear();
+    await open('5');
+    await deliver('orders', '5');
+    await deliver('inventory', '5');
+    await assert.rejects(deliver('orders', '5'), /says: another transaction has the stock$/);
+    const text = `select status from reservations where order_id = '5'`;
+    assert.deepEqual(await test.sql('inventory', text), [{ status: 'reserved' }]);
+  });
+
+  it('go on where another release tells more: it is told on, and what nobody knows here is no part of the path', async () => {
+    await open('6', { payLater: true });
+    await test.sql(
+      'orders',
+      `update backstitch.outbox set payload = jsonb_set(payload::jsonb, '{order,gift}', 'true')::json where key = '6'`,
+    );
+    for (const name of ['orders', 'inventory', 'payments'] as const) await deliver(name, '6');
+    assert.equal((await test.shop.plain['payments.pay']({ orderId: '6' })).outcome, 'paid');
+    const text = `select distinct payload::jsonb #> '{order,gift}' as gift from backstitch.outbox where key = '6'`;
+    assert.deepEqual(await test.sql('payments', text), [{ gift: true }]);
+    await deliver('payments', '6');
+    const heard = `select distinct event::jsonb #> '{order,gift}' as gift from order_events where order_id = '6'`;
+    assert.deepEqual(await test.sql('orders', heard), [{ gift: true }]);
+    await test.sql(
+      'orders',
+      `insert into order_events (order_id, event_id, topic, event) values ('6', 'order-6/gift.wrapped', 'gift.wrapped', '{}')`,
+    );
+    // A service whose database is slow is named; what the others say is known.
+    const { path, unread } = await test.databases.inventory.transaction(async (sql) => {
+      await sql('lock table backstitch.outbox_lanes in access exclusive mode');
+      return test.shop.plain['orders.look']({ orderId: '6' });
+    });
+    assert.deepEqual([path?.path.length, path?.waitsFor?.who], [4, 'shipping']);
+    assert.deepEqual(unread, ['inventory: its database has not answered within 3 s']);
   });
 });

@@ -59,6 +59,8 @@ describe('the books', () => {
         pointsSpent: 29,
         waitingPoints: 0,
         pointsEarned: 0,
+        untold: 0,
+        unearned: 0,
         bankInFlightCents: 0,
         bankPaidInCents: 0,
         bankBalancesCents: 0,

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import pg from 'pg';
+import { createShop } from '../../src/activities/index.js';
 import type { VerifiedTopic } from '../../src/activities/choreography/verify.js';
 import { choreographedOrderSchema, eventId } from '../../src/contracts/events.js';
-import { Poison } from '../../src/kit/database/index.js';
+import { pgDatabase, Poison, SinkUnavailable, type Database } from '../../src/kit/database/index.js';
 import { advance, linesOf, operation, orderOf, recall, stockTestShop, undo, type TestShop } from './support.js';
 
 describe('the consumer that verifies orders', () => {
@@ -23,8 +25,8 @@ describe('the consumer that verifies orders', () => {
     },
     payload: { order: choreographedOrderSchema.parse(given), cause: null, at: 1, pointsSpent: 29, pointsReturned: 29 },
   });
-  const verify = async (topic: VerifiedTopic, order: Order, attempt?: number) => {
-    const sink = test.shop.outboxes.find(({ outbox }) => outbox.name === 'orders')?.sinks.verifier;
+  const verify = async (topic: VerifiedTopic, order: Order, attempt?: number, shop = test.shop) => {
+    const sink = shop.outboxes.find(({ outbox }) => outbox.name === 'orders')?.sinks.verifier;
     assert.ok(sink);
     await sink.deliver(message(topic, order, attempt), new AbortController().signal);
   };
@@ -54,6 +56,46 @@ describe('the consumer that verifies orders', () => {
     await verify('order.placed', order);
   });
 
+  it('is content where the order comes back while it looks', async () => {
+    const order = newOrder();
+    await advance(test, order);
+    const { payments } = test.databases;
+    let isBack = false;
+    const run: Database['run'] = async <Row extends object>(...given: Parameters<Database['run']>) => {
+      if (!isBack) {
+        isBack = true;
+        await recall(test, order);
+        await recall(test, order, 'returned');
+      }
+      return payments.run<Row>(...given);
+    };
+    const shop = createShop({ databases: test.databases, relays: { payments: { ...payments, run } } });
+    await verify('order.placed', order, 1, shop);
+    assert.equal(isBack, true);
+  });
+
+  it('waits, and blames no message, while a database is away that it has to read', async () => {
+    const pool = new pg.Pool({ host: '127.0.0.1', port: 1 });
+    const shop = createShop({ databases: test.databases, relays: { payments: pgDatabase(pool) } });
+    const [made, undone] = [newOrder(), newOrder()];
+    await advance(test, made);
+    await advance(test, undone, 'reserved');
+    await undo(test, undone);
+    await verify('order.created', made, 1, shop);
+    for (const [topic, order] of [
+      ['order.placed', made],
+      ['order.cancelled', undone],
+    ] as const) {
+      await assert.rejects(verify(topic, order, 1, shop), (error) => {
+        assert.ok(error instanceof SinkUnavailable, String(error));
+        assert.match(error.message, /^the database of payments cannot be used: .*ECONNREFUSED/);
+        return true;
+      });
+      await verify(topic, order, 2);
+    }
+    await pool.end();
+  });
+
   it('has the message sent again while something is missing; when that has come, it is content', async () => {
     const order = newOrder();
     await assert.rejects(verify('order.created', order), {
@@ -72,6 +114,7 @@ describe('the consumer that verifies orders', () => {
     const order = newOrder();
     await advance(test, order, 'reserved');
     const { orderId, customerId } = order;
+    await test.sql('inventory', 'update reservations set choreographed = true where order_id = $1', [orderId]);
     const gid = `order-${orderId}`;
     // A defect: it is cancelled, and nobody has given back money and stock.
     await test.shop.participants.orders.create.compensation(operation('orders.create.compensation', gid), order);
@@ -82,6 +125,22 @@ describe('the consumer that verifies orders', () => {
     for (const attempt of [1, 2]) await verify('order.cancelled', order, attempt);
     assert.deepEqual(await statuses(order), ['refunded', 'released']);
     assert.deepEqual(linesOf(await test.shop.plain['books.prove']()), []);
+  });
+
+  it('refunds nothing of a cancelled order whose parcel has left: a person has to', async () => {
+    const order = newOrder();
+    await advance(test, order, 'reserved');
+    const { orderId, customerId, sku, units } = order;
+    const { orders, shipping } = test.shop.participants;
+    const gid = `order-${orderId}`;
+    await shipping.dispatch.action(operation('shipping.dispatch.action', gid), { orderId, customerId, sku, units });
+    await orders.create.compensation(operation('orders.create.compensation', gid), order);
+    await assert.rejects(
+      verify('order.cancelled', order),
+      (error) =>
+        error instanceof Poison && error.message.endsWith('its parcel has left; a person has to say what is right'),
+    );
+    assert.deepEqual(await statuses(order), ['captured', 'reserved']);
   });
 
   it('leaves to a person, as a dead letter at once, what no program can decide: the parcel has left, and it was not paid', async () => {

@@ -9,12 +9,26 @@ const topics: readonly VerifiedTopic[] = ['order.created', 'order.placed', 'orde
 const every = topics.flatMap((topic) =>
   orders.flatMap((order) =>
     [false, true].flatMap((recalled) =>
-      payments.flatMap((payment) => stocks.map((stock) => ({ topic, found: { order, recalled, payment, stock } }))),
+      payments.flatMap((payment) =>
+        stocks.flatMap((stock) =>
+          [false, true].flatMap((isOwnStock) =>
+            [false, true].map((parcel) => ({ topic, found: { order, recalled, payment, stock, isOwnStock, parcel } })),
+          ),
+        ),
+      ),
     ),
   ),
 );
 const verdict = (topic: VerifiedTopic, found: Partial<FoundOrder>) => {
-  const all = { order: undefined, recalled: false, payment: undefined, stock: undefined, ...found };
+  const all = {
+    order: undefined,
+    recalled: false,
+    payment: undefined,
+    stock: undefined,
+    isOwnStock: true,
+    parcel: false,
+    ...found,
+  };
   const { kind, ...more } = verdictOf(topic, all);
   return 'repairs' in more ? [kind, ...more.repairs] : [kind];
 };
@@ -41,6 +55,10 @@ describe('what a message says of an order, and what the services have of it', ()
     assert.deepEqual(verdict('order.placed', { order: 'placed', stock: 'reserved' }), ['early']);
     assert.deepEqual(verdict('order.placed', { order: 'placed', payment: 'captured' }), ['early']);
     assert.deepEqual(verdict('order.cancelled', { order: 'cancelled', payment: 'requested' }), ['early']);
+    // Another transaction's, for an order of the same id: it gives it back itself.
+    const others = { order: 'cancelled', stock: 'reserved', isOwnStock: false } as const;
+    assert.deepEqual(verdict('order.cancelled', others), ['early']);
+    assert.deepEqual(verdict('order.cancelled', { ...others, payment: 'captured' }), ['contradicts', 'refund']);
   });
 
   it('contradicts: a cancelled order gives back what it has taken', () => {
@@ -55,6 +73,8 @@ describe('what a message says of an order, and what the services have of it', ()
     assert.deepEqual(verdict('order.placed', { ...left, payment: 'captured', stock: 'released' }), ['contradicts']);
     assert.deepEqual(verdict('order.placed', { order: 'cancelled' }), ['contradicts']);
     assert.deepEqual(verdict('order.cancelled', { order: 'placed' }), ['contradicts']);
+    const gone = { order: 'cancelled', payment: 'captured', stock: 'reserved', parcel: true } as const;
+    assert.deepEqual(verdict('order.cancelled', gone), ['contradicts']);
   });
 
   it('has one verdict for whatever is found, and repairs nothing but what a cancelled order has taken', () => {
@@ -62,9 +82,9 @@ describe('what a message says of an order, and what the services have of it', ()
       const [kind, ...repairs] = verdict(topic, found);
       assert.ok(['agrees', 'later', 'early', 'contradicts'].includes(String(kind)));
       if (repairs.length === 0) continue;
-      assert.deepEqual([topic, found.order], ['order.cancelled', 'cancelled']);
+      assert.deepEqual([topic, found.order, found.parcel], ['order.cancelled', 'cancelled', false]);
       assert.equal(repairs.includes('refund'), found.payment === 'captured');
-      assert.equal(repairs.includes('release'), found.stock === 'reserved');
+      assert.equal(repairs.includes('release'), found.stock === 'reserved' && found.isOwnStock);
     }
   });
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import pg from 'pg';
 import { until } from '../support/until.js';
 import { openClientWorld, type ClientWorld } from './support.js';
 
@@ -69,6 +70,20 @@ describe('the command line of choreographed orders', function () {
     assert.match(nobody.stderr.join(), /UnknownCustomer/);
   });
 
+  it('shows what came after it was placed: its recall, and that its parcel came back', async () => {
+    const recalled = await world.run('order', 'recall', '1', '--reason', 'scratched');
+    assert.equal(recalled.code, 0, recalled.stderr.join('\n'));
+    const early = await show('1');
+    assert.equal(early.code, 0);
+    assert.match(
+      early.stdout,
+      /^order 1: was placed, and is recalled\n[^]*\n\S+: the order was recalled, and the carrier/,
+    );
+    assert.equal((await world.run('order', 'returned', '1')).code, 0);
+    const { state, recalls } = (await show('1', '--json')).json<{ state: string; recalls: unknown[] }>();
+    assert.deepEqual([state, recalls.length], ['returned', 2]);
+  });
+
   it('asks for a payment that is made later', async () => {
     const asked = await place({ orderId: '4' }, '--pay-later');
     assert.equal(asked.code, 3);
@@ -80,6 +95,21 @@ describe('the command line of choreographed orders', function () {
       (await show('4')).stdout,
       /^order 4: is being placed\n {2}waits for its customer to pay, since 20\S+Z, until 20/,
     );
+    // No answer: nobody can say whether money has moved.
+    const payments = new pg.Client({ connectionString: world.databaseEnv.DATABASE_URL_PAYMENTS });
+    await payments.connect();
+    try {
+      await payments.query('alter table payments rename to away');
+      const unknown = await world.run('order', 'pay', '4');
+      assert.deepEqual([unknown.code, unknown.stdout], [3, '']);
+      assert.match(
+        unknown.stderr.join('\n'),
+        /^it is not known whether order 4 was paid: ask again, it is paid once \(.*payments.*\)$/,
+      );
+    } finally {
+      await payments.query('alter table away rename to payments');
+      await payments.end();
+    }
     const paid = await world.run('order', 'pay', '4');
     assert.deepEqual([paid.code, paid.stdout], [0, 'order 4 was paid: 10.00, payment payment-4\n']);
     await until(async () => (await show('4')).code === 0);

@@ -84,8 +84,10 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
   } else {
     const { status } = order;
     const expected = describe(ofShipped(order));
-    // Of a choreographed order its customer is told by a message, afterwards.
-    if (order.choreographed && records.notification === undefined) expected.notification = NONE;
+    // Of a choreographed order its customer is told by a message, afterwards, and gets its points by another.
+    const { isUntold, isUnearned } = stillOwed(records);
+    if (isUntold && !order.is_old) expected.notification = NONE;
+    if (isUnearned && order.is_old) agree('a choreographed order has earned its points', pointsFor(order.amount), NONE);
     for (const part of parts) agree(`a ${status} order has its ${nouns[part]}`, expected[part], found[part]);
     agree(`a ${status} order has no correction`, NONE, found.correction);
     const announced = records.announcement ? expected.notification : NONE;
@@ -99,13 +101,20 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
  */
 export function isAskedFor(records: OrderRecords): records is OrderRecords & { readonly asked: AskedRecord } {
   const { asked, order } = records;
-  if (asked === undefined) return false;
+  // Another transaction may have been asked for by the same id: it was refused, or will be.
+  if (asked === undefined || order?.choreographed) return false;
   return order === undefined ? asked.state !== 'left' : order.status === 'created';
 }
 
 /** Whether an order is choreographed and not final: what is still to be done for it messages tell, which are on their way or wait for a person. */
 export function isUnderWay(records: OrderRecords): records is OrderRecords & { readonly order: OrderRecord } {
   return records.order?.choreographed === true && records.order.status === 'created';
+}
+
+/** What is still to come of a choreographed order that was placed: that its customer is told, and its points. */
+export function stillOwed({ order, notification, earned }: OrderRecords): { isUntold: boolean; isUnearned: boolean } {
+  const isDue = order?.choreographed === true && isSold(order);
+  return { isUntold: isDue && notification === undefined, isUnearned: isDue && earned === undefined };
 }
 
 /** What there is of such an order is its own; and nobody was told that it stands. */

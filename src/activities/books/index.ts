@@ -9,7 +9,7 @@ import type { OrdersReader } from '../orders/books.js';
 import type { PaymentsReader } from '../payments/books.js';
 import type { ShippingReader } from '../shipping/books.js';
 import type { WarehouseReader } from '../warehouse/books.js';
-import { checkOrder, isAskedFor, isUnderWay, type OrderRecords } from './checks.js';
+import { checkOrder, isAskedFor, isUnderWay, stillOwed, type OrderRecords } from './checks.js';
 import { Findings } from './findings.js';
 import { mergeByOrder } from './merge.js';
 import { provePurchases } from './purchases.js';
@@ -101,6 +101,8 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     pointsSpent: safeInteger(tally.pointsSpent, 'the sum of points'),
     waitingPoints: safeInteger(tally.waitingPoints, 'the sum of points that wait'),
     pointsEarned: safeInteger(tally.pointsEarned, 'the sum of points that were earned'),
+    untold: tally.untold,
+    unearned: tally.unearned,
     bankInFlightCents: exactCents(inFlight),
     ...bankFigures(await Promise.all(banks.map((bank) => bank.totals()))),
     ...bookstore,
@@ -175,10 +177,16 @@ class Tally {
   waitingUnits = 0n;
   waitingPoints = 0n;
   pointsEarned = 0n;
+  /** Choreographed and placed: their customers were not told yet, or have no points of it. */
+  untold = 0;
+  unearned = 0;
 
   add(records: OrderRecords): void {
     const { order, payment, reservation, earned } = records;
     const waits = isAskedFor(records) || isUnderWay(records);
+    const { isUntold, isUnearned } = stillOwed(records);
+    if (isUntold) this.untold += 1;
+    if (isUnearned) this.unearned += 1;
     if (earned) this.pointsEarned += BigInt(earned.points);
     if (waits) {
       if (order !== undefined) this.waiting += 1;

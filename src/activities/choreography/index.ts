@@ -9,7 +9,7 @@ import { pointsReactions } from './points.js';
 import { projectionReactions } from './projection.js';
 import { reactionsSink, type Reactions } from './react.js';
 import { shippingReactions } from './shipping.js';
-import { verifierReactions, type VerifierOf } from './verifier.js';
+import { verifierSink, type VerifierOf } from './verifier.js';
 
 /**
  * The choreographed order: create → reserve stock → pay → ship → complete, each by the service that it belongs to, on account of the
@@ -33,7 +33,7 @@ interface Consumer {
   readonly reactions: Reactions;
 }
 
-const consumersOf = (repairs: VerifierOf['repairs'], databases: Databases): Readonly<Record<string, Consumer>> => ({
+const consumers: Readonly<Record<string, Consumer>> = {
   orders: { service: 'orders', reactions: ordersReactions },
   inventory: { service: 'inventory', reactions: inventoryReactions },
   payments: { service: 'payments', reactions: paymentsReactions },
@@ -41,8 +41,7 @@ const consumersOf = (repairs: VerifierOf['repairs'], databases: Databases): Read
   notifications: { service: 'notifications', reactions: notificationsReactions },
   points: { service: 'orders', inbox: 'points', reactions: pointsReactions },
   projection: { service: 'orders', inbox: 'projection', reactions: projectionReactions },
-  verifier: { service: 'orders', inbox: 'verifier', reactions: verifierReactions({ ...databases, repairs }) },
-});
+};
 
 /** An outbox with what its relays need. */
 export interface ChoreographyOutbox {
@@ -57,14 +56,15 @@ export function choreographyOutboxes(
   databases: Databases,
   { repairs, probe }: { readonly repairs: VerifierOf['repairs']; readonly probe?: Probe },
 ): ChoreographyOutbox[] {
-  const sinks = Object.fromEntries(
-    Object.entries(consumersOf(repairs, databases)).map(
-      ([name, { service, inbox: consumer = 'choreography', reactions }]) => {
-        const inbox = createInbox({ database: databases[service], consumer });
-        return [name, reactionsSink({ service: name, inbox, reactions, probe })];
-      },
-    ),
-  );
+  const reacting = Object.entries(consumers).map(([name, { service, inbox: consumer = 'choreography', reactions }]) => {
+    const inbox = createInbox({ database: databases[service], consumer });
+    return [name, reactionsSink({ service: name, inbox, reactions, probe })] as const;
+  });
+  const inbox = createInbox({ database: databases.orders, consumer: 'verifier' });
+  const sinks: Readonly<Record<string, Sink>> = {
+    ...Object.fromEntries(reacting),
+    verifier: verifierSink({ databases, inbox, repairs, probe }),
+  };
   return (['orders', 'inventory', 'payments', 'shipping'] as const).map((name) => ({
     outbox: outboxes[name],
     database: databases[name],

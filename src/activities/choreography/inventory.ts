@@ -1,4 +1,5 @@
 import { createStock } from '../inventory/index.js';
+import { MARK_CHOREOGRAPHED } from '../inventory/sql.js';
 import { outboxes } from './outboxes.js';
 import { orRefused, reactsTo, type Reactions } from './react.js';
 
@@ -9,7 +10,9 @@ import { orRefused, reactsTo, type Reactions } from './react.js';
 export const inventoryReactions: Reactions = {
   ...reactsTo('order.created', outboxes.inventory, async (sql, { order: { orderId, sku, units } }) => {
     const reserved = await orRefused(createStock(sql).reserve(orderId, sku, units));
-    return 'refusal' in reserved ? { topic: 'stock.refused', refusal: reserved.refusal } : { topic: 'stock.reserved' };
+    if ('refusal' in reserved) return { topic: 'stock.refused', refusal: reserved.refusal };
+    await sql(MARK_CHOREOGRAPHED, [orderId]);
+    return { topic: 'stock.reserved' };
   }),
   ...reactsTo('payment.refused', outboxes.inventory, async (sql, { order: { orderId, sku } }) => {
     await createStock(sql).release(orderId, sku);

@@ -1,7 +1,7 @@
 import {
-  choreographedOrderSchema,
   eventId,
   PAYMENT_DUE,
+  toldOrderSchema,
   type ChoreographedOrder,
   type PaymentAnswer,
 } from '../../contracts/events.js';
@@ -58,13 +58,16 @@ async function request(sql: Sql, order: ChoreographedOrder): Promise<{ paymentId
   return { paymentId: row.payment_id, payBy: row.pay_by };
 }
 
+/** How long a payment may take with its connection, in milliseconds: it has ended before whoever waits for the activity gives up. */
+const PAY_MS = 12_000;
+
 /**
  * Makes the payment of an order that waits for it. Asked again it answers the same. A refusal for want of money changes nothing: the
  * customer may try again, as long as there is time.
  */
 export async function payOrder(database: Database, input: OfOrder): Promise<PaymentAnswer> {
-  const { orderId } = validInput(orderIdSchema, input);
   const paying = database.transaction(async (sql) => {
+    const { orderId } = validInput(orderIdSchema, input);
     type Row = { balance: string; payment_id: string | null; requested_id: string; amount: number; for_order: unknown };
     const [row] = await sql<Row>(PAY_REQUESTED, [orderId]);
     if (!row) throw new Rejection('NotRequested', `no payment is asked for order ${orderId}`);
@@ -76,12 +79,12 @@ export async function payOrder(database: Database, input: OfOrder): Promise<Paym
       if (status === 'expired') throw new Rejection('NotPaid', `the time to pay order ${orderId} is over`);
       if (status !== 'requested') throw new Rejection('NotRequested', `the payment of order ${orderId} is ${status}`);
     }
-    const order = choreographedOrderSchema.parse(row.for_order);
+    const order = toldOrderSchema.parse(row.for_order);
     if (row.payment_id === null) throw tooLittle(order, row.balance);
     const cause = eventId(orderId, 'payment.requested');
     await tell(sql, outboxes.payments, { order, cause }, { topic: 'payment.captured', paymentId });
     return paid;
-  });
+  }, PAY_MS);
   const answer = await orRefused(paying);
   return 'refusal' in answer ? { outcome: 'refused', refusal: answer.refusal } : answer;
 }

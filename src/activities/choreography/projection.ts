@@ -1,8 +1,11 @@
 import { eventSchemas, eventTopics, type LookedOrder, type OrderLetter } from '../../contracts/events.js';
 import { orderIdSchema, type OfOrder } from '../../contracts/services.js';
-import { listLetters, type Database, type MessageHandler } from '../../kit/database/index.js';
+import type { OrderState } from '../../contracts/shop.js';
+import { findLetters, type Database, type MessageHandler } from '../../kit/database/index.js';
 import { messageOf } from '../../kit/database/message.js';
+import { within } from '../../kit/database/within.js';
 import { validInput } from '../input.js';
+import { ORDER_STATE } from '../orders/sql.js';
 import { outboxes, type OutboxName } from './outboxes.js';
 import { pathOf, type HeardEvent } from './path.js';
 import { eventOf, type Reactions } from './react.js';
@@ -16,7 +19,7 @@ const NOTE = `
 insert into order_events (order_id, event_id, topic, event) values ($1, $2, $3, $4::json) on conflict do nothing`;
 const READ = `select event_id as id, topic, event from order_events where order_id = $1`;
 
-/** How long each database may take to answer, in milliseconds. */
+/** How long each database may take to answer, the wait for a connection included, in milliseconds. */
 const LOOK_MS = 3_000;
 
 /** Notes what was heard of. */
@@ -24,8 +27,9 @@ export const projectionReactions: Reactions = Object.fromEntries(
   eventTopics.map((topic): [string, MessageHandler] => [
     topic,
     async (sql, message) => {
-      const event = eventOf(topic, message);
-      await sql(NOTE, [event.order.orderId, message.id, topic, JSON.stringify(event)]);
+      const { order } = eventOf(topic, message);
+      // As it came: a newer release reads more of it.
+      await sql(NOTE, [order.orderId, message.id, topic, JSON.stringify(message.payload)]);
     },
   ]),
 );
@@ -36,15 +40,23 @@ export async function lookAtOrder(
   input: OfOrder,
 ): Promise<LookedOrder> {
   const { orderId } = validInput(orderIdSchema, input);
-  const [rows, dead] = await Promise.all([
-    databases.orders.run<HeardEvent>(READ, [orderId], LOOK_MS),
+  const { orders } = databases;
+  const [rows, [order], dead] = await Promise.all([
+    within(LOOK_MS, orders.run<HeardEvent>(READ, [orderId], LOOK_MS), 'the database of orders'),
+    within(LOOK_MS, orders.run<OrderState>(ORDER_STATE, [orderId], LOOK_MS), 'the database of orders'),
     Promise.all(Object.values(outboxes).map((outbox) => deadOf(databases, outbox, orderId))),
   ]);
   return {
-    path: pathOf(orderId, rows.map(heardOf)),
+    path: pathOf(orderId, rows.filter(isKnown).map(heardOf)),
+    ...(order && { order }),
     deadLetters: dead.flatMap(({ letters }) => letters),
     unread: dead.flatMap(({ unread }) => unread),
   };
+}
+
+/** What a newer release has heard of besides says nothing to this one. */
+function isKnown({ topic }: HeardEvent): boolean {
+  return Object.hasOwn(eventSchemas, topic);
 }
 
 /** What is stored was checked when it came; another release may have stored more. */
@@ -60,7 +72,8 @@ async function deadOf(
   const subscribers = new Map(streams.map((stream) => [stream.name, stream.subscriber]));
   try {
     const filter = { key: orderId, streams: [...subscribers.keys()] };
-    const { letters } = await listLetters(databases[name as OutboxName], filter);
+    const asked = findLetters(databases[name as OutboxName], filter, { timeoutMs: LOOK_MS });
+    const letters = await within(LOOK_MS, asked, 'its database');
     return {
       letters: letters.map(({ id, stream, error, failedAt, deadAt = failedAt }) => ({
         ...{ id, outbox: name, subscriber: subscribers.get(stream) ?? stream, error, deadAt },

@@ -7,7 +7,8 @@
  * - `contradicts`: what is there cannot come of an order that is as the message says. Where the order is cancelled for good a program
  *   gives back what was taken (`repairs`); where its parcel has left, nobody but a person can say what is right.
  *
- * Invariant: a repair is named only for an order that is cancelled, and only for what is taken and will be given back by nobody else.
+ * Invariant: a repair is named only for an order that is cancelled, whose parcel has not left, and only for what it has taken itself and
+ * will be given back by nobody else.
  */
 
 /** What the services have of an order; undefined: nothing. */
@@ -17,6 +18,10 @@ export interface FoundOrder {
   readonly recalled: boolean;
   readonly payment: 'requested' | 'frozen' | 'captured' | 'refunded' | 'released' | 'expired' | undefined;
   readonly stock: 'frozen' | 'reserved' | 'released' | undefined;
+  /** The choreography has reserved it, and not another transaction for an order of the same id. */
+  readonly isOwnStock: boolean;
+  /** Its parcel has left. */
+  readonly parcel: boolean;
 }
 
 export type VerifiedTopic = 'order.created' | 'order.placed' | 'order.cancelled';
@@ -52,17 +57,19 @@ function placed({ order, recalled, payment, stock }: FoundOrder): Verdict {
   return { kind: order === 'lost' ? 'later' : 'agrees' };
 }
 
-function cancelled({ order, payment, stock }: FoundOrder): Verdict {
+function cancelled({ order, payment, stock, isOwnStock, parcel }: FoundOrder): Verdict {
   if (order === undefined || order === 'created') return early(`the order is ${order ?? 'not there'}`);
   if (order !== 'cancelled') return contradicts(`the order is ${order}`);
+  // Its customer has the goods: whether the money goes back is nothing that a program knows.
+  if (parcel) return contradicts('its parcel has left');
   // What is only asked for, or held, ends by itself.
   if (payment === 'requested' || payment === 'frozen') return early(`the payment is ${payment}`);
   if (stock === 'frozen') return early('the stock is frozen');
   const taken = [
     ...(payment === 'captured' ? [{ repair: 'refund' as const, what: 'the payment is captured' }] : []),
-    ...(stock === 'reserved' ? [{ repair: 'release' as const, what: 'the stock is reserved' }] : []),
+    ...(stock === 'reserved' && isOwnStock ? [{ repair: 'release' as const, what: 'the stock is reserved' }] : []),
   ];
-  if (taken.length === 0) return { kind: 'agrees' };
+  if (taken.length === 0) return stock === 'reserved' ? early('another transaction has the stock') : { kind: 'agrees' };
   const why = taken.map(({ what }) => what).join(', and ');
   return { kind: 'contradicts', why, repairs: taken.map(({ repair }) => repair) };
 }

@@ -44,4 +44,11 @@ alter table reservations add constraint reservations_status_check
     name: '004-frozen-since',
     sql: `create index reservations_frozen on reservations (reserved_at) where status = 'frozen';`,
   },
+  {
+    name: '005-choreographed',
+    sql: `
+-- Reserved on account of an event. Another transaction, of another scheme, may have asked for an order of the same id.
+alter table reservations add column choreographed boolean not null default false;
+`,
+  },
 ] as const;

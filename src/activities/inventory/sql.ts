@@ -88,3 +88,9 @@ export const RESERVE_FROZEN = ending(`status = 'reserved', reserved_at = now()`,
 export const THAW = ending(`status = 'released', released_at = now()`, 'thaw', 'units');
 
 export const RESERVATION_STATUS = `select status from reservations where order_id = $1`;
+
+/** Says of a reservation that it was made on account of an event. */
+export const MARK_CHOREOGRAPHED = `update reservations set choreographed = true where order_id = $1`;
+
+/** A reservation, and whether it was made on account of an event. */
+export const RESERVATION = `select status, choreographed from reservations where order_id = $1`;

@@ -15,6 +15,8 @@ export interface OrderRecord extends OrderRow {
   recalled: boolean;
   /** No orchestrator has it: its services follow each other's events. */
   choreographed: boolean;
+  /** It ended more than a day ago, by the clock of the database. */
+  is_old: boolean;
 }
 
 /** The points that an order has brought its customer, as the books read them. */
@@ -30,7 +32,7 @@ export function readOrders(database: Database) {
       streamByOrder<OrderRecord>(
         database,
         `select order_id, customer_id, sku, units, amount, points_spent, status, recalled_at is not null as recalled,
-           choreographed
+           choreographed, coalesce(ended_at < now() - interval '1 day', false) as is_old
          from orders where order_id > $1 order by order_id limit $2`,
       ),
     earned: () =>

@@ -37,3 +37,6 @@ insert into amends_log (order_id, amends, who, why) select order_id, 'recall', $
 returning order_id`;
 
 export const RECALL_STATUS = `select status from recalls where order_id = $1`;
+
+/** Whether the parcel of an order has left. No row: it has not. */
+export const PARCEL_LEFT = `select 1 from shipments where order_id = $1`;

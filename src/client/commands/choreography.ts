@@ -10,7 +10,9 @@ import type { Cli } from '../cli.js';
 import { EXIT, NotReady, type ExitCode } from '../exit.js';
 import { followOrder, lookAtOrder, payOrder, type FollowedOrder } from '../order-path.js';
 import { describePath, mermaidOf, whyUndone } from '../path-words.js';
+import { recallsOf } from '../recall.js';
 import { requireWorker, type Session } from '../session.js';
+import { describeRecalls } from '../words.js';
 
 /** `order place --choreographed`, and what is asked of such orders. */
 
@@ -76,9 +78,11 @@ export async function showChoreographed(session: Session, orderId: string, merma
   if (mermaid && path === null) throw new NotReady(`order ${orderId}: nothing was heard of it yet: ask again later`);
   const picture = mermaid && path !== null ? mermaidOf(path) : undefined;
   const drawn = picture === undefined ? {} : { mermaid: picture };
+  // A recall is a transaction of its own, of whatever order was placed.
+  const recalls = path?.state === 'placed' ? await recallsOf(session.client, orderId) : [];
   session.output.result(
-    { ...documentOf(orderId, { looked }), ...drawn },
-    () => picture ?? describePath(orderId, looked),
+    { ...documentOf(orderId, { looked }), recalls, ...drawn },
+    () => picture ?? [describePath(orderId, looked), ...describeRecalls(recalls)].join('\n'),
   );
   return exitOfLooked(looked);
 }
@@ -98,9 +102,10 @@ export async function payChoreographed(cli: Cli, orderId: string): Promise<ExitC
 
 /** An order as a document: the same whoever asks for it. */
 function documentOf(orderId: string, { looked, failure }: FollowedOrder): object {
-  const { path, deadLetters = [], unread = [] } = looked ?? {};
+  const { path, order, deadLetters = [], unread = [] } = looked ?? {};
   const known = path ?? { orderId, state: 'running', path: [] };
-  return { ...known, deadLetters, unread, ...(failure !== undefined && { failure }) };
+  const later = order?.status === 'returned' || order?.status === 'lost' ? { state: order.status } : {};
+  return { ...known, ...later, deadLetters, unread, ...(failure !== undefined && { failure }) };
 }
 
 function exitOfLooked(looked: LookedOrder | undefined): ExitCode {

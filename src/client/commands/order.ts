@@ -148,7 +148,10 @@ Examples:
     .command('pay')
     .description('pay a choreographed order that waits for it; asked again it is paid once')
     .argument('<id>', 'the id of the order')
-    .addHelpText('after', '\nExit codes: 0 paid; 1 refused: nothing has changed.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 paid; 1 refused: nothing has changed; 2 nothing was started; 3 not known: ask again, it is paid once.',
+    )
     .action(cli.does((id) => payChoreographed(cli, id)));
 
   addRecallCommands(cli, order);

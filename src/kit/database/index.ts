@@ -75,7 +75,7 @@ export type { Branch, Op, Operation } from '../workflow/branch.js';
 export type { State, StateAnswer, StateFailure, StateRow } from '../workflow/state-table/row.js';
 export type { Content, Message } from '../messages/message.js';
 export { HeldUp, NotYet, Poison, SinkUnavailable, type Delivered, type Sink } from '../messages/sink.js';
-export { listLetters, type Letter, type LetterFilter } from './outbox/letters.js';
+export { findLetters, listLetters, type Letter, type LetterFilter } from './outbox/letters.js';
 export { createOutbox, type NewMessage, type Outbox, type OutboxOptions, type Stream } from './outbox/outbox.js';
 export { outboxMigrations } from './outbox/schema.js';
 export type { Subscribers } from './outbox/subscribers.js';

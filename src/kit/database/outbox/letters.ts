@@ -30,10 +30,19 @@ export async function listLetters(
   filter: LetterFilter = {},
   most = 50,
 ): Promise<{ letters: Letter[]; total: number }> {
-  const which = valuesOf(filter);
-  const rows = await database.run<LetterRow>(list, [...which, most], STATEMENT_MS);
-  const [count] = await database.run<{ total: string }>(total, which, STATEMENT_MS);
-  const letters = rows.map(({ seq, key, payload, addedAt, failedAt, deadAt, dueAt, error, ...row }) => ({
+  const letters = await findLetters(database, filter, { most });
+  const [count] = await database.run<{ total: string }>(total, valuesOf(filter), STATEMENT_MS);
+  return { letters, total: Number(count?.total ?? 0) };
+}
+
+/** The same without how many there are. @param options `timeoutMs`: how long it may take with its connection; default: 10 s */
+export async function findLetters(
+  database: Database,
+  filter: LetterFilter = {},
+  { most = 50, timeoutMs = STATEMENT_MS }: { readonly most?: number; readonly timeoutMs?: number } = {},
+): Promise<Letter[]> {
+  const rows = await database.run<LetterRow>(list, [...valuesOf(filter), most], timeoutMs);
+  return rows.map(({ seq, key, payload, addedAt, failedAt, deadAt, dueAt, error, ...row }) => ({
     ...row,
     seq: Number(seq),
     ...(key !== null && { key }),
@@ -44,7 +53,6 @@ export async function listLetters(
     ...(dueAt !== null && { dueAt: Math.floor(dueAt) }),
     error: error ?? '',
   }));
-  return { letters, total: Number(count?.total ?? 0) };
 }
 
 /** A message that an order is about, and how far the order has got with it. */
