@@ -30,11 +30,16 @@ export function describeMissed({ side, purchases, total, unread }: MissedPurchas
   const lines = rows.length > 0 ? [table(['id', 'from', 'book', 'copies', 'for', 'since'], rows)] : [];
   if (total === 0 && unread.length === 0) lines.push(`the ${side} has acknowledged every purchase`);
   if (total > purchases.length) lines.push(`… and ${total - purchases.length} more`);
-  return [...lines, ...unread.map(({ bank, message }) => `${bank} could not be read: ${message}`)].join('\n');
+  return [...lines, ...describeUnread(unread)].join('\n');
 }
 
-export function describePulled({ side, handled, waiting, failed, reasons }: PulledPurchases): string {
+export function describePulled({ side, handled, waiting, failed, reasons, unread }: PulledPurchases): string {
   const left = Object.entries({ 'wait and are tried on': waiting, 'were not handled': failed });
   const counts = [`${handled} handled`, ...left.flatMap(([what, count]) => (count > 0 ? [`${count} ${what}`] : []))];
-  return [`the ${side}: ${counts.join(', ')}`, ...reasons.map(({ id, message }) => `  ${id}: ${message}`)].join('\n');
+  const lines = [`the ${side}: ${counts.join(', ')}`, ...reasons.map(({ id, message }) => `  ${id}: ${message}`)];
+  return [...lines, ...describeUnread(unread)].join('\n');
+}
+
+function describeUnread(unread: MissedPurchases['unread']): string[] {
+  return unread.map(({ bank, message }) => `${bank} could not be read: ${message}`);
 }

@@ -111,6 +111,8 @@ export interface PulledPurchases {
   failed: number;
   /** The first of those that were not handled, and why: {@link MAX_PULL_REASONS} of them. */
   reasons: { id: string; message: string }[];
+  /** Banks that did not answer, and why: what they have told before is handled, and what came of the rest is not known. */
+  unread: { bank: BankName; message: string }[];
 }
 
 /** Reasons that one report names. */

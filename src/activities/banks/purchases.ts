@@ -87,10 +87,12 @@ export function merchantSink(database: Database): InboxSink {
  * A side's sink as the customer's bank uses it: what it has delivered there it notes as done, in its own database.
  *
  * If it dies in between the message is delivered again: the side finds it handled, and it is noted then.
+ *
+ * @param run asks the customer's bank
  */
-export function acknowledging(side: PurchaseSide, sink: InboxSink, database: Database): InboxSink {
+export function acknowledging(side: PurchaseSide, sink: InboxSink, run: Sql): InboxSink {
   const note = async (messages: readonly Message[]) => {
-    if (messages.length > 0) await database.run(acknowledge(side), [messages.map(({ id }) => id)]);
+    if (messages.length > 0) await run(acknowledge(side), [messages.map(({ id }) => id)]);
   };
   return {
     async deliver(message, signal) {
@@ -170,14 +172,10 @@ export async function missedPurchases(banks: BankDatabases, side: PurchaseSide):
 const PAGE = 100;
 
 /** The messages of a bank that a side has not acknowledged, page by page: the same as its relay delivers. */
-export async function* missedMessages(
-  name: BankName,
-  database: Database,
-  side: PurchaseSide,
-): AsyncGenerator<Message[]> {
+export async function* missedMessages(name: BankName, run: Sql, side: PurchaseSide): AsyncGenerator<Message[]> {
   let after: unknown[] = ['-infinity', ''];
   for (;;) {
-    const rows = await database.run<Row & { place: string }>(missed(side), [...after, PAGE]);
+    const rows = await run<Row & { place: string }>(missed(side), [...after, PAGE]);
     const last = rows.at(-1);
     if (last === undefined) return;
     yield rows.map(({ gid, book, copies, cents, since }) => ({

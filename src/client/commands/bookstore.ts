@@ -159,7 +159,7 @@ Examples:
     .addOption(side())
     .addHelpText(
       'after',
-      '\nExit codes: 0 it has missed nothing any more; 3 some wait; 4 some were not handled: messages dead.',
+      '\nExit codes: 0 it has missed nothing any more; 3 some wait, or a bank did not answer; 4 some were not handled: messages dead.',
     )
     .action(
       cli.does(async ({ for: asked }) => {
@@ -167,7 +167,7 @@ Examples:
         const pulled = await askBanks<PulledPurchases>(session, 'pullPurchases', { side: asked });
         session.output.result(pulled, () => describePulled(pulled));
         if (pulled.failed > 0) return EXIT.stuck;
-        return pulled.waiting > 0 ? EXIT.pending : EXIT.done;
+        return pulled.waiting + pulled.unread.length > 0 ? EXIT.pending : EXIT.done;
       }),
     );
 }
