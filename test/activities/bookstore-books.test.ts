@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import type { ServiceName } from '../../src/activities/index.js';
-import { merchantAccount, type PurchaseSide } from '../../src/contracts/bookstore.js';
+import { warehouseSink } from '../../src/activities/warehouse/index.js';
+import { BOOK_BOUGHT, merchantAccount, type PurchaseSide } from '../../src/contracts/bookstore.js';
+import type { Message } from '../../src/kit/database/index.js';
+import { until } from '../support/until.js';
 import { linesOf, operation, refused, stockTestShop, type TestShop } from './support.js';
 
 describe('the books of the bookstore', () => {
@@ -53,6 +56,31 @@ describe('the books of the bookstore', () => {
     await says('truncate purchases', /is not truncated/);
     await pull('warehouse');
     await says("update purchases set warehouse = 'in progress', warehouse_at = null", /changes only by what is done/);
+  });
+
+  it('are not held up by batches side by side: each locks its books in one order, whatever the order of its messages', async () => {
+    await test.shop.plain['warehouse.deliver']({ book: 'dracula', copies: 1 });
+    const messages = ['emma', 'absent', 'dracula'].map((book, seq): Message => {
+      const id = `purchase-${book}`;
+      const payload = { gid: id, book, copies: 1, cents: 1 };
+      return { id, source: 'bank_a', seq, topic: BOOK_BOUGHT, payload, addedAt: 0, attempt: 1 };
+    });
+    const sink = warehouseSink(test.databases.warehouse);
+    const { delivered } = await test.databases.warehouse.transaction(async (sql) => {
+      await sql("select from books where book = 'dracula' for update");
+      const begun = sink.deliverAll(messages, new AbortController().signal);
+      const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      await until(async () => (await test.sql('warehouse', waiting)).length === 1);
+      // It waits for the first of its books, and has none of the others meanwhile.
+      assert.equal((await sql("select from books where book = 'emma' for update skip locked")).length, 1);
+      return { delivered: begun };
+    });
+    assert.deepEqual(
+      (await delivered).map((error) => error?.name),
+      [undefined, 'NotYet', undefined],
+    );
+    const left = "select book from books where book in ('dracula', 'emma') and copies in (0, 9) order by book";
+    assert.equal((await test.sql('warehouse', left)).length, 2);
   });
 
   const damages: { what: string; damage: [ServiceName, string]; found: string[] }[] = [
