@@ -59,6 +59,12 @@ describe('the command line of the bookstore', function () {
     );
     const restocked = await run('restock', '--book', 'emma', '--copies', '4');
     assert.deepEqual([restocked.code, restocked.stdout], [0, 'the warehouse was delivered 4 copies of emma more\n']);
+    // Who has heard no answer asks again under the id that was noted before: the books below know of 4 more.
+    const [, noted = ''] = /^this delivery has the id (\S+): if no answer comes, ask again with --id \1$/.exec(
+      restocked.stderr.join('\n'),
+    ) ?? [];
+    const again = await run('restock', '--book', 'emma', '--copies', '4', '--id', noted);
+    assert.deepEqual([again.code, again.stdout, again.stderr], [0, restocked.stdout, []]);
     assert.equal((await run('pull', '--for', 'warehouse')).stdout, 'the warehouse: 1 handled\n');
     const pulled = (await run('pull', '--for', 'merchant', '--json')).json<PulledPurchases>();
     assert.deepEqual([pulled.handled, pulled.waiting, pulled.failed], [1, 0, 0]);
@@ -81,6 +87,8 @@ describe('the command line of the bookstore', function () {
 
   it('says in one line what is refused, or makes no sense', async () => {
     const id = newId();
+    const unnamed = await run('buy', '--from', 'bank_a:alice', '--book', 'emma', '--cents', '1000000');
+    assert.match(unnamed.stderr[0] ?? '', /^this purchase has the id \S+: if no answer comes, ask again with --id /);
     const poor = await buy(id, '--cents', '1000000');
     assert.deepEqual([poor.code, poor.stdout, poor.stderr.length], [1, '', 1]);
     assert.match(poor.stderr[0] ?? '', /InsufficientFunds: account alice of bank_a has /);

@@ -87,7 +87,8 @@ Examples:
   $ backstitch bookstore show b-1`,
     )
     .action(
-      cli.does(async ({ id = randomUUID(), from, book, cents, copies, wait }) => {
+      cli.does(async ({ id: given, from, book, cents, copies, wait }) => {
+        const id = given ?? randomUUID();
         const purchase = buyBookTransaction.parse({
           ...{ id, from: accountOf(from), book },
           // What is no number is refused by whoever knows what it is for.
@@ -97,6 +98,7 @@ Examples:
         const session = await open();
         await requireAccounts(session, { from: [{ ...purchase.from, amount: purchase.cents }], to: [] });
         const gid = purchaseGid(id);
+        if (given === undefined) noteId(session, 'purchase', id);
         const buy = transactionClient(session.client, session.settings).of(buyBookTransaction);
         const result = await callPatiently(session.output, gid, buy, purchase, { wait });
         session.output.result(
@@ -131,9 +133,11 @@ Examples:
     .addOption(new Option('--copies <n>', 'how many more').makeOptionMandatory())
     .option('--id <id>', 'the id of the delivery, which comes once under it (default: a new one)')
     .action(
-      cli.does(async ({ book, copies, id = randomUUID() }) => {
+      cli.does(async ({ book, copies, id: given }) => {
+        const id = given ?? randomUUID();
         const delivery = parseRestock({ id, book, copies: centsOf(copies) as number });
         const session = await open();
+        if (given === undefined) noteId(session, 'delivery', id);
         await askBanks(session, 'restockBook', delivery);
         session.output.result(delivery, () => `the warehouse was delivered ${copiesOf(delivery)} more`);
         return EXIT.done;
@@ -170,6 +174,11 @@ Examples:
         return pulled.waiting + pulled.unread.length > 0 ? EXIT.pending : EXIT.done;
       }),
     );
+}
+
+/** Before it begins: who hears no answer can ask again under the same id, and it is done once. */
+function noteId({ output }: Session, what: string, id: string): void {
+  output.note(`this ${what} has the id ${id}: if no answer comes, ask again with --id ${id}`);
 }
 
 function side() {
