@@ -15,11 +15,13 @@ export function isDone({ warehouse, merchant }: PurchaseState): boolean {
 }
 
 export function describePurchase(purchase: PurchaseState): string {
-  const { id, from, cents, debit, warehouse, merchant, boughtAt } = purchase;
+  const { id, from, cents, debit, warehouse, merchant, boughtAt, dead } = purchase;
+  const state = isDone(purchase) ? 'is done' : dead.length > 0 ? 'waits for a person' : 'is in progress';
   const what = `${copiesOf(purchase)} for ${formatCents(cents)} from ${from.bank}:${from.account}`;
   return [
-    `purchase ${id} is ${isDone(purchase) ? 'done' : 'in progress'}: ${what}, since ${new Date(boughtAt).toISOString()}`,
+    `purchase ${id} ${state}: ${what}, since ${new Date(boughtAt).toISOString()}`,
     `  debit ${debit}, warehouse ${warehouse}, merchant ${merchant}`,
+    ...dead.map(({ side, message }) => `  the message to the ${side} is a dead letter, see messages dead: ${message}`),
   ].join('\n');
 }
 

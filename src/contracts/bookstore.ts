@@ -84,6 +84,8 @@ export interface PurchaseState extends Purchase {
   merchant: Progress;
   /** When it was made, in milliseconds since 1970. */
   boughtAt: number;
+  /** Sides in progress whose message is a dead letter, and why: nothing is done for them until a person decides. */
+  dead: { side: PurchaseSide; message: string }[];
 }
 
 /** Purchases that one side has not acknowledged. */

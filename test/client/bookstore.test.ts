@@ -85,6 +85,24 @@ describe('the command line of the bookstore', function () {
     assert.match(books.stdout, /\n✓ books in stock \+ in parcels = delivered\n/);
   });
 
+  it('shows a purchase that waits for a person, until that has decided', async () => {
+    const set = (status: string) => world.run('bank', 'status', 'bank_c:bookstore', status);
+    await set('closed');
+    const id = newId();
+    assert.equal((await buy(id)).code, 0);
+    let shown = await run('show', id);
+    await until(async () => (shown = await run('show', id)).code !== 3);
+    assert.equal(shown.code, 4);
+    assert.match(shown.stdout, new RegExp(`^purchase ${id} waits for a person: `));
+    assert.match(
+      shown.stdout,
+      /\n {2}the message to the merchant is a dead letter, see messages dead: .*AccountClosed.*\n$/,
+    );
+    await set('open');
+    await world.run('messages', 'resend', `purchase-${id}`, '--actor', 'ann', '--reason', 'it is open again');
+    await until(async () => (await run('show', id)).code === 0);
+  });
+
   it('says in one line what is refused, or makes no sense', async () => {
     const id = newId();
     const unnamed = await run('buy', '--from', 'bank_a:alice', '--book', 'emma', '--cents', '1000000');

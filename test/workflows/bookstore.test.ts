@@ -129,6 +129,7 @@ describe('purchases at the bookstore', function () {
       warehouse: 'done',
       merchant: 'done',
       boughtAt: state?.boughtAt,
+      dead: [],
     });
     const { differences, figures } = await world.books();
     assert.deepEqual(differences, []);
@@ -219,6 +220,9 @@ describe('purchases at the bookstore', function () {
     const purchase = purchaseOf('refused');
     const gid = await buy(purchase);
     await until(async () => (await showMessages(world.client, world.where)).total === 1);
+    const { dead, ...shown } = (await show(purchase.id)) ?? { dead: [] };
+    assert.deepEqual([dead.map(({ side }) => side), shown], [['merchant'], { ...shown, merchant: 'in progress' }]);
+    assert.match(dead[0]?.message ?? '', /AccountClosed/);
     await set('open');
     const { handled, failed, reasons } = await pull('merchant');
     assert.deepEqual([handled, failed], [0, 1]);

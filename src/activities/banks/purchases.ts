@@ -6,6 +6,7 @@ import {
   merchantAccount,
   purchaseGid,
   purchaseId,
+  purchaseSides,
   type BookBought,
   type Buy,
   type MissedPurchases,
@@ -16,6 +17,7 @@ import { bankNames, type BankName } from '../../contracts/transfer.js';
 import {
   createInbox,
   inboxSink,
+  listLetters,
   NotYet,
   type Database,
   type Guard,
@@ -127,18 +129,38 @@ type BankDatabases = Readonly<Record<BankName, Database>>;
 
 /** A purchase, at whichever bank it was made; `null`: at none. @throws {@link BankSilent} if a bank that may have it does not answer */
 export async function purchaseState(banks: BankDatabases, id: string): Promise<PurchaseState | null> {
-  type Found = Row & Pick<PurchaseState, 'debit' | 'warehouse' | 'merchant'>;
+  type Found = Row & Pick<PurchaseState, 'debit' | PurchaseSide>;
   const asked = await Promise.allSettled(
-    bankNames.map(async (bank) => {
-      const [row] = await answerOf(bank, banks[bank], ({ run }) => run<Found>(PURCHASE, [purchaseGid(id)]));
-      if (row === undefined) return null;
-      const { debit, warehouse, merchant, since } = row;
-      return { ...purchaseOf(bank, row), debit, warehouse, merchant, boughtAt: Math.floor(since) };
-    }),
+    bankNames.map((bank) =>
+      answerOf(bank, banks[bank], async ({ run }) => {
+        const [row] = await run<Found>(PURCHASE, [purchaseGid(id)]);
+        if (row === undefined) return null;
+        const { debit, warehouse, merchant, since } = row;
+        const open = purchaseSides.filter((side) => row[side] === 'in progress');
+        const dead = await deadOf(bank, banks[bank], row.gid, open);
+        return { ...purchaseOf(bank, row), debit, warehouse, merchant, boughtAt: Math.floor(since), dead };
+      }),
+    ),
   );
   for (const answer of asked) if (answer.status === 'fulfilled' && answer.value !== null) return answer.value;
   for (const answer of asked) if (answer.status === 'rejected') throw answer.reason;
   return null;
+}
+
+/** To which of these sides the message of a purchase is a dead letter. */
+async function deadOf(
+  bank: BankName,
+  database: Database,
+  gid: string,
+  sides: readonly PurchaseSide[],
+): Promise<PurchaseState['dead']> {
+  if (sides.length === 0) return [];
+  const streams = bankOutbox(bank).streams.filter(({ subscriber }) => sides.some((side) => side === subscriber));
+  const { letters } = await listLetters(database, { id: gid, streams: streams.map(({ name }) => name) });
+  return sides.flatMap((side) => {
+    const { name } = streams.find(({ subscriber }) => subscriber === side) ?? {};
+    return letters.filter(({ stream }) => stream === name).map(({ error }) => ({ side, message: error }));
+  });
 }
 
 /** What a side has not acknowledged, the oldest of all banks. A bank that does not answer is named, and holds up nothing. */

@@ -114,7 +114,7 @@ Examples:
     .command('show')
     .description('how far a purchase is')
     .argument('<id>', 'its id')
-    .addHelpText('after', '\nExit codes: 0 done; 3 in progress; 1 there is none, or it was refused.')
+    .addHelpText('after', '\nExit codes: 0 done; 3 in progress; 4 a dead letter waits for a person; 1 there is none, or it was refused.')
     .action(
       cli.does(async (given) => {
         const { id } = parseId({ id: given });
@@ -122,7 +122,8 @@ Examples:
         const purchase = await askBanks<PurchaseState | null>(session, 'purchaseState', id);
         if (purchase === null) return withoutRow(session, id);
         session.output.result(purchase, () => describePurchase(purchase));
-        return isDone(purchase) ? EXIT.done : EXIT.pending;
+        if (isDone(purchase)) return EXIT.done;
+        return purchase.dead.length > 0 ? EXIT.stuck : EXIT.pending;
       }),
     );
 
