@@ -5,6 +5,7 @@ import {
   ofSideSchema,
   purchaseId,
   type DeliverBook,
+  type GiveUp,
   type MissedPurchases,
   type OfPurchase,
   type OfSide,
@@ -16,6 +17,7 @@ import {
 import { bankNames, type BankName } from '../contracts/transfer.js';
 import { NotYet, type Database, type Sql } from '../kit/database/index.js';
 import { answerOf, BankSilent } from './banks/answer.js';
+import { giveUpPurchase } from './banks/give-up.js';
 import {
   acknowledging,
   merchantSink,
@@ -62,6 +64,8 @@ export function createBookstore({ banks, looking, warehouse }: BookstoreDatabase
         purchaseState(looking, validInput(ofPurchaseSchema, input).id),
       'bookstore.missed': (input: OfSide): Promise<MissedPurchases> =>
         missedPurchases(looking, validInput(ofSideSchema, input).side),
+      'bookstore.giveUp': (input: GiveUp): Promise<PurchaseState | null> =>
+        giveUpPurchase({ looking, sides: { warehouse, merchant: banks[merchantAccount.bank] } }, input),
       /** Has a side handle all that it missed. A bank that does not answer is named, and holds up no other. */
       'bookstore.pull': async (input: OfSide): Promise<PulledPurchases> => {
         const { side } = validInput(ofSideSchema, input);

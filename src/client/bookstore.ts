@@ -14,14 +14,21 @@ export function isDone({ warehouse, merchant }: PurchaseState): boolean {
   return warehouse === 'done' && merchant === 'done';
 }
 
+/** Whether a side has still to do its part. */
+export function isOpen({ warehouse, merchant }: PurchaseState): boolean {
+  return warehouse === 'in progress' || merchant === 'in progress';
+}
+
 export function describePurchase(purchase: PurchaseState): string {
-  const { id, from, cents, debit, warehouse, merchant, boughtAt, dead } = purchase;
-  const state = isDone(purchase) ? 'is done' : dead.length > 0 ? 'waits for a person' : 'is in progress';
+  const { id, from, cents, debit, warehouse, merchant, boughtAt, dead, givenUp } = purchase;
+  const open = dead.length > 0 ? 'waits for a person' : 'is in progress';
+  const state = isOpen(purchase) ? open : isDone(purchase) ? 'is done' : 'was given up';
   const what = `${copiesOf(purchase)} for ${formatCents(cents)} from ${from.bank}:${from.account}`;
   return [
     `purchase ${id} ${state}: ${what}, since ${new Date(boughtAt).toISOString()}`,
     `  debit ${debit}, warehouse ${warehouse}, merchant ${merchant}`,
     ...dead.map(({ side, message }) => `  the message to the ${side} is a dead letter, see messages dead: ${message}`),
+    ...givenUp.map(({ side, actor, reason }) => `  the part of the ${side} was given up by ${actor}: ${reason}`),
   ].join('\n');
 }
 

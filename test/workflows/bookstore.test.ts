@@ -130,6 +130,7 @@ describe('purchases at the bookstore', function () {
       merchant: 'done',
       boughtAt: state?.boughtAt,
       dead: [],
+      givenUp: [],
     });
     const { differences, figures } = await world.books();
     assert.deepEqual(differences, []);

@@ -10,6 +10,7 @@ import {
   type BookBought,
   type Buy,
   type MissedPurchases,
+  type Purchase,
   type PurchaseSide,
   type PurchaseState,
 } from '../../contracts/bookstore.js';
@@ -29,8 +30,9 @@ import type { Forward } from '../../kit/workflow/participant.js';
 import { validInput } from '../input.js';
 import { safeInteger } from '../integers.js';
 import { answerOf } from './answer.js';
+import { isBarred } from './barred.js';
 import { bankOutbox } from './messages.js';
-import { acknowledge, countMissed, missed, PURCHASE, RECORD } from './purchases-sql.js';
+import { acknowledge, countMissed, givenUp, missed, PURCHASE, RECORD } from './purchases-sql.js';
 import { refusal, type FoundAccount } from './refusal.js';
 import { CREDIT, DEBIT } from './sql.js';
 
@@ -38,10 +40,12 @@ import { CREDIT, DEBIT } from './sql.js';
  * Purchases, at the customer's bank: it debits the account, and in the same transaction writes one row and adds one message, which goes
  * to the warehouse and to the merchant at once, and to each of them again until it has acknowledged it.
  *
- * States of a purchase, for each of the two sides: in progress → done, once. It is done when both are; its debit is from the beginning.
+ * States of a purchase, for each of the two sides: in progress → done, once; or in progress → given up, once, by a person. It is done when
+ * both are; its debit is from the beginning.
  *
  * Invariant: there is a row if the account was debited, and not if it was not. A side is done only after it has done its part, in its
- * own database; a part that is done and not acknowledged is found done when the message comes again, and acknowledged then.
+ * own database; a part that is done and not acknowledged is found done when the message comes again, and acknowledged then. A side that is
+ * given up has not done its part, and never will: its inbox refuses the message.
  *
  * Nothing is given back by a program: what a side cannot do yet it does one day, and what it refuses waits for a person.
  */
@@ -88,7 +92,8 @@ export function merchantSink(database: Database): InboxSink {
 /**
  * A side's sink as the customer's bank uses it: what it has delivered there it notes as done, in its own database.
  *
- * If it dies in between the message is delivered again: the side finds it handled, and it is noted then.
+ * If it dies in between the message is delivered again: the side finds it handled, and it is noted then. A message that the side refuses as
+ * a person has given it up is over, too: nobody has to be told of it.
  *
  * @param run asks the customer's bank
  */
@@ -96,13 +101,25 @@ export function acknowledging(side: PurchaseSide, sink: InboxSink, run: Sql): In
   const note = async (messages: readonly Message[]) => {
     if (messages.length > 0) await run(acknowledge(side), [messages.map(({ id }) => id)]);
   };
+  /** Which of them are given up: where that is not noted yet, a person has to ask for it again. */
+  const over = async (messages: readonly Message[]): Promise<ReadonlySet<string>> => {
+    if (messages.length === 0) return new Set();
+    const rows = await run<{ gid: string }>(givenUp(side), [messages.map(({ id }) => id)]);
+    return new Set(rows.map(({ gid }) => gid));
+  };
   return {
     async deliver(message, signal) {
-      await sink.deliver(message, signal);
+      try {
+        await sink.deliver(message, signal);
+      } catch (error) {
+        if (!isBarred(error) || !(await over([message])).has(message.id)) throw error;
+      }
       await note([message]);
     },
     async deliverAll(messages, signal) {
-      const became = await sink.deliverAll(messages, signal);
+      const delivered = await sink.deliverAll(messages, signal);
+      const barred = await over(messages.filter((_, place) => isBarred(delivered[place])));
+      const became = delivered.map((error, place) => (barred.has(messages[place]?.id ?? '') ? undefined : error));
       await note(messages.filter((_, place) => became[place] === undefined));
       return became;
     },
@@ -118,6 +135,9 @@ interface Row {
   readonly since: number;
 }
 
+/** Who has given up a side, and why. */
+type Said = `${PurchaseSide}_${'by' | 'reason'}`;
+
 function purchaseOf(bank: BankName, { gid, account, book, copies, cents }: Row) {
   return {
     ...{ id: purchaseId(gid), from: { bank, account }, book, copies },
@@ -129,7 +149,7 @@ type BankDatabases = Readonly<Record<BankName, Database>>;
 
 /** A purchase, at whichever bank it was made; `null`: at none. @throws {@link BankSilent} if a bank that may have it does not answer */
 export async function purchaseState(banks: BankDatabases, id: string): Promise<PurchaseState | null> {
-  type Found = Row & Pick<PurchaseState, 'debit' | PurchaseSide>;
+  type Found = Row & Pick<PurchaseState, 'debit' | PurchaseSide> & Record<Said, string | null>;
   const asked = await Promise.allSettled(
     bankNames.map((bank) =>
       answerOf(bank, banks[bank], async ({ run }) => {
@@ -138,7 +158,12 @@ export async function purchaseState(banks: BankDatabases, id: string): Promise<P
         const { debit, warehouse, merchant, since } = row;
         const open = purchaseSides.filter((side) => row[side] === 'in progress');
         const dead = await deadOf(bank, banks[bank], row.gid, open);
-        return { ...purchaseOf(bank, row), debit, warehouse, merchant, boughtAt: Math.floor(since), dead };
+        const given = purchaseSides.flatMap((side) => {
+          const [actor, reason] = [row[`${side}_by`], row[`${side}_reason`]];
+          return actor === null || reason === null ? [] : [{ side, actor, reason }];
+        });
+        const states = { debit, warehouse, merchant, boughtAt: Math.floor(since), dead, givenUp: given };
+        return { ...purchaseOf(bank, row), ...states };
       }),
     ),
   );
@@ -200,14 +225,14 @@ export async function* missedMessages(name: BankName, run: Sql, side: PurchaseSi
     const rows = await run<Row & { place: string }>(missed(side), [...after, PAGE]);
     const last = rows.at(-1);
     if (last === undefined) return;
-    yield rows.map(({ gid, book, copies, cents, since }) => ({
-      ...contentOf({ gid, book, copies, cents: safeInteger(cents, `the price of ${gid}`) }),
-      source: name,
-      // It has no key, so that nobody asks for its number.
-      seq: 0,
-      addedAt: Math.floor(since),
-      attempt: 1,
-    }));
+    yield rows.map((row) => messageOfPurchase(purchaseOf(name, row), Math.floor(row.since)));
     after = [last.place, last.gid];
   }
+}
+
+/** The message that tells of a purchase: the same as its bank's relay delivers. */
+export function messageOfPurchase({ id, from, book, copies, cents }: Purchase, addedAt: number): Message {
+  const content = contentOf({ gid: purchaseGid(id), book, copies, cents });
+  // It has no key, so that nobody asks for its number.
+  return { ...content, source: from.bank, seq: 0, addedAt, attempt: 1 };
 }

@@ -3,6 +3,7 @@ import { Option } from '@commander-js/extra-typings';
 import {
   deliverBookSchema,
   demoBooks,
+  giveUpSchema,
   merchantAccount,
   ofPurchaseSchema,
   purchaseGid,
@@ -18,20 +19,21 @@ import { buyBookTransaction } from '../../contracts/transactions.js';
 import type { BankName, OpenAccounts } from '../../contracts/transfer.js';
 import { InvalidInput, parserOf, transactionClient, TransactionNotFound } from '../../kit/client/index.js';
 import { askBanks } from '../banks.js';
-import { copiesOf, describeMissed, describePulled, describePurchase, isDone } from '../bookstore.js';
+import { copiesOf, describeMissed, describePulled, describePurchase, isDone, isOpen } from '../bookstore.js';
 import { callPatiently } from '../call.js';
 import type { Cli } from '../cli.js';
-import { EXIT, exitOfState } from '../exit.js';
+import { EXIT, exitOfState, NotReady } from '../exit.js';
 import { duration } from '../options.js';
 import { requireWorker, type Session } from '../session.js';
 import { shown } from '../show.js';
 import { centsOf, requireAccounts } from '../transfer.js';
 
 const parseDelivery = parserOf(deliverBookSchema);
+const parseGivingUp = parserOf(giveUpSchema);
 const parseId = parserOf(ofPurchaseSchema);
 const parseRestock = parserOf(restockSchema);
 
-/** `bookstore open|buy|show|restock|missed|pull`. */
+/** `bookstore open|buy|show|restock|missed|give-up|pull`. */
 export function addBookstoreCommands(cli: Cli): void {
   const bookstore = cli.root
     .command('bookstore')
@@ -114,7 +116,10 @@ Examples:
     .command('show')
     .description('how far a purchase is')
     .argument('<id>', 'its id')
-    .addHelpText('after', '\nExit codes: 0 done; 3 in progress; 4 a dead letter waits for a person; 1 there is none, or it was refused.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done; 3 in progress; 4 a dead letter waits for a person; 1 there is none, it was refused, or a part was given up.',
+    )
     .action(
       cli.does(async (given) => {
         const { id } = parseId({ id: given });
@@ -122,8 +127,8 @@ Examples:
         const purchase = await askBanks<PurchaseState | null>(session, 'purchaseState', id);
         if (purchase === null) return withoutRow(session, id);
         session.output.result(purchase, () => describePurchase(purchase));
-        if (isDone(purchase)) return EXIT.done;
-        return purchase.dead.length > 0 ? EXIT.stuck : EXIT.pending;
+        if (isOpen(purchase)) return purchase.dead.length > 0 ? EXIT.stuck : EXIT.pending;
+        return isDone(purchase) ? EXIT.done : EXIT.undone;
       }),
     );
 
@@ -155,6 +160,35 @@ Examples:
         const missed = await askBanks<MissedPurchases>(session, 'missedPurchases', { side: asked });
         session.output.result(missed, () => describeMissed(missed));
         return missed.unread.length === 0 ? EXIT.done : EXIT.undone;
+      }),
+    );
+
+  bookstore
+    .command('give-up')
+    .description('end what a side has not done of a purchase: it never does it, and its message is discarded')
+    .argument('<id>', 'the id of the purchase')
+    .addOption(side())
+    .addOption(new Option('--actor <name>', 'who decides; it is kept').makeOptionMandatory())
+    .addOption(new Option('--reason <text>', 'why; it is kept').makeOptionMandatory())
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 given up; 1 it is not, the side has done its part; or there is no such purchase.\n\nNothing is paid back by it.',
+    )
+    .action(
+      cli.does(async (id, { for: asked, actor, reason }) => {
+        const order = parseGivingUp({ id, side: asked, actor, reason });
+        const session = await open();
+        const purchase = await askBanks<PurchaseState | null>(session, 'giveUpPurchase', order).catch(
+          (error: unknown) => {
+            // The answer may be lost: it is done once.
+            throw error instanceof NotReady ? new Error(error.message, { cause: error }) : error;
+          },
+        );
+        if (purchase === null) return withoutRow(session, order.id);
+        const isGivenUp = purchase[asked] === 'given up';
+        const what = isGivenUp ? 'is given up' : 'is not given up: it is done';
+        session.output.result(purchase, () => `the part of the ${asked} ${what}\n${describePurchase(purchase)}`);
+        return isGivenUp ? EXIT.done : EXIT.undone;
       }),
     );
 
