@@ -5,6 +5,7 @@ import {
   ofSideSchema,
   purchaseId,
   type DeliverBook,
+  type GiveUp,
   type MissedPurchases,
   type OfPurchase,
   type OfSide,
@@ -14,7 +15,9 @@ import {
   type Restock,
 } from '../contracts/bookstore.js';
 import { bankNames, type BankName } from '../contracts/transfer.js';
-import { NotYet, type Database } from '../kit/database/index.js';
+import { NotYet, type Database, type Sql } from '../kit/database/index.js';
+import { answerOf, BankSilent } from './banks/answer.js';
+import { giveUpPurchase } from './banks/give-up.js';
 import {
   acknowledging,
   merchantSink,
@@ -41,7 +44,12 @@ export interface BookstoreDatabases {
 
 export function createBookstore({ banks, looking, warehouse }: BookstoreDatabases, heartbeat: () => void) {
   const sinks = { warehouse: warehouseSink(warehouse), merchant: merchantSink(banks[merchantAccount.bank]) };
-  const sinkOf = (side: PurchaseSide, bank: BankName) => acknowledging(side, sinks[side], banks[bank]);
+  const sinkOf = (side: PurchaseSide, bank: BankName) => acknowledging(side, sinks[side], banks[bank].run);
+  /** Asks a bank for somebody who waits. */
+  const asking =
+    (bank: BankName): Sql =>
+    <Row extends object>(text: string, values?: readonly unknown[]) =>
+      answerOf(bank, looking[bank], ({ run }) => run<Row>(text, values));
   return {
     /** Where a bank's messages of purchases go. */
     sinksOf: (bank: BankName) => ({
@@ -56,28 +64,38 @@ export function createBookstore({ banks, looking, warehouse }: BookstoreDatabase
         purchaseState(looking, validInput(ofPurchaseSchema, input).id),
       'bookstore.missed': (input: OfSide): Promise<MissedPurchases> =>
         missedPurchases(looking, validInput(ofSideSchema, input).side),
-      /** Has a side handle all that it missed. */
+      'bookstore.giveUp': (input: GiveUp): Promise<PurchaseState | null> =>
+        giveUpPurchase({ looking, sides: { warehouse, merchant: banks[merchantAccount.bank] } }, input),
+      /** Has a side handle all that it missed. A bank that does not answer is named, and holds up no other. */
       'bookstore.pull': async (input: OfSide): Promise<PulledPurchases> => {
         const { side } = validInput(ofSideSchema, input);
-        const pulled: PulledPurchases = { side, handled: 0, waiting: 0, failed: 0, reasons: [] };
-        for (const bank of bankNames) await pull(bank, sinkOf(side, bank), banks[bank], pulled, heartbeat);
+        const pulled: PulledPurchases = { side, handled: 0, waiting: 0, failed: 0, reasons: [], unread: [] };
+        for (const bank of bankNames) {
+          try {
+            await pull(bank, sinks[side], asking(bank), pulled, heartbeat);
+          } catch (error) {
+            if (!(error instanceof BankSilent)) throw error;
+            pulled.unread.push({ bank, message: error.message });
+          }
+        }
         return pulled;
       },
     },
   };
 }
 
-/** Has a side handle what it missed of one bank: what is not possible yet is left, and counted. */
+/** Has a side handle what it missed of one bank: what is not possible yet is left, and counted. @param run asks the bank */
 async function pull(
   bank: BankName,
   sink: InboxSink,
-  database: Database,
+  run: Sql,
   pulled: PulledPurchases,
   heartbeat: () => void,
 ): Promise<void> {
-  for await (const messages of missedMessages(bank, database, pulled.side)) {
+  const acknowledged = acknowledging(pulled.side, sink, run);
+  for await (const messages of missedMessages(bank, run, pulled.side)) {
     heartbeat();
-    const became = await sink.deliverAll(messages, new AbortController().signal);
+    const became = await acknowledged.deliverAll(messages, new AbortController().signal);
     for (const [place, { id: gid }] of messages.entries()) {
       const error = became[place];
       if (error === undefined) pulled.handled += 1;

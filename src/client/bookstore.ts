@@ -14,12 +14,21 @@ export function isDone({ warehouse, merchant }: PurchaseState): boolean {
   return warehouse === 'done' && merchant === 'done';
 }
 
+/** Whether a side has still to do its part. */
+export function isOpen({ warehouse, merchant }: PurchaseState): boolean {
+  return warehouse === 'in progress' || merchant === 'in progress';
+}
+
 export function describePurchase(purchase: PurchaseState): string {
-  const { id, from, cents, debit, warehouse, merchant, boughtAt } = purchase;
+  const { id, from, cents, debit, warehouse, merchant, boughtAt, dead, givenUp } = purchase;
+  const open = dead.length > 0 ? 'waits for a person' : 'is in progress';
+  const state = isOpen(purchase) ? open : isDone(purchase) ? 'is done' : 'was given up';
   const what = `${copiesOf(purchase)} for ${formatCents(cents)} from ${from.bank}:${from.account}`;
   return [
-    `purchase ${id} is ${isDone(purchase) ? 'done' : 'in progress'}: ${what}, since ${new Date(boughtAt).toISOString()}`,
+    `purchase ${id} ${state}: ${what}, since ${new Date(boughtAt).toISOString()}`,
     `  debit ${debit}, warehouse ${warehouse}, merchant ${merchant}`,
+    ...dead.map(({ side, message }) => `  the message to the ${side} is a dead letter, see messages dead: ${message}`),
+    ...givenUp.map(({ side, actor, reason }) => `  the part of the ${side} was given up by ${actor}: ${reason}`),
   ].join('\n');
 }
 
@@ -30,11 +39,16 @@ export function describeMissed({ side, purchases, total, unread }: MissedPurchas
   const lines = rows.length > 0 ? [table(['id', 'from', 'book', 'copies', 'for', 'since'], rows)] : [];
   if (total === 0 && unread.length === 0) lines.push(`the ${side} has acknowledged every purchase`);
   if (total > purchases.length) lines.push(`… and ${total - purchases.length} more`);
-  return [...lines, ...unread.map(({ bank, message }) => `${bank} could not be read: ${message}`)].join('\n');
+  return [...lines, ...describeUnread(unread)].join('\n');
 }
 
-export function describePulled({ side, handled, waiting, failed, reasons }: PulledPurchases): string {
+export function describePulled({ side, handled, waiting, failed, reasons, unread }: PulledPurchases): string {
   const left = Object.entries({ 'wait and are tried on': waiting, 'were not handled': failed });
   const counts = [`${handled} handled`, ...left.flatMap(([what, count]) => (count > 0 ? [`${count} ${what}`] : []))];
-  return [`the ${side}: ${counts.join(', ')}`, ...reasons.map(({ id, message }) => `  ${id}: ${message}`)].join('\n');
+  const lines = [`the ${side}: ${counts.join(', ')}`, ...reasons.map(({ id, message }) => `  ${id}: ${message}`)];
+  return [...lines, ...describeUnread(unread)].join('\n');
+}
+
+function describeUnread(unread: MissedPurchases['unread']): string[] {
+  return unread.map(({ bank, message }) => `${bank} could not be read: ${message}`);
 }

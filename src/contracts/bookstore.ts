@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { recallOrderSchema } from './recall-order.js';
 import { accountSchema, moveSchema, type BankName, type OfAccount } from './transfer.js';
 
 /** The bookstore: its customers pay by their bank accounts, its warehouse sends the books, and its own account gets the money. */
@@ -18,6 +19,7 @@ const MOST_COPIES = 1_000_000;
 
 const { account } = accountSchema.shape;
 const { amount: cents } = moveSchema.shape;
+const { actor, reason } = recallOrderSchema.shape;
 const counted = (least: number) => {
   const error = `must be a whole number from ${least} to ${MOST_COPIES}`;
   return z.int({ error }).min(least, { error }).max(MOST_COPIES, { error });
@@ -74,8 +76,12 @@ export type OfPurchase = z.output<typeof ofPurchaseSchema>;
 export const ofSideSchema = z.strictObject({ side: z.enum(purchaseSides) });
 export type OfSide = z.output<typeof ofSideSchema>;
 
+/** What one side is not to do any more, who says so, and why. */
+export const giveUpSchema = z.strictObject({ id: account, side: z.enum(purchaseSides), actor, reason });
+export type GiveUp = z.output<typeof giveUpSchema>;
+
 /** How far one side of a purchase is. */
-export type Progress = 'in progress' | 'done';
+export type Progress = 'in progress' | 'done' | 'given up';
 
 /** A purchase as the customer's bank has it. */
 export interface PurchaseState extends Purchase {
@@ -84,6 +90,10 @@ export interface PurchaseState extends Purchase {
   merchant: Progress;
   /** When it was made, in milliseconds since 1970. */
   boughtAt: number;
+  /** Sides in progress whose message is a dead letter, and why: nothing is done for them until a person decides. */
+  dead: { side: PurchaseSide; message: string }[];
+  /** Sides that are given up, by whom, and why. */
+  givenUp: Pick<GiveUp, 'side' | 'actor' | 'reason'>[];
 }
 
 /** Purchases that one side has not acknowledged. */
@@ -111,6 +121,8 @@ export interface PulledPurchases {
   failed: number;
   /** The first of those that were not handled, and why: {@link MAX_PULL_REASONS} of them. */
   reasons: { id: string; message: string }[];
+  /** Banks that did not answer, and why: what they have told before is handled, and what came of the rest is not known. */
+  unread: { bank: BankName; message: string }[];
 }
 
 /** Reasons that one report names. */

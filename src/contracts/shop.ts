@@ -93,6 +93,8 @@ export interface Books {
     purchases: number;
     /** Those of which the warehouse or the merchant has not acknowledged its part. */
     purchasesOpen: number;
+    /** Those of which a person has given up a part; where it is the merchant's, its money is in flight until that person has paid it out. */
+    purchasesGivenUp: number;
     /** Copies of books that were delivered to the warehouse. */
     booksDelivered: number;
     booksInStock: number;

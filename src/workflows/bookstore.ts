@@ -3,6 +3,7 @@ import type { ShopActivities } from '../activities/index.js';
 import type { Bank } from '../activities/banks/index.js';
 import type {
   DeliverBook,
+  GiveUp,
   MissedPurchases,
   OfSide,
   PulledPurchases,
@@ -47,6 +48,12 @@ const looking = proxyActivities<ShopActivities>({
   retry: { initialInterval: '500 milliseconds', maximumAttempts: 2, nonRetryableErrorTypes: ['Rejection'] },
 });
 
+/** For somebody who waits, and changes something in two databases. */
+const giving = proxyActivities<ShopActivities>({
+  startToCloseTimeout: '30 seconds',
+  retry: { maximumAttempts: 2, nonRetryableErrorTypes: ['Rejection', 'BankSilent'] },
+});
+
 const pulling = proxyActivities<ShopActivities>({
   startToCloseTimeout: '9 minutes',
   heartbeatTimeout: '1 minute',
@@ -74,6 +81,11 @@ export async function purchaseState(id: string): Promise<PurchaseState | null> {
 /** What a side has not acknowledged. */
 export async function missedPurchases(side: OfSide): Promise<MissedPurchases> {
   return looking['bookstore.missed'](side);
+}
+
+/** Gives up what a side has not done of a purchase; `null`: no bank has one of that id. */
+export async function giveUpPurchase(order: GiveUp): Promise<PurchaseState | null> {
+  return giving['bookstore.giveUp'](order);
 }
 
 /** Has a side handle what it missed. */

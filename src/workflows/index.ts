@@ -16,7 +16,15 @@ export {
   threePhaseAgent,
 } from '../kit/workflow/index.js';
 export { accountStates, listBanks, openBanks, setAccountStatus } from './banks.js';
-export { buyBook, missedPurchases, openBookstore, pullPurchases, purchaseState, restockBook } from './bookstore.js';
+export {
+  buyBook,
+  giveUpPurchase,
+  missedPurchases,
+  openBookstore,
+  pullPurchases,
+  purchaseState,
+  restockBook,
+} from './bookstore.js';
 export { placeOrder } from './place-order.js';
 export { lookAtOrder, payOrder, placeOrderChoreographed } from './place-order-choreographed.js';
 export { placeOrderTcc } from './place-order-tcc.js';

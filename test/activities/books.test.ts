@@ -69,6 +69,7 @@ describe('the books', () => {
         bankHolds: 0,
         purchases: 0,
         purchasesOpen: 0,
+        purchasesGivenUp: 0,
         booksDelivered: 0,
         booksInStock: 0,
         booksTaken: 0,

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { merchantSink } from '../../src/activities/banks/purchases.js';
 import type { ServiceName } from '../../src/activities/index.js';
-import { merchantAccount, type PurchaseSide } from '../../src/contracts/bookstore.js';
+import { warehouseSink } from '../../src/activities/warehouse/index.js';
+import { BOOK_BOUGHT, merchantAccount, type PurchaseSide } from '../../src/contracts/bookstore.js';
+import type { Message } from '../../src/kit/database/index.js';
+import { until } from '../support/until.js';
 import { linesOf, operation, refused, stockTestShop, type TestShop } from './support.js';
 
 describe('the books of the bookstore', () => {
@@ -19,6 +23,14 @@ describe('the books of the bookstore', () => {
     },
   );
   const pull = (side: PurchaseSide) => test.shop.plain['bookstore.pull']({ side });
+  const give = (id: string, side: PurchaseSide, actor = 'ann') =>
+    test.shop.plain['bookstore.giveUp']({ id, side, actor, reason: 'the money went back' });
+  /** The message of a purchase, as the relay of its bank delivers it. */
+  const messageOf = (id: string, book = 'emma', copies = 2): Message => ({
+    ...{ id: `purchase-${id}`, source: 'bank_a', seq: 1, topic: BOOK_BOUGHT, addedAt: 0, attempt: 1 },
+    payload: { gid: `purchase-${id}`, book, copies, cents: 1_000 },
+  });
+  const { signal } = new AbortController();
   const prove = () => test.shop.plain['books.prove']();
 
   it('count what is in progress: its money is in flight, its books are in stock', async () => {
@@ -55,6 +67,68 @@ describe('the books of the bookstore', () => {
     await says("update purchases set warehouse = 'in progress', warehouse_at = null", /changes only by what is done/);
   });
 
+  it('are not held up by batches side by side: each locks its books in one order, whatever the order of its messages', async () => {
+    await test.shop.plain['warehouse.deliver']({ book: 'dracula', copies: 1 });
+    const messages = ['emma', 'absent', 'dracula'].map((book) => messageOf(`of-${book}`, book, 1));
+    const sink = warehouseSink(test.databases.warehouse);
+    const { delivered } = await test.databases.warehouse.transaction(async (sql) => {
+      await sql("select from books where book = 'dracula' for update");
+      const begun = sink.deliverAll(messages, signal);
+      const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      await until(async () => (await test.sql('warehouse', waiting)).length === 1);
+      // It waits for the first of its books, and has none of the others meanwhile.
+      assert.equal((await sql("select from books where book = 'emma' for update skip locked")).length, 1);
+      return { delivered: begun };
+    });
+    assert.deepEqual(
+      (await delivered).map((error) => error?.name),
+      [undefined, 'NotYet', undefined],
+    );
+    const left = "select book from books where book in ('dracula', 'emma') and copies in (0, 9) order by book";
+    assert.equal((await test.sql('warehouse', left)).length, 2);
+  });
+
+  it('are given up by a person: what a side has not done it never does, however its message comes; what it has done is done', async () => {
+    const toWarehouse = test.shop.outboxes.find(({ outbox }) => outbox.name === 'bank_a')?.sinks.warehouse;
+    assert.ok(toWarehouse !== undefined);
+    // It dies after the inbox was told: what comes meanwhile is refused, and waits for who asks again.
+    await test.sql(
+      'bank_a',
+      `create function lose() returns trigger language plpgsql as $$ begin raise exception 'it is lost'; end $$;
+       create trigger lose before update on purchases for each row execute function lose()`,
+    );
+    await assert.rejects(give('1', 'warehouse'), /bank_a .*it is lost/);
+    await assert.rejects(
+      toWarehouse.deliver(messageOf('1'), signal),
+      /was refused \(GivenUp\): ann: the money went back/,
+    );
+    await test.sql('bank_a', 'drop function lose cascade');
+    const { failed, reasons } = await pull('warehouse');
+    assert.deepEqual([failed, reasons.map(({ id }) => id)], [1, ['1']]);
+
+    const said = { side: 'warehouse', actor: 'ann', reason: 'the money went back' };
+    for (const actor of ['ann', 'bob']) {
+      const { warehouse, merchant, givenUp } = (await give('1', 'warehouse', actor)) ?? {};
+      assert.deepEqual([warehouse, merchant, givenUp], ['given up', 'in progress', [said]]);
+    }
+    await toWarehouse.deliver(messageOf('1'), signal);
+    assert.deepEqual(await toWarehouse.deliverAll?.([messageOf('1'), messageOf('2')], signal), [undefined, undefined]);
+    assert.deepEqual(await test.sql('warehouse', 'select gid from parcels'), [{ gid: 'purchase-2' }]);
+    assert.equal((await pull('warehouse')).handled, 0);
+
+    // What the merchant has done without a word of it is found done.
+    await merchantSink(test.databases.bank_c).deliver(messageOf('2'), signal);
+    assert.equal((await give('2', 'merchant'))?.merchant, 'done');
+    assert.equal((await give('1', 'merchant'))?.merchant, 'given up');
+    assert.equal(await give('3', 'merchant'), null);
+    const { figures, differences } = await prove();
+    assert.deepEqual(differences, []);
+    const { purchases, purchasesOpen, purchasesGivenUp, bankInFlightCents, booksTaken } = figures;
+    assert.deepEqual([purchases, purchasesOpen, purchasesGivenUp, bankInFlightCents, booksTaken], [2, 0, 1, 1_000, 2]);
+    const back = "update purchases set warehouse = 'done', warehouse_by = null, warehouse_reason = null";
+    await assert.rejects(test.sql('bank_a', back), /changes only by what is done/);
+  });
+
   const damages: { what: string; damage: [ServiceName, string]; found: string[] }[] = [
     {
       what: 'money that the merchant acknowledged and does not have',
@@ -71,6 +145,14 @@ describe('the books of the bookstore', () => {
       what: 'a parcel of another book',
       damage: ['warehouse', `update parcels set book = 'dracula' where gid = 'purchase-1'`],
       found: ['the parcel is what was bought | purchase 1 | 2 emma | 2 dracula'],
+    },
+    {
+      what: 'a parcel of what was given up',
+      damage: [
+        'bank_a',
+        `update purchases set warehouse = 'given up', warehouse_by = 'ann', warehouse_reason = '?' where gid = 'purchase-1'`,
+      ],
+      found: ['the parcel is what was bought | purchase 1 | none | 2 emma'],
     },
     {
       what: 'a parcel that went out twice',

@@ -59,6 +59,13 @@ describe('the command line of the bookstore', function () {
     );
     const restocked = await run('restock', '--book', 'emma', '--copies', '4');
     assert.deepEqual([restocked.code, restocked.stdout], [0, 'the warehouse was delivered 4 copies of emma more\n']);
+    // Who has heard no answer asks again under the id that was noted before: the books below know of 4 more.
+    const [, noted = ''] =
+      /^this delivery has the id (\S+): if no answer comes, ask again with --id \1$/.exec(
+        restocked.stderr.join('\n'),
+      ) ?? [];
+    const again = await run('restock', '--book', 'emma', '--copies', '4', '--id', noted);
+    assert.deepEqual([again.code, again.stdout, again.stderr], [0, restocked.stdout, []]);
     assert.equal((await run('pull', '--for', 'warehouse')).stdout, 'the warehouse: 1 handled\n');
     const pulled = (await run('pull', '--for', 'merchant', '--json')).json<PulledPurchases>();
     assert.deepEqual([pulled.handled, pulled.waiting, pulled.failed], [1, 0, 0]);
@@ -75,12 +82,48 @@ describe('the command line of the bookstore', function () {
     await until(async () => (await run('show', id)).code === 0);
     const books = await world.run('books');
     assert.equal(books.code, 0, books.stdout);
-    assert.match(books.stdout, /\npurchases +2\npurchasesOpen +0\nbooksDelivered +5\nbooksInStock +2\nbooksTaken +3\n/);
+    assert.match(
+      books.stdout,
+      /\npurchases +2\npurchasesOpen +0\npurchasesGivenUp +0\nbooksDelivered +5\nbooksInStock +2\nbooksTaken +3\n/,
+    );
     assert.match(books.stdout, /\n✓ books in stock \+ in parcels = delivered\n/);
+  });
+
+  it('shows a purchase that waits for a person, until that has decided', async () => {
+    const set = (status: string) => world.run('bank', 'status', 'bank_c:bookstore', status);
+    await set('closed');
+    const id = newId();
+    assert.equal((await buy(id)).code, 0);
+    let shown = await run('show', id);
+    await until(async () => (shown = await run('show', id)).code !== 3);
+    assert.equal(shown.code, 4);
+    assert.match(shown.stdout, new RegExp(`^purchase ${id} waits for a person: `));
+    assert.match(
+      shown.stdout,
+      /\n {2}the message to the merchant is a dead letter, see messages dead: .*AccountClosed.*\n$/,
+    );
+    await set('open');
+    const giveUp = (side: string) => run('give-up', id, '--for', side, '--actor', 'ann', '--reason', 'it went back');
+    const given = await giveUp('merchant');
+    assert.equal(given.code, 0, given.stderr.join(' '));
+    assert.match(given.stdout, /^the part of the merchant is given up\npurchase .* was given up: /);
+    shown = await run('show', id);
+    assert.equal(shown.code, 1);
+    assert.match(
+      shown.stdout,
+      /\n {2}debit done, warehouse done, merchant given up\n {2}the part of the merchant was given up by ann: it went back\n$/,
+    );
+    assert.equal((await world.run('messages', 'dead')).stdout, 'no dead letters\n');
+    const sent = await giveUp('warehouse');
+    assert.equal(sent.code, 1);
+    assert.match(sent.stdout, /^the part of the warehouse is not given up: it is done\n/);
+    assert.equal((await run('give-up', 'none', '--for', 'merchant', '--actor', 'a', '--reason', 'r')).code, 1);
   });
 
   it('says in one line what is refused, or makes no sense', async () => {
     const id = newId();
+    const unnamed = await run('buy', '--from', 'bank_a:alice', '--book', 'emma', '--cents', '1000000');
+    assert.match(unnamed.stderr[0] ?? '', /^this purchase has the id \S+: if no answer comes, ask again with --id /);
     const poor = await buy(id, '--cents', '1000000');
     assert.deepEqual([poor.code, poor.stdout, poor.stderr.length], [1, '', 1]);
     assert.match(poor.stderr[0] ?? '', /InsufficientFunds: account alice of bank_a has /);

@@ -88,9 +88,9 @@ describe('purchases at the bookstore', function () {
   };
 
   it('are pulled by either side, where no relay is; what cannot be done yet waits; when a relay comes nothing is done twice', async () => {
-    const purchase = purchaseOf('pulled', { copies: 2 });
+    const purchase = purchaseOf('pulled', { copies: 2, from: { bank: 'bank_c', account: 'carol' } });
     const gid = await buy(purchase);
-    assert.deepEqual(await rowOf(gid), { debit: 'done', warehouse: 'in progress', merchant: 'in progress' });
+    assert.deepEqual(await rowOf(gid, 'bank_c'), { debit: 'done', warehouse: 'in progress', merchant: 'in progress' });
     for (const side of ['warehouse', 'merchant'] as const) {
       const { purchases, total, unread } = await missed(side);
       const [{ since, ...found } = { since: 0 }] = purchases;
@@ -106,14 +106,22 @@ describe('purchases at the bookstore', function () {
 
     await stock({ book: 'emma', copies: 100 });
     const emptied = { handled: 1, waiting: 0, failed: 0, reasons: [] };
-    assert.deepEqual(await pull('merchant'), { side: 'merchant', ...emptied });
-    assert.deepEqual(await rowOf(gid), { debit: 'done', warehouse: 'in progress', merchant: 'done' });
-    assert.deepEqual(await pull('warehouse'), { side: 'warehouse', ...emptied });
-    assert.deepEqual(await effectsOf(gid), once(purchase));
+    // A bank that is silent is named, and those behind it are asked nevertheless.
+    const bank = await world.down('bank_a');
+    const { unread: silent, ...rest } = await pull('merchant').finally(bank.up);
+    assert.deepEqual(rest, { side: 'merchant', ...emptied });
+    assert.deepEqual(
+      silent.map((each) => each.bank),
+      ['bank_a'],
+    );
+    assert.match(silent[0]?.message ?? '', /^the database of bank_a is silent or busy/);
+    assert.deepEqual(await rowOf(gid, 'bank_c'), { debit: 'done', warehouse: 'in progress', merchant: 'done' });
+    assert.deepEqual(await pull('warehouse'), { side: 'warehouse', ...emptied, unread: [] });
+    assert.deepEqual(await effectsOf(gid, 'bank_c'), once(purchase));
     assert.equal((await missed('warehouse')).total, 0);
     await world.deliver();
     await until(nothingWaits);
-    assert.deepEqual(await effectsOf(gid), once(purchase));
+    assert.deepEqual(await effectsOf(gid, 'bank_c'), once(purchase));
     const state = await show(purchase.id);
     assert.deepEqual(state, {
       ...purchase,
@@ -121,6 +129,8 @@ describe('purchases at the bookstore', function () {
       warehouse: 'done',
       merchant: 'done',
       boughtAt: state?.boughtAt,
+      dead: [],
+      givenUp: [],
     });
     const { differences, figures } = await world.books();
     assert.deepEqual(differences, []);
@@ -211,6 +221,9 @@ describe('purchases at the bookstore', function () {
     const purchase = purchaseOf('refused');
     const gid = await buy(purchase);
     await until(async () => (await showMessages(world.client, world.where)).total === 1);
+    const { dead, ...shown } = (await show(purchase.id)) ?? { dead: [] };
+    assert.deepEqual([dead.map(({ side }) => side), shown], [['merchant'], { ...shown, merchant: 'in progress' }]);
+    assert.match(dead[0]?.message ?? '', /AccountClosed/);
     await set('open');
     const { handled, failed, reasons } = await pull('merchant');
     assert.deepEqual([handled, failed], [0, 1]);
@@ -236,6 +249,10 @@ describe('purchases at the bookstore', function () {
     assert.deepEqual(await effectsOf(gid), once(purchase));
     assert.deepEqual(await rowOf(gid), { debit: 'done', warehouse: 'in progress', merchant: 'in progress' });
     assert.equal((await world.books()).balanced, true);
+    // Who asks for it hears that it is not known.
+    const { handled, unread } = await pull('warehouse');
+    assert.deepEqual([handled, unread.length], [0, 1]);
+    assert.match(unread[0]?.message ?? '', /^the database of bank_a .*it is lost/);
     await world.sql('bank_a', 'drop trigger lose on purchases');
     await until(() => isDone(gid));
     assert.deepEqual(await effectsOf(gid), once(purchase));
@@ -255,7 +272,7 @@ describe('purchases at the bookstore', function () {
       const pulled = pull('warehouse');
       await until(async () => (await waiting()) === 2);
       await client.query('commit');
-      assert.deepEqual(await pulled, { side: 'warehouse', handled: 1, waiting: 0, failed: 0, reasons: [] });
+      assert.deepEqual(await pulled, { side: 'warehouse', handled: 1, waiting: 0, failed: 0, reasons: [], unread: [] });
       await until(() => isDone(gid));
       await until(nothingWaits);
       assert.deepEqual(await effectsOf(gid), once(purchase));

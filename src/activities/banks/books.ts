@@ -1,7 +1,7 @@
 import { exactCents, type ExactCents } from '../../contracts/money.js';
 import { MAX_DIFFERENCES } from '../../contracts/shop.js';
 import type { BankName } from '../../contracts/transfer.js';
-import { merchantAccount, purchaseGid } from '../../contracts/bookstore.js';
+import { merchantAccount, purchaseGid, type Progress } from '../../contracts/bookstore.js';
 import type { Database } from '../../kit/database/index.js';
 import type { Findings } from '../books/findings.js';
 import { streamByOrder, type OrderRow } from '../books/pages.js';
@@ -81,8 +81,8 @@ export interface PurchaseRecord extends OrderRow {
   book: string;
   copies: number;
   cents: string;
-  warehouse: 'in progress' | 'done';
-  merchant: 'in progress' | 'done';
+  warehouse: Progress;
+  merchant: Progress;
   debited: string | null;
 }
 
@@ -120,7 +120,7 @@ export function readBank(bank: BankName, database: Database) {
     /** What the merchant was credited, if it has its account here. */
     credited: () => streamByOrder<CreditedRecord>(database, CREDITED, ...purchasePrefix, merchantAccount.account),
 
-    /** The gids of purchases of which the merchant has not acknowledged its part. */
+    /** The gids of purchases of which the merchant has not acknowledged its part, or will never do it. */
     async *unpaid(): AsyncGenerator<string[]> {
       for (let after = ''; ;) {
         const gids = (await database.run<{ gid: string }>(UNPAID, [after, PAGE])).map(({ gid }) => gid);

@@ -10,7 +10,7 @@
  * - An account may be locked by a transfer for as long as that takes: no other transfer moves its money meanwhile.
  * - An account with a hold is open: it can be neither frozen nor closed until each is confirmed or cancelled.
  * - What a two-phase commit is to move is announced by a row of its own, which says what has become of it.
- * - A purchase is a row that is written with its debit, and says which sides have done their part.
+ * - A purchase is a row that is written with its debit, and says which sides have done their part, and which a person has given up.
  */
 export const bankMigrations = [
   {
@@ -193,5 +193,35 @@ create trigger purchases_kept before delete on purchases for each row
   execute function bank_refuse('a purchase that is in progress is not deleted: the warehouse and the merchant have to acknowledge it');
 create trigger purchases_not_truncated before truncate on purchases for each statement
   execute function bank_refuse('purchases is not truncated: one may be in progress');`,
+  },
+  {
+    name: '007-purchases-given-up',
+    sql: `
+alter table purchases
+  -- Who has given up a side, and why.
+  add column warehouse_by text, add column warehouse_reason text,
+  add column merchant_by text, add column merchant_reason text,
+  drop constraint purchases_warehouse_check, drop constraint purchases_merchant_check, drop constraint purchases_acknowledged,
+  add constraint purchases_sides check (
+    warehouse in ('in progress', 'done', 'given up') and merchant in ('in progress', 'done', 'given up')
+  ),
+  add constraint purchases_acknowledged check (
+    (warehouse = 'in progress') = (warehouse_at is null) and (merchant = 'in progress') = (merchant_at is null)
+  ),
+  add constraint purchases_given_up check (
+    (warehouse = 'given up') = (warehouse_by is not null) and (warehouse_by is null) = (warehouse_reason is null) and
+    (merchant = 'given up') = (merchant_by is not null) and (merchant_by is null) = (merchant_reason is null)
+  );
+drop trigger purchases_go_on on purchases;
+create trigger purchases_go_on before update on purchases for each row
+  when (
+    old.warehouse <> 'in progress' and (old.warehouse, old.warehouse_by, old.warehouse_reason) is distinct from
+      (new.warehouse, new.warehouse_by, new.warehouse_reason)
+    or old.merchant <> 'in progress' and (old.merchant, old.merchant_by, old.merchant_reason) is distinct from
+      (new.merchant, new.merchant_by, new.merchant_reason)
+    or (old.gid, old.account, old.book, old.copies, old.cents, old.bought_at) is distinct from
+       (new.gid, new.account, new.book, new.copies, new.cents, new.bought_at))
+  execute function bank_refuse(
+    'a purchase changes only by what is done of it: each side once, from in progress to done, or to given up');`,
   },
 ] as const;

@@ -6,9 +6,11 @@ import {
   merchantAccount,
   purchaseGid,
   purchaseId,
+  purchaseSides,
   type BookBought,
   type Buy,
   type MissedPurchases,
+  type Purchase,
   type PurchaseSide,
   type PurchaseState,
 } from '../../contracts/bookstore.js';
@@ -16,6 +18,7 @@ import { bankNames, type BankName } from '../../contracts/transfer.js';
 import {
   createInbox,
   inboxSink,
+  listLetters,
   NotYet,
   type Database,
   type Guard,
@@ -27,8 +30,9 @@ import type { Forward } from '../../kit/workflow/participant.js';
 import { validInput } from '../input.js';
 import { safeInteger } from '../integers.js';
 import { answerOf } from './answer.js';
+import { isBarred } from './barred.js';
 import { bankOutbox } from './messages.js';
-import { acknowledge, countMissed, missed, PURCHASE, RECORD } from './purchases-sql.js';
+import { acknowledge, countMissed, givenUp, missed, PURCHASE, RECORD } from './purchases-sql.js';
 import { refusal, type FoundAccount } from './refusal.js';
 import { CREDIT, DEBIT } from './sql.js';
 
@@ -36,10 +40,12 @@ import { CREDIT, DEBIT } from './sql.js';
  * Purchases, at the customer's bank: it debits the account, and in the same transaction writes one row and adds one message, which goes
  * to the warehouse and to the merchant at once, and to each of them again until it has acknowledged it.
  *
- * States of a purchase, for each of the two sides: in progress → done, once. It is done when both are; its debit is from the beginning.
+ * States of a purchase, for each of the two sides: in progress → done, once; or in progress → given up, once, by a person. It is done when
+ * both are; its debit is from the beginning.
  *
  * Invariant: there is a row if the account was debited, and not if it was not. A side is done only after it has done its part, in its
- * own database; a part that is done and not acknowledged is found done when the message comes again, and acknowledged then.
+ * own database; a part that is done and not acknowledged is found done when the message comes again, and acknowledged then. A side that is
+ * given up has not done its part, and never will: its inbox refuses the message.
  *
  * Nothing is given back by a program: what a side cannot do yet it does one day, and what it refuses waits for a person.
  */
@@ -86,19 +92,34 @@ export function merchantSink(database: Database): InboxSink {
 /**
  * A side's sink as the customer's bank uses it: what it has delivered there it notes as done, in its own database.
  *
- * If it dies in between the message is delivered again: the side finds it handled, and it is noted then.
+ * If it dies in between the message is delivered again: the side finds it handled, and it is noted then. A message that the side refuses as
+ * a person has given it up is over, too: nobody has to be told of it.
+ *
+ * @param run asks the customer's bank
  */
-export function acknowledging(side: PurchaseSide, sink: InboxSink, database: Database): InboxSink {
+export function acknowledging(side: PurchaseSide, sink: InboxSink, run: Sql): InboxSink {
   const note = async (messages: readonly Message[]) => {
-    if (messages.length > 0) await database.run(acknowledge(side), [messages.map(({ id }) => id)]);
+    if (messages.length > 0) await run(acknowledge(side), [messages.map(({ id }) => id)]);
+  };
+  /** Which of them are given up: where that is not noted yet, a person has to ask for it again. */
+  const over = async (messages: readonly Message[]): Promise<ReadonlySet<string>> => {
+    if (messages.length === 0) return new Set();
+    const rows = await run<{ gid: string }>(givenUp(side), [messages.map(({ id }) => id)]);
+    return new Set(rows.map(({ gid }) => gid));
   };
   return {
     async deliver(message, signal) {
-      await sink.deliver(message, signal);
+      try {
+        await sink.deliver(message, signal);
+      } catch (error) {
+        if (!isBarred(error) || !(await over([message])).has(message.id)) throw error;
+      }
       await note([message]);
     },
     async deliverAll(messages, signal) {
-      const became = await sink.deliverAll(messages, signal);
+      const delivered = await sink.deliverAll(messages, signal);
+      const barred = await over(messages.filter((_, place) => isBarred(delivered[place])));
+      const became = delivered.map((error, place) => (barred.has(messages[place]?.id ?? '') ? undefined : error));
       await note(messages.filter((_, place) => became[place] === undefined));
       return became;
     },
@@ -114,6 +135,9 @@ interface Row {
   readonly since: number;
 }
 
+/** Who has given up a side, and why. */
+type Said = `${PurchaseSide}_${'by' | 'reason'}`;
+
 function purchaseOf(bank: BankName, { gid, account, book, copies, cents }: Row) {
   return {
     ...{ id: purchaseId(gid), from: { bank, account }, book, copies },
@@ -125,18 +149,43 @@ type BankDatabases = Readonly<Record<BankName, Database>>;
 
 /** A purchase, at whichever bank it was made; `null`: at none. @throws {@link BankSilent} if a bank that may have it does not answer */
 export async function purchaseState(banks: BankDatabases, id: string): Promise<PurchaseState | null> {
-  type Found = Row & Pick<PurchaseState, 'debit' | 'warehouse' | 'merchant'>;
+  type Found = Row & Pick<PurchaseState, 'debit' | PurchaseSide> & Record<Said, string | null>;
   const asked = await Promise.allSettled(
-    bankNames.map(async (bank) => {
-      const [row] = await answerOf(bank, banks[bank], ({ run }) => run<Found>(PURCHASE, [purchaseGid(id)]));
-      if (row === undefined) return null;
-      const { debit, warehouse, merchant, since } = row;
-      return { ...purchaseOf(bank, row), debit, warehouse, merchant, boughtAt: Math.floor(since) };
-    }),
+    bankNames.map((bank) =>
+      answerOf(bank, banks[bank], async ({ run }) => {
+        const [row] = await run<Found>(PURCHASE, [purchaseGid(id)]);
+        if (row === undefined) return null;
+        const { debit, warehouse, merchant, since } = row;
+        const open = purchaseSides.filter((side) => row[side] === 'in progress');
+        const dead = await deadOf(bank, banks[bank], row.gid, open);
+        const given = purchaseSides.flatMap((side) => {
+          const [actor, reason] = [row[`${side}_by`], row[`${side}_reason`]];
+          return actor === null || reason === null ? [] : [{ side, actor, reason }];
+        });
+        const states = { debit, warehouse, merchant, boughtAt: Math.floor(since), dead, givenUp: given };
+        return { ...purchaseOf(bank, row), ...states };
+      }),
+    ),
   );
   for (const answer of asked) if (answer.status === 'fulfilled' && answer.value !== null) return answer.value;
   for (const answer of asked) if (answer.status === 'rejected') throw answer.reason;
   return null;
+}
+
+/** To which of these sides the message of a purchase is a dead letter. */
+async function deadOf(
+  bank: BankName,
+  database: Database,
+  gid: string,
+  sides: readonly PurchaseSide[],
+): Promise<PurchaseState['dead']> {
+  if (sides.length === 0) return [];
+  const streams = bankOutbox(bank).streams.filter(({ subscriber }) => sides.some((side) => side === subscriber));
+  const { letters } = await listLetters(database, { id: gid, streams: streams.map(({ name }) => name) });
+  return sides.flatMap((side) => {
+    const { name } = streams.find(({ subscriber }) => subscriber === side) ?? {};
+    return letters.filter(({ stream }) => stream === name).map(({ error }) => ({ side, message: error }));
+  });
 }
 
 /** What a side has not acknowledged, the oldest of all banks. A bank that does not answer is named, and holds up nothing. */
@@ -170,24 +219,20 @@ export async function missedPurchases(banks: BankDatabases, side: PurchaseSide):
 const PAGE = 100;
 
 /** The messages of a bank that a side has not acknowledged, page by page: the same as its relay delivers. */
-export async function* missedMessages(
-  name: BankName,
-  database: Database,
-  side: PurchaseSide,
-): AsyncGenerator<Message[]> {
+export async function* missedMessages(name: BankName, run: Sql, side: PurchaseSide): AsyncGenerator<Message[]> {
   let after: unknown[] = ['-infinity', ''];
   for (;;) {
-    const rows = await database.run<Row & { place: string }>(missed(side), [...after, PAGE]);
+    const rows = await run<Row & { place: string }>(missed(side), [...after, PAGE]);
     const last = rows.at(-1);
     if (last === undefined) return;
-    yield rows.map(({ gid, book, copies, cents, since }) => ({
-      ...contentOf({ gid, book, copies, cents: safeInteger(cents, `the price of ${gid}`) }),
-      source: name,
-      // It has no key, so that nobody asks for its number.
-      seq: 0,
-      addedAt: Math.floor(since),
-      attempt: 1,
-    }));
+    yield rows.map((row) => messageOfPurchase(purchaseOf(name, row), Math.floor(row.since)));
     after = [last.place, last.gid];
   }
+}
+
+/** The message that tells of a purchase: the same as its bank's relay delivers. */
+export function messageOfPurchase({ id, from, book, copies, cents }: Purchase, addedAt: number): Message {
+  const content = contentOf({ gid: purchaseGid(id), book, copies, cents });
+  // It has no key, so that nobody asks for its number.
+  return { ...content, source: from.bank, seq: 0, addedAt, attempt: 1 };
 }

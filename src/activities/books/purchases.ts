@@ -1,4 +1,4 @@
-import { merchantAccount } from '../../contracts/bookstore.js';
+import { merchantAccount, type Progress } from '../../contracts/bookstore.js';
 import type { Books } from '../../contracts/shop.js';
 import type { BankReader, CreditedRecord, PurchaseRecord } from '../banks/books.js';
 import { safeInteger } from '../integers.js';
@@ -10,7 +10,7 @@ import type { OrderRow } from './pages.js';
 /** The bookstore's part of the figures. */
 type BookstoreFigures = Pick<
   Books['figures'],
-  'purchases' | 'purchasesOpen' | 'booksDelivered' | 'booksInStock' | 'booksTaken'
+  'purchases' | 'purchasesOpen' | 'purchasesGivenUp' | 'booksDelivered' | 'booksInStock' | 'booksTaken'
 >;
 
 /** Purchases between two calls of the heartbeat. */
@@ -35,7 +35,7 @@ export async function provePurchases(proved: ProvedPurchases): Promise<Bookstore
     parcel: warehouse.parcels(),
   };
   const { opened, held } = await warehouse.stock.totals();
-  let [purchases, purchasesOpen, seen] = [0, 0, 0];
+  let [purchases, purchasesOpen, purchasesGivenUp, seen] = [0, 0, 0, 0];
   let taken = 0n;
   for await (const { orderId, rows } of mergeByOrder(streams)) {
     const made = banks.flatMap(({ name }) => (rows[name] === undefined ? [] : [rows[name] as PurchaseRecord]));
@@ -43,21 +43,23 @@ export async function provePurchases(proved: ProvedPurchases): Promise<Bookstore
     checkPurchase(orderId, { made, credited, parcel }, findings);
     taken += BigInt(parcel?.copies ?? 0);
     purchases += made.length;
-    purchasesOpen += made.filter(isOpen).length;
+    purchasesOpen += made.filter((purchase) => isOn(purchase, 'in progress')).length;
+    purchasesGivenUp += made.filter((purchase) => isOn(purchase, 'given up')).length;
     if ((seen += 1) % HEARTBEAT_EVERY === 0) heartbeat();
   }
   const booksTaken = safeInteger(taken, 'the sum of parcels');
   findings.compare('books in stock + in parcels = delivered', 'warehouse', opened, held + booksTaken);
-  return { purchases, purchasesOpen, booksDelivered: opened, booksInStock: held, booksTaken };
+  return { purchases, purchasesOpen, purchasesGivenUp, booksDelivered: opened, booksInStock: held, booksTaken };
 }
 
-function isOpen({ warehouse, merchant }: PurchaseRecord): boolean {
-  return warehouse !== 'done' || merchant !== 'done';
+function isOn({ warehouse, merchant }: PurchaseRecord, progress: Progress): boolean {
+  return warehouse === progress || merchant === progress;
 }
 
 /**
  * What was debited is the price; what the merchant was credited is that too, and the parcel is what was bought. A side that has not
- * acknowledged its part may have done it, or not yet: neither is a difference, but that it has done something else is.
+ * acknowledged its part may have done it, or not yet: neither is a difference, but that it has done something else is. A side that was
+ * given up has done nothing.
  */
 function checkPurchase(
   id: string,
@@ -76,8 +78,8 @@ function checkPurchase(
   }
   agree('a purchase is made at one bank', '1', String(made.length));
   agree('what was debited is the price', purchase.cents, purchase.debited ?? NONE);
-  const due = (progress: PurchaseRecord['merchant'], expected: string, found: string) =>
-    progress === 'done' || found !== NONE ? expected : NONE;
+  const due = (progress: Progress, expected: string, found: string) =>
+    progress === 'done' || (progress === 'in progress' && found !== NONE) ? expected : NONE;
   agree('the merchant was credited the price', due(purchase.merchant, purchase.cents, isCredited), isCredited);
   agree('the parcel is what was bought', due(purchase.warehouse, wordsOf(purchase), isSent), isSent);
 }

@@ -12,6 +12,7 @@ import {
   NotYet,
   Rejection,
   type Database,
+  type Delivered,
   type Message,
   type Sql,
 } from '../../kit/database/index.js';
@@ -35,7 +36,30 @@ export function warehouseSink(database: Database): ReturnType<typeof inboxSink> 
     if (shelf?.done === true) return;
     throw new NotYet(`${gid} wants ${copies} of ${book}, the warehouse has ${shelf?.left ?? 'never had any'}`);
   };
-  return inboxSink({ inbox, handlers: { [BOOK_BOUGHT]: take } });
+  const sink = inboxSink({ inbox, handlers: { [BOOK_BOUGHT]: take } });
+  return {
+    ...sink,
+    // The same order for all: batches of several banks go side by side, and each locks the row of each of its books until it ends.
+    async deliverAll(messages, signal) {
+      const sorted = [...messages.entries()].toSorted(([, one], [, other]) => compare(bookOf(one), bookOf(other)));
+      const became = await sink.deliverAll(
+        sorted.map(([, message]) => message),
+        signal,
+      );
+      const inTheirOrder = new Array<Delivered>(messages.length);
+      sorted.forEach(([place], index) => (inTheirOrder[place] = became[index]));
+      return inTheirOrder;
+    },
+  };
+}
+
+/** What a message is about; nothing where it is not understood, as nothing is locked for it then. */
+function bookOf({ payload }: Message): string {
+  return bookBoughtSchema.safeParse(payload).data?.book ?? '';
+}
+
+function compare(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 /**

@@ -3,6 +3,7 @@ import { Option } from '@commander-js/extra-typings';
 import {
   deliverBookSchema,
   demoBooks,
+  giveUpSchema,
   merchantAccount,
   ofPurchaseSchema,
   purchaseGid,
@@ -18,20 +19,21 @@ import { buyBookTransaction } from '../../contracts/transactions.js';
 import type { BankName, OpenAccounts } from '../../contracts/transfer.js';
 import { InvalidInput, parserOf, transactionClient, TransactionNotFound } from '../../kit/client/index.js';
 import { askBanks } from '../banks.js';
-import { copiesOf, describeMissed, describePulled, describePurchase, isDone } from '../bookstore.js';
+import { copiesOf, describeMissed, describePulled, describePurchase, isDone, isOpen } from '../bookstore.js';
 import { callPatiently } from '../call.js';
 import type { Cli } from '../cli.js';
-import { EXIT, exitOfState } from '../exit.js';
+import { EXIT, exitOfState, NotReady } from '../exit.js';
 import { duration } from '../options.js';
 import { requireWorker, type Session } from '../session.js';
 import { shown } from '../show.js';
 import { centsOf, requireAccounts } from '../transfer.js';
 
 const parseDelivery = parserOf(deliverBookSchema);
+const parseGivingUp = parserOf(giveUpSchema);
 const parseId = parserOf(ofPurchaseSchema);
 const parseRestock = parserOf(restockSchema);
 
-/** `bookstore open|buy|show|restock|missed|pull`. */
+/** `bookstore open|buy|show|restock|missed|give-up|pull`. */
 export function addBookstoreCommands(cli: Cli): void {
   const bookstore = cli.root
     .command('bookstore')
@@ -87,7 +89,8 @@ Examples:
   $ backstitch bookstore show b-1`,
     )
     .action(
-      cli.does(async ({ id = randomUUID(), from, book, cents, copies, wait }) => {
+      cli.does(async ({ id: given, from, book, cents, copies, wait }) => {
+        const id = given ?? randomUUID();
         const purchase = buyBookTransaction.parse({
           ...{ id, from: accountOf(from), book },
           // What is no number is refused by whoever knows what it is for.
@@ -97,6 +100,7 @@ Examples:
         const session = await open();
         await requireAccounts(session, { from: [{ ...purchase.from, amount: purchase.cents }], to: [] });
         const gid = purchaseGid(id);
+        if (given === undefined) noteId(session, 'purchase', id);
         const buy = transactionClient(session.client, session.settings).of(buyBookTransaction);
         const result = await callPatiently(session.output, gid, buy, purchase, { wait });
         session.output.result(
@@ -112,7 +116,10 @@ Examples:
     .command('show')
     .description('how far a purchase is')
     .argument('<id>', 'its id')
-    .addHelpText('after', '\nExit codes: 0 done; 3 in progress; 1 there is none, or it was refused.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done; 3 in progress; 4 a dead letter waits for a person; 1 there is none, it was refused, or a part was given up.',
+    )
     .action(
       cli.does(async (given) => {
         const { id } = parseId({ id: given });
@@ -120,7 +127,8 @@ Examples:
         const purchase = await askBanks<PurchaseState | null>(session, 'purchaseState', id);
         if (purchase === null) return withoutRow(session, id);
         session.output.result(purchase, () => describePurchase(purchase));
-        return isDone(purchase) ? EXIT.done : EXIT.pending;
+        if (isOpen(purchase)) return purchase.dead.length > 0 ? EXIT.stuck : EXIT.pending;
+        return isDone(purchase) ? EXIT.done : EXIT.undone;
       }),
     );
 
@@ -131,9 +139,11 @@ Examples:
     .addOption(new Option('--copies <n>', 'how many more').makeOptionMandatory())
     .option('--id <id>', 'the id of the delivery, which comes once under it (default: a new one)')
     .action(
-      cli.does(async ({ book, copies, id = randomUUID() }) => {
+      cli.does(async ({ book, copies, id: given }) => {
+        const id = given ?? randomUUID();
         const delivery = parseRestock({ id, book, copies: centsOf(copies) as number });
         const session = await open();
+        if (given === undefined) noteId(session, 'delivery', id);
         await askBanks(session, 'restockBook', delivery);
         session.output.result(delivery, () => `the warehouse was delivered ${copiesOf(delivery)} more`);
         return EXIT.done;
@@ -154,12 +164,41 @@ Examples:
     );
 
   bookstore
+    .command('give-up')
+    .description('end what a side has not done of a purchase: it never does it, and its message is discarded')
+    .argument('<id>', 'the id of the purchase')
+    .addOption(side())
+    .addOption(new Option('--actor <name>', 'who decides; it is kept').makeOptionMandatory())
+    .addOption(new Option('--reason <text>', 'why; it is kept').makeOptionMandatory())
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 given up; 1 it is not, the side has done its part; or there is no such purchase.\n\nNothing is paid back by it.',
+    )
+    .action(
+      cli.does(async (id, { for: asked, actor, reason }) => {
+        const order = parseGivingUp({ id, side: asked, actor, reason });
+        const session = await open();
+        const purchase = await askBanks<PurchaseState | null>(session, 'giveUpPurchase', order).catch(
+          (error: unknown) => {
+            // The answer may be lost: it is done once.
+            throw error instanceof NotReady ? new Error(error.message, { cause: error }) : error;
+          },
+        );
+        if (purchase === null) return withoutRow(session, order.id);
+        const isGivenUp = purchase[asked] === 'given up';
+        const what = isGivenUp ? 'is given up' : 'is not given up: it is done';
+        session.output.result(purchase, () => `the part of the ${asked} ${what}\n${describePurchase(purchase)}`);
+        return isGivenUp ? EXIT.done : EXIT.undone;
+      }),
+    );
+
+  bookstore
     .command('pull')
     .description('have a side handle at once what it missed; what the relay delivers besides is known, and done once')
     .addOption(side())
     .addHelpText(
       'after',
-      '\nExit codes: 0 it has missed nothing any more; 3 some wait; 4 some were not handled: messages dead.',
+      '\nExit codes: 0 it has missed nothing any more; 3 some wait, or a bank did not answer; 4 some were not handled: messages dead.',
     )
     .action(
       cli.does(async ({ for: asked }) => {
@@ -167,9 +206,14 @@ Examples:
         const pulled = await askBanks<PulledPurchases>(session, 'pullPurchases', { side: asked });
         session.output.result(pulled, () => describePulled(pulled));
         if (pulled.failed > 0) return EXIT.stuck;
-        return pulled.waiting > 0 ? EXIT.pending : EXIT.done;
+        return pulled.waiting + pulled.unread.length > 0 ? EXIT.pending : EXIT.done;
       }),
     );
+}
+
+/** Before it begins: who hears no answer can ask again under the same id, and it is done once. */
+function noteId({ output }: Session, what: string, id: string): void {
+  output.note(`this ${what} has the id ${id}: if no answer comes, ask again with --id ${id}`);
 }
 
 function side() {
