@@ -146,7 +146,7 @@ export interface ShownStream {
   readonly dead: number;
   /** It is no stream of the outbox any more (a subscriber has another name, there are fewer partitions): nobody delivers it. */
   readonly isLeft?: boolean;
-  /** How long the oldest has waited, in milliseconds, but for dead letters and what is to be delivered later. */
+  /** How long the oldest has waited, in milliseconds: from when it was due; but for dead letters and what is not due yet. */
   readonly oldestMs?: number;
   /** Who delivers it, and since when, in milliseconds since 1970; absent: nobody ever did. */
   readonly relay?: { readonly owner: string; readonly since: number };

@@ -131,7 +131,8 @@ describe('relays under Temporal', function () {
     // What it runs just then would deliver on until it hears of that.
     await first.stop();
     await serve(sink, alarms);
-    await stage.add(outbox, { topic: 'a', payload: 2 });
+    // All that waits was to be delivered later, and is due.
+    await stage.add(outbox, { topic: 'a', payload: 2, deliverAfter: Date.now() - 10_000 });
     const [found, ...rest] = (await scan()).undelivered ?? [];
     assert.deepEqual(rest, []);
     assert.deepEqual([found?.stream, found?.waiting, found?.startedAgain], ['shop/all/0', 1, true]);
