@@ -165,6 +165,30 @@ describe('a relay, of what cannot be delivered,', () => {
     }
   });
 
+  it('looks no more often than it should while keys that hang have all the places that they may have', async () => {
+    const looks = { tend: 0, front: 0 };
+    const database = stage.through((text) => {
+      if (text.includes('"isUntold"')) looks.tend++;
+      if (text.includes('"isRead"')) looks.front++;
+      return Promise.resolve();
+    });
+    const sink = new Recorder();
+    let hanging = 0;
+    sink.onMessage = ({ attempt }) => {
+      if (attempt === 1) return Promise.reject(new Error('not now'));
+      hanging++;
+      return new Promise(() => undefined);
+    };
+    await stage.send(...Array.from({ length: 3 }, (_, n) => ({ topic: 'a', key: `hangs-${n}`, payload: n })));
+    // They may have half of four places.
+    stage.start(sink, { single: 4, deliverMs: 3_600_000, pollMs: 50 }, { database });
+    await until(() => hanging === 2);
+    const before = { ...looks };
+    await until(() => looks.tend >= before.tend + 6);
+    const fronts = looks.front - before.front;
+    assert.ok(fronts <= 3 * 6, `${fronts} looks at the front where 6 would do`);
+  });
+
   it('gives up a delivery that takes too long, and tries it again', async () => {
     const sink = new Recorder();
     let tries = 0;
