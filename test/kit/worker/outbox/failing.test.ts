@@ -136,6 +136,20 @@ describe('a relay, of what cannot be delivered,', () => {
     assert.equal(relay.stats.unavailable, undefined);
   });
 
+  it('knows by any answer about a message that the sink is there again, and not by its silence', async () => {
+    const sink = new Recorder();
+    let answer = (): Promise<void> => Promise.reject(new SinkUnavailable('away'));
+    sink.onMessage = () => answer();
+    await stage.send({ topic: 'a', key: 'k', payload: 1 });
+    const { relay } = stage.start(sink, { deliverMs: 20 });
+    await until(() => relay.stats.unavailable !== undefined);
+    answer = () => new Promise(() => undefined);
+    await until(() => relay.stats.failed >= 2);
+    assert.equal(relay.stats.unavailable?.error, 'away');
+    answer = () => Promise.reject(new NotYet('out of stock'));
+    await until(() => relay.stats.unavailable === undefined);
+  });
+
   it('is held up for one pause by a sink that takes nothing for a moment, however many were on their way', async () => {
     const sink = new Recorder();
     let isThere = false;
