@@ -106,5 +106,5 @@ export function decideMessages(
   where: { readonly taskQueue: string },
   order: LettersOrder,
 ): Promise<LettersDecided> {
-  return runJob<LettersDecided>(client, where, 'decideMessages', `decide-messages-${randomUUID()}`, [order]);
+  return runJob<LettersDecided>(client, where, 'decideLetters', `decide-messages-${randomUUID()}`, [order]);
 }

@@ -191,13 +191,20 @@ export interface LettersPart extends LettersDecided {
   readonly next?: LettersPartOrder['after'];
 }
 
-/** The activities behind {@link showMessages} and {@link decideMessages}. */
+/** The activities behind {@link showMessages} and {@link decideLetters}. */
 export interface MessagesActivities {
   'backstitch.showMessages': (filter: LettersFilter) => Promise<ShownMessages>;
+  'backstitch.decideLetters': (order: LettersPartOrder) => Promise<LettersPart>;
+  /** The same for {@link decideMessages}. */
   'backstitch.decideMessages': (order: LettersPartOrder) => Promise<LettersPart>;
 }
 
 const asking = proxyActivities<MessagesActivities>({ startToCloseTimeout: '1 minute', retry: { maximumAttempts: 3 } });
+/** While releases are mixed the workers of the older one do not know it: others are asked then. */
+const deciding = proxyActivities<MessagesActivities>({
+  startToCloseTimeout: '1 minute',
+  retry: { maximumAttempts: 10, maximumInterval: '5 seconds' },
+});
 
 /** How the outboxes stand, and their dead letters. */
 export async function showMessages(filter: LettersFilter = {}): Promise<ShownMessages> {
@@ -210,13 +217,29 @@ const LISTED = 1_000;
 /**
  * Does what a person has decided about messages that could not be delivered: part by part, until it was done about all of them.
  *
+ * It and its activity have names of their own, as workers of older releases have others by which they know less: an order about what
+ * one subscriber gets, or about one stream, would be one about all dead letters there.
+ *
  * @param begun what the runs before have done
  */
+export async function decideLetters(order: LettersOrder, begun?: LettersPart): Promise<LettersDecided> {
+  return decideBy('backstitch.decideLetters', order, begun);
+}
+
+/** {@link decideLetters}, as clients of older releases ask for it. */
 export async function decideMessages(order: LettersOrder, begun?: LettersPart): Promise<LettersDecided> {
-  let { next, ...done }: LettersPart = begun ?? { decided: [], count: 0, unread: [] };
+  return decideBy('backstitch.decideMessages', order, begun);
+}
+
+async function decideBy(
+  activity: 'backstitch.decideLetters' | 'backstitch.decideMessages',
+  order: LettersOrder,
+  begun: LettersPart = { decided: [], count: 0, unread: [] },
+): Promise<LettersDecided> {
+  let { next, ...done } = begun;
   do {
     const list = LISTED - done.decided.length;
-    const part = await asking['backstitch.decideMessages']({ ...order, after: next, list });
+    const part = await deciding[activity]({ ...order, after: next, list });
     done = {
       decided: [...done.decided, ...part.decided],
       count: done.count + part.count,
@@ -224,6 +247,7 @@ export async function decideMessages(order: LettersOrder, begun?: LettersPart): 
     };
     next = part.next;
   } while (next !== undefined && !workflowInfo().continueAsNewSuggested);
-  if (next !== undefined) await continueAsNew<typeof decideMessages>(order, { ...done, next });
+  // As the workflow that this is.
+  if (next !== undefined) await continueAsNew<typeof decideLetters>(order, { ...done, next });
   return done;
 }

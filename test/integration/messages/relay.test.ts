@@ -52,7 +52,12 @@ describe('relays under Temporal', function () {
   const id = () => relayId(taskQueue, { outbox: 'shop', stream: 'shop/all/0' });
   const relays = () => startRelays(client, { taskQueue, outboxes: [outbox] });
 
-  const serve = async (sink: Sink, alarms: Alarm[] = []) => {
+  /** @param released what a worker of another release has of the activities */
+  const serve = async (
+    sink: Sink,
+    alarms: Alarm[] = [],
+    released = (activities: RelayActivities['activities']): object => activities,
+  ) => {
     const alarming = alarmActivities({
       sink: {
         name: 'the test',
@@ -70,7 +75,7 @@ describe('relays under Temporal', function () {
     const worker = await Worker.create({
       ...{ connection: native, taskQueue, workflowBundle: await bundleOf(workflowsPath) },
       activities: {
-        ...made.activities,
+        ...released(made.activities),
         ...alarming,
         ...scanActivities({ outboxes: [{ outbox, database: stage.db }] }),
       },
@@ -197,6 +202,34 @@ describe('relays under Temporal', function () {
     const { decided, count, unread } = await decideMessages(client, { taskQueue }, order);
     assert.deepEqual([decided.length, count, unread], [1_000, 1_050, []]);
     assert.deepEqual([decided[0]?.id, (await showMessages(client, { taskQueue })).total], ['dead-1', 0]);
+  });
+
+  it('have no order decided by a worker of an older release, which would take it for one about all dead letters', async () => {
+    await stage.fillDead('shop/all/0', 1);
+    let asked = 0;
+    const older = await serve(new Recorder(), [], (activities) => {
+      const decide = activities['backstitch.decideMessages'];
+      const counted: typeof decide = (given) => {
+        asked++;
+        return decide(given);
+      };
+      return { ...activities, 'backstitch.decideLetters': undefined, 'backstitch.decideMessages': counted };
+    });
+    const order = { actor: 'ann', reason: 'nobody wants it', action: 'discard', to: 'all' } as const;
+    const deciding = decideMessages(client, { taskQueue }, order);
+    const query = `TaskQueue = '${taskQueue}' and WorkflowType = 'decideLetters'`;
+    const hasFailed = async () => {
+      for await (const { workflowId } of client.workflow.list({ query })) {
+        const { raw } = await client.workflow.getHandle(workflowId).describe();
+        if (raw.pendingActivities?.some(({ lastFailure }) => lastFailure?.message?.includes('not registered')))
+          return true;
+      }
+      return false;
+    };
+    await until(async () => asked > 0 || (await hasFailed()));
+    await older.stop();
+    await serve(new Recorder());
+    assert.deepEqual([(await deciding).count, asked], [1, 0]);
   });
 
   it('start a workflow for each message, once, though it is delivered twice', async () => {

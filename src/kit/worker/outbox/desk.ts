@@ -7,6 +7,7 @@ import { within } from '../../database/within.js';
 import type {
   LettersCursor,
   LettersFilter,
+  LettersPart,
   LettersPartOrder,
   MessagesActivities,
   ShownLetter,
@@ -19,7 +20,7 @@ import { decidePart, dropPart } from './decide.js';
 /** As many as are shown. */
 const SHOWN = 50;
 
-/** The activities behind `showMessages` and `decideMessages`: what persons see of messages and decide about those that fail. */
+/** The activities behind `showMessages` and `decideLetters`: what persons see of messages and decide about those that fail. */
 export function messagesActivities(outboxes: readonly RelayedOutbox[]): MessagesActivities {
   /** Asks each outbox that is meant, of the streams that are; one whose database is silent holds up no other. */
   const each = async <T>(
@@ -47,6 +48,43 @@ export function messagesActivities(outboxes: readonly RelayedOutbox[]): Messages
     return unreadOnly(name, `there is no subscriber '${to ?? ''}': see messages list`);
   };
 
+  const decide = async ({
+    outbox: named,
+    to,
+    after,
+    list = 1_000,
+    left: dropped,
+    ...order
+  }: LettersPartOrder): Promise<LettersPart> => {
+    const name = dropped === undefined ? named : partsOf(dropped).outbox;
+    const { found, unread } = await each({ outbox: name, to }, async ({ outbox, database }, { all, left }) => {
+      const from = after?.[outbox.name];
+      if (after !== undefined && from === undefined) return undefined;
+      if (dropped === undefined) {
+        return { name: outbox.name, ...(await decidePart(database, { ...order, streams: all }, from)) };
+      }
+      // When nothing is left of it, it is no stream any more.
+      if (from !== undefined && !left.includes(dropped)) return undefined;
+      return { name: outbox.name, ...(await dropIfLeft(database, { ...order, stream: dropped }, left)) };
+    });
+    const parts = found.filter((part) => part !== undefined);
+    const next: Record<string, LettersCursor> = {};
+    for (const { name, cursor } of parts) if (cursor !== undefined) next[name] = cursor;
+    return {
+      decided: parts
+        .flatMap(({ name: outbox, decided }) => decided.map((letter) => ({ outbox, ...letter })))
+        .slice(0, list),
+      count: parts.reduce((sum, { decided }) => sum + decided.length, 0),
+      unread: [
+        ...unread,
+        ...parts.flatMap(({ name: outbox, failure }) =>
+          failure === undefined ? [] : [{ outbox, message: failure }],
+        ),
+      ],
+      ...(Object.keys(next).length > 0 && { next }),
+    };
+  };
+
   return {
     'backstitch.showMessages': async ({ outbox: name, to, ...filter }) => {
       const { found, unread } = await each({ outbox: name, to }, async ({ outbox, database }, { all, left }) => {
@@ -72,35 +110,8 @@ export function messagesActivities(outboxes: readonly RelayedOutbox[]): Messages
         unread,
       };
     },
-    'backstitch.decideMessages': async ({ outbox: named, to, after, list = 1_000, left: dropped, ...order }) => {
-      const name = dropped === undefined ? named : partsOf(dropped).outbox;
-      const { found, unread } = await each({ outbox: name, to }, async ({ outbox, database }, { all, left }) => {
-        const from = after?.[outbox.name];
-        if (after !== undefined && from === undefined) return undefined;
-        if (dropped === undefined) {
-          return { name: outbox.name, ...(await decidePart(database, { ...order, streams: all }, from)) };
-        }
-        // When nothing is left of it, it is no stream any more.
-        if (from !== undefined && !left.includes(dropped)) return undefined;
-        return { name: outbox.name, ...(await dropIfLeft(database, { ...order, stream: dropped }, left)) };
-      });
-      const parts = found.filter((part) => part !== undefined);
-      const next: Record<string, LettersCursor> = {};
-      for (const { name, cursor } of parts) if (cursor !== undefined) next[name] = cursor;
-      return {
-        decided: parts
-          .flatMap(({ name: outbox, decided }) => decided.map((letter) => ({ outbox, ...letter })))
-          .slice(0, list),
-        count: parts.reduce((sum, { decided }) => sum + decided.length, 0),
-        unread: [
-          ...unread,
-          ...parts.flatMap(({ name: outbox, failure }) =>
-            failure === undefined ? [] : [{ outbox, message: failure }],
-          ),
-        ],
-        ...(Object.keys(next).length > 0 && { next }),
-      };
-    },
+    'backstitch.decideLetters': decide,
+    'backstitch.decideMessages': decide,
   };
 }
 

@@ -144,7 +144,7 @@ describe('a person, of what could not be delivered,', () => {
       const parts: LettersPart[] = [];
       let next: LettersPart['next'];
       do {
-        const part = await desk['backstitch.decideMessages']({ ...order, ...given, after: next });
+        const part = await desk['backstitch.decideLetters']({ ...order, ...given, after: next });
         parts.push(part);
         next = part.next;
       } while (next !== undefined && parts.length < 20);

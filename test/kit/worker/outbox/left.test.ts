@@ -77,7 +77,7 @@ describe('streams that nobody delivers any more', () => {
   it('are dropped by a person, kept with who it was; others are not', async () => {
     await addMany();
     await stage.fillDead('shop/post/1', 600);
-    const decide = desk()['backstitch.decideMessages'];
+    const decide = desk()['backstitch.decideLetters'];
     let count = 0;
     for (const left of ['shop/post/0', 'shop/post/1']) {
       let part = await decide({ ...order, action: 'discard', left });
