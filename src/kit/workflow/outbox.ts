@@ -170,17 +170,21 @@ export interface LettersDecided {
   readonly unread: ShownMessages['unread'];
 }
 
-/** How far an order about an outbox has got: the last message. */
+/** How far an order about an outbox has got. Times are of its database's clock. */
 export interface LettersCursor {
-  readonly seq: number;
-  /** When that failed first, and when the order began, by the database's clock; absent: it is about what is left over. */
+  /** When the order began. */
+  readonly began: string;
+  /** The last message: when that failed first; absent: none yet, or it is about what is left over. */
   readonly failedAt?: string;
-  readonly began?: string;
+  readonly seq?: number;
 }
 
 /** A part of an order. */
 export interface LettersPartOrder extends LettersOrder {
-  /** The outboxes that are not done yet, and how far each has got; absent: it begins. */
+  /**
+   * The outboxes that are not done yet, and how far each has got; absent: it begins. Nothing is decided then but when that was: an attempt
+   * whose answer is lost changes nothing of what the order is about.
+   */
   readonly after?: Readonly<Record<string, LettersCursor>>;
   /** So many are to be named in the answer. Default: 1,000 */
   readonly list?: number;
@@ -243,11 +247,16 @@ async function decideBy(
     done = {
       decided: [...done.decided, ...part.decided],
       count: done.count + part.count,
-      unread: [...done.unread, ...part.unread],
+      unread: distinct([...done.unread, ...part.unread]),
     };
     next = part.next;
   } while (next !== undefined && !workflowInfo().continueAsNewSuggested);
   // As the workflow that this is.
   if (next !== undefined) await continueAsNew<typeof decideLetters>(order, { ...done, next });
   return done;
+}
+
+/** Each line once: an outbox may be silent for one part after the other. */
+function distinct(unread: LettersDecided['unread']): LettersDecided['unread'] {
+  return [...new Map(unread.map((line) => [`${line.outbox}: ${line.message}`, line])).values()];
 }
