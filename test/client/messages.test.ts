@@ -105,6 +105,13 @@ describe('the command line of messages', function () {
     assert.equal((await decide('discard', 'two', '--to', 'bank_c')).code, 0);
     assert.equal((await decide('discard', 'one', '--all')).code, 0);
     assert.deepEqual(await left(), ['two to bank_b']);
+    await sql(
+      `update backstitch.outbox_parked set stream = 'bank_a/bank_x/0';
+       insert into backstitch.outbox_relays (stream, epoch, owner) values ('bank_a/bank_x/0', 1, 'an old worker')`,
+    );
+    const { stdout } = await world.run('messages', 'list', '--outbox', 'bank_a');
+    const told = /nobody any more \(an old worker since 20\S+Z\): messages discard --left bank_a\/bank_x\/0/;
+    assert.match(stdout, told);
     await sql('truncate backstitch.outbox_lanes, backstitch.outbox_parked');
   });
 
@@ -114,9 +121,9 @@ describe('the command line of messages', function () {
     assert.match(none.stderr.join(' '), /give the id of a message, or --outbox, --to or --topic/);
     const both = await decide('discard', '--left', 'bank_a/bank_x/0', '--topic', 'a');
     assert.deepEqual([both.code, both.stdout], [2, '']);
-    const nothing = await decide('discard', '--left', 'bank_a/bank_b/0', '--yes');
+    const nothing = await decide('discard', '--left', 'bank_a/bank_y/0', '--yes');
     assert.equal(nothing.code, 1);
-    assert.match(nothing.stdout, /'bank_a\/bank_b\/0' is no stream that is left over: see messages list/);
+    assert.match(nothing.stdout, /'bank_a\/bank_y\/0' is no stream that is left over: see messages list/);
     const unknown = await world.run('messages', 'list', '--outbox', 'nowhere');
     assert.equal(unknown.code, 1);
     assert.match(

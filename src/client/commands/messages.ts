@@ -149,16 +149,19 @@ function describeStreams({ streams, unread }: ShownMessages): string {
     aside,
     dead,
     oldestMs === undefined ? '' : `${Math.round(oldestMs / 1_000)} s`,
-    isLeft
-      ? `nobody any more: messages discard --left ${stream}`
-      : relay === undefined
-        ? 'nobody yet'
-        : `${relay.owner} since ${new Date(relay.since).toISOString()}`,
+    deliveredBy(relay, isLeft, stream),
   ]);
   return [
     table(['outbox', 'to', 'waiting', 'aside', 'dead', 'oldest', 'delivered by'], rows),
     ...unreadLines(unread),
   ].join('\n');
+}
+
+function deliveredBy(relay: ShownMessages['streams'][number]['relay'], isLeft: boolean, stream: string): string {
+  const whose = relay && `${relay.owner} since ${new Date(relay.since).toISOString()}`;
+  if (!isLeft) return whose ?? 'nobody yet';
+  // Whether that one still does is not known to the worker that was asked.
+  return `nobody any more${whose === undefined ? '' : ` (${whose})`}: messages discard --left ${stream}`;
 }
 
 function describeLetters({ letters, total, unread }: ShownMessages): string {

@@ -144,11 +144,14 @@ export interface ShownStream {
   readonly waiting: number;
   readonly aside: number;
   readonly dead: number;
-  /** It is no stream of the outbox any more (a subscriber has another name, there are fewer partitions): nobody delivers it. */
+  /**
+   * It is no stream of the outbox any more (a subscriber has another name, there are fewer partitions): nobody delivers it,
+   * as far as the worker that was asked knows.
+   */
   readonly isLeft?: boolean;
   /** How long the oldest has waited, in milliseconds: from when it was due; but for dead letters and what is not due yet. */
   readonly oldestMs?: number;
-  /** Who delivers it, and since when, in milliseconds since 1970; absent: nobody ever did. */
+  /** Who delivers it, or did last, and since when, in milliseconds since 1970; absent: nobody ever did. */
   readonly relay?: { readonly owner: string; readonly since: number };
 }
 

@@ -204,6 +204,22 @@ describe('relays under Temporal', function () {
     assert.deepEqual([decided[0]?.id, (await showMessages(client, { taskQueue })).total], ['dead-1', 0]);
   });
 
+  it('keep what is left over from being dropped while the workflow that delivered it runs: another release may', async () => {
+    const stream = 'shop/old/0';
+    const before = outboxOf({ subscribers: { old: '*' } });
+    await serve(new Recorder());
+    await stage.add(before, { topic: 'a', payload: 1 });
+    await startRelays(client, { taskQueue, outboxes: [before] });
+    const drop = () =>
+      decideMessages(client, { taskQueue }, { action: 'discard', left: stream, actor: 'ann', reason: 'renamed' });
+    const refused = await drop();
+    assert.deepEqual([refused.count, await stage.count('outbox')], [0, 1]);
+    const workflowId = relayId(taskQueue, { outbox: 'shop', stream });
+    assert.match(refused.unread[0]?.message ?? '', new RegExp(`its workflow ${workflowId} runs`));
+    await client.workflow.getHandle(workflowId).terminate('nobody has that stream');
+    assert.deepEqual([(await drop()).count, await stage.count('outbox')], [1, 0]);
+  });
+
   it('have no order decided by a worker of an older release, which would take it for one about all dead letters', async () => {
     await stage.fillDead('shop/all/0', 1);
     let asked = 0;
