@@ -8,6 +8,8 @@ import { READ_MS } from '../limited.js';
 
 /** Messages that one part decides at most. */
 const MOST = 500;
+/** Bytes of payloads that one part drops at most, about: each is written once more, to be kept. */
+const MOST_BYTES = 8_000_000;
 /** A part begins no further decision after so many milliseconds: its activity has a minute. */
 const PART_MS = 20_000;
 
@@ -46,6 +48,6 @@ export async function decidePart(
 
 /** Drops the next messages of a stream that nobody delivers any more. */
 export async function dropPart(database: Database, order: DropOrder, cursor: LettersCursor): Promise<DecidedPart> {
-  const decided = await within(READ_MS, dropLeft(database, order, MOST));
-  return { decided, ...(decided.length >= MOST && { cursor }) };
+  const decided = await within(READ_MS, dropLeft(database, order, { count: MOST, bytes: MOST_BYTES }));
+  return { decided, ...(decided.length > 0 && { cursor }) };
 }
