@@ -3,6 +3,7 @@ export {
   collectLog,
   compareAgents,
   countRefusals,
+  decideLetters,
   decideMessages,
   deliverAlarms,
   deliverMessages,

@@ -61,8 +61,8 @@ export function addMessagesCommands(cli: Cli): void {
       .option('--outbox <name>', 'only of this outbox')
       .option('--to <subscriber>', 'only those to this subscriber')
       .option('--topic <topic>', 'only of this topic')
-      .option('--all', 'of many: those too that fail and are tried on; by its id one is decided in any case')
-      .option('--yes', 'of many: do it; without it, it is only shown how many it would be')
+      .option('--all', 'those too that fail and are tried on')
+      .option('--yes', 'of many, or to several subscribers: do it; without it, it is only shown what it would be')
       .addOption(new Option('--actor <name>', 'who decides; it is kept').makeOptionMandatory())
       .addOption(new Option('--reason <text>', 'why; it is kept').makeOptionMandatory());
     const does = cli.does((id: string | undefined, given: Given) => decideBy(cli, action, id, given));
@@ -91,20 +91,40 @@ async function decideBy(
     const rule = 'give the id of a message, or --outbox, --to or --topic; or --left and nothing else';
     throw new InvalidInput([{ field: '', value: '', rule }]);
   }
-  const meant = { ...filter, ...(id === undefined ? { all } : { id, all: true }) };
-  if (id === undefined && !yes) {
-    const { total, unread } = await (left === undefined ? show(cli, meant) : showLeft(cli, left));
-    const what = left !== undefined ? 'messages' : all ? 'messages that could not be delivered' : 'dead letters';
-    const lines = [`${total} ${what}: give --yes to ${action} them`, ...unreadLines(unread)];
-    cli.output.result({ total, decided: [], count: 0, unread }, () => lines.join('\n'));
+  const meant = { ...filter, all, ...(id !== undefined && { id }) };
+  const asked = yes ? undefined : await ask(cli, action, meant, left);
+  if (asked !== undefined) {
+    const { total, unread, lines } = asked;
+    cli.output.result({ total, decided: [], count: 0, unread }, () => [...lines, ...unreadLines(unread)].join('\n'));
     return unread.length === 0 ? EXIT.done : EXIT.undone;
   }
   const session = await cli.open();
   await requireWorker(session);
   const order = { ...meant, ...(left !== undefined && { left }), action, actor, reason };
   const done = await decideMessages(session.client, session.settings, order);
-  cli.output.result(done, () => describeDecided(action, done));
+  cli.output.result(done, () => describeDecided(action, all, done));
   return done.count > 0 && done.unread.length === 0 ? EXIT.done : EXIT.undone;
+}
+
+/** What is to be said before it is done; undefined: it is about one message, or does no harm. */
+async function ask(
+  cli: Cli,
+  action: LettersOrder['action'],
+  meant: LettersFilter,
+  left: string | undefined,
+): Promise<(Pick<ShownMessages, 'total' | 'unread'> & { readonly lines: readonly string[] }) | undefined> {
+  const { id, to, all } = meant;
+  if (id === undefined) {
+    const { total, unread } = await (left === undefined ? show(cli, meant) : showLeft(cli, left));
+    const what = left !== undefined ? 'messages' : all ? 'messages that could not be delivered' : 'dead letters';
+    return { total, unread, lines: [`${total} ${what}: give --yes to ${action} them`] };
+  }
+  // What one cannot take another may be about to.
+  if (action === 'resend' || to !== undefined) return undefined;
+  const { letters, total, unread } = await show(cli, meant);
+  if (total < 2) return undefined;
+  const whose = letters.map(({ stream }) => streamWords(stream)).join(', ');
+  return { total, unread, lines: [`${total} of this id, ${whose}: give --to, or --yes to ${action} them`] };
 }
 
 /** How much waits in a stream that nobody delivers any more. */
@@ -129,16 +149,19 @@ function describeStreams({ streams, unread }: ShownMessages): string {
     aside,
     dead,
     oldestMs === undefined ? '' : `${Math.round(oldestMs / 1_000)} s`,
-    isLeft
-      ? `nobody any more: messages discard --left ${stream}`
-      : relay === undefined
-        ? 'nobody yet'
-        : `${relay.owner} since ${new Date(relay.since).toISOString()}`,
+    deliveredBy(relay, isLeft, stream),
   ]);
   return [
     table(['outbox', 'to', 'waiting', 'aside', 'dead', 'oldest', 'delivered by'], rows),
     ...unreadLines(unread),
   ].join('\n');
+}
+
+function deliveredBy(relay: ShownMessages['streams'][number]['relay'], isLeft: boolean, stream: string): string {
+  const whose = relay && `${relay.owner} since ${new Date(relay.since).toISOString()}`;
+  if (!isLeft) return whose ?? 'nobody yet';
+  // Whether that one still does is not known to the worker that was asked.
+  return `nobody any more${whose === undefined ? '' : ` (${whose})`}: messages discard --left ${stream}`;
 }
 
 function describeLetters({ letters, total, unread }: ShownMessages): string {
@@ -154,10 +177,12 @@ function describeLetters({ letters, total, unread }: ShownMessages): string {
   return [...lines, ...unreadLines(unread)].join('\n');
 }
 
-function describeDecided(action: string, { decided, count, unread }: LettersDecided): string {
+function describeDecided(action: string, all: boolean, { decided, count, unread }: LettersDecided): string {
   const done = { resend: 'is tried anew', discard: 'is dropped', skip: 'is passed' }[action] ?? action;
   const lines = decided.map(({ id, stream }) => `${id} of ${streamWords(stream)} ${done}`);
-  if (count === 0) lines.push('no such dead letter: see messages dead');
+  if (count === 0) {
+    lines.push(all ? 'no such message: see messages dead --all' : 'no such dead letter: see messages dead, and --all');
+  }
   if (count > decided.length) lines.push(`… and ${count - decided.length} more`);
   return [...lines, ...unreadLines(unread)].join('\n');
 }

@@ -1,9 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { type Client, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { LogPage } from '../workflow/log.js';
-import type { LettersDecided, LettersFilter, LettersOrder, ShownMessages } from '../workflow/outbox.js';
+import {
+  relayId,
+  type LettersDecided,
+  type LettersFilter,
+  type LettersOrder,
+  type ShownMessages,
+} from '../workflow/outbox.js';
 import type { ScanOrder, ScanReport } from '../workflow/scan.js';
 import { NoWorker } from './errors.js';
+import { isRelayRunning } from './outbox.js';
 import { ask, explained, hasWorker, waitUntil } from './server.js';
 import { TimeIsOver } from './race.js';
 
@@ -99,12 +106,22 @@ export function showMessages(
 
 /**
  * Decides about messages that could not be delivered: all that the order finds when it begins. Many take their time: what ten minutes are not
- * enough for is found by the same order again. Errors as {@link runJob}'s.
+ * enough for is found by the same order again. What is left over in a stream is not dropped while the workflow that delivered it
+ * runs: workers of another release may have that stream. Errors as {@link runJob}'s.
  */
-export function decideMessages(
+export async function decideMessages(
   client: Client,
   where: { readonly taskQueue: string },
   order: LettersOrder,
 ): Promise<LettersDecided> {
-  return runJob<LettersDecided>(client, where, 'decideMessages', `decide-messages-${randomUUID()}`, [order]);
+  const { left: stream } = order;
+  if (stream !== undefined) {
+    const [outbox = ''] = stream.split('/');
+    const relay = { outbox, stream };
+    if (await isRelayRunning(client, where.taskQueue, relay)) {
+      const message = `'${stream}' may be delivered by workers of another release: its workflow ${relayId(where.taskQueue, relay)} runs; when none of them has it, terminate that first`;
+      return { decided: [], count: 0, unread: [{ outbox, message }] };
+    }
+  }
+  return runJob<LettersDecided>(client, where, 'decideLetters', `decide-messages-${randomUUID()}`, [order]);
 }

@@ -1,4 +1,4 @@
-import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { RELAY_WORKFLOW, relayId, type RelayOrder } from '../workflow/outbox.js';
 import { ask } from './server.js';
 
@@ -31,5 +31,16 @@ export async function startRelays(
         }),
       );
     }
+  }
+}
+
+/** Whether the workflow that delivers a stream runs. @throws ServerUnavailable, ServerNotPrepared */
+export async function isRelayRunning(client: Client, taskQueue: string, order: RelayOrder): Promise<boolean> {
+  try {
+    const handle = client.workflow.getHandle(relayId(taskQueue, order));
+    return (await ask(client, () => handle.describe())).status.name === 'RUNNING';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
   }
 }

@@ -68,7 +68,14 @@ export {
 export { halfMessage, type MessageOptions, type MessageWorkflow } from './message/half-message.js';
 export { CONFIRM_UPDATE, LOCAL_BRANCH, WITHDRAW_UPDATE, type MessageDecision } from './message/protocol.js';
 export { firstTime, type SeenMessages } from './messages.js';
-export { decideMessages, deliverMessages, showMessages, type RelayOrder, type RelayTotals } from './outbox.js';
+export {
+  decideLetters,
+  decideMessages,
+  deliverMessages,
+  showMessages,
+  type RelayOrder,
+  type RelayTotals,
+} from './outbox.js';
 export {
   countRefusals,
   type AskedBy,

@@ -144,11 +144,14 @@ export interface ShownStream {
   readonly waiting: number;
   readonly aside: number;
   readonly dead: number;
-  /** It is no stream of the outbox any more (a subscriber has another name, there are fewer partitions): nobody delivers it. */
+  /**
+   * It is no stream of the outbox any more (a subscriber has another name, there are fewer partitions): nobody delivers it,
+   * as far as the worker that was asked knows.
+   */
   readonly isLeft?: boolean;
-  /** How long the oldest has waited, in milliseconds, but for dead letters and what is to be delivered later. */
+  /** How long the oldest has waited, in milliseconds: from when it was due; but for dead letters and what is not due yet. */
   readonly oldestMs?: number;
-  /** Who delivers it, and since when, in milliseconds since 1970; absent: nobody ever did. */
+  /** Who delivers it, or did last, and since when, in milliseconds since 1970; absent: nobody ever did. */
   readonly relay?: { readonly owner: string; readonly since: number };
 }
 
@@ -170,17 +173,21 @@ export interface LettersDecided {
   readonly unread: ShownMessages['unread'];
 }
 
-/** How far an order about an outbox has got: the last message. */
+/** How far an order about an outbox has got. Times are of its database's clock. */
 export interface LettersCursor {
-  readonly seq: number;
-  /** When that failed first, and when the order began, by the database's clock; absent: it is about what is left over. */
+  /** When the order began. */
+  readonly began: string;
+  /** The last message: when that failed first; absent: none yet, or it is about what is left over. */
   readonly failedAt?: string;
-  readonly began?: string;
+  readonly seq?: number;
 }
 
 /** A part of an order. */
 export interface LettersPartOrder extends LettersOrder {
-  /** The outboxes that are not done yet, and how far each has got; absent: it begins. */
+  /**
+   * The outboxes that are not done yet, and how far each has got; absent: it begins. Nothing is decided then but when that was: an attempt
+   * whose answer is lost changes nothing of what the order is about.
+   */
   readonly after?: Readonly<Record<string, LettersCursor>>;
   /** So many are to be named in the answer. Default: 1,000 */
   readonly list?: number;
@@ -191,13 +198,20 @@ export interface LettersPart extends LettersDecided {
   readonly next?: LettersPartOrder['after'];
 }
 
-/** The activities behind {@link showMessages} and {@link decideMessages}. */
+/** The activities behind {@link showMessages} and {@link decideLetters}. */
 export interface MessagesActivities {
   'backstitch.showMessages': (filter: LettersFilter) => Promise<ShownMessages>;
+  'backstitch.decideLetters': (order: LettersPartOrder) => Promise<LettersPart>;
+  /** The same for {@link decideMessages}. */
   'backstitch.decideMessages': (order: LettersPartOrder) => Promise<LettersPart>;
 }
 
 const asking = proxyActivities<MessagesActivities>({ startToCloseTimeout: '1 minute', retry: { maximumAttempts: 3 } });
+/** While releases are mixed the workers of the older one do not know it: others are asked then. */
+const deciding = proxyActivities<MessagesActivities>({
+  startToCloseTimeout: '1 minute',
+  retry: { maximumAttempts: 10, maximumInterval: '5 seconds' },
+});
 
 /** How the outboxes stand, and their dead letters. */
 export async function showMessages(filter: LettersFilter = {}): Promise<ShownMessages> {
@@ -210,20 +224,42 @@ const LISTED = 1_000;
 /**
  * Does what a person has decided about messages that could not be delivered: part by part, until it was done about all of them.
  *
+ * It and its activity have names of their own, as workers of older releases have others by which they know less: an order about what
+ * one subscriber gets, or about one stream, would be one about all dead letters there.
+ *
  * @param begun what the runs before have done
  */
+export async function decideLetters(order: LettersOrder, begun?: LettersPart): Promise<LettersDecided> {
+  return decideBy('backstitch.decideLetters', order, begun);
+}
+
+/** {@link decideLetters}, as clients of older releases ask for it. */
 export async function decideMessages(order: LettersOrder, begun?: LettersPart): Promise<LettersDecided> {
-  let { next, ...done }: LettersPart = begun ?? { decided: [], count: 0, unread: [] };
+  return decideBy('backstitch.decideMessages', order, begun);
+}
+
+async function decideBy(
+  activity: 'backstitch.decideLetters' | 'backstitch.decideMessages',
+  order: LettersOrder,
+  begun: LettersPart = { decided: [], count: 0, unread: [] },
+): Promise<LettersDecided> {
+  let { next, ...done } = begun;
   do {
     const list = LISTED - done.decided.length;
-    const part = await asking['backstitch.decideMessages']({ ...order, after: next, list });
+    const part = await deciding[activity]({ ...order, after: next, list });
     done = {
       decided: [...done.decided, ...part.decided],
       count: done.count + part.count,
-      unread: [...done.unread, ...part.unread],
+      unread: distinct([...done.unread, ...part.unread]),
     };
     next = part.next;
   } while (next !== undefined && !workflowInfo().continueAsNewSuggested);
-  if (next !== undefined) await continueAsNew<typeof decideMessages>(order, { ...done, next });
+  // As the workflow that this is.
+  if (next !== undefined) await continueAsNew<typeof decideLetters>(order, { ...done, next });
   return done;
+}
+
+/** Each line once: an outbox may be silent for one part after the other. */
+function distinct(unread: LettersDecided['unread']): LettersDecided['unread'] {
+  return [...new Map(unread.map((line) => [`${line.outbox}: ${line.message}`, line])).values()];
 }

@@ -52,7 +52,12 @@ describe('relays under Temporal', function () {
   const id = () => relayId(taskQueue, { outbox: 'shop', stream: 'shop/all/0' });
   const relays = () => startRelays(client, { taskQueue, outboxes: [outbox] });
 
-  const serve = async (sink: Sink, alarms: Alarm[] = []) => {
+  /** @param released what a worker of another release has of the activities */
+  const serve = async (
+    sink: Sink,
+    alarms: Alarm[] = [],
+    released = (activities: RelayActivities['activities']): object => activities,
+  ) => {
     const alarming = alarmActivities({
       sink: {
         name: 'the test',
@@ -70,7 +75,7 @@ describe('relays under Temporal', function () {
     const worker = await Worker.create({
       ...{ connection: native, taskQueue, workflowBundle: await bundleOf(workflowsPath) },
       activities: {
-        ...made.activities,
+        ...released(made.activities),
         ...alarming,
         ...scanActivities({ outboxes: [{ outbox, database: stage.db }] }),
       },
@@ -131,7 +136,8 @@ describe('relays under Temporal', function () {
     // What it runs just then would deliver on until it hears of that.
     await first.stop();
     await serve(sink, alarms);
-    await stage.add(outbox, { topic: 'a', payload: 2 });
+    // All that waits was to be delivered later, and is due.
+    await stage.add(outbox, { topic: 'a', payload: 2, deliverAfter: Date.now() - 10_000 });
     const [found, ...rest] = (await scan()).undelivered ?? [];
     assert.deepEqual(rest, []);
     assert.deepEqual([found?.stream, found?.waiting, found?.startedAgain], ['shop/all/0', 1, true]);
@@ -198,6 +204,50 @@ describe('relays under Temporal', function () {
     const { decided, count, unread } = await decideMessages(client, { taskQueue }, order);
     assert.deepEqual([decided.length, count, unread], [1_000, 1_050, []]);
     assert.deepEqual([decided[0]?.id, (await showMessages(client, { taskQueue })).total], ['dead-1', 0]);
+  });
+
+  it('keep what is left over from being dropped while the workflow that delivered it runs: another release may', async () => {
+    const stream = 'shop/old/0';
+    const before = outboxOf({ subscribers: { old: '*' } });
+    await serve(new Recorder());
+    await stage.add(before, { topic: 'a', payload: 1 });
+    await startRelays(client, { taskQueue, outboxes: [before] });
+    const drop = () =>
+      decideMessages(client, { taskQueue }, { action: 'discard', left: stream, actor: 'ann', reason: 'renamed' });
+    const refused = await drop();
+    assert.deepEqual([refused.count, await stage.count('outbox')], [0, 1]);
+    const workflowId = relayId(taskQueue, { outbox: 'shop', stream });
+    assert.match(refused.unread[0]?.message ?? '', new RegExp(`its workflow ${workflowId} runs`));
+    await client.workflow.getHandle(workflowId).terminate('nobody has that stream');
+    assert.deepEqual([(await drop()).count, await stage.count('outbox')], [1, 0]);
+  });
+
+  it('have no order decided by a worker of an older release, which would take it for one about all dead letters', async () => {
+    await stage.fillDead('shop/all/0', 1);
+    let asked = 0;
+    const older = await serve(new Recorder(), [], (activities) => {
+      const decide = activities['backstitch.decideMessages'];
+      const counted: typeof decide = (given) => {
+        asked++;
+        return decide(given);
+      };
+      return { ...activities, 'backstitch.decideLetters': undefined, 'backstitch.decideMessages': counted };
+    });
+    const order = { actor: 'ann', reason: 'nobody wants it', action: 'discard', to: 'all' } as const;
+    const deciding = decideMessages(client, { taskQueue }, order);
+    const query = `TaskQueue = '${taskQueue}' and WorkflowType = 'decideLetters'`;
+    const hasFailed = async () => {
+      for await (const { workflowId } of client.workflow.list({ query })) {
+        const { raw } = await client.workflow.getHandle(workflowId).describe();
+        if (raw.pendingActivities?.some(({ lastFailure }) => lastFailure?.message?.includes('not registered')))
+          return true;
+      }
+      return false;
+    };
+    await until(async () => asked > 0 || (await hasFailed()));
+    await older.stop();
+    await serve(new Recorder());
+    assert.deepEqual([(await deciding).count, asked], [1, 0]);
   });
 
   it('start a workflow for each message, once, though it is delivered twice', async () => {

@@ -3,6 +3,7 @@ import type { Message } from '../../../src/kit/database/index.js';
 import { firstTime, type SeenMessages } from '../../../src/kit/workflow/index.js';
 
 export {
+  decideLetters,
   decideMessages,
   deliverAlarms,
   deliverMessages,

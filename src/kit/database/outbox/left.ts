@@ -1,6 +1,7 @@
 import type { ShownLetter } from '../../workflow/outbox.js';
 import { textToLog } from '../guard/json.js';
 import type { Database } from '../sql.js';
+import { BYTES } from './columns.js';
 import type { Outbox } from './outbox.js';
 import { outboxPrefix } from './subscribers.js';
 
@@ -29,21 +30,23 @@ export interface DropOrder {
 }
 
 /**
- * Drops the next so many messages of a stream that nobody delivers any more; they are kept with who it was and why.
+ * Drops the next messages of a stream that nobody delivers any more: so many, with payloads of so many bytes, the first in any case;
+ * those of its order, and those aside when none of them is left. They are kept with who it was and why.
  *
- * @returns those: fewer than so many, when nothing is left
+ * @returns those: none, when nothing is left
  */
 export async function dropLeft(
   database: Database,
   { stream, actor, reason }: DropOrder,
-  most: number,
+  { count, bytes }: { readonly count: number; readonly bytes: number },
 ): Promise<Pick<ShownLetter, 'stream' | 'seq' | 'id'>[]> {
   const who = [textToLog(actor), textToLog(reason)];
   const rows = await database.transaction(async (sql) => {
-    const front = await sql<Dropped>(dropFront, [stream, most, ...who]);
-    const aside = await sql<Dropped>(dropAside, [stream, most - front.length, ...who]);
+    const front = await sql<Dropped>(dropFront, [stream, count, ...who, bytes]);
+    if (front.length > 0) return front;
+    const aside = await sql<Dropped>(dropAside, [stream, count, ...who, bytes]);
     await sql(endLanes, [stream, [...new Set(aside.map(({ lane }) => lane))]]);
-    return [...front, ...aside];
+    return aside;
   }, STATEMENT_MS);
   return rows.map(({ seq, id }) => ({ stream, seq: Number(seq), id }));
 }
@@ -71,7 +74,11 @@ where stream is not null and starts_with(stream, $1) and stream <> all ($2::text
 const drop = (table: string, order: string, lane: string) => `
 with gone as (
   delete from backstitch.${table} where stream = $1 and (${order}) in (
-    select ${order} from backstitch.${table} where stream = $1 order by ${order} limit $2
+    select ${order} from (
+      select ${order}, sum(${BYTES('first')}) over (order by ${order}) - ${BYTES('first')} as before from (
+        select * from backstitch.${table} where stream = $1 order by ${order} limit $2
+      ) first
+    ) sized where before < $5::bigint
   ) returning *, ${lane} as of_lane
 ), kept as (
   insert into backstitch.outbox_decisions (stream, seq, action, actor, reason, error, message)

@@ -60,21 +60,28 @@ export interface FoundLetter extends Pick<ShownLetter, 'stream' | 'seq' | 'id'> 
   readonly cursor: LettersCursor;
 }
 
+/** An order begins now. */
+export async function beginOrder(database: Database): Promise<LettersCursor> {
+  const [row] = await database.run<LettersCursor>(`select ${EXACT('clock_timestamp()')} as began`, [], STATEMENT_MS);
+  if (row === undefined) throw new Error('the database does not tell the time');
+  return row;
+}
+
 /**
  * The next so many of those that had failed when an order began: what fails again because of the order is not found once more.
  *
- * @param after how far it has got; default: it begins
+ * @param after how far it has got
  */
 export async function nextLetters(
   database: Database,
   filter: LetterFilter,
   most: number,
-  after?: LettersCursor,
+  { began, failedAt, seq }: LettersCursor,
 ): Promise<FoundLetter[]> {
-  const values = [...valuesOf(filter), most, after?.began ?? null, after?.failedAt ?? null, after?.seq ?? null];
-  type Row = Pick<LetterRow, 'stream' | 'seq' | 'id'> & { began: string; failedAt: string };
+  const values = [...valuesOf(filter), most, began, failedAt ?? null, seq ?? null];
+  type Row = Pick<LetterRow, 'stream' | 'seq' | 'id'> & { failedAt: string };
   const rows = await database.run<Row>(following, values, STATEMENT_MS);
-  return rows.map(({ stream, seq, id, began, failedAt }) => ({
+  return rows.map(({ stream, seq, id, failedAt }) => ({
     ...{ stream, seq: Number(seq), id },
     cursor: { began, failedAt, seq: Number(seq) },
   }));
@@ -159,10 +166,9 @@ select count(*)::text as total from (
 ) failed`;
 
 const following = `
-select l.stream, p.seq::text, p.id, began, ${EXACT('l.failed_at')} as "failedAt"
-from (select coalesce($7::text, ${EXACT('clock_timestamp()')}) as began) b
-cross join backstitch.outbox_lanes l ${first('l')}
-where ${wanted} and l.failed_at <= b.began::timestamptz and l.failed_at >= coalesce($8::timestamptz, '-infinity')
+select l.stream, p.seq::text, p.id, ${EXACT('l.failed_at')} as "failedAt"
+from backstitch.outbox_lanes l ${first('l')}
+where ${wanted} and l.failed_at <= $7::timestamptz and l.failed_at >= coalesce($8::timestamptz, '-infinity')
   and ($8::timestamptz is null or (l.failed_at, p.seq) > ($8::timestamptz, $9::bigint))
 order by l.failed_at, p.seq limit $6`;
 

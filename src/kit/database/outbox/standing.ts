@@ -30,7 +30,9 @@ select s.stream,
   ) l) as dead,
   (extract(epoch from clock_timestamp() - least(
     (select o.added_at from backstitch.outbox o where o.stream = s.stream order by o.seq limit 1),
-    (select min(l.failed_at) from backstitch.outbox_lanes l where l.stream = s.stream and l.dead_at is null)
+    (select min(l.failed_at) from backstitch.outbox_lanes l where l.stream = s.stream and l.dead_at is null),
+    -- What nobody has tried: it was to be delivered later, or goes on after a person's decision.
+    (select min(l.due_at) from backstitch.outbox_lanes l where l.stream = s.stream and l.due_at <= now() and l.failed_at is null)
   )) * 1000)::float8 as "oldestMs",
   r.owner, (extract(epoch from r.since) * 1000)::float8 as since
 from unnest($1::text[]) with ordinality s (stream, place)

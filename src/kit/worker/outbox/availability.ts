@@ -18,7 +18,7 @@ export interface AvailabilityOptions {
 
 /**
  * Whether a sink takes anything. One that does not is left alone for a while, longer each time; then one delivery tries it, and when
- * that is taken the others follow.
+ * that is taken, or refused as what it is, the others follow.
  */
 export class Availability {
   readonly #given: AvailabilityOptions;
@@ -48,7 +48,7 @@ export class Availability {
     return Date.now() < this.#found.until ? 0 : 1;
   }
 
-  /** It has taken something, or there is nothing that it could take. */
+  /** It has taken something or said why not, or there is nothing that it could take. */
   works(): void {
     this.#found = undefined;
   }

@@ -8,6 +8,8 @@ import { READ_MS } from '../limited.js';
 
 /** Messages that one part decides at most. */
 const MOST = 500;
+/** Bytes of payloads that one part drops at most, about: each is written once more, to be kept. */
+const MOST_BYTES = 8_000_000;
 /** A part begins no further decision after so many milliseconds: its activity has a minute. */
 const PART_MS = 20_000;
 
@@ -24,12 +26,12 @@ export interface DecidedPart {
 export async function decidePart(
   database: Database,
   { action, actor, reason, ...filter }: Pick<LetterOrder, 'action' | 'actor' | 'reason'> & LetterFilter,
-  after: LettersCursor | undefined,
+  after: LettersCursor,
 ): Promise<DecidedPart> {
   const until = Date.now() + PART_MS;
   const found = await within(READ_MS, nextLetters(database, filter, MOST, after));
   const decided: DecidedPart['decided'][number][] = [];
-  let reached = after;
+  let reached: LettersCursor = after;
   for (const { stream, seq, id, cursor } of found) {
     if (Date.now() >= until) return { decided, cursor: reached };
     try {
@@ -45,8 +47,7 @@ export async function decidePart(
 }
 
 /** Drops the next messages of a stream that nobody delivers any more. */
-export async function dropPart(database: Database, order: DropOrder): Promise<DecidedPart> {
-  const decided = await within(READ_MS, dropLeft(database, order, MOST));
-  const last = decided.at(-1);
-  return { decided, ...(last !== undefined && decided.length >= MOST && { cursor: { seq: last.seq } }) };
+export async function dropPart(database: Database, order: DropOrder, cursor: LettersCursor): Promise<DecidedPart> {
+  const decided = await within(READ_MS, dropLeft(database, order, { count: MOST, bytes: MOST_BYTES }));
+  return { decided, ...(decided.length > 0 && { cursor }) };
 }

@@ -3,6 +3,14 @@ import { messageOf } from '../../database/message.js';
 import type { Message } from '../../messages/message.js';
 import { HeldUp, SinkUnavailable, type Delivered, type Sink } from '../../messages/sink.js';
 
+/** A delivery took too long: whether the other side is there is not known. */
+export class NotInTime extends Error {
+  constructor(limitMs: number) {
+    super(`it was not delivered within ${limitMs / 1_000} s`);
+    this.name = 'NotInTime';
+  }
+}
+
 /** Messages that are delivered together, in order, and what is known of the first. */
 export interface Batch {
   readonly messages: readonly Waiting[];
@@ -73,15 +81,15 @@ async function withLimit<T>(ms: number, stop: AbortSignal, work: (signal: AbortS
   const { signal } = controller;
   let end: () => void = () => undefined;
   const given = new Promise<never>((_, reject) => {
-    const give = (why: string) => {
-      reject(new Error(why));
+    const give = (why: Error) => {
+      reject(why);
       controller.abort();
     };
     const timer = setTimeout(() => {
-      give(`it was not delivered within ${ms / 1_000} s`);
+      give(new NotInTime(ms));
     }, ms);
     const stopped = () => {
-      give('the relay stops');
+      give(new Error('the relay stops'));
     };
     stop.addEventListener('abort', stopped, { once: true });
     end = () => {

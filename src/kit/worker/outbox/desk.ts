@@ -1,12 +1,13 @@
 import { messageOf } from '../../database/message.js';
 import { leftStreams } from '../../database/outbox/left.js';
-import { listLetters } from '../../database/outbox/letters.js';
+import { beginOrder, listLetters } from '../../database/outbox/letters.js';
 import { standingOf } from '../../database/outbox/standing.js';
 import { partsOf } from '../../database/outbox/subscribers.js';
+import type { Database } from '../../database/sql.js';
 import { within } from '../../database/within.js';
 import type {
   LettersCursor,
-  LettersFilter,
+  LettersPart,
   LettersPartOrder,
   MessagesActivities,
   ShownLetter,
@@ -14,19 +15,21 @@ import type {
 } from '../../workflow/outbox.js';
 import { READ_MS } from '../limited.js';
 import type { RelayedOutbox } from './activities.js';
-import { decidePart, dropPart } from './decide.js';
+import { decidePart, dropPart, type DecidedPart } from './decide.js';
 
 /** As many as are shown. */
 const SHOWN = 50;
 
-/** The activities behind `showMessages` and `decideMessages`: what persons see of messages and decide about those that fail. */
+/** The activities behind `showMessages` and `decideLetters`: what persons see of messages and decide about those that fail. */
 export function messagesActivities(outboxes: readonly RelayedOutbox[]): MessagesActivities {
-  /** Asks each outbox that is meant, of the streams that are; one whose database is silent holds up no other. */
+  /** Asks each outbox that is meant, and not done, of the streams that are; one whose database is silent holds up no other. */
   const each = async <T>(
-    { outbox: name, to }: Pick<LettersFilter, 'outbox' | 'to'>,
+    { outbox: name, to, after }: Pick<LettersPartOrder, 'outbox' | 'to' | 'after'>,
     ask: (outbox: RelayedOutbox, streams: Streams) => Promise<T>,
   ) => {
-    const meant = outboxes.filter(({ outbox }) => name === undefined || outbox.name === name);
+    const meant = outboxes.filter(
+      ({ outbox }) => (name === undefined || outbox.name === name) && (after === undefined || outbox.name in after),
+    );
     if (meant.length === 0) {
       const known = outboxes.map(({ outbox }) => outbox.name).join(', ');
       return unreadOnly(name, `there is no such outbox: the worker has ${known}`);
@@ -43,8 +46,50 @@ export function messagesActivities(outboxes: readonly RelayedOutbox[]): Messages
         ? [{ outbox: meant[place]?.outbox.name ?? '', message: messageOf(answer.reason) }]
         : [],
     );
-    if (found.length > 0 || unread.length > 0) return { found, unread };
+    if (found.length > 0 || unread.length > 0 || after !== undefined) return { found, unread };
     return unreadOnly(name, `there is no subscriber '${to ?? ''}': see messages list`);
+  };
+
+  const decide = async ({
+    outbox: named,
+    to,
+    after,
+    list = 1_000,
+    left: dropped,
+    ...order
+  }: LettersPartOrder): Promise<LettersPart> => {
+    const name = dropped === undefined ? named : partsOf(dropped).outbox;
+    const part = async (database: Database, { all, left }: Streams, from: LettersCursor | undefined) => {
+      if (from === undefined) {
+        const why = dropped === undefined ? undefined : whyNotDropped(order.action, dropped, left);
+        return why === undefined
+          ? { decided: [], cursor: await within(READ_MS, beginOrder(database)) }
+          : { decided: [], failure: why };
+      }
+      if (dropped === undefined) return decidePart(database, { ...order, streams: all }, from);
+      // When nothing is left of it, it is no stream any more.
+      return left.includes(dropped) ? dropPart(database, { ...order, stream: dropped }, from) : { decided: [] };
+    };
+    const { found: parts, unread } = await each(
+      { outbox: name, to, after },
+      async ({ outbox, database }, streams): Promise<DecidedPart & { readonly name: string }> => ({
+        name: outbox.name,
+        ...(await part(database, streams, after?.[outbox.name])),
+      }),
+    );
+    const next: Record<string, LettersCursor> = {};
+    for (const { name, cursor } of parts) if (cursor !== undefined) next[name] = cursor;
+    return {
+      decided: parts
+        .flatMap(({ name: outbox, decided }) => decided.map((letter) => ({ outbox, ...letter })))
+        .slice(0, list),
+      count: parts.reduce((sum, { decided }) => sum + decided.length, 0),
+      unread: [
+        ...unread,
+        ...parts.flatMap(({ name: outbox, failure }) => (failure === undefined ? [] : [{ outbox, message: failure }])),
+      ],
+      ...(Object.keys(next).length > 0 && { next }),
+    };
   };
 
   return {
@@ -72,34 +117,13 @@ export function messagesActivities(outboxes: readonly RelayedOutbox[]): Messages
         unread,
       };
     },
-    'backstitch.decideMessages': async ({ outbox: named, to, after, list = 1_000, left: dropped, ...order }) => {
-      const name = dropped === undefined ? named : partsOf(dropped).outbox;
-      const { found, unread } = await each({ outbox: name, to }, async ({ outbox, database }, { all, left }) => {
-        const from = after?.[outbox.name];
-        if (after !== undefined && from === undefined) return undefined;
-        if (dropped === undefined) {
-          return { name: outbox.name, ...(await decidePart(database, { ...order, streams: all }, from)) };
-        }
-        // When nothing is left of it, it is no stream any more.
-        if (from !== undefined && !left.includes(dropped)) return undefined;
-        return { name: outbox.name, ...(await dropIfLeft(database, { ...order, stream: dropped }, left)) };
-      });
-      const parts = found.filter((part) => part !== undefined);
-      const next: Record<string, LettersCursor> = {};
-      for (const { name, cursor } of parts) if (cursor !== undefined) next[name] = cursor;
-      return {
-        decided: parts
-          .flatMap(({ name: outbox, decided }) => decided.map((letter) => ({ outbox, ...letter })))
-          .slice(0, list),
-        count: parts.reduce((sum, { decided }) => sum + decided.length, 0),
-        unread: [
-          ...unread,
-          ...parts.flatMap(({ name: outbox, failure }) =>
-            failure === undefined ? [] : [{ outbox, message: failure }],
-          ),
-        ],
-        ...(Object.keys(next).length > 0 && { next }),
-      };
+    'backstitch.decideLetters': decide,
+    // A workflow of an older release may take the first answer for all: something is decided by it.
+    'backstitch.decideMessages': async (order) => {
+      const begun = await decide(order);
+      if (order.after !== undefined || begun.next === undefined) return begun;
+      const first = await decide({ ...order, after: begun.next });
+      return { ...first, unread: [...begun.unread, ...first.unread] };
     },
   };
 }
@@ -118,14 +142,10 @@ async function streamsOf({ outbox, database }: RelayedOutbox, to: string | undef
   return { all: [...own, ...left], left };
 }
 
-async function dropIfLeft(
-  database: RelayedOutbox['database'],
-  { action, ...order }: Pick<LettersPartOrder, 'action' | 'actor' | 'reason'> & { readonly stream: string },
-  left: readonly string[],
-): ReturnType<typeof dropPart> {
-  if (action !== 'discard') return { decided: [], failure: 'what nobody delivers any more can only be discarded' };
-  if (left.includes(order.stream)) return dropPart(database, order);
-  return { decided: [], failure: `'${order.stream}' is no stream that is left over: see messages list` };
+/** Why all that waits in a stream is not dropped; undefined: it is. */
+function whyNotDropped(action: LettersPartOrder['action'], stream: string, left: readonly string[]) {
+  if (action !== 'discard') return 'what nobody delivers any more can only be discarded';
+  return left.includes(stream) ? undefined : `'${stream}' is no stream that is left over: see messages list`;
 }
 
 function unreadOnly(outbox: string | undefined, message: string) {

@@ -2,6 +2,7 @@ import type { Lane, StreamStore, Waiting } from '../../database/outbox/stream.js
 import { HeldUp, SinkUnavailable, type Delivered } from '../../messages/sink.js';
 import type { Availability } from './availability.js';
 import type { Chain } from './chain.js';
+import { NotInTime } from './deliver.js';
 import { Remover } from './remover.js';
 import type { RelayRules } from './rules.js';
 import type { Teller } from './teller.js';
@@ -106,9 +107,6 @@ export class Outcomes {
     const done = messages.filter((_, place) => became[place] === undefined);
     this.#delivered += done.length;
     chain.delivered(done);
-    if (done.length > 0) available.works();
-    const wrong = became.find((error) => error instanceof SinkUnavailable);
-    if (wrong !== undefined) this.cannot(wrong);
     const failed = messages.flatMap((message, place): FailedDelivery[] => {
       const error = became[place];
       // What was given up because the relay ends says nothing of the message.
@@ -116,6 +114,10 @@ export class Outcomes {
       return error instanceof HeldUp || error instanceof SinkUnavailable ? [] : [{ message, error }];
     });
     this.#failed += failed.length;
+    // Who says why a message cannot be taken is there, too; who says nothing in time may not be.
+    if (done.length > 0 || failed.some(({ error }) => !(error instanceof NotInTime))) available.works();
+    const wrong = became.find((error) => error instanceof SinkUnavailable);
+    if (wrong !== undefined) this.cannot(wrong);
     return { done, failed };
   }
 

@@ -122,6 +122,7 @@ export class StreamRelay {
     let end: RelayEnd['end'] = 'time';
     const isToEnd = () => signal.aborted || Date.now() >= until;
     while (!isToEnd()) {
+      const lookedAt = Date.now();
       try {
         if (Date.now() >= this.#tendAt) {
           const { epoch: newest, dueInMs, isUntold } = await store.tend();
@@ -150,15 +151,19 @@ export class StreamRelay {
       }
       if (isToEnd()) break;
       if (!this.#isDirty || !this.#hasPlace()) {
-        const own = () => Math.min(this.#nextDueAt, this.#available.againAt ?? Infinity);
-        const next = Math.min(this.#tendAt, own(), until);
+        const next = Math.min(this.#tendAt, this.#ownAt(lookedAt), until);
         if (await wake.wait(Math.max(1, next - Date.now()), signal)) this.#isDirty = true;
-        if (Date.now() >= own()) this.#isDirty = true;
+        if (Date.now() >= this.#ownAt(lookedAt)) this.#isDirty = true;
       }
     }
     if (end === 'time' && signal.aborted) end = 'stopped';
     await this.#land();
     return { ...this.stats, end };
+  }
+
+  /** When something is due by itself. What was due at the last look waits for a place: whatever ends rings. */
+  #ownAt(lookedAt: number): number {
+    return Math.min(...[this.#nextDueAt, this.#available.againAt ?? Infinity].filter((at) => at >= lookedAt));
   }
 
   /** Begins what can be begun. */

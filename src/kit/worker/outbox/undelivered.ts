@@ -1,11 +1,10 @@
-import { WorkflowNotFoundError, type Client } from '@temporalio/client';
-import { startRelays } from '../../client/outbox.js';
+import type { Client } from '@temporalio/client';
+import { isRelayRunning, startRelays } from '../../client/outbox.js';
 import { messageOf } from '../../database/message.js';
 import { standingOf } from '../../database/outbox/standing.js';
 import type { Outbox } from '../../database/outbox/outbox.js';
 import type { Database } from '../../database/sql.js';
 import { within } from '../../database/within.js';
-import { relayId } from '../../workflow/outbox.js';
 import type { UndeliveredMessages } from '../../workflow/scan.js';
 import { ofServer, READ_MS } from '../limited.js';
 
@@ -43,7 +42,7 @@ export async function lookAfterMessages(
       const names = streams.map((stream) => stream.name);
       for (const { stream, waiting, aside, oldestMs, relay } of await within(READ_MS, standingOf(database, names))) {
         if (relay === undefined || oldestMs === undefined || oldestMs < ageMs) continue;
-        const isDelivered = await runs(client, relayId(taskQueue, { outbox: name, stream }));
+        const isDelivered = await ofServer(isRelayRunning(client, taskQueue, { outbox: name, stream }));
         if (!isDelivered) {
           await startRelays(client, { taskQueue, outboxes: [{ name, streams: [{ name: stream }] }] });
         }
@@ -56,13 +55,4 @@ export async function lookAfterMessages(
     beat();
   }
   return { undelivered, unread };
-}
-
-async function runs(client: Client, workflowId: string): Promise<boolean> {
-  try {
-    return (await ofServer(client.workflow.getHandle(workflowId).describe())).status.name === 'RUNNING';
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false;
-    throw error;
-  }
 }

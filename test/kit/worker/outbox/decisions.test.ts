@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { NotYet, Poison } from '../../../../src/kit/database/index.js';
 import { decideLetter, listLetters } from '../../../../src/kit/database/outbox/letters.js';
+import type { RelayedOutbox } from '../../../../src/kit/worker/outbox/activities.js';
 import { messagesActivities } from '../../../../src/kit/worker/outbox/desk.js';
 import type { LettersPart } from '../../../../src/kit/workflow/outbox.js';
 import { until } from '../../../support/until.js';
@@ -138,20 +139,21 @@ describe('a person, of what could not be delivered,', () => {
   describe('by one order about many', () => {
     const both = outboxOf({ subscribers: { all: '*', mail: ['m'] } });
     const nothing = { deliver: () => Promise.resolve() };
+    const desk = (...others: RelayedOutbox[]) =>
+      messagesActivities([{ outbox: both, database: stage.db, sinks: { all: nothing, mail: nothing } }, ...others]);
     /** What the order's workflow does. */
-    const decideAll = async (given: { action: 'resend' | 'discard'; to?: string }) => {
-      const desk = messagesActivities([{ outbox: both, database: stage.db, sinks: { all: nothing, mail: nothing } }]);
+    const decideAll = async (given: { action: 'resend' | 'discard'; to?: string }, ...others: RelayedOutbox[]) => {
       const parts: LettersPart[] = [];
       let next: LettersPart['next'];
       do {
-        const part = await desk['backstitch.decideMessages']({ ...order, ...given, after: next });
+        const part = await desk(...others)['backstitch.decideLetters']({ ...order, ...given, after: next });
         parts.push(part);
         next = part.next;
       } while (next !== undefined && parts.length < 20);
       return { parts, count: parts.reduce((sum, { count }) => sum + count, 0) };
     };
 
-    it('decides part by part, each once, though what is sent again dies again meanwhile', async () => {
+    it('decides part by part, each once, though what is sent again dies again meanwhile, and an answer is lost', async () => {
       const sink = new Recorder();
       let tries = 0;
       sink.onMessage = () => {
@@ -160,9 +162,35 @@ describe('a person, of what could not be delivered,', () => {
       };
       await stage.fillDead('shop/all/0', 600);
       stage.start(sink);
-      const { parts, count } = await decideAll({ action: 'resend' });
-      assert.deepEqual([count, parts.length], [600, 2]);
+      const decide = async (after?: LettersPart['next']) =>
+        desk()['backstitch.decideLetters']({ ...order, action: 'resend', after });
+      const { next, count } = await decide();
+      assert.equal(count, 0);
+      assert.equal((await decide(next)).count, 500);
+      await until(async () => tries === 500 && (await stage.dead()).total === 600);
+      // Asked again as it was before.
+      assert.equal((await decide(next)).count, 100);
       await until(async () => tries === 600 && (await stage.dead()).total === 600);
+    });
+
+    it('asks no outbox again that is done, or silent', async () => {
+      let asked = 0;
+      const run = () => {
+        asked++;
+        return Promise.reject(new Error('away'));
+      };
+      const silent = {
+        outbox: outboxOf({ name: 'other' }),
+        database: { run, transaction: run },
+        sinks: { all: nothing },
+      };
+      await stage.fillDead('shop/all/0', 3);
+      const { parts, count } = await decideAll({ action: 'discard' }, silent);
+      assert.deepEqual([count, parts.length, asked], [3, 2, 1]);
+      assert.deepEqual(
+        parts.flatMap(({ unread }) => unread),
+        [{ outbox: 'other', message: 'away' }],
+      );
     });
 
     it('decides about those to one subscriber', async () => {

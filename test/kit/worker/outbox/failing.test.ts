@@ -136,6 +136,20 @@ describe('a relay, of what cannot be delivered,', () => {
     assert.equal(relay.stats.unavailable, undefined);
   });
 
+  it('knows by any answer about a message that the sink is there again, and not by its silence', async () => {
+    const sink = new Recorder();
+    let answer = (): Promise<void> => Promise.reject(new SinkUnavailable('away'));
+    sink.onMessage = () => answer();
+    await stage.send({ topic: 'a', key: 'k', payload: 1 });
+    const { relay } = stage.start(sink, { deliverMs: 20 });
+    await until(() => relay.stats.unavailable !== undefined);
+    answer = () => new Promise(() => undefined);
+    await until(() => relay.stats.failed >= 2);
+    assert.equal(relay.stats.unavailable?.error, 'away');
+    answer = () => Promise.reject(new NotYet('out of stock'));
+    await until(() => relay.stats.unavailable === undefined);
+  });
+
   it('is held up for one pause by a sink that takes nothing for a moment, however many were on their way', async () => {
     const sink = new Recorder();
     let isThere = false;
@@ -163,6 +177,30 @@ describe('a relay, of what cannot be delivered,', () => {
       await stage.send({ topic: 'a', key: 'well', payload: n });
       await sink.taken(n + 1);
     }
+  });
+
+  it('looks no more often than it should while keys that hang have all the places that they may have', async () => {
+    const looks = { tend: 0, front: 0 };
+    const database = stage.through((text) => {
+      if (text.includes('"isUntold"')) looks.tend++;
+      if (text.includes('"isRead"')) looks.front++;
+      return Promise.resolve();
+    });
+    const sink = new Recorder();
+    let hanging = 0;
+    sink.onMessage = ({ attempt }) => {
+      if (attempt === 1) return Promise.reject(new Error('not now'));
+      hanging++;
+      return new Promise(() => undefined);
+    };
+    await stage.send(...Array.from({ length: 3 }, (_, n) => ({ topic: 'a', key: `hangs-${n}`, payload: n })));
+    // They may have half of four places.
+    stage.start(sink, { single: 4, deliverMs: 3_600_000, pollMs: 50 }, { database });
+    await until(() => hanging === 2);
+    const before = { ...looks };
+    await until(() => looks.tend >= before.tend + 6);
+    const fronts = looks.front - before.front;
+    assert.ok(fronts <= 3 * 6, `${fronts} looks at the front where 6 would do`);
   });
 
   it('gives up a delivery that takes too long, and tries it again', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import type { Logger } from '@temporalio/worker';
+import { dropLeft } from '../../../../src/kit/database/outbox/left.js';
 import { relayActivities } from '../../../../src/kit/worker/index.js';
 import { RELAY_ACTIVITY } from '../../../../src/kit/workflow/outbox.js';
 import { until } from '../../../support/until.js';
@@ -74,10 +75,28 @@ describe('streams that nobody delivers any more', () => {
     ]);
   });
 
+  it('are dropped by so many bytes at a time, of their order and aside', async () => {
+    const stream = 'shop/old/0';
+    const old = outboxOf({ subscribers: { old: '*' } });
+    const payload = 'x'.repeat(98);
+    await stage.db.transaction((sql) =>
+      old.addAll(
+        sql,
+        Array.from({ length: 6 }, () => ({ topic: 'a', key: 'k', payload })),
+      ),
+    );
+    const store = stage.store(old, stream);
+    await store.park((await store.poll(6)).slice(3).map(({ seq }) => seq));
+    const drop = async (bytes: number) => (await dropLeft(stage.db, { ...order, stream }, { count: 10, bytes })).length;
+    // A message in any case.
+    assert.deepEqual([await drop(150), await drop(150), await drop(1)], [2, 1, 1]);
+    assert.deepEqual([await drop(101), await drop(101), await stage.count('outbox_lanes')], [2, 0, 0]);
+  });
+
   it('are dropped by a person, kept with who it was; others are not', async () => {
     await addMany();
     await stage.fillDead('shop/post/1', 600);
-    const decide = desk()['backstitch.decideMessages'];
+    const decide = desk()['backstitch.decideLetters'];
     let count = 0;
     for (const left of ['shop/post/0', 'shop/post/1']) {
       let part = await decide({ ...order, action: 'discard', left });
@@ -85,7 +104,7 @@ describe('streams that nobody delivers any more', () => {
         count += part.count;
         assert.deepEqual(part.unread, []);
         if (part.next === undefined) break;
-        assert.ok(parts < 5);
+        assert.ok(parts < 10);
         part = await decide({ ...order, action: 'discard', left, after: part.next });
       }
     }
