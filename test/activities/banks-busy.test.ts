@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import pg from 'pg';
 import { accountState, setAccountStatus } from '../../src/activities/banks/accounts.js';
-import { createShop, type ShopDatabases } from '../../src/activities/index.js';
+import { createShop, serviceNames, type ShopDatabases } from '../../src/activities/index.js';
 import { bankMigrations } from '../../src/activities/banks/migrations.js';
 import { guardMigrations, migrate, pgDatabase, type Database } from '../../src/kit/database/index.js';
 import { testDatabase, type TestDatabase } from '../support/servers.js';
@@ -46,7 +46,7 @@ describe('a bank all of whose connections are kept by prepares that wait', funct
   const alice = { bank: 'bank_a', account: 'alice' } as const;
 
   it('answers whoever looks, and sets what is asked, by its connections for second phases', async () => {
-    const databases = { bank_a: busy } as ShopDatabases;
+    const databases = Object.fromEntries(serviceNames.map((service) => [service, busy])) as unknown as ShopDatabases;
     const { plain } = createShop({ databases, phase2: { bank_a: free } });
     await plain['banks.setStatus']({ ...alice, status: 'frozen' });
     assert.equal((await plain['banks.account'](alice))?.status, 'frozen');
