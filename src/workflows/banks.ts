@@ -1,5 +1,3 @@
-import { proxyActivities } from '@temporalio/workflow';
-import type { ShopActivities } from '../activities/index.js';
 import type {
   AccountState,
   BankName,
@@ -8,20 +6,9 @@ import type {
   OpenAccounts,
   SetAccountStatus,
 } from '../contracts/transfer.js';
+import { asked, looking } from './asking.js';
 
 /** The banks outside of any transaction: each is idempotent, and can be run again at any time. */
-
-const asked = proxyActivities<ShopActivities>({
-  startToCloseTimeout: '10 seconds',
-  // What breaks the contract, or what the bank refuses, is refused for good.
-  retry: { maximumAttempts: 10, nonRetryableErrorTypes: ['Rejection'] },
-});
-
-/** For somebody who waits: a bank that cannot be asked is asked once more, and then told. */
-const looking = proxyActivities<ShopActivities>({
-  startToCloseTimeout: '5 seconds',
-  retry: { initialInterval: '500 milliseconds', maximumAttempts: 2, nonRetryableErrorTypes: ['Rejection'] },
-});
 
 /** Opens accounts with their first money. One that is there is left as it is. */
 export async function openBanks(opening: readonly OpenAccounts[]): Promise<void> {

@@ -1,6 +1,5 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { ShopActivities } from '../activities/index.js';
-import type { Bank } from '../activities/banks/index.js';
 import type {
   DeliverBook,
   GiveUp,
@@ -13,14 +12,10 @@ import type {
   Restock,
 } from '../contracts/bookstore.js';
 import { formatCents } from '../contracts/money.js';
-import type { BankName, OpenAccounts } from '../contracts/transfer.js';
-import { participant, saga } from '../kit/workflow/index.js';
-
-const banks = {
-  bank_a: participant<Bank>('bank_a'),
-  bank_b: participant<Bank>('bank_b'),
-  bank_c: participant<Bank>('bank_c'),
-} as const satisfies Record<BankName, unknown>;
+import type { OpenAccounts } from '../contracts/transfer.js';
+import { saga } from '../kit/workflow/index.js';
+import { asked, looking } from './asking.js';
+import { banks } from './bank-participants.js';
 
 /**
  * Buys copies of a book: the customer's bank debits the account, writes what is to follow, and adds the message that tells the warehouse
@@ -36,18 +31,6 @@ export const buyBook = saga({ deadline: '10 minutes' }, async (tx, purchase: Pur
 });
 
 /** The bookstore outside of any transaction: each is idempotent, and can be run again at any time. */
-const asked = proxyActivities<ShopActivities>({
-  startToCloseTimeout: '10 seconds',
-  // What breaks the contract is refused for good.
-  retry: { maximumAttempts: 10, nonRetryableErrorTypes: ['Rejection'] },
-});
-
-/** For somebody who waits: a bank that cannot be asked is asked once more, and then told. */
-const looking = proxyActivities<ShopActivities>({
-  startToCloseTimeout: '5 seconds',
-  retry: { initialInterval: '500 milliseconds', maximumAttempts: 2, nonRetryableErrorTypes: ['Rejection'] },
-});
-
 /** For somebody who waits, and changes something in two databases. */
 const giving = proxyActivities<ShopActivities>({
   startToCloseTimeout: '30 seconds',

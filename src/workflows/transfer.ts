@@ -1,11 +1,9 @@
-import type { Bank } from '../activities/banks/index.js';
 import { formatCents } from '../contracts/money.js';
 import type { BankName, Leg, Moves, Transfer, Transferred } from '../contracts/transfer.js';
 import {
   canCommit,
   halfMessage,
   localTransaction,
-  participant,
   prepare,
   saga,
   subscriber,
@@ -14,12 +12,7 @@ import {
   twoPhaseCommit,
   type Tx,
 } from '../kit/workflow/index.js';
-
-const banks = {
-  bank_a: participant<Bank>('bank_a'),
-  bank_b: participant<Bank>('bank_b'),
-  bank_c: participant<Bank>('bank_c'),
-} as const satisfies Record<BankName, unknown>;
+import { banks } from './bank-participants.js';
 
 /**
  * Moves money between banks as a saga: every debit in its order, then every credit in its order. There is no pivot: what was
