@@ -17,7 +17,7 @@ export interface LookFigures {
   readonly what: string;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** That of as many messages at the front with nothing else there is 1. */
+  /** The p50, where that of looks at as many messages with nothing else there, taken in turn with these, is 1. */
   readonly ratio: number;
 }
 
@@ -26,73 +26,87 @@ const STREAM = 'bench/all/0';
 const FRONT = 400;
 /** Looks of a case. */
 const LOOKS = 300;
+/** Looks before them. */
+const WARM = 50;
 
-/** Measures the look where much waits, each time in emptied tables; and where a transaction stays open while messages are carried. */
+/**
+ * Measures the look where much waits, and, in turn with each of these looks, one where nothing else is there: so what else the machine does
+ * is in both. And where a transaction stays open while messages are carried.
+ */
 export async function measureLooks(options: MessageOptions): Promise<LookFigures[]> {
-  return onStage(async (stage) => {
-    const { producer } = stage;
-    const { waiting } = options;
-    const system = outboxSystem(stage);
-    await system.open();
-    const many = waiting.toLocaleString('en');
-    const found: LookFigures[] = [];
-    const measure = async (what: string, base?: LookFigures): Promise<LookFigures> => {
-      const took = await looks(stage);
-      const [p50Ms, p99Ms] = [percentile(took, 0.5), percentile(took, 0.99)];
-      const figures = { what, p50Ms, p99Ms, ratio: p50Ms / (base?.p50Ms ?? p50Ms) };
-      say(`a look: ${what}: p50 ${figure(p50Ms)} ms, p99 ${figure(p99Ms)} ms`);
-      found.push(figures);
-      return figures;
-    };
-
-    await clear(producer);
-    const nothing = await measure('nothing waits');
-    await fillDelayed(producer, STREAM, waiting);
-    await measure(`${many} wait for their day`, nothing);
-    await clear(producer);
-    await fillBehindDead(producer, STREAM, waiting);
-    await measure(`${many} wait behind a dead letter`, nothing);
-    await clear(producer);
-    await fillReady(producer, STREAM, FRONT);
-    const front = await measure(`${FRONT} are ready`);
-    await clear(producer);
-    await fillReady(producer, STREAM, waiting);
-    await measure(`${many} are ready`, front);
-    await clear(producer);
-
-    // What was removed cannot be cleaned up while somebody may still see it.
-    const longOne = await producer.connect();
-    try {
-      await longOne.query('begin isolation level repeatable read');
-      await longOne.query('select count(*) from backstitch.outbox');
-      await carry(stage, options);
-      await measure(
-        `nothing waits; ${options.messages.toLocaleString('en')} were delivered while a transaction is open`,
-        nothing,
-      );
-      await longOne.query('commit');
-    } finally {
-      longOne.release();
-    }
-    await producer.query('vacuum backstitch.outbox');
-    await measure('the same when it has ended, and the table was vacuumed', nothing);
-    return found;
-  });
+  return onStage((stage) => onStage((base) => measureAll({ stage, base }, options), 'bench-base'));
 }
 
-async function looks({ producer }: MessageStage): Promise<number[]> {
+interface Stages {
+  readonly stage: MessageStage;
+  /** Where nothing else is there. */
+  readonly base: MessageStage;
+}
+
+async function measureAll({ stage, base }: Stages, options: MessageOptions): Promise<LookFigures[]> {
+  const { producer } = stage;
+  const { waiting } = options;
+  for (const each of [stage, base]) await outboxSystem(each).open();
+  const many = waiting.toLocaleString('en');
+  const found: LookFigures[] = [];
+  const measure = async (what: string): Promise<void> => {
+    const [took, beside] = await looksInTurn(lookAt(stage), lookAt(base));
+    const [p50Ms, p99Ms] = [percentile(took, 0.5), percentile(took, 0.99)];
+    const ratio = p50Ms / percentile(beside, 0.5);
+    say(`a look: ${what}: p50 ${figure(p50Ms)} ms, p99 ${figure(p99Ms)} ms, ratio ${figure(significant(ratio))}`);
+    found.push({ what, p50Ms, p99Ms, ratio });
+  };
+
+  await measure('nothing waits');
+  await fillDelayed(producer, STREAM, waiting);
+  await measure(`${many} wait for their day`);
+  await clear(producer);
+  await fillBehindDead(producer, STREAM, waiting);
+  await measure(`${many} wait behind a dead letter`);
+  await clear(producer);
+  await fillReady(base.producer, STREAM, FRONT);
+  await fillReady(producer, STREAM, waiting);
+  await measure(`${many} are ready, and it reads ${FRONT}`);
+  await clear(producer);
+  await clear(base.producer);
+
+  // What was removed cannot be cleaned up while somebody may still see it.
+  const longOne = await producer.connect();
+  try {
+    await longOne.query('begin isolation level repeatable read');
+    await longOne.query('select count(*) from backstitch.outbox');
+    await carry(stage, options);
+    await measure(`nothing waits; ${options.messages.toLocaleString('en')} were delivered while a transaction is open`);
+    await longOne.query('commit');
+  } finally {
+    longOne.release();
+  }
+  await producer.query('vacuum backstitch.outbox');
+  await measure('the same when it has ended, and the table was vacuumed');
+  return found;
+}
+
+type Look = () => Promise<number>;
+
+function lookAt({ producer }: MessageStage): Look {
   const outbox = createOutbox({ name: 'bench' });
   const store = streamStore(pgDatabase(producer), outbox, { name: STREAM });
-  const look = async () => {
+  return async () => {
     const began = performance.now();
     await store.poll(FRONT);
     await store.tend();
     await store.due([], 4, 20);
     return performance.now() - began;
   };
-  for (let n = 0; n < 50; n++) await look(); // To warm up.
-  const took: number[] = [];
-  for (let n = 0; n < LOOKS; n++) took.push(await look());
+}
+
+/** Each look after one of the other's. */
+async function looksInTurn(one: Look, other: Look): Promise<[number[], number[]]> {
+  const took: [number[], number[]] = [[], []];
+  for (let n = -WARM; n < LOOKS; n++) {
+    const both = [await one(), await other()] as const;
+    if (n >= 0) both.forEach((ms, place) => took[place]?.push(ms));
+  }
   return took;
 }
 

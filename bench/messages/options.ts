@@ -1,7 +1,7 @@
 import { Command } from '@commander-js/extra-typings';
 import { count, namesFrom } from '../options.js';
 
-export const messageSystems = ['outbox', 'graphile-worker', 'graphile-worker, in order'] as const;
+export const messageSystems = ['outbox', 'outbox, RabbitMQ', 'graphile-worker', 'graphile-worker, in order'] as const;
 export type MessageSystemName = (typeof messageSystems)[number];
 
 /** What the benchmark of messages can be told. */
@@ -13,6 +13,7 @@ export interface MessageOptions {
   clients: number;
   keys: number;
   rounds: number;
+  rabbitmqUrl?: string | undefined;
   json: boolean;
 }
 
@@ -44,6 +45,7 @@ export function messageCommand() {
     .option('--clients <n>', 'clients that write at a time', count(1, 100), 16)
     .option('--keys <n>', 'keys of the messages', count(1, 1_000_000), 200)
     .option('--rounds <n>', 'rounds', count(1, 100), 3)
+    .option('--rabbitmq-url <url>', 'a broker; without one its system is left out', process.env.RABBITMQ_URL)
     .option('--quick', 'a few messages: to see that it works', false)
     .option('--json', 'one JSON document on stdout', false);
 }

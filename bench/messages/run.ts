@@ -10,13 +10,16 @@ import { Handled } from './handled.js';
 import type { MessageOptions, MessageSystemName } from './options.js';
 import { measureLooks, printLooks, type LookFigures } from './looks.js';
 import { outboxSystem } from './outbox.js';
+import { rabbitSystem } from './rabbitmq.js';
 import { onStage } from './stage.js';
 import type { MessageStage, MessageSystem } from './system.js';
 
 /** `npm run bench -- messages`: see docs/outbox.md. Progress goes to stderr, the result to stdout. */
 
-const factories: Readonly<Record<MessageSystemName, (stage: MessageStage) => MessageSystem>> = {
-  outbox: outboxSystem,
+type Factory = (stage: MessageStage, rabbitmqUrl: string) => MessageSystem;
+const factories: Readonly<Record<MessageSystemName, Factory>> = {
+  outbox: (stage) => outboxSystem(stage),
+  'outbox, RabbitMQ': rabbitSystem,
   'graphile-worker': (stage) => {
     const system = graphileSystem(stage);
     return { ...system, produce: (id) => system.produce(id, null) };
@@ -41,9 +44,12 @@ export interface MessageFigures {
 }
 
 export async function compareMessages(options: MessageOptions): Promise<boolean> {
-  const found = new Map<MessageSystemName, MessageFigures[]>(options.systems.map((name) => [name, []]));
+  const { rabbitmqUrl } = options;
+  const systems = options.systems.filter((name) => rabbitmqUrl !== undefined || factories[name] !== rabbitSystem);
+  if (systems.length < options.systems.length) say('no --rabbitmq-url: what goes by way of RabbitMQ is left out');
+  const found = new Map<MessageSystemName, MessageFigures[]>(systems.map((name) => [name, []]));
   for (let round = 0; round < options.rounds; round++) {
-    for (const name of round % 2 ? options.systems.toReversed() : options.systems) {
+    for (const name of round % 2 ? systems.toReversed() : systems) {
       const figures = await measure(name, options);
       found.get(name)?.push(figures);
       const told = Object.entries(figures).map(([what, value]) => `${what} ${figure(value as number | null)}`);
@@ -57,7 +63,9 @@ export async function compareMessages(options: MessageOptions): Promise<boolean>
 
 /** In new databases on a server of its own. */
 async function measure(name: MessageSystemName, options: MessageOptions): Promise<MessageFigures> {
-  return onStage((stage, pids) => measureAll(factories[name](stage), stage.consumer, pids, options));
+  return onStage((stage, pids) =>
+    measureAll(factories[name](stage, options.rabbitmqUrl ?? ''), stage.consumer, pids, options),
+  );
 }
 
 async function measureAll(

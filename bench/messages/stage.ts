@@ -6,12 +6,18 @@ import { startServers, type Servers } from '../../src/dev/servers.js';
 import { say } from '../program.js';
 import type { MessageStage } from './system.js';
 
-/** Work in two new databases on a server of its own, which waits for the disk. @param pids the server's, for its CPU time */
+/**
+ * Work in two new databases on a server of its own, which waits for the disk.
+ *
+ * @param work gets the server's pids, for its CPU time
+ * @param name another one for a server beside another
+ */
 export async function onStage<Result>(
   work: (stage: MessageStage, pids: readonly number[] | undefined) => Promise<Result>,
+  name = 'bench',
 ): Promise<Result> {
   const servers = await startServers({
-    state: join(process.env.BACKSTITCH_STATE ?? '.backstitch', 'bench'),
+    state: join(process.env.BACKSTITCH_STATE ?? '.backstitch', name),
     fresh: true,
     databases: ['producer', 'consumer'],
     onDeath: (report) => {
@@ -22,6 +28,7 @@ export async function onStage<Result>(
   const poolOf = (database: string) => {
     const pool = new pg.Pool({ connectionString: servers.databaseUrl(database), max: 40 });
     pool.on('error', () => undefined); // What is being asked fails with it.
+    pool.on('connect', (client) => client.on('error', () => undefined));
     return pool;
   };
   const [producer, consumer] = [poolOf('producer'), poolOf('consumer')];

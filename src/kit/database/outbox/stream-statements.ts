@@ -60,8 +60,11 @@ order by o.seq`;
  * Lanes that are due, but for these; of each so many messages from its first, with so many bytes, the first in any case. `now()`, as an
  * index is not used for what changes within a statement: all that wait for their day would be looked at. Who locks one may be about to
  * remove it: it is passed.
+ *
+ * @param messages of each lane, as a number of the text: of a limit that it does not know PostgreSQL expects a tenth of all that waits, and
+ * plans the statement anew each time
  */
-export const due = `
+export const due = (messages: number) => `
 select l.lane, l.attempts, ${MS('clock_timestamp() - l.failed_at')} as "failedForMs", ${MESSAGE('p')}, p.payload::text as payload,
   last.seq::text as after
 from (
@@ -71,11 +74,11 @@ from (
 ) l
 cross join lateral (
   select first.*, sum(${BYTES('first')}) over (order by seq) - ${BYTES('first')} as before from (
-    select * from backstitch.outbox_parked parked where parked.stream = l.stream and parked.lane = l.lane order by seq limit $4
+    select * from backstitch.outbox_parked parked where parked.stream = l.stream and parked.lane = l.lane order by seq limit ${Math.trunc(messages)}
   ) first
 ) p
-left join backstitch.outbox_last last on $5::boolean and last.stream = $1 and last.key = p.key
-where p.before < $6::bigint
+left join backstitch.outbox_last last on $4::boolean and last.stream = $1 and last.key = p.key
+where p.before < $5::bigint
 order by l.due_at, l.lane, p.seq`;
 
 const keep = (isKept: boolean, gone: string) =>

@@ -171,7 +171,7 @@ export function streamStore(
     },
     async due(except, lanes, messages, bytes = ANY) {
       type DueRow = Row & { lane: string; attempts: number; failedForMs: number | null };
-      const rows = await run<DueRow>(statements.due, [stream, except, lanes, messages, isLinked, bytes]);
+      const rows = await run<DueRow>(statements.due(messages), [stream, except, lanes, isLinked, bytes]);
       const found = new Map<string, Lane & { messages: Waiting[] }>();
       for (const row of rows) {
         const { lane: name, attempts, failedForMs } = row;

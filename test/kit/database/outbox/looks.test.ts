@@ -17,7 +17,7 @@ describe("a relay's looks", () => {
     await stage.pool.query('vacuum analyze backstitch.outbox_lanes, backstitch.outbox_parked');
     for (const [statement, ...values] of [
       [statements.tend],
-      [statements.due, [], 4, 20, false, 1_000_000],
+      [statements.due(20), [], 4, false, 1_000_000],
       [statements.poll, 400, false, [], [], [], 1_000_000, 1_000_000],
       [statements.untold, 200],
     ] as const) {
