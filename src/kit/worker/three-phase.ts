@@ -5,6 +5,7 @@ import {
   WithStartWorkflowOperation,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import { TimeIsOver } from '../client/race.js';
 import { waitUntil } from '../client/server.js';
@@ -54,9 +55,16 @@ export function threePhaseActivities({ addressOf }: ThreePhaseActivitiesOptions 
   const addressIn = ({ client, info }: Context, participant: string): AgentAddress =>
     addressOf?.(participant) ?? { client, taskQueue: info.taskQueue };
   return {
-    [TELL_AGENT]: (telling: Telling): Promise<AgentStatus> => {
+    [TELL_AGENT]: async (telling: Telling): Promise<AgentStatus> => {
       const context = Context.current();
-      return tell(addressIn(context, telling.participant), telling, giveUpAt(context.info));
+      try {
+        return await tell(addressIn(context, telling.participant), telling, giveUpAt(context.info));
+      } catch (error) {
+        // The SDK's own says no more than its name; a person may have to read this.
+        if (!(error instanceof TimeIsOver) && !(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
+        const message = `${agentId(telling.gid, telling.branch)} gave no answer in time`;
+        throw ApplicationFailure.create({ type: 'Timeout', message, cause: error });
+      }
     },
     [FIND_COMPARISON]: async ({ gid, participants }: ComparisonOf): Promise<TransactionReport | undefined> => {
       const context = Context.current();
