@@ -12,7 +12,7 @@ import {
   type WorkflowBundleOption,
   type WorkflowBundleWithSourceMap,
 } from '@temporalio/worker';
-import { createShop, migrateShop, serviceNames, shopMasks } from './activities/index.js';
+import { createShop, migrateShop, serviceNames, shopMasks, type ServiceName } from './activities/index.js';
 import { orderServices } from './contracts/events.js';
 import { bankNames } from './contracts/transfer.js';
 import { wrongForPrepared } from './kit/database/index.js';
@@ -31,6 +31,7 @@ import { startRelays } from './kit/client/index.js';
 import {
   adoptActivities,
   alarmActivities,
+  forgetActivities,
   groupActivities,
   logActivities,
   participantActivities,
@@ -180,6 +181,12 @@ export async function createShopWorker(
           who: identity,
         }),
         ...threePhaseActivities(),
+        ...forgetActivities({
+          databases,
+          operations,
+          outboxes: shop.outboxes.map(({ outbox }) => ({ outbox, database: databases[outbox.name as ServiceName] })),
+          ...shop.retention,
+        }),
         ...stateDeskActivities(tables),
         ...relays.activities,
         ...alarms,

@@ -15,7 +15,7 @@ import {
   type Restock,
 } from '../contracts/bookstore.js';
 import { bankNames, type BankName } from '../contracts/transfer.js';
-import { NotYet, type Database, type Sql } from '../kit/database/index.js';
+import { NotYet, SinkUnavailable, type Database, type Sql } from '../kit/database/index.js';
 import { answerOf, BankSilent } from './banks/answer.js';
 import { giveUpPurchase } from './banks/give-up.js';
 import {
@@ -26,6 +26,7 @@ import {
   purchaseState,
   type InboxSink,
 } from './banks/purchases.js';
+import { countMissed } from './banks/purchases-sql.js';
 import { validInput } from './input.js';
 import { deliverBook, restockBook, warehouseSink } from './warehouse/index.js';
 
@@ -71,17 +72,29 @@ export function createBookstore({ banks, looking, warehouse }: BookstoreDatabase
         const { side } = validInput(ofSideSchema, input);
         const pulled: PulledPurchases = { side, handled: 0, waiting: 0, failed: 0, reasons: [], unread: [] };
         for (const bank of bankNames) {
+          const before = pulled.waiting;
           try {
-            await pull(bank, sinks[side], asking(bank), pulled, heartbeat);
+            // Where the side itself is away, what each bank has for it is counted only.
+            if (pulled.down === undefined) await pull(bank, sinks[side], asking(bank), pulled, heartbeat);
+            else pulled.waiting += await countOf(asking(bank), side);
           } catch (error) {
-            if (!(error instanceof BankSilent)) throw error;
-            pulled.unread.push({ bank, message: error.message });
+            if (error instanceof BankSilent) pulled.unread.push({ bank, message: error.message });
+            else if (error instanceof SinkUnavailable) {
+              pulled.down = error.message;
+              pulled.waiting = before + (await countOf(asking(bank), side).catch(() => 0));
+            } else throw error;
           }
         }
         return pulled;
       },
     },
   };
+}
+
+/** How many messages of one bank a side has not acknowledged. */
+async function countOf(run: Sql, side: PurchaseSide): Promise<number> {
+  const [row] = await run<{ count: number }>(countMissed(side));
+  return row?.count ?? 0;
 }
 
 /** Has a side handle what it missed of one bank: what is not possible yet is left, and counted. @param run asks the bank */

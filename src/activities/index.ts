@@ -66,6 +66,7 @@ import { readPayments } from './payments/books.js';
 import { createPayments } from './payments/index.js';
 import { paymentsMigrations } from './payments/migrations.js';
 import { openWallets } from './payments/opening.js';
+import { shopRetention } from './retention.js';
 import { readShipping } from './shipping/books.js';
 import { createShipping } from './shipping/index.js';
 import { shippingMigrations } from './shipping/migrations.js';
@@ -256,6 +257,8 @@ export function createShop({
           heartbeat,
         ),
     },
+    /** What is forgotten of the shop's own, and what it needs still, for retention. */
+    retention: shopRetention(databases),
     /** What participants have held for longer than they should have, for the scan. */
     expired: {
       payments: () => expiredBy(payments, FROZEN_PAYMENTS, orderGid(''), 'payments.freeze.try'),

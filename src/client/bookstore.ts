@@ -42,10 +42,11 @@ export function describeMissed({ side, purchases, total, unread }: MissedPurchas
   return [...lines, ...describeUnread(unread)].join('\n');
 }
 
-export function describePulled({ side, handled, waiting, failed, reasons, unread }: PulledPurchases): string {
+export function describePulled({ side, handled, waiting, failed, reasons, down, unread }: PulledPurchases): string {
   const left = Object.entries({ 'wait and are tried on': waiting, 'were not handled': failed });
   const counts = [`${handled} handled`, ...left.flatMap(([what, count]) => (count > 0 ? [`${count} ${what}`] : []))];
   const lines = [`the ${side}: ${counts.join(', ')}`, ...reasons.map(({ id, message }) => `  ${id}: ${message}`)];
+  if (down !== undefined) lines.push(`the ${side} itself is away: ${down}`);
   return [...lines, ...describeUnread(unread)].join('\n');
 }
 

@@ -5,6 +5,7 @@ import {
   NotStarted,
   NoWorker,
   ResultNotKept,
+  ScheduleNotFound,
   ServerNotPrepared,
   ServerUnavailable,
   TransactionCompensated,
@@ -78,6 +79,7 @@ const nothingStarted = [
   ServerNotPrepared,
   GidConflict,
   TransactionNotFound,
+  ScheduleNotFound,
 ];
 
 /** The exit code that tells of this error. */

@@ -3,8 +3,9 @@ import { orderServices, producers, type LookedOrder, type OrderPath, type PathSt
 /** The path of a choreographed order as text, and as a picture. */
 
 /** An order: its state, what it waits for, its path, and what of it waits for a person. */
-export function describePath(orderId: string, { path, order, deadLetters, unread }: LookedOrder): string {
+export function describePath(orderId: string, { path, order, unknown = [], deadLetters, unread }: LookedOrder): string {
   const lines = path === null ? [`order ${orderId}: nothing was heard of it yet`] : describeHeard(path, order);
+  lines.push(...unknown.map(({ topic }) => `  ?  ${topic}: another release has told that, which is not known here`));
   for (const { id, outbox, subscriber, error } of deadLetters) {
     lines.push(
       `  ✗ ${id} of ${outbox} to ${subscriber} is a dead letter: ${error}`,

@@ -53,6 +53,11 @@ export async function requireWorker({ client, settings }: Session): Promise<void
   }
 }
 
+/** Before something begins under an id that was made for it: who hears no answer can ask again under the same id, and it is done once. */
+export function noteId({ output }: Pick<Session, 'output'>, what: string, id: string): void {
+  output.note(`this ${what} has the id ${id}: if no answer comes, ask again with --id ${id}`);
+}
+
 export function noWorker({ taskQueue, namespace, address }: TemporalSettings): NotReady {
   return new NotReady(
     `no worker serves task queue '${taskQueue}' of namespace '${namespace}' at ${address}: start one (from a checkout: npm run worker); nothing was done`,

@@ -121,6 +121,8 @@ export interface PulledPurchases {
   failed: number;
   /** The first of those that were not handled, and why: {@link MAX_PULL_REASONS} of them. */
   reasons: { id: string; message: string }[];
+  /** Why the side's own database cannot be used: what was handled before is, and all else waits. Absent: it can. */
+  down?: string;
   /** Banks that did not answer, and why: what they have told before is handled, and what came of the rest is not known. */
   unread: { bank: BankName; message: string }[];
 }

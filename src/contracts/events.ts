@@ -155,6 +155,8 @@ export interface LookedOrder {
   readonly path: OrderPath | null;
   /** As the orders service has it: what is recalled after it was placed no event tells. Absent: there is none, or a release before said no more. */
   readonly order?: OrderState;
+  /** What another release has told of it and this one does not know; absent: nothing, or a release before said no more. */
+  readonly unknown?: readonly { readonly id: string; readonly topic: string }[];
   readonly deadLetters: readonly OrderLetter[];
   /** Outboxes whose databases did not answer: what is dead there is not known. */
   readonly unread: readonly string[];

@@ -7,6 +7,7 @@ export {
   decideMessages,
   deliverAlarms,
   deliverMessages,
+  forgetOld,
   listJournal,
   promoteTransaction,
   readJournal,

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { orderCalls } from '../../src/activities/callers/index.js';
 import { createShop } from '../../src/activities/index.js';
 import { choreographedOrderSchema } from '../../src/contracts/events.js';
-import type { Message } from '../../src/kit/database/index.js';
+import { describePath } from '../../src/client/path-words.js';
+import { Poison, type Message } from '../../src/kit/database/index.js';
 import { linesOf, operation, orderOf, stockTestShop, type TestShop } from './support.js';
 
 describe('choreographed orders, and their books', () => {
@@ -119,6 +120,30 @@ describe('choreographed orders, and their books', () => {
     assert.deepEqual(await test.sql('inventory', text), [{ status: 'reserved' }]);
   });
 
+  it('balance while the state table has stock under the id of one that was cancelled; what it leaves there is a difference', async () => {
+    await open('8', { units: 1_000 });
+    for (const name of ['orders', 'inventory', 'orders'] as const) await deliver(name, '8');
+    test.faults.set({ function: 'orders.create.action', kind: 'fail' });
+    const { callers } = createShop({
+      databases: test.databases,
+      probe: test.faults.probe,
+      stateLimits: { retries: 0, rounds: 1, attemptMs: 5_000 },
+    });
+    assert.equal(
+      (await callers.run('order-8', orderCalls({ ...orderOf('8'), sequence: 'stock-first' }))).answer,
+      'pending',
+    );
+    const books = await prove();
+    assert.deepEqual(linesOf(books), []);
+    assert.deepEqual([books.figures.cancelled, books.figures.waitingUnits], [1, 2]);
+    test.faults.clear();
+    await test.sql('callers', `update backstitch.state_table set state = 'left', ended_at = now(), due_at = null`);
+    assert.deepEqual(linesOf(await prove()), [
+      'a cancelled order has no stock that was not released | order 8 | none | 2 cd reserved',
+      'stock + frozen + units of placed orders = delivered | inventory | 100 | 98',
+    ]);
+  });
+
   it('go on where another release tells more: it is told on, and what nobody knows here is no part of the path', async () => {
     await open('6', { payLater: true });
     await test.sql(
@@ -136,6 +161,27 @@ describe('choreographed orders, and their books', () => {
       'orders',
       `insert into order_events (order_id, event_id, topic, event) values ('6', 'order-6/gift.wrapped', 'gift.wrapped', '{}')`,
     );
+    // As another release tells it: it is noted, shown, and no dead letter.
+    const projection = test.shop.outboxes.find(({ outbox }) => outbox.name === 'orders')?.sinks.projection;
+    const ribbon = {
+      id: 'order-6/ribbon.tied',
+      topic: 'ribbon.tied',
+      key: '6',
+      source: 'orders',
+      payload: { colour: 'red' },
+    };
+    const signal = new AbortController().signal;
+    await projection?.deliver({ ...ribbon, seq: 99, addedAt: 0, attempt: 1 }, signal);
+    const looked = await test.shop.plain['orders.look']({ orderId: '6' });
+    const unknown = looked.unknown?.map(({ topic }) => topic).sort();
+    assert.deepEqual(unknown, ['gift.wrapped', 'ribbon.tied']);
+    assert.match(
+      describePath('6', looked),
+      /\n {2}\? {2}ribbon\.tied: another release has told that, which is not known here/,
+    );
+    const inventory = test.shop.outboxes.find(({ outbox }) => outbox.name === 'orders')?.sinks.inventory;
+    assert.ok(projection && inventory);
+    await assert.rejects(inventory.deliver({ ...ribbon, seq: 99, addedAt: 0, attempt: 1 }, signal), Poison);
     // A service whose database is slow is named; what the others say is known.
     const { path, unread } = await test.databases.inventory.transaction(async (sql) => {
       await sql('lock table backstitch.outbox_lanes in access exclusive mode');

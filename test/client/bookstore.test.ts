@@ -1,17 +1,28 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { MissedPurchases, PulledPurchases, PurchaseState } from '../../src/contracts/bookstore.js';
+import { Proxy } from '../chaos/proxy.js';
 import { until } from '../support/until.js';
 import { openClientWorld, type ClientWorld } from './support.js';
 
 describe('the command line of the bookstore', function () {
   this.timeout(240_000);
   let world: ClientWorld;
+  let proxy: Proxy;
   before(async () => {
-    world = await openClientWorld();
+    world = await openClientWorld(undefined, undefined, async (service, text) => {
+      if (service !== 'bank_c') return text;
+      const url = new URL(text);
+      proxy = await Proxy.start(Number(url.port));
+      url.port = String(proxy.port);
+      return url.href;
+    });
     assert.equal((await world.run('bank', 'open')).code, 0);
   });
-  after(() => world.close());
+  after(async () => {
+    await world.close();
+    await proxy.close();
+  });
 
   const run = (...args: string[]) => world.run('bookstore', ...args);
   const newId = () => randomUUID().slice(0, 8);
@@ -42,6 +53,14 @@ describe('the command line of the bookstore', function () {
     assert.match(
       (await run('missed', '--for', 'warehouse')).stdout,
       new RegExp(`${id} │ bank_a:alice │ emma │ 2 +│ 100.00 │ 20`),
+    );
+    const back = proxy.refuse();
+    const away = await run('pull', '--for', 'merchant');
+    back();
+    assert.equal(away.code, 3, away.stderr.join('\n'));
+    assert.match(
+      away.stdout,
+      /^the merchant: 0 handled, 1 wait and are tried on\nthe merchant itself is away: the database of consumer 'merchant' cannot be used: .*\nbank_c could not be read: the database of bank_c is silent or busy .*\n$/,
     );
     const early = await run('pull', '--for', 'warehouse');
     assert.deepEqual(

@@ -172,8 +172,9 @@ describe('the command line of the state table: transfers', function () {
     const legs = ['transfer', '--from', 'bank_a:alice:3000', '--to', 'bank_b:bob'];
     const before = await balances();
     const away = await call(legs, noCallers);
-    assert.deepEqual([away.code, away.stdout, away.stderr.length], [2, '', 1]);
-    assert.match(away.stderr[0] ?? '', /^the callers' database cannot be used \(.*\): .*: nothing was begun$/);
+    assert.deepEqual([away.code, away.stdout, away.stderr.length], [2, '', 2]);
+    assert.match(away.stderr[0] ?? '', /^this transfer has the id /);
+    assert.match(away.stderr[1] ?? '', /^the callers' database cannot be used \(.*\): .*: nothing was begun$/);
     assert.deepEqual(await balances(), before);
     const id = newId();
     const pending = await transfer(id, { DATABASE_URL_BANK_B: 'postgres://nobody@127.0.0.1:1/bank_b' }, '--wait', '2s');

@@ -31,7 +31,21 @@ describe('the command line of the banks', function () {
   };
 
   it('opens three accounts for the demo, once: what is in them stays', async () => {
-    await transfer('--scheme', 'saga', '--from', 'bank_a:alice:1', '--to', 'bank_b:bob');
+    const made = await transfer('--scheme', 'saga', '--from', 'bank_a:alice:1', '--to', 'bank_b:bob');
+    // Whoever hears no answer can ask again.
+    const [, noted = ''] =
+      /^this transfer has the id (\S+): if no answer comes, ask again/.exec(made.stderr[0] ?? '') ?? [];
+    const repeated = await transfer(
+      '--scheme',
+      'saga',
+      '--id',
+      noted,
+      '--from',
+      'bank_a:alice:1',
+      '--to',
+      'bank_b:bob',
+    );
+    assert.deepEqual([repeated.code, repeated.stderr, repeated.stdout], [0, [], made.stdout]);
     const again = await world.run('bank', 'open', '--json');
     assert.deepEqual(again.json<{ accounts: unknown[] }>().accounts, [
       { bank: 'bank_a', account: 'alice', cents: 100_000 },
@@ -94,7 +108,7 @@ describe('the command line of the banks', function () {
 
   it('of a message whose account cannot pay: exit code 1, and why; of two accounts that give: exit code 2', async () => {
     const before = await balances();
-    const poor = await send('--from', 'bank_a:alice:100000000', '--to', 'bank_c:carol');
+    const poor = await send('--id', newId(), '--from', 'bank_a:alice:100000000', '--to', 'bank_c:carol');
     assert.deepEqual([poor.code, poor.stdout, poor.stderr.length], [1, '', 1]);
     assert.match(poor.stderr[0] ?? '', /was undone: from-1: InsufficientFunds: account alice of bank_a has/);
     const two = await send(...usual);
@@ -160,7 +174,8 @@ describe('the command line of the banks', function () {
   ] as const) {
     it(`of a transfer that is undone: exit code 1, and why (${scheme})`, async () => {
       const before = await balances();
-      const undone = await transfer('--scheme', scheme, '--from', 'bank_a:alice:100000000', '--to', 'bank_c:carol');
+      const poor = ['--from', 'bank_a:alice:100000000', '--to', 'bank_c:carol'];
+      const undone = await transfer('--scheme', scheme, '--id', newId(), ...poor);
       assert.deepEqual([undone.code, undone.stdout, undone.stderr.length], [1, '', 1]);
       const why = new RegExp(`^transfer-\\S+ was undone: ${step}: InsufficientFunds: account alice of bank_a has`);
       assert.match(undone.stderr[0] ?? '', why);
@@ -172,7 +187,7 @@ describe('the command line of the banks', function () {
     const status = (of: string) => world.run('bank', 'status', 'bank_c:carol', of);
     assert.deepEqual((await status('frozen')).stdout, 'bank_c:carol is frozen\n');
     const before = await balances();
-    const refused = await transfer('--scheme', 'tcc', ...usual);
+    const refused = await transfer('--scheme', 'tcc', '--id', newId(), ...usual);
     assert.match(refused.stderr[0] ?? '', /to-1: AccountFrozen: account carol of bank_c is frozen/);
     assert.deepEqual([refused.code, await balances()], [1, before]);
     assert.equal((await status('open')).code, 0);
@@ -333,7 +348,7 @@ describe('the command line of the banks', function () {
   ] as const) {
     it(`refuses the lane ${lane} for ${scheme}, which has it not: nothing was started`, async () => {
       const legs = scheme === 'message' ? one : usual;
-      const args = ['transfer', '--scheme', scheme, '--lane', lane, ...legs];
+      const args = ['transfer', '--scheme', scheme, '--lane', lane, '--id', newId(), ...legs];
       const { code, stdout, stderr } = await startProgram(args, { ...world.env, ...world.databaseEnv }).ended;
       assert.deepEqual([code, stdout], [2, '']);
       assert.deepEqual(stderr, [`lane: "${lane}": is no lane of scheme ${scheme}, which has ${lanes}`]);

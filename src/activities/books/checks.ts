@@ -75,7 +75,11 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
     agree('an order is in a final state', 'placed, cancelled, returned or lost', order.status);
   } else if (order.status === 'cancelled') {
     agree('a cancelled order has no payment that was not refunded', NONE, isPaid ? found.payment : NONE);
-    agree('a cancelled order has no stock that was not released', NONE, isReserved ? found.reservation : NONE);
+    agree(
+      'a cancelled order has no stock that was not released',
+      NONE,
+      isReserved && !isBeside(records) ? found.reservation : NONE,
+    );
     agree('a cancelled order has no shipment', NONE, found.shipment);
     agree('a cancelled order has no notification', NONE, found.notification);
     agree('a cancelled order that was announced has its correction', found.announcement, found.correction);
@@ -105,6 +109,18 @@ export function isAskedFor(records: OrderRecords): records is OrderRecords & { r
   if (asked === undefined || order?.choreographed) return false;
   return order === undefined ? asked.state !== 'left' : order.status === 'created';
 }
+
+/**
+ * Whether the state table has stock for an order of which a choreographed one of the same id was cancelled: it is pending, or a person has
+ * it, and will end without it.
+ */
+export function isBeside({ asked, order, reservation }: OrderRecords): boolean {
+  if (asked === undefined || ENDED.has(asked.state)) return false;
+  const isOther = reservation?.status === 'reserved' && reservation.choreographed !== true;
+  return isOther && order?.choreographed === true && order.status === 'cancelled';
+}
+
+const ENDED: ReadonlySet<string> = new Set(['success', 'refused', 'left']);
 
 /** Whether an order is choreographed and not final: what is still to be done for it messages tell, which are on their way or wait for a person. */
 export function isUnderWay(records: OrderRecords): records is OrderRecords & { readonly order: OrderRecord } {

@@ -9,7 +9,7 @@ import type { OrdersReader } from '../orders/books.js';
 import type { PaymentsReader } from '../payments/books.js';
 import type { ShippingReader } from '../shipping/books.js';
 import type { WarehouseReader } from '../warehouse/books.js';
-import { checkOrder, isAskedFor, isUnderWay, stillOwed, type OrderRecords } from './checks.js';
+import { checkOrder, isAskedFor, isBeside, isUnderWay, stillOwed, type OrderRecords } from './checks.js';
 import { Findings } from './findings.js';
 import { mergeByOrder } from './merge.js';
 import { provePurchases } from './purchases.js';
@@ -193,6 +193,7 @@ class Tally {
       if (reservation?.status === 'reserved') this.waitingUnits += BigInt(reservation.units);
       this.waitingPoints += BigInt(order?.points_spent ?? 0);
     }
+    if (isBeside(records)) this.waitingUnits += BigInt(reservation?.units ?? 0);
     if (payment?.status === 'captured' || payment?.status === 'refunded') {
       this.capturedCents += BigInt(payment.amount);
       if (payment.status === 'refunded') this.refundedCents += BigInt(payment.amount);

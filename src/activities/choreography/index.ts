@@ -1,12 +1,19 @@
 import type { OrderService } from '../../contracts/events.js';
-import { createInbox, type Database, type Outbox, type Probe, type Sink } from '../../kit/database/index.js';
+import {
+  createInbox,
+  type Database,
+  type MessageHandler,
+  type Outbox,
+  type Probe,
+  type Sink,
+} from '../../kit/database/index.js';
 import { inventoryReactions } from './inventory.js';
 import { notificationsReactions } from './notifications.js';
 import { ordersReactions } from './orders.js';
 import { outboxes } from './outboxes.js';
 import { paymentsReactions } from './payments.js';
 import { pointsReactions } from './points.js';
-import { projectionReactions } from './projection.js';
+import { noteUnknown, projectionReactions } from './projection.js';
 import { reactionsSink, type Reactions } from './react.js';
 import { shippingReactions } from './shipping.js';
 import { verifierSink, type VerifierOf } from './verifier.js';
@@ -31,6 +38,8 @@ interface Consumer {
   /** The name of its inbox. Default: the choreography's */
   readonly inbox?: string;
   readonly reactions: Reactions;
+  /** What it does about events that this release does not know. Default: they are dead letters */
+  readonly others?: MessageHandler;
 }
 
 const consumers: Readonly<Record<string, Consumer>> = {
@@ -40,7 +49,7 @@ const consumers: Readonly<Record<string, Consumer>> = {
   shipping: { service: 'shipping', reactions: shippingReactions },
   notifications: { service: 'notifications', reactions: notificationsReactions },
   points: { service: 'orders', inbox: 'points', reactions: pointsReactions },
-  projection: { service: 'orders', inbox: 'projection', reactions: projectionReactions },
+  projection: { service: 'orders', inbox: 'projection', reactions: projectionReactions, others: noteUnknown },
 };
 
 /** An outbox with what its relays need. */
@@ -56,9 +65,10 @@ export function choreographyOutboxes(
   databases: Databases,
   { repairs, probe }: { readonly repairs: VerifierOf['repairs']; readonly probe?: Probe },
 ): ChoreographyOutbox[] {
-  const reacting = Object.entries(consumers).map(([name, { service, inbox: consumer = 'choreography', reactions }]) => {
+  const reacting = Object.entries(consumers).map(([name, each]) => {
+    const { service, inbox: consumer = 'choreography', reactions, others } = each;
     const inbox = createInbox({ database: databases[service], consumer });
-    return [name, reactionsSink({ service: name, inbox, reactions, probe })] as const;
+    return [name, reactionsSink({ service: name, inbox, reactions, others, probe })] as const;
   });
   const inbox = createInbox({ database: databases.orders, consumer: 'verifier' });
   const sinks: Readonly<Record<string, Sink>> = {

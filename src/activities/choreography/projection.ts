@@ -1,7 +1,7 @@
 import { eventSchemas, eventTopics, type LookedOrder, type OrderLetter } from '../../contracts/events.js';
 import { orderIdSchema, type OfOrder } from '../../contracts/services.js';
 import type { OrderState } from '../../contracts/shop.js';
-import { findLetters, type Database, type MessageHandler } from '../../kit/database/index.js';
+import { findLetters, Poison, type Database, type MessageHandler } from '../../kit/database/index.js';
 import { messageOf } from '../../kit/database/message.js';
 import { within } from '../../kit/database/within.js';
 import { validInput } from '../input.js';
@@ -34,6 +34,12 @@ export const projectionReactions: Reactions = Object.fromEntries(
   ]),
 );
 
+/** What another release tells and this one does not know: it is no part of the path here, and is shown. */
+export const noteUnknown: MessageHandler = async (sql, { id, topic, key, payload }) => {
+  if (key === undefined) throw new Poison(`what came as ${id} (${topic}) says of no order: it has no key`);
+  await sql(NOTE, [key, id, topic, JSON.stringify(payload)]);
+};
+
 /** What can be said of an order now, and what of it waits for a person. */
 export async function lookAtOrder(
   databases: Readonly<Record<OutboxName, Database>>,
@@ -49,13 +55,14 @@ export async function lookAtOrder(
   return {
     path: pathOf(orderId, rows.filter(isKnown).map(heardOf)),
     ...(order && { order }),
+    unknown: rows.filter((row) => !isKnown(row)).map(({ id, topic }) => ({ id, topic })),
     deadLetters: dead.flatMap(({ letters }) => letters),
     unread: dead.flatMap(({ unread }) => unread),
   };
 }
 
-/** What a newer release has heard of besides says nothing to this one. */
-function isKnown({ topic }: HeardEvent): boolean {
+/** What a newer release tells besides says nothing to this one. */
+function isKnown({ topic }: Pick<HeardEvent, 'topic'>): boolean {
   return Object.hasOwn(eventSchemas, topic);
 }
 

@@ -107,6 +107,8 @@ export interface ReactionsOf {
   readonly service: string;
   readonly inbox: Inbox;
   readonly reactions: Reactions;
+  /** What it does about any other topic. Default: it is a dead letter */
+  readonly others?: MessageHandler;
   readonly probe?: Probe;
 }
 
@@ -114,7 +116,13 @@ export interface ReactionsOf {
  * Where a service's messages go: one transaction for each. Several in one would lock the rows of several orders (wallets, stock) in
  * the order in which they came, and wait for each other.
  */
-export function reactionsSink({ service, inbox, reactions, probe = () => Promise.resolve() }: ReactionsOf): Sink {
+export function reactionsSink({
+  service,
+  inbox,
+  reactions,
+  others,
+  probe = () => Promise.resolve(),
+}: ReactionsOf): Sink {
   const at = (point: Parameters<Probe>[0], message: Message, signal: AbortSignal) =>
     probe(point, operationOf(service, message, signal));
   const never = new AbortController().signal;
@@ -127,7 +135,7 @@ export function reactionsSink({ service, inbox, reactions, probe = () => Promise
       return result;
     },
   ]);
-  const sink = inboxSink({ inbox, handlers: Object.fromEntries(handlers) });
+  const sink = inboxSink({ inbox, handlers: Object.fromEntries(handlers), others });
   return {
     async deliver(message, signal) {
       await at('before', message, signal);

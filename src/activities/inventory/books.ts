@@ -8,6 +8,8 @@ export interface ReservationRecord extends OrderRow {
   sku: string;
   units: number;
   status: 'frozen' | 'reserved' | 'released';
+  /** On account of an event. Another transaction may have asked for an order of the same id. Absent in what is expected. */
+  choreographed?: boolean;
 }
 
 /** How the books read the inventory database. */
@@ -17,7 +19,7 @@ export function readInventory(database: Database) {
     reservations: () =>
       streamByOrder<ReservationRecord>(
         database,
-        `select order_id, sku, units, status
+        `select order_id, sku, units, status, choreographed
          from reservations where order_id > $1 order by order_id limit $2`,
       ),
   };

@@ -24,7 +24,7 @@ import { callPatiently } from '../call.js';
 import type { Cli } from '../cli.js';
 import { EXIT, exitOfState, NotReady } from '../exit.js';
 import { duration } from '../options.js';
-import { requireWorker, type Session } from '../session.js';
+import { noteId, requireWorker, type Session } from '../session.js';
 import { shown } from '../show.js';
 import { centsOf, requireAccounts } from '../transfer.js';
 
@@ -206,14 +206,9 @@ Examples:
         const pulled = await askBanks<PulledPurchases>(session, 'pullPurchases', { side: asked });
         session.output.result(pulled, () => describePulled(pulled));
         if (pulled.failed > 0) return EXIT.stuck;
-        return pulled.waiting + pulled.unread.length > 0 ? EXIT.pending : EXIT.done;
+        return pulled.waiting + pulled.unread.length > 0 || pulled.down !== undefined ? EXIT.pending : EXIT.done;
       }),
     );
-}
-
-/** Before it begins: who hears no answer can ask again under the same id, and it is done once. */
-function noteId({ output }: Session, what: string, id: string): void {
-  output.note(`this ${what} has the id ${id}: if no answer comes, ask again with --id ${id}`);
 }
 
 function side() {

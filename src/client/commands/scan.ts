@@ -1,10 +1,10 @@
-import { applySchedules, collectLogSchedule, scanNow, scanSchedule, type ScanReport } from '../../kit/client/index.js';
+import { scanNow, type ScanReport } from '../../kit/client/index.js';
 import type { Cli } from '../cli.js';
 import { EXIT } from '../exit.js';
 import { requireWorker } from '../session.js';
 
-/** `scan`, `schedules apply`. */
-export function addScanCommands(cli: Cli): void {
+/** `scan`. */
+export function addScanCommand(cli: Cli): void {
   cli.root
     .command('scan')
     .description(
@@ -20,20 +20,6 @@ export function addScanCommands(cli: Cli): void {
         return report.failed.length + report.unread.length === 0 ? EXIT.done : EXIT.undone;
       }),
     );
-
-  cli.root
-    .command('schedules')
-    .description('what runs again and again by itself')
-    .command('apply')
-    .description('create the schedules, or bring them up to date: the scan every five minutes, the log every minute')
-    .action(
-      cli.does(async () => {
-        const { client, settings, output } = await cli.open();
-        const applied = await applySchedules(client, settings.taskQueue, [scanSchedule, collectLogSchedule]);
-        output.result({ schedules: applied }, () => applied.map(({ id, done }) => `${id}: ${done}`).join('\n'));
-        return EXIT.done;
-      }),
-    );
 }
 
 function describeScan({
@@ -46,6 +32,7 @@ function describeScan({
   unread,
   inDoubt,
   undelivered = [],
+  schedules = [],
 }: ScanReport): string {
   const lines = [
     `${found} runs were ended from outside, as far back as is kept; ${settled.length} of them are being settled now`,
@@ -74,5 +61,6 @@ function describeScan({
     const how = startedAgain ? 'nobody delivered them: that is started again' : 'see messages list';
     lines.push(`${waiting} messages of ${stream} wait, the oldest since ${new Date(since).toISOString()}: ${how}`);
   }
+  lines.push(...schedules.map(({ id, trouble }) => `the schedule ${id}: ${trouble}`));
   return lines.join('\n');
 }

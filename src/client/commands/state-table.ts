@@ -6,6 +6,7 @@ import { transferGid, type Transfer } from '../../contracts/transfer.js';
 import { InvalidInput, type CallOptions, type InputIssue } from '../../kit/client/index.js';
 import type { Cli } from '../cli.js';
 import { EXIT, type ExitCode } from '../exit.js';
+import { noteId } from '../session.js';
 import { openStateTable } from '../state-table.js';
 
 /** `--scheme state-table` of `transfer` and `order place`: this process is the caller, and calls the services itself. */
@@ -17,6 +18,7 @@ type Given = CallOptions & { readonly lock?: boolean; readonly isNew?: boolean }
 export function transferByStateTable(cli: Cli, given: Transfer, options: Given): Promise<ExitCode> {
   refuseOptions(options);
   const transfer = parseTransferByStateTable(given);
+  if (options.isNew === true) noteId(cli, 'transfer', transfer.id);
   return calling(async (caller) => {
     const result = await caller.transfer(transfer, { withinMs: waitMs(options), isNew: options.isNew });
     cli.output.result({ gid: transferGid(transfer.id), state: 'committed', result }, () => {

@@ -8,7 +8,7 @@ import { calling } from '../calling.js';
 import type { Cli } from '../cli.js';
 import { EXIT } from '../exit.js';
 import { duration } from '../options.js';
-import { requireWorker } from '../session.js';
+import { noteId, requireWorker } from '../session.js';
 import { transferByStateTable } from './state-table.js';
 import { legsOf, requireAccounts } from '../transfer.js';
 
@@ -90,6 +90,7 @@ Examples:
         return calling(cli, { ...contract, ...call, producer }, async (calls) => {
           await requireWorker(calls);
           await requireAccounts(calls, transfer);
+          if (given === undefined) noteId(calls, 'transfer', id);
           const gid = contract.gid(transfer);
           const made = calls.sendTransfer ?? calls.transactions.of(contract);
           const result = await callPatiently(calls.output, gid, made, transfer, call);

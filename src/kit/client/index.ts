@@ -67,13 +67,25 @@ export {
   type TransactionContract,
   type WaitOptions,
 } from './transactions.js';
+export { applySchedules, type AppliedSchedule, type ApplyOptions } from './schedules/apply.js';
 export {
-  applySchedules,
   collectLogSchedule,
+  forgetSchedule,
   scanSchedule,
-  type AppliedSchedule,
   type ScheduledWorkflow,
-} from './schedules.js';
+  type TimeOfDay,
+} from './schedules/definition.js';
+export {
+  pauseSchedule,
+  resumeSchedule,
+  runSchedule,
+  ScheduleNotFound,
+  type AskedRun,
+  type ScheduleOrder,
+  type WhichSchedule,
+} from './schedules/operate.js';
+export type { Paused } from './schedules/paused.js';
+export { listSchedules, type RunOutcome, type ScheduleRun, type ShownSchedule } from './schedules/read.js';
 export type { TestedAlarm } from '../workflow/alarms.js';
 export type { LogEntry, LogPage } from '../workflow/log.js';
 export type { ExpiredHold, OrphanedHold, ScanOrder, ScanReport } from '../workflow/scan.js';

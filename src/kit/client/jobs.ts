@@ -70,7 +70,8 @@ async function hindranceOf(
   return Date.now() < until ? undefined : new Error(`${workflow} did not end within ${JOB_MS / 60_000} minutes`);
 }
 
-function firstCause(error: Error): string {
+/** What a workflow has failed of in the end, in one line. */
+export function firstCause(error: Error): string {
   let cause: unknown = error;
   while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
   return cause instanceof Error ? cause.message : String(cause);

@@ -31,7 +31,9 @@ export { createInbox, type Handled, type Inbox, type InboxOptions } from './inbo
 export { forgetInbox, INBOX_RETENTION_DAYS } from './inbox/retention.js';
 export { inboxMigrations } from './inbox/schema.js';
 export { inboxSink, type InboxSinkOptions, type MessageHandler } from './inbox/sink.js';
+export type { KeepingRemoval, Removal } from './batches.js';
 export { masksOf, type Masks } from './log/mask.js';
+export { forgetLog, LOG_RETENTION_DAYS } from './log/retention.js';
 export { logMigrations } from './log/schema.js';
 export { listInDoubt, proofOf, type InDoubt, type InDoubtOptions } from './prepared/in-doubt.js';
 export type { NamedBranch } from './prepared/name.js';
@@ -77,5 +79,6 @@ export type { Content, Message } from '../messages/message.js';
 export { HeldUp, NotYet, Poison, SinkUnavailable, type Delivered, type Sink } from '../messages/sink.js';
 export { findLetters, listLetters, type Letter, type LetterFilter } from './outbox/letters.js';
 export { createOutbox, type NewMessage, type Outbox, type OutboxOptions, type Stream } from './outbox/outbox.js';
+export { DECISIONS_RETENTION_DAYS, forgetDecisions } from './outbox/retention.js';
 export { outboxMigrations } from './outbox/schema.js';
 export type { Subscribers } from './outbox/subscribers.js';

@@ -10,6 +10,7 @@ import { lookAfterHolds, type ExpiredHolds } from './expired-holds.js';
 import { endInDoubt } from './in-doubt.js';
 import { eachInTime, ofServer } from './limited.js';
 import { lookAfterMessages, type WatchedOutbox } from './outbox/undelivered.js';
+import { lookAfterSchedules } from './schedules.js';
 import { OPEN_STATES, settle } from './settle.js';
 import { settleGroup } from './settle-group.js';
 import { compareLost } from './three-phase-lost.js';
@@ -89,6 +90,8 @@ export function scanActivities({ expired = {}, databases, outboxes = [], who = '
       const messages = await part('what waits in outboxes', () =>
         lookAfterMessages(client, outboxes, { taskQueue, ageMs, beat }),
       );
+      const scheduled = await lookAfterSchedules(client, taskQueue);
+      beat();
       for (let tries = 1; !looked.isComplete && tries < TRIES; tries++) {
         await context.sleep(PAUSE_MS);
         await look();
@@ -108,10 +111,14 @@ export function scanActivities({ expired = {}, databases, outboxes = [], who = '
         // Once each, by whichever part it was silent.
         unread: [
           ...new Map(
-            [...unread, ...(holds?.unread ?? []), ...(messages?.unread ?? [])].map((each) => [each.participant, each]),
+            [...unread, ...(holds?.unread ?? []), ...(messages?.unread ?? []), ...scheduled.unread].map((each) => [
+              each.participant,
+              each,
+            ]),
           ).values(),
         ],
         undelivered: messages?.undelivered ?? [],
+        ...(scheduled.schedules.length > 0 && { schedules: scheduled.schedules }),
         ...(databases !== undefined && { inDoubt: told }),
         ...(failure !== '' && { failure }),
       };

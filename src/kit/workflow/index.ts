@@ -32,6 +32,14 @@ export {
   type TransactionReport,
 } from './failure.js';
 export {
+  forgetOld,
+  type ForgetActivities,
+  type ForgetOrder,
+  type ForgetPart,
+  type ForgetReport,
+  type ForgottenPart,
+} from './forget.js';
+export {
   listJournal,
   promoteTransaction,
   readJournal,

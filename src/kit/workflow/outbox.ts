@@ -180,6 +180,8 @@ export interface LettersCursor {
   /** The last message: when that failed first; absent: none yet, or it is about what is left over. */
   readonly failedAt?: string;
   readonly seq?: number;
+  /** When the part before had ended: what was decided since, and not told, is this one's. Absent: an older release has made it. */
+  readonly at?: string;
 }
 
 /** A part of an order. */

@@ -18,7 +18,7 @@ const SINGLE_ALARMS = 10;
  * @param now milliseconds since 1970
  */
 export function scanAlarms(
-  { settled, compared, failed, old, orphaned, inDoubt, undelivered = [] }: ScanReport,
+  { settled, compared, failed, old, orphaned, inDoubt, undelivered = [], schedules = [] }: ScanReport,
   runId: string,
   now: number,
 ): Alarm[] {
@@ -62,8 +62,18 @@ export function scanAlarms(
       data: { outbox, stream },
     };
   });
+  const scheduled = schedules.map(({ id, trouble }): Alarm => {
+    return {
+      id: `schedule/${id}/${day}`,
+      kind: 'schedule',
+      at: now,
+      message: `${id}: ${trouble}`,
+      data: { schedule: id },
+    };
+  });
   return [
     ...messages,
+    ...scheduled,
     ...few(orphans, `orphan/many/${runId}`),
     ...few(lost, `orphan/many-compared/${runId}`),
     ...few(left, `orphan/many-not-settled/${day}`),

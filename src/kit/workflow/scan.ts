@@ -82,6 +82,8 @@ export interface ScanReport {
   readonly unread: readonly { readonly participant: string; readonly message: string }[];
   /** Streams of outboxes with messages that wait for too long; absent in reports of before there were any. */
   readonly undelivered?: readonly UndeliveredMessages[];
+  /** Schedules of the task queue that a person should look at, and why, in one line; absent: none. */
+  readonly schedules?: readonly { readonly id: string; readonly trouble: string }[];
   /** Absent: the worker that scanned was given no databases. */
   readonly inDoubt?: InDoubtReport;
   /**

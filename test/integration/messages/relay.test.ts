@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import type { Client } from '@temporalio/client';
+import { Worker } from '@temporalio/worker';
 import { decideMessages, scanNow, showMessages, startRelays } from '../../../src/kit/client/index.js';
 import { Poison, type Sink } from '../../../src/kit/database/index.js';
 import {
@@ -16,7 +16,7 @@ import { relayId } from '../../../src/kit/workflow/outbox.js';
 import type { Alarm } from '../../../src/kit/workflow/index.js';
 import { outboxOf, OutboxStage, Recorder } from '../../kit/database/outbox/stage.js';
 import { bundleOf } from '../../support/bundles.js';
-import { temporalAddress } from '../../support/servers.js';
+import { alarmsInto, openTemporal, type TestTemporal } from '../../support/temporal.js';
 import { until } from '../../support/until.js';
 
 const workflowsPath = fileURLToPath(new URL('./workflows.ts', import.meta.url));
@@ -25,19 +25,15 @@ describe('relays under Temporal', function () {
   this.timeout(120_000);
   const stage = new OutboxStage();
   const outbox = outboxOf();
-  let native: NativeConnection;
+  let temporal: TestTemporal;
   let client: Client;
   let taskQueue: string;
   let workers: { stop: () => Promise<void> }[] = [];
   before(async () => {
-    const address = await temporalAddress();
-    native = await NativeConnection.connect({ address });
-    client = new Client({ connection: await Connection.connect({ address }) });
+    temporal = await openTemporal();
+    ({ client } = temporal);
   });
-  after(async () => {
-    await client.connection.close();
-    await native.close();
-  });
+  after(() => temporal.close());
   beforeEach(() => {
     taskQueue = `messages-${randomUUID()}`;
   });
@@ -58,22 +54,14 @@ describe('relays under Temporal', function () {
     alarms: Alarm[] = [],
     released = (activities: RelayActivities['activities']): object => activities,
   ) => {
-    const alarming = alarmActivities({
-      sink: {
-        name: 'the test',
-        deliver: (alarm) => {
-          alarms.push(alarm);
-          return Promise.resolve();
-        },
-      },
-    });
+    const alarming = alarmActivities({ sink: alarmsInto(alarms) });
     const made: RelayActivities = relayActivities({
       outboxes: [{ outbox, database: stage.db, sinks: { all: sink } }],
       who: 'tester',
       alarms: alarming,
     });
     const worker = await Worker.create({
-      ...{ connection: native, taskQueue, workflowBundle: await bundleOf(workflowsPath) },
+      ...{ connection: temporal.native, taskQueue, workflowBundle: await bundleOf(workflowsPath) },
       activities: {
         ...released(made.activities),
         ...alarming,

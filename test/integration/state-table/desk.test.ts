@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import type { Client } from '@temporalio/client';
+import { Worker } from '@temporalio/worker';
 import pg from 'pg';
 import { decide, type DeskOrder } from '../../../src/kit/client/index.js';
 import { migrate, pgDatabase, stateTableMigrations, type StateTable } from '../../../src/kit/database/index.js';
@@ -18,7 +18,8 @@ import { deskIdOf } from '../../../src/kit/workflow/state-table/desk.js';
 import { op } from '../../kit/database/support/stage.js';
 import { failing, operationsOf, StateStage, transfer, type Operations } from '../../kit/database/state-table/stage.js';
 import { bundleOf } from '../../support/bundles.js';
-import { temporalAddress, testDatabase } from '../../support/servers.js';
+import { testDatabase } from '../../support/servers.js';
+import { alarmsInto, openTemporal } from '../../support/temporal.js';
 import { until } from '../../support/until.js';
 
 const workflowsPath = fileURLToPath(new URL('./workflows.ts', import.meta.url));
@@ -33,13 +34,10 @@ describe('rows of state tables at the desk, under Temporal', function () {
   let client: Client;
   let scanning: StateScanning | undefined;
   before(async () => {
-    const address = await temporalAddress();
-    const native = await NativeConnection.connect({ address });
-    client = new Client({ connection: await Connection.connect({ address }) });
-    closing.push(
-      () => client.connection.close(),
-      () => native.close(),
-    );
+    const temporal = await openTemporal();
+    const { native } = temporal;
+    ({ client } = temporal);
+    closing.push(() => temporal.close());
     const second = await testDatabase('caller');
     const pool = new pg.Pool({ connectionString: second.url, max: 5 });
     closing.push(
@@ -50,15 +48,7 @@ describe('rows of state tables at the desk, under Temporal', function () {
     tables.one = stage.table({ retries: 0, rounds: 1 });
     tables.two = stage.table({ retries: 0, rounds: 1, database: pgDatabase(pool) });
     tables.patient = stage.table({ retries: 0, rounds: 20, scanAfterMs: 50 });
-    const alarming = alarmActivities({
-      sink: {
-        name: 'the test',
-        deliver: (alarm) => {
-          alarms.push(alarm);
-          return Promise.resolve();
-        },
-      },
-    });
+    const alarming = alarmActivities({ sink: alarmsInto(alarms) });
     const worker = await Worker.create({
       ...{ connection: native, taskQueue, workflowBundle: await bundleOf(workflowsPath) },
       activities: { ...stateDeskActivities(tables), ...alarming },

@@ -49,6 +49,17 @@ describe('the alarms of a scan', () => {
     assert.deepEqual(scanAlarms(report({}), 'run', NOON), []);
   });
 
+  it('tell once a day of each schedule that a person should look at', () => {
+    const schedules = [
+      { id: 'shop-scan', trouble: 'its last run has not done all (failed: no)' },
+      { id: 'shop-forget', trouble: 'it is paused' },
+    ];
+    const [first, second] = scanAlarms(report({ schedules }), 'run', NOON);
+    assert.deepEqual([first?.kind, first?.id, first?.gid], ['schedule', 'schedule/shop-scan/20000', undefined]);
+    assert.equal(second?.message, 'shop-forget: it is paused');
+    assert.deepEqual(idsOf({ schedules }, 'other', NOON + 1), idsOf({ schedules }, 'run', NOON));
+  });
+
   it('tell once a day of what stays as it is, however many there are', () => {
     for (const many of [1, 10, 11, 500]) {
       for (const found of [{ failed: failed(many) }, { old: old(many) }, { inDoubt: prepared(many) }]) {

@@ -18,6 +18,8 @@ export interface InboxSinkOptions {
   readonly inbox: Inbox;
   /** Who handles a message, by its topic. One whose topic is not there is {@link Poison}. */
   readonly handlers: Readonly<Record<string, MessageHandler>>;
+  /** Who handles what has any other topic: for a consumer that hears of everything, from newer releases too. Default: {@link Poison} */
+  readonly others?: MessageHandler;
 }
 
 /**
@@ -26,9 +28,9 @@ export interface InboxSinkOptions {
  * A handler throws a `Rejection` for a definite no, {@link Poison} for what it does not understand, and `NotYet` for what can
  * be done one day. Anything else is tried again.
  */
-export function inboxSink({ inbox, handlers }: InboxSinkOptions): Sink & Required<Pick<Sink, 'deliverAll'>> {
+export function inboxSink({ inbox, handlers, others }: InboxSinkOptions): Sink & Required<Pick<Sink, 'deliverAll'>> {
   const handle: MessageHandler = (sql, message) => {
-    const handler = Object.hasOwn(handlers, message.topic) ? handlers[message.topic] : undefined;
+    const handler = Object.hasOwn(handlers, message.topic) ? handlers[message.topic] : others;
     if (handler !== undefined) return handler(sql, message);
     return Promise.reject(new Poison(`consumer '${inbox.consumer}' has no handler for topic '${message.topic}'`));
   };

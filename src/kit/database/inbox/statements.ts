@@ -76,14 +76,23 @@ insert into backstitch.inbox_sources as s (consumer, source, seq) values ($1, $2
 on conflict (consumer, source) do update set seq = greatest(s.seq, excluded.seq)`;
 
 /**
- * Forgets a batch of what was handled before so many days, and notes how far that went. With a key's last message its row goes.
+ * Messages that were handled before so many days, each as a list of its consumer and its id, but for those that are listed (`$3`).
  * `now()`, as an index is not used for what changes within a statement.
  */
+export const findOld = `
+select json_build_array(consumer, message_id)::text as found from backstitch.inbox
+where handled_at < now() - make_interval(days => $1::int)
+  and (consumer, message_id) not in (select m.value->>0, m.value->>1 from json_array_elements($3::text::json) as m)
+limit $2::int`;
+
+/** Forgets those of a batch (`$2`) that are old still, and notes how far that went. With a key's last message its row goes. */
 export const forget = `
 with gone as (
   delete from backstitch.inbox where ctid = any (array(
-    select ctid from backstitch.inbox where handled_at < now() - make_interval(days => $1::int)
-    limit $2::int for update skip locked))
+    select i.ctid from json_array_elements($2::text::json) as m
+    join backstitch.inbox i on i.consumer = m.value->>0 and i.message_id = m.value->>1
+    where i.handled_at < now() - make_interval(days => $1::int)
+    for update of i skip locked))
   returning consumer, source, key, seq, outcome
 ), noted as (
   insert into backstitch.inbox_sources as s (consumer, source, seq)

@@ -63,4 +63,10 @@ create table backstitch.log_runs (
 create index log_runs_open on backstitch.log_runs (checked_at) where not closed;
 create index log_runs_closed on backstitch.log_runs (closed_at) where closed;`,
   },
+  {
+    name: '002-log-collected',
+    sql: `
+-- What is old is found, and removed.
+create index log_collected on backstitch.log (collected_at);`,
+  },
 ];

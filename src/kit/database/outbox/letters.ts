@@ -62,9 +62,27 @@ export interface FoundLetter extends Pick<ShownLetter, 'stream' | 'seq' | 'id'> 
 
 /** An order begins now. */
 export async function beginOrder(database: Database): Promise<LettersCursor> {
-  const [row] = await database.run<LettersCursor>(`select ${EXACT('clock_timestamp()')} as began`, [], STATEMENT_MS);
+  const began = await timeOf(database);
+  return { began, at: began };
+}
+
+/** The time, by the clock of a database, as its cursors have it. */
+export async function timeOf(database: Database): Promise<string> {
+  const [row] = await database.run<{ now: string }>(`select ${EXACT('clock_timestamp()')} as now`, [], STATEMENT_MS);
   if (row === undefined) throw new Error('the database does not tell the time');
-  return row;
+  return row.now;
+}
+
+/** How many messages of these streams somebody has decided about so, for this reason, since then. */
+export async function countDecided(
+  database: Database,
+  { action, actor, reason }: Pick<LetterOrder, 'action' | 'actor' | 'reason'>,
+  streams: readonly string[],
+  since: string,
+): Promise<number> {
+  const values = [streams, ACTIONS[action], textToLog(actor), textToLog(reason), since];
+  const [row] = await database.run<{ count: number }>(counted, values, STATEMENT_MS);
+  return row?.count ?? 0;
 }
 
 /**
@@ -103,8 +121,7 @@ export async function decideLetter(
   return database.transaction(async (sql) => {
     const [lane] = await sql<{ lane: string; error: string | null }>(lockFailed, [stream, seq, all]);
     if (lane === undefined) return false;
-    const done = { resend: 'resent', discard: 'discarded', skip: 'skipped' }[action];
-    await sql(decided, [stream, lane.lane, seq, done, textToLog(actor), textToLog(reason), lane.error]);
+    await sql(decided, [stream, lane.lane, seq, ACTIONS[action], textToLog(actor), textToLog(reason), lane.error]);
     if (action === 'resend') await sql(resend, [stream, lane.lane]);
     else {
       // What is skipped has a lane of its own from now on; one that had it already (it has no key) holds up nobody.
@@ -121,6 +138,7 @@ export async function decideLetter(
 }
 
 const STATEMENT_MS = 10_000;
+const ACTIONS = { resend: 'resent', discard: 'discarded', skip: 'skipped' } as const;
 /** Larger payloads are not shown: an answer has room for 2 MB. */
 const SHOWN_BYTES = 20_000;
 
@@ -186,6 +204,10 @@ insert into backstitch.outbox_decisions (stream, seq, action, actor, reason, err
 select stream, seq, $4, $5, $6, $7, case when $4 = 'discarded' then
   jsonb_build_object('id', id, 'topic', topic, 'key', key, 'payload', payload, 'addedAt', added_at) end
 from backstitch.outbox_parked where stream = $1 and lane = $2 and seq = $3`;
+
+const counted = `
+select count(*)::int as count from backstitch.outbox_decisions
+where stream = any ($1) and action = $2 and actor = $3 and reason = $4 and at >= $5::timestamptz`;
 
 /** Attempts go on being counted: who has refused it knows by that that it was sent again. */
 const resend = `

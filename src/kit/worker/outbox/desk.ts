@@ -1,3 +1,4 @@
+import { asyncLocalStorage } from '@temporalio/activity';
 import { messageOf } from '../../database/message.js';
 import { leftStreams } from '../../database/outbox/left.js';
 import { beginOrder, listLetters } from '../../database/outbox/letters.js';
@@ -15,7 +16,7 @@ import type {
 } from '../../workflow/outbox.js';
 import { READ_MS } from '../limited.js';
 import type { RelayedOutbox } from './activities.js';
-import { decidePart, dropPart, type DecidedPart } from './decide.js';
+import { decidePart, dropPart, wholePart, type DecidedPart } from './decide.js';
 
 /** As many as are shown. */
 const SHOWN = 50;
@@ -66,9 +67,11 @@ export function messagesActivities(outboxes: readonly RelayedOutbox[]): Messages
           ? { decided: [], cursor: await within(READ_MS, beginOrder(database)) }
           : { decided: [], failure: why };
       }
-      if (dropped === undefined) return decidePart(database, { ...order, streams: all }, from);
-      // When nothing is left of it, it is no stream any more.
-      return left.includes(dropped) ? dropPart(database, { ...order, stream: dropped }, from) : { decided: [] };
+      return wholePart(database, order, dropped === undefined ? all : [dropped], from, attemptNow(), async () => {
+        if (dropped === undefined) return decidePart(database, { ...order, streams: all }, from);
+        // When nothing is left of it, it is no stream any more.
+        return left.includes(dropped) ? dropPart(database, { ...order, stream: dropped }, from) : { decided: [] };
+      });
     };
     const { found: parts, unread } = await each(
       { outbox: name, to, after },
@@ -83,7 +86,7 @@ export function messagesActivities(outboxes: readonly RelayedOutbox[]): Messages
       decided: parts
         .flatMap(({ name: outbox, decided }) => decided.map((letter) => ({ outbox, ...letter })))
         .slice(0, list),
-      count: parts.reduce((sum, { decided }) => sum + decided.length, 0),
+      count: parts.reduce((sum, { decided, count = decided.length }) => sum + count, 0),
       unread: [
         ...unread,
         ...parts.flatMap(({ name: outbox, failure }) => (failure === undefined ? [] : [{ outbox, message: failure }])),
@@ -140,6 +143,11 @@ async function streamsOf({ outbox, database }: RelayedOutbox, to: string | undef
   const own = outbox.streams.filter(({ subscriber }) => isMeant(subscriber)).map(({ name }) => name);
   const left = (await leftStreams(database, outbox)).filter((stream) => isMeant(partsOf(stream).subscriber));
   return { all: [...own, ...left], left };
+}
+
+/** Which attempt of the activity this is; where there is none, the first. */
+function attemptNow(): number {
+  return asyncLocalStorage.getStore()?.info.attempt ?? 1;
 }
 
 /** Why all that waits in a stream is not dropped; undefined: it is. */
