@@ -42,7 +42,7 @@ export const stockKey = (orderId: string) => `stock:${orderId}`;
 export const shownKey = (gid: string) => `shown:${gid}`;
 
 /** How long an attempt waits for an order that another has locked, in milliseconds: it is tried again after that. */
-const LOCK_MS = 800;
+const LOCK_MS = 1_200;
 
 export interface FulfilmentOptions {
   readonly database: Database;

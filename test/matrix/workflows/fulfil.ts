@@ -4,7 +4,7 @@ import type { Fulfilment, Taking } from '../fulfilment.js';
 const fulfilment = participant<Fulfilment>('fulfilment');
 
 /** How often it asks for an order that another has locked: each attempt waits for a while. */
-const ASKED = 25;
+const ASKED = 8;
 
 /** Takes a unit of an order, in PostgreSQL, in Redis and by a message, while nobody else has the order. Strictly: the lock goes last. */
 export const fulfil = saga({ undo: 'strict' }, async (tx, order: Taking) => {

@@ -135,12 +135,12 @@ export function createExecutions({ database, staleAfterMs = 600_000 }: Execution
         const [row] = await alone<Row>(read, [task, businessId]);
         return row?.state === 'SUCCESS' && row.attempt === attempt;
       };
-      let isCompleted = false;
+      const known = { isCompleted: false };
       const execution: Execution = {
         ...{ task, businessId, attempt, signal: stale },
         async complete(sql, result) {
           if (!(await finish(sql, 'SUCCESS', toJson(result), null))) throw late();
-          isCompleted = true;
+          known.isCompleted = true;
         },
       };
       let json: string | null;
@@ -154,7 +154,7 @@ export function createExecutions({ database, staleAfterMs = 600_000 }: Execution
       }
       const done = { outcome: 'done', result: fromJson(json) as never, attempt } as const;
       // The transaction of `complete` may have been rolled back, whatever the work says.
-      if (isCompleted && (await isOurs())) return done;
+      if (known.isCompleted && (await isOurs())) return done;
       if ((await finish(alone, 'SUCCESS', json, null)) || (await isOurs())) return done;
       throw late();
     },

@@ -65,14 +65,15 @@ export class Keeper {
 
   async #keep(): Promise<void> {
     const { store, resource, owner, leaseMs, longestMs, asked: began } = this.#kept;
-    const ended = this.#ended.signal;
+    const { signal } = this.#ended;
+    const isEnded = () => signal.aborted;
     let renewAt = began + leaseMs / 3;
     let why = 'it was not renewed in time';
     let cause: unknown;
-    while (!ended.aborted) {
+    while (!isEnded()) {
       const wakeAt = Math.min(renewAt, this.#until, began + longestMs);
-      await delay(Math.max(wakeAt - performance.now(), 0), undefined, { signal: ended }).catch(() => undefined);
-      if (ended.aborted) return;
+      await delay(Math.max(wakeAt - performance.now(), 0), undefined, { signal }).catch(() => undefined);
+      if (isEnded()) return;
       const asked = performance.now();
       if (asked >= began + longestMs) {
         this.#lose(`it was held for ${longestMs} ms, as long as any may be`);

@@ -51,12 +51,12 @@ describe('a fence', () => {
     await gate.reached;
     // It waits for half of its own time; then it is tried again.
     for (let tries = 1; ; tries++) {
-      const error: unknown = await write(name, 2).then(
+      const error = await write(name, 2).then(
         () => undefined,
-        (thrown: unknown) => thrown,
+        (thrown: unknown) => thrown as Error & { code?: string },
       );
       if (error === undefined) break;
-      assert.ok(tries < 20 && (error as { code?: string }).code === '55P03', String(error));
+      assert.ok(tries < 20 && error.code === '55P03', error.message);
     }
     gate.open();
     await assert.rejects(stopped);

@@ -10,7 +10,7 @@ export function pausedTests(
   home: { readonly lock: () => LeaseLock; readonly env: () => NodeJS.ProcessEnv },
 ): void {
   for (const fenced of [false, true]) {
-    it(`${fenced ? 'cannot write with a fence' : 'writes over what another wrote, without a fence'}`, async () => {
+    it(fenced ? 'cannot write with a fence' : 'writes over what another wrote, without a fence', async () => {
       const resource = fresh('paused');
       await stage.db.run(`insert into resources (name, value) values ($1, 'new')`, [resource]);
       const env = { DATABASE: stage.url, ...home.env() };
