@@ -9,12 +9,14 @@ import { barLine, judgeBars, reportOf, tableOf, type Figures, type SystemName } 
 import { runProgram, say } from './program.js';
 import { startBenchServers } from './servers.js';
 import { createSystems } from './systems/index.js';
+import { parseLockOptions } from './locks/options.js';
+import { compareLocks } from './locks/run.js';
 import { parseMessageOptions } from './messages/options.js';
 import { compareMessages } from './messages/run.js';
 import { parseTransferOptions } from './transfer/options.js';
 import { compareTransfers } from './transfer/run.js';
 
-/** `npm run bench`: see docs/performance.md; with `transfer`, docs/choosing.md; with `messages`, docs/outbox.md. Progress goes to stderr, the result to stdout. */
+/** `npm run bench`: see docs/performance.md; with `transfer`, docs/choosing.md; with `messages`, docs/outbox.md; with `locks`, docs/idempotency.md. Progress goes to stderr, the result to stdout. */
 
 async function main(options: BenchOptions): Promise<boolean> {
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
@@ -71,6 +73,9 @@ if (first === 'transfer') {
 } else if (first === 'messages') {
   const options = parseMessageOptions(rest);
   runProgram(() => compareMessages(options));
+} else if (first === 'locks') {
+  const options = parseLockOptions(rest);
+  runProgram(() => compareLocks(options));
 } else {
   const options = parseOptions(process.argv.slice(2));
   runProgram(async () => (await main(options)) || !options.bars);

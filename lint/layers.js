@@ -9,6 +9,7 @@ export const layers = [
   { room: 'src/kit/workflow', values: ['@temporalio/workflow', '@temporalio/common'] },
   { room: 'src/kit/messages', values: [] },
   { room: 'src/kit/rabbitmq', values: ['node:', 'src/kit/messages', 'amqplib'] },
+  { room: 'src/kit/redis', values: ['node:', 'src/kit/database'] },
   {
     room: 'src/kit/database',
     values: ['node:', 'src/kit/messages', 'src/kit/workflow/fate.ts', 'src/kit/workflow/carried.ts'],

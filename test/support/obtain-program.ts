@@ -1,6 +1,7 @@
 import { temporalProgram } from '../../src/dev/temporal-program.js';
 import { timeSkippingServer } from '../../src/dev/time-skipping-server.js';
 import { rabbitPrograms } from './rabbitmq-programs.js';
+import { redisProgram } from './redis-programs.js';
 
 /**
  * Obtains the servers' programs before the tests begin, where they are not there yet: to build one takes longer than any
@@ -13,3 +14,4 @@ const onProgress = (line: string) => {
 await temporalProgram(onProgress);
 await timeSkippingServer(onProgress);
 await rabbitPrograms(onProgress);
+await redisProgram(onProgress);

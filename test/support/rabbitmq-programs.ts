@@ -1,12 +1,7 @@
-import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { promisify } from 'node:util';
-import { cacheFolder } from '../../src/dev/cache.js';
-import { obtain } from '../../src/dev/obtain.js';
 import { findOnPath, firstLine } from '../../src/dev/temporal-program.js';
-
-const run = promisify(execFile);
+import { unpackedPackage } from './debian-package.js';
 
 /** RabbitMQ's programs, and what they need to be found. */
 export interface RabbitPrograms {
@@ -18,6 +13,7 @@ export interface RabbitPrograms {
 
 /** Where Debian's package has them: those on the PATH change the user. */
 const INSTALLED = '/usr/lib/rabbitmq/bin';
+const rabbitmq = { name: 'rabbitmq-server', called: 'RabbitMQ', folder: 'rabbitmq' } as const;
 
 /**
  * RabbitMQ's programs: those of this machine; else those of the distribution's packages, unpacked into the cache, where they change
@@ -27,7 +23,7 @@ const INSTALLED = '/usr/lib/rabbitmq/bin';
  */
 export async function rabbitPrograms(onProgress: (line: string) => void): Promise<RabbitPrograms | undefined> {
   try {
-    return installed() ?? (await unpacked(onProgress));
+    return installed() ?? programsIn(await unpackedPackage(rabbitmq, onProgress));
   } catch (error) {
     onProgress(`no RabbitMQ server could be had (${firstLine(error)}): its tests are skipped`);
     return undefined;
@@ -43,58 +39,6 @@ function installed(): RabbitPrograms | undefined {
   // With Homebrew it is a link to a script that finds the rest by itself.
   if (onPath === undefined || epmd === undefined || onPath.startsWith('/usr/sbin')) return undefined;
   return { sbin: join(onPath, '..'), epmd, path };
-}
-
-function unpacked(onProgress: (line: string) => void): Promise<RabbitPrograms> {
-  const root = join(cacheFolder(), 'rabbitmq');
-  const found = () => (existsSync(join(root, 'complete')) ? root : undefined);
-  const onWait = () => {
-    onProgress('another program unpacks RabbitMQ: waiting for it');
-  };
-  const work = async (folder: string) => {
-    if (findOnPath('apt-get') === undefined) throw new Error('there is no rabbitmq-server here, and no apt-get');
-    onProgress(`unpacking the distribution's RabbitMQ, once, into ${root}`);
-    await unpack(folder, join(folder, 'root'));
-    writeFileSync(join(folder, 'root', 'complete'), '');
-    rmSync(root, { recursive: true, force: true });
-    renameSync(join(folder, 'root'), root);
-    return root;
-  };
-  const given = found();
-  const obtained =
-    given === undefined ? obtain({ name: 'rabbitmq', find: found, onWait, work }) : Promise.resolve(given);
-  return obtained.then(programsIn);
-}
-
-/** Downloads the package, and those that it needs and this machine has not, and unpacks them. */
-async function unpack(folder: string, root: string): Promise<void> {
-  const archives = join(folder, 'archives');
-  mkdirSync(join(archives, 'partial'), { recursive: true });
-  const options = [
-    '-o',
-    'Debug::NoLocking=1',
-    '-o',
-    `Dir::Cache::archives=${archives}/`,
-    '-o',
-    'APT::Sandbox::User=root',
-  ];
-  const download = () =>
-    run('apt-get', [...options, '-y', '--download-only', '--no-install-recommends', 'install', 'rabbitmq-server'], {
-      timeout: 600_000,
-      maxBuffer: 10_000_000,
-      env: { ...process.env, LC_ALL: 'C' },
-    });
-  try {
-    await download();
-  } catch {
-    // The lists are old, or there are none.
-    await run('apt-get', ['update'], { timeout: 600_000, maxBuffer: 10_000_000 });
-    await download();
-  }
-  mkdirSync(root);
-  for (const file of readdirSync(archives).filter((name) => name.endsWith('.deb'))) {
-    await run('dpkg-deb', ['-x', join(archives, file), root]);
-  }
 }
 
 function programsIn(root: string): RabbitPrograms {

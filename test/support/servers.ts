@@ -5,6 +5,7 @@ import { startServers, type Servers } from '../../src/dev/servers.js';
 import { timeSkippingServer } from '../../src/dev/time-skipping-server.js';
 import { searchAttributeTypes } from '../../src/kit/workflow/index.js';
 import { startBroker, type Broker } from './rabbitmq.js';
+import { startRedis, type RedisServer } from './redis.js';
 
 /**
  * The servers that tests need, each started when the first test asks for it and kept for the whole run. A test gets a
@@ -22,6 +23,7 @@ const onDeath = (report: Error) => {
 let postgres: Promise<Servers> | undefined;
 let temporal: Promise<Servers> | undefined;
 let rabbit: Promise<Broker | undefined> | undefined;
+let redis: Promise<RedisServer | undefined> | undefined;
 
 function postgresServer(): Promise<Servers> {
   postgres ??= startServers({ ephemeral: true, databases: ['postgres'], onProgress, onDeath });
@@ -49,6 +51,12 @@ export async function temporalAddress(): Promise<string> {
 export function rabbitBroker(): Promise<Broker | undefined> {
   rabbit ??= startBroker(onProgress);
   return rabbit;
+}
+
+/** A Redis server; undefined where there is none to be had: its tests are skipped. */
+export function redisServer(): Promise<RedisServer | undefined> {
+  redis ??= startRedis(onProgress);
+  return redis;
 }
 
 /** A new time-skipping environment; the caller tears it down. */
@@ -119,7 +127,7 @@ export async function testDatabase(name = 'test'): Promise<TestDatabase> {
 
 /** Stops what was started. */
 export async function stopServers(): Promise<void> {
-  const started = await Promise.allSettled([postgres, temporal, rabbit]);
+  const started = await Promise.allSettled([postgres, temporal, rabbit, redis]);
   for (const server of started) if (server.status === 'fulfilled') await server.value?.stop();
 }
 

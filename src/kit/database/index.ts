@@ -26,12 +26,60 @@ export { recordFound } from './guard/outbound-found.js';
 export { KEY_LIFETIME_MS, type OutboundOptions, type OutboundRequest, type Sending } from './guard/outbound-request.js';
 export { forgetGuards, GUARD_RETENTION_DAYS } from './guard/retention.js';
 export { guardMigrations } from './guard/schema.js';
+export {
+  createExecutions,
+  ExecutionTakenOver,
+  type Executed,
+  type Execution,
+  type ExecutionKey,
+  type ExecutionOptions,
+  type Executions,
+} from './idempotency/execution.js';
+export { insertOrRead, OtherFact, type Fact, type Stated } from './idempotency/insert-or-read.js';
+export {
+  createMarkers,
+  MARKER_TTL_MS,
+  markersIn,
+  type MarkerOptions,
+  type Markers,
+  type MarkerStore,
+  type Once,
+} from './idempotency/marker.js';
+export { EXECUTION_RETENTION_DAYS, forgetExecutions, forgetMarkers } from './idempotency/retention.js';
+export { idempotencyMigrations } from './idempotency/schema.js';
+export { moveState, type Moved, type StatefulRow, type StateMove } from './idempotency/state-guarded.js';
+export { updateVersioned, VersionConflict, type VersionedRow } from './idempotency/versioned.js';
+export type { Values } from './identifiers.js';
 export { OutOfOrder } from './inbox/claim.js';
 export { createInbox, type Handled, type Inbox, type InboxOptions } from './inbox/inbox.js';
 export { forgetInbox, INBOX_RETENTION_DAYS } from './inbox/retention.js';
 export { inboxMigrations } from './inbox/schema.js';
 export { inboxSink, type InboxSinkOptions, type MessageHandler } from './inbox/sink.js';
 export type { KeepingRemoval, Removal } from './batches.js';
+export { fence, Fenced, forgetFences } from './lock/fence.js';
+export { leaseLockIn } from './lock/hold.js';
+export {
+  LeaseLost,
+  LockUnavailable,
+  type Held,
+  type HoldOptions,
+  type Lease,
+  type LeaseLock,
+  type LeaseOptions,
+  type LeaseStore,
+  type Taken,
+} from './lock/lease.js';
+export { createLeaseLock, forgetLeases, LOCK_RETENTION_DAYS } from './lock/postgres.js';
+export { lockMigrations } from './lock/schema.js';
+export {
+  createSemanticLock,
+  ObjectLocked,
+  semanticLockSteps,
+  type Locked,
+  type LockedObject,
+  type LockSteps,
+  type SemanticLock,
+} from './lock/semantic.js';
 export { masksOf, type Masks } from './log/mask.js';
 export { forgetLog, LOG_RETENTION_DAYS } from './log/retention.js';
 export { logMigrations } from './log/schema.js';
