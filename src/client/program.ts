@@ -7,6 +7,7 @@ import { addDeskCommands } from './commands/desk.js';
 import { addLogCommand } from './commands/log.js';
 import { addMessagesCommands } from './commands/messages.js';
 import { addOrderCommands } from './commands/order.js';
+import { addSaleCommands } from './commands/sale.js';
 import { addScanCommands } from './commands/scan.js';
 import { addShopCommands } from './commands/shop.js';
 import { addTransferCommand } from './commands/transfer.js';
@@ -20,6 +21,7 @@ export function runProgram(args: readonly string[]): Promise<ExitCode> {
   addTransferCommand(cli);
   addBankCommands(cli);
   addBookstoreCommands(cli);
+  addSaleCommands(cli);
   addTransactionCommands(cli);
   addDeskCommands(cli);
   addScanCommands(cli);

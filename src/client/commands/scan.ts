@@ -1,3 +1,4 @@
+import { reclaimSchedule } from '../../contracts/sale.js';
 import { applySchedules, collectLogSchedule, scanNow, scanSchedule, type ScanReport } from '../../kit/client/index.js';
 import type { Cli } from '../cli.js';
 import { EXIT } from '../exit.js';
@@ -25,11 +26,14 @@ export function addScanCommands(cli: Cli): void {
     .command('schedules')
     .description('what runs again and again by itself')
     .command('apply')
-    .description('create the schedules, or bring them up to date: the scan every five minutes, the log every minute')
+    .description(
+      'create the schedules, or bring them up to date: the scan and the reclaim every five minutes, the log every minute',
+    )
     .action(
       cli.does(async () => {
         const { client, settings, output } = await cli.open();
-        const applied = await applySchedules(client, settings.taskQueue, [scanSchedule, collectLogSchedule]);
+        const schedules = [scanSchedule, collectLogSchedule, reclaimSchedule];
+        const applied = await applySchedules(client, settings.taskQueue, schedules);
         output.result({ schedules: applied }, () => applied.map(({ id, done }) => `${id}: ${done}`).join('\n'));
         return EXIT.done;
       }),
