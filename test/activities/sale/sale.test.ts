@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { pausing } from '../../kit/database/state-table/stage.js';
+import { until } from '../../support/until.js';
 import { linesOf, refused } from '../support.js';
 import { SaleWorld, tally } from './world.js';
 
@@ -41,12 +42,18 @@ describe('a flash sale', function () {
 
   it('keeps its limits, for customers who ask all at once too', async () => {
     const sale = await world.open(100, { perPurchase: 2, perCustomer: 3 });
-    const answers = await Promise.all(
-      Array.from({ length: 10 }, (_, n) =>
+    const { inventory } = world.test.databases;
+    // All of them have begun before the first is decided.
+    const answers = await inventory.transaction(async (sql) => {
+      await sql('select from backstitch.occupancy_pools where pool = $1 for update', [sale]);
+      const asked = Array.from({ length: 8 }, (_, n) =>
         world.process().buy({ id: `${sale}-${n}`, sale, customerId: 'greedy', units: 1 }),
-      ),
-    );
-    assert.deepEqual(tally(answers), { sold: 3, 'too many': 7 });
+      );
+      const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      await until(async () => (await world.test.sql('inventory', waiting)).length === 8);
+      return { asked };
+    });
+    assert.deepEqual(tally(await Promise.all(answers.asked)), { sold: 3, 'too many': 5 });
     assert.deepEqual(tally([await buy(sale, `${sale}-x`, 3)]), { 'too many': 1 });
     assert.deepEqual(tally([await buy('no-such', `${sale}-y`)]), { 'unknown sale': 1 });
   });
