@@ -13,10 +13,12 @@ import { parseLockOptions } from './locks/options.js';
 import { compareLocks } from './locks/run.js';
 import { parseMessageOptions } from './messages/options.js';
 import { compareMessages } from './messages/run.js';
+import { parseSaleOptions } from './sale/options.js';
+import { compareSales } from './sale/run.js';
 import { parseTransferOptions } from './transfer/options.js';
 import { compareTransfers } from './transfer/run.js';
 
-/** `npm run bench`: see docs/performance.md; with `transfer`, docs/choosing.md; with `messages`, docs/outbox.md; with `locks`, docs/idempotency.md. Progress goes to stderr, the result to stdout. */
+/** `npm run bench`: see docs/performance.md; with `transfer`, docs/choosing.md; with `messages`, docs/outbox.md; with `locks`, docs/idempotency.md; with `sale`, docs/flash-sale.md. Progress goes to stderr, the result to stdout. */
 
 async function main(options: BenchOptions): Promise<boolean> {
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
@@ -76,6 +78,9 @@ if (first === 'transfer') {
 } else if (first === 'locks') {
   const options = parseLockOptions(rest);
   runProgram(() => compareLocks(options));
+} else if (first === 'sale') {
+  const options = parseSaleOptions(rest);
+  runProgram(() => compareSales(options));
 } else {
   const options = parseOptions(process.argv.slice(2));
   runProgram(async () => (await main(options)) || !options.bars);

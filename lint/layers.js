@@ -75,6 +75,13 @@ export const layers = [
     later: ['src/state-table.ts'],
   },
   {
+    // And for buying at a flash sale.
+    room: 'src/client/sale.ts',
+    values: [],
+    types: ['src/contracts'],
+    later: ['src/sale.ts'],
+  },
+  {
     // Temporal, never a service or its database.
     room: 'src/client',
     values: [

@@ -42,7 +42,8 @@ export async function onStage<Result>(
   }
 }
 
-function pidsOf(servers: Servers): readonly number[] | undefined {
+/** The server's, for its CPU time. */
+export function pidsOf(servers: Servers): readonly number[] | undefined {
   const recorded = JSON.parse(readFileSync(join(servers.state, 'children.json'), 'utf8')) as ProcessIdentity[];
   const alive = recorded.filter(isAlive);
   return alive.length === 1 ? alive.map(({ pid }) => pid) : undefined;

@@ -27,6 +27,7 @@ import {
   inboxMigrations,
   masksOf,
   migrate,
+  occupancyMigrations,
   outboxMigrations,
   stateTableMigrations,
   type Database,
@@ -67,6 +68,8 @@ import { createPayments } from './payments/index.js';
 import { paymentsMigrations } from './payments/migrations.js';
 import { openWallets } from './payments/opening.js';
 import { shopRetention } from './retention.js';
+import { createSale } from './sale/index.js';
+import { readSales } from './sale/books.js';
 import { readShipping } from './shipping/books.js';
 import { createShipping } from './shipping/index.js';
 import { shippingMigrations } from './shipping/migrations.js';
@@ -123,6 +126,7 @@ export async function migrateShop(databases: ShopDatabases): Promise<void> {
     }),
   );
   await migrate(databases.warehouse, 'inbox', inboxMigrations);
+  await migrate(databases.inventory, 'occupancy', occupancyMigrations);
 }
 
 /**
@@ -183,6 +187,7 @@ export function createShop({
   const looking = { ...databases, ...phase2 };
   const relaying = { ...databases, ...relays };
   const bookstore = createBookstore({ banks: relaying, looking, warehouse: databases.warehouse }, heartbeat);
+  const sale = createSale({ inventory, orders }, { probe, heartbeat });
   const guardOf = (service: ServiceName) => createGuard(databases[service], { probe, mask: masksOf(masks, service) });
   const bank = (name: BankName) =>
     createOneBank(name, { database: databases[name], phase2: phase2[name], masks, probe });
@@ -226,6 +231,8 @@ export function createShop({
         },
       }),
     ],
+    /** Flash sales: buying and paying, in this process. */
+    sale: { buy: sale.buy, pay: sale.pay },
     /** What callers have asked for without an orchestrator. */
     callers: createCallers({ database: databases.callers, operations, limits: stateLimits }),
     plain: {
@@ -242,6 +249,7 @@ export function createShop({
       'orders.hasCustomer': (input: OfCustomer): Promise<boolean> => hasCustomer(orders, input),
       'shipping.recallState': (input: TakeBackParcel): Promise<RecallStatus | null> => recallState(shipping, input),
       ...bookstore.plain,
+      ...sale.plain,
       'books.prove': (): Promise<Books> =>
         proveBooks(
           {
@@ -253,6 +261,7 @@ export function createShop({
             banks: bankNames.map((name) => readBank(name, databases[name])),
             callers: readCallers(databases.callers),
             warehouse: readWarehouse(databases.warehouse),
+            sales: readSales({ inventory, orders }),
           },
           heartbeat,
         ),

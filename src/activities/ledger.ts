@@ -87,22 +87,34 @@ alter table ${entries} add constraint ${entries}_signed check (case kind ${signs
 `;
 }
 
-/** The SQL that lets a ledger freeze: a migration after that of {@link ledgerSql}. */
-export function ledgerFreezesSql({ accounts, entries, key, balance, kinds }: Ledger): string {
+/** The same of a ledger that freezes: a migration after that of {@link ledgerFreezesSql}. */
+export function freezingKindsSql({ entries, kinds }: Ledger): string {
+  return `
+alter table ${entries} drop constraint ${entries}_signed;
+alter table ${entries} add constraint ${entries}_signed check (case kind ${freezingSignsOf(kinds)});
+`;
+}
+
+function freezingSignsOf(kinds: Ledger['kinds']): string {
   const signs = Object.entries(kinds).map(
     ([kind, sign]) => `when '${kind}' then amount ${sign === '+' ? '>=' : '<='} 0 and frozen = 0`,
   );
+  return `${signs.join(' ')}
+  when 'freeze' then amount <= 0 and frozen = -amount
+  when 'thaw' then amount >= 0 and frozen = -amount
+  when 'use' then amount = 0 and frozen <= 0
+  else false end`;
+}
+
+/** The SQL that lets a ledger freeze: a migration after that of {@link ledgerSql}. */
+export function ledgerFreezesSql({ accounts, entries, key, balance, kinds }: Ledger): string {
   return `
 alter table ${accounts} add column frozen bigint not null default 0
   constraint ${accounts}_frozen_not_negative check (frozen >= 0);
 -- What an entry moves to the frozen part, or takes from it.
 alter table ${entries} add column frozen bigint not null default 0;
 alter table ${entries} drop constraint ${entries}_signed;
-alter table ${entries} add constraint ${entries}_signed check (case kind ${signs.join(' ')}
-  when 'freeze' then amount <= 0 and frozen = -amount
-  when 'thaw' then amount >= 0 and frozen = -amount
-  when 'use' then amount = 0 and frozen <= 0
-  else false end);
+alter table ${entries} add constraint ${entries}_signed check (case kind ${freezingSignsOf(kinds)});
 
 create or replace function ${entries}_move() returns trigger language plpgsql as $$
 begin

@@ -9,6 +9,7 @@ import { addMessagesCommands } from './commands/messages.js';
 import { addOrderCommands } from './commands/order.js';
 import { addScanCommand } from './commands/scan.js';
 import { addScheduleCommands } from './commands/schedules.js';
+import { addSaleCommands } from './commands/sale.js';
 import { addShopCommands } from './commands/shop.js';
 import { addTransferCommand } from './commands/transfer.js';
 import { addTransactionCommands } from './commands/tx.js';
@@ -21,6 +22,7 @@ export function runProgram(args: readonly string[]): Promise<ExitCode> {
   addTransferCommand(cli);
   addBankCommands(cli);
   addBookstoreCommands(cli);
+  addSaleCommands(cli);
   addTransactionCommands(cli);
   addDeskCommands(cli);
   addScanCommand(cli);

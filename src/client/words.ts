@@ -275,7 +275,8 @@ function checksOf({ figures, differenceCount }: Books): [holds: boolean, check: 
       'wallets + frozen + captured - refunded = deposited',
     ],
     [
-      f.stockUnits + f.frozenUnits + f.placedUnits + f.waitingUnits === f.initialUnits,
+      f.stockUnits + f.frozenUnits + f.placedUnits + f.waitingUnits + f.saleUnits - f.saleReturnedUnits ===
+        f.initialUnits,
       'stock + frozen + units of placed orders = delivered',
     ],
     [

@@ -100,6 +100,14 @@ export interface Books {
     booksInStock: number;
     /** In parcels. */
     booksTaken: number;
+    /** What flash sales were opened with, from the stock: sold, waiting, left and returned. */
+    saleUnits: number;
+    saleSoldUnits: number;
+    /** Occupied by purchases that are not paid, or not seen to be. */
+    saleWaitingUnits: number;
+    saleLeftUnits: number;
+    /** What sales did not sell: in the stock again. */
+    saleReturnedUnits: number;
   };
   /** The first of the differences; `differenceCount` counts all. */
   differences: Difference[];

@@ -31,6 +31,7 @@ export { placeOrder } from './place-order.js';
 export { lookAtOrder, payOrder, placeOrderChoreographed } from './place-order-choreographed.js';
 export { placeOrderTcc } from './place-order-tcc.js';
 export { closeLost, recallOrder, refundRecalled } from './recall-order.js';
+export { closeSale, openSale, reclaimStock, saleBooks, salePurchase } from './sale.js';
 export { openShop, orderState, proveBooks, recallState } from './shop.js';
 export {
   transfer2pc,

@@ -7,6 +7,7 @@ import { readNotifications } from '../../src/activities/notifications/books.js';
 import { readOrders } from '../../src/activities/orders/books.js';
 import { readPayments } from '../../src/activities/payments/books.js';
 import { readCallers } from '../../src/activities/callers/books.js';
+import { readSales } from '../../src/activities/sale/books.js';
 import { readShipping } from '../../src/activities/shipping/books.js';
 import { readWarehouse } from '../../src/activities/warehouse/books.js';
 import { MAX_DIFFERENCES } from '../../src/contracts/shop.js';
@@ -73,6 +74,11 @@ describe('the books', () => {
         booksDelivered: 0,
         booksInStock: 0,
         booksTaken: 0,
+        saleUnits: 0,
+        saleSoldUnits: 0,
+        saleWaitingUnits: 0,
+        saleLeftUnits: 0,
+        saleReturnedUnits: 0,
       },
       differences: [],
       differenceCount: 0,
@@ -403,6 +409,7 @@ function readers({ databases }: TestShop) {
     banks: bankNames.map((name) => readBank(name, databases[name])),
     callers: readCallers(databases.callers),
     warehouse: readWarehouse(databases.warehouse),
+    sales: readSales(databases),
   };
 }
 

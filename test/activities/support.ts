@@ -20,6 +20,8 @@ export interface TestShop {
   shop: Shop;
   faults: Faults;
   databases: ShopDatabases;
+  /** Where each is. */
+  urls: Readonly<Record<ServiceName, string>>;
   /** Runs a statement in a service's database. */
   sql<Row extends object>(service: ServiceName, text: string, values?: readonly unknown[]): Promise<Row[]>;
   /** Runs a statement with the database's rules (triggers, foreign keys) switched off: what a broken program or disk does. */
@@ -30,9 +32,9 @@ export interface TestShop {
 }
 
 const tables: Record<ServiceName, string> = {
-  orders: 'customers, point_entries, orders',
+  orders: 'customers, point_entries, orders, sale_orders',
   payments: 'wallets, wallet_entries, payments',
-  inventory: 'stock, stock_entries, reservations',
+  inventory: 'stock, stock_entries, reservations, backstitch.occupancy, backstitch.occupancy_pools',
   shipping: 'shipments, recalls, amends_log',
   notifications: 'notifications',
   bank_a: 'accounts, entries, holds, transfers, purchases, backstitch.outbox, backstitch.inbox',
@@ -64,6 +66,7 @@ export async function openTestShop(): Promise<TestShop> {
     shop: createShop({ databases, probe: faults.probe }),
     faults,
     databases,
+    urls: Object.fromEntries(opened.map(({ service, database }) => [service, database.url])) as TestShop['urls'],
     sql: (service, text, values) => databases[service].run(text, values),
     damage,
     async empty() {

@@ -92,6 +92,7 @@ describe('the import layers', () => {
     ['the client takes no activities', 'src/client/a.ts', `import { createShop } from '../activities/index.js';`],
     ['the client drives nothing', 'src/client/a.ts', `const { x } = await import('../direct.js');`],
     ['the client loads it when asked', 'src/client/direct.ts', `import { openShopDriver } from '../direct.js';`],
+    ['the client loads what buys when asked', 'src/client/sale.ts', `import { openShopSale } from '../sale.js';`],
     ['the client takes no services there', 'src/client/direct.ts', `await import('../activities/index.js');`],
     ['the client takes no driver', 'src/client/commands/a.ts', `import pg from 'pg';`],
     [
@@ -113,6 +114,7 @@ describe('the import layers', () => {
       `import type { Payments } from '../activities/payments/index.js';`,
     ],
     ['the client may drive when asked', 'src/client/direct.ts', `const { x } = await import('../direct.js');`],
+    ['the client may buy when asked', 'src/client/sale.ts', `const { x } = await import('../sale.js');`],
     ['workflows may format money', 'src/workflows/a.ts', `import { formatCents } from '../contracts/money.js';`],
     [
       'kit/database may take types of kit/workflow',

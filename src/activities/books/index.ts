@@ -13,6 +13,8 @@ import { checkOrder, isAskedFor, isBeside, isUnderWay, stillOwed, type OrderReco
 import { Findings } from './findings.js';
 import { mergeByOrder } from './merge.js';
 import { provePurchases } from './purchases.js';
+import { proveSales } from './sales.js';
+import type { SalesReader } from '../sale/books.js';
 
 /** What the books read: each service only through its own reader. */
 export interface BooksReaders {
@@ -24,6 +26,7 @@ export interface BooksReaders {
   readonly banks: readonly BankReader[];
   readonly callers: CallersReader;
   readonly warehouse: WarehouseReader;
+  readonly sales: SalesReader;
 }
 
 /** Orders between two calls of the heartbeat. */
@@ -39,7 +42,7 @@ const HEARTBEAT_EVERY = 500;
  * @throws a RangeError for a sum of the shop's beyond 2^53; those of the banks are exact beyond that
  */
 export async function proveBooks(readers: BooksReaders, heartbeat: () => void): Promise<Books> {
-  const { orders, payments, inventory, shipping, notifications, banks, callers, warehouse } = readers;
+  const { orders, payments, inventory, shipping, notifications, banks, callers, warehouse, sales } = readers;
   const findings = new Findings();
   for (const accounts of [orders.points, payments.wallets, inventory.stock, ...banks, warehouse.stock]) {
     await accounts.prove(findings);
@@ -76,6 +79,7 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
   }
 
   const bookstore = await provePurchases({ banks, warehouse, findings, heartbeat });
+  const { fromStock, ...ofSales } = await proveSales(sales, findings, heartbeat);
   const inFlight = await inFlightCents(banks, callers);
   const figures = {
     orders: tally.placed + tally.cancelled + tally.returned + tally.lost + tally.waiting + tally.open,
@@ -91,7 +95,7 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     frozenCents: wallets.frozen,
     capturedCents: safeInteger(tally.capturedCents, 'the sum of payments'),
     refundedCents: safeInteger(tally.refundedCents, 'the sum of refunds'),
-    initialUnits: stock.opened,
+    initialUnits: stock.opened + fromStock,
     stockUnits: stock.held,
     frozenUnits: stock.frozen,
     placedUnits: safeInteger(tally.placedUnits, 'the sum of units'),
@@ -106,6 +110,7 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     bankInFlightCents: exactCents(inFlight),
     ...bankFigures(await Promise.all(banks.map((bank) => bank.totals()))),
     ...bookstore,
+    ...ofSales,
   };
   const { walletsCents, frozenCents, capturedCents, refundedCents } = figures;
   const { stockUnits, frozenUnits, placedUnits, waitingUnits } = figures;
@@ -120,7 +125,7 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     'stock + frozen + units of placed orders = delivered',
     'inventory',
     figures.initialUnits,
-    stockUnits + frozenUnits + placedUnits + waitingUnits,
+    stockUnits + frozenUnits + placedUnits + waitingUnits + figures.saleUnits - figures.saleReturnedUnits,
   );
   findings.compare(
     'points held + points of placed orders - points earned = points opened',

@@ -1,18 +1,22 @@
-import { ledgerFreezesSql, ledgerSql, type Ledger } from '../ledger.js';
+import { freezingKindsSql, ledgerFreezesSql, ledgerSql, type Ledger } from '../ledger.js';
 
-/** Units of stock. */
+const firstKinds = { delivered: '+', reserved: '-', released: '+' } as const;
+
+/** Units of stock. `sale` and `unsold`: taken for a flash sale, and what it did not sell. */
 export const stockLedger: Ledger = {
   accounts: 'stock',
   entries: 'stock_entries',
   key: 'sku',
   balance: 'available',
-  kinds: { delivered: '+', reserved: '-', released: '+' },
+  kinds: { ...firstKinds, sale: '-', unsold: '+' },
   freezes: true,
 };
 
+const firstLedger: Ledger = { ...stockLedger, kinds: firstKinds };
+
 /** The inventory database: stock, and what orders reserve of it. */
 export const inventoryMigrations = [
-  { name: '001-stock', sql: ledgerSql(stockLedger) },
+  { name: '001-stock', sql: ledgerSql(firstLedger) },
   {
     name: '002-reservations',
     sql: `
@@ -33,7 +37,7 @@ create index stock_entries_delivered on stock_entries (sku) where kind = 'delive
   },
   {
     name: '003-freezing',
-    sql: `${ledgerFreezesSql(stockLedger)}
+    sql: `${ledgerFreezesSql(firstLedger)}
 -- A reservation by try and confirm is frozen first, then reserved; or released.
 alter table reservations drop constraint reservations_status_check;
 alter table reservations add constraint reservations_status_check
@@ -51,4 +55,5 @@ alter table reservations add constraint reservations_status_check
 alter table reservations add column choreographed boolean not null default false;
 `,
   },
+  { name: '006-sales', sql: freezingKindsSql(stockLedger) },
 ] as const;

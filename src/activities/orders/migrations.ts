@@ -69,4 +69,30 @@ create table order_events (
 );
 `,
   },
+  {
+    name: '006-sales',
+    sql: `
+-- Orders of flash sales, by the ids of their purchases: a kind of their own, which waits for its payment and nothing else. A purchase
+-- whose units were reclaimed before its order came is barred: a row that keeps the order out.
+create table sale_orders (
+  order_id text collate "C" primary key,
+  sale text collate "C" not null,
+  customer_id text collate "C" not null,
+  units integer not null check (units > 0),
+  cents bigint not null check (cents >= 0),
+  status text not null default 'unpaid' check (status in ('unpaid', 'paid', 'cancelled', 'barred')),
+  submitted_at timestamptz not null default clock_timestamp(),
+  ended_at timestamptz,
+  constraint sale_orders_ended check ((status = 'unpaid') = (ended_at is null))
+) with (fillfactor = 80);
+
+create trigger sale_orders_moves before update on sale_orders for each row
+  when (old is distinct from new and (old.status <> 'unpaid' or new.status = 'barred'
+    or (old.order_id, old.sale, old.customer_id, old.units, old.cents)
+    is distinct from (new.order_id, new.sale, new.customer_id, new.units, new.cents)))
+  execute function ledger_refuse('an order of a sale is paid or cancelled, once, and changes by nothing else');
+create trigger sale_orders_stay before delete or truncate on sale_orders for each statement
+  execute function ledger_refuse('orders of sales are not deleted');
+`,
+  },
 ] as const;

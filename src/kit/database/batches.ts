@@ -1,3 +1,6 @@
+import { FORGET_MS } from './guard/retention.js';
+import type { Database } from './sql.js';
+
 /** What is removed, and how much of it at once. */
 export interface Removal {
   /** A whole number, 1 at least. */
@@ -38,6 +41,22 @@ export async function removeInBatches(
     total += removed;
     if (!isFull || !(await onBatch(removed))) return total;
   }
+}
+
+/**
+ * {@link removeInBatches} by one statement a batch, which resolves to the rows that it has removed.
+ *
+ * @param statement `$1`: how old, in days; `$2`: how many
+ */
+export function removeRows(
+  database: Database,
+  statement: string,
+  { batch = 1_000, ...removal }: Partial<Removal> & Pick<Removal, 'olderThanDays'>,
+): Promise<number> {
+  return removeInBatches({ ...removal, batch }, async (days, limit) => {
+    const removed = (await database.run(statement, [days, limit], FORGET_MS)).length;
+    return { removed, isFull: removed >= limit };
+  });
 }
 
 /**

@@ -99,6 +99,22 @@ export {
   Undecidable,
   Undone,
 } from './rejection.js';
+export {
+  createOccupancy,
+  HOLD_MS,
+  PoolConflict,
+  readPools,
+  type DuePlace,
+  type NewPool,
+  type Occupancy,
+  type OccupiedRow,
+  type OccupiedState,
+  type Occupy,
+  type OccupyAnswer,
+  type PoolState,
+} from './occupancy/occupancy.js';
+export { reclaimDue, type BarAnswer, type ReclaimedBatch, type ReclaimOptions } from './occupancy/reclaim.js';
+export { occupancyMigrations } from './occupancy/schema.js';
 export type { Database, Sql, TransactionSql } from './sql.js';
 export { rejectionOf } from './sqlstate.js';
 export type { StateOperation } from './state-table/call.js';
@@ -113,6 +129,7 @@ export {
   type StateTable,
   type StateTableOptions,
 } from './state-table/state-table.js';
+export { Together, TooMany, type TogetherOptions } from './together.js';
 export { CallRefused, UndoFailed, type Begun, type BeginOptions, type MethodCall } from './transactional/begun.js';
 export {
   transactional,

@@ -1,4 +1,4 @@
-import { removeInBatches, type Removal } from '../batches.js';
+import { removeRows, type Removal } from '../batches.js';
 import type { Database } from '../sql.js';
 import { forget } from './execution-statements.js';
 
@@ -15,9 +15,9 @@ export const EXECUTION_RETENTION_DAYS = 30;
  */
 export async function forgetExecutions(
   database: Database,
-  { olderThanDays = EXECUTION_RETENTION_DAYS, batch = 1_000 }: Partial<Removal> = {},
+  { olderThanDays = EXECUTION_RETENTION_DAYS, ...removal }: Partial<Removal> = {},
 ): Promise<number> {
-  return removeInBatches({ olderThanDays, batch }, async (...values) => (await database.run(forget, values)).length);
+  return removeRows(database, forget, { ...removal, olderThanDays });
 }
 
 const overdue = `
@@ -36,7 +36,7 @@ returning 1`;
  */
 export async function forgetMarkers(
   database: Database,
-  { olderThanDays = 1, batch = 1_000 }: Partial<Removal> = {},
+  { olderThanDays = 1, ...removal }: Partial<Removal> = {},
 ): Promise<number> {
-  return removeInBatches({ olderThanDays, batch }, async (...values) => (await database.run(overdue, values)).length);
+  return removeRows(database, overdue, { ...removal, olderThanDays });
 }

@@ -1,4 +1,4 @@
-import { removeInBatches, type Removal } from '../batches.js';
+import { removeRows, type Removal } from '../batches.js';
 import type { Database, Sql } from '../sql.js';
 import { LOCK_RETENTION_DAYS } from './postgres.js';
 
@@ -84,7 +84,7 @@ returning 1`;
  */
 export async function forgetFences(
   database: Database,
-  { olderThanDays = LOCK_RETENTION_DAYS, batch = 1_000 }: Partial<Removal> = {},
+  { olderThanDays = LOCK_RETENTION_DAYS, ...removal }: Partial<Removal> = {},
 ): Promise<number> {
-  return removeInBatches({ olderThanDays, batch }, async (...values) => (await database.run(forget, values)).length);
+  return removeRows(database, forget, { ...removal, olderThanDays });
 }

@@ -1,4 +1,4 @@
-import { removeInBatches, type Removal } from '../batches.js';
+import { removeRows, type Removal } from '../batches.js';
 import type { Database } from '../sql.js';
 import { leaseLockIn } from './hold.js';
 import type { LeaseLock, LeaseOptions, LeaseStore } from './lease.js';
@@ -81,7 +81,7 @@ export const LOCK_RETENTION_DAYS = 30;
  */
 export async function forgetLeases(
   database: Database,
-  { olderThanDays = LOCK_RETENTION_DAYS, batch = 1_000 }: Partial<Removal> = {},
+  { olderThanDays = LOCK_RETENTION_DAYS, ...removal }: Partial<Removal> = {},
 ): Promise<number> {
-  return removeInBatches({ olderThanDays, batch }, async (...values) => (await database.run(forget, values)).length);
+  return removeRows(database, forget, { ...removal, olderThanDays });
 }

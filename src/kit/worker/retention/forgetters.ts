@@ -1,6 +1,9 @@
 import type { KeepingRemoval } from '../../database/batches.js';
 import { forgetGuards, GUARD_RETENTION_DAYS } from '../../database/guard/retention.js';
+import { EXECUTION_RETENTION_DAYS, forgetExecutions, forgetMarkers } from '../../database/idempotency/retention.js';
 import { forgetInbox, INBOX_RETENTION_DAYS } from '../../database/inbox/retention.js';
+import { forgetFences } from '../../database/lock/fence.js';
+import { forgetLeases, LOCK_RETENTION_DAYS } from '../../database/lock/postgres.js';
 import { forgetLog, LOG_RETENTION_DAYS } from '../../database/log/retention.js';
 import type { GrowingTables } from '../../database/needed.js';
 import { keepDelivered } from '../../database/outbox/archive.js';
@@ -26,7 +29,7 @@ export interface Forgetter extends ForgetPart {
 export function kitForgetters(
   name: string,
   database: Database,
-  { guard, inbox, states, outbox, log }: GrowingTables,
+  { guard, inbox, states, outbox, log, once, locks }: GrowingTables,
   keepDays: number | undefined,
 ): Forgetter[] {
   const of = (table: string, days: number, forget: Forgetter['forget'], of?: Forgetter['of']) => ({
@@ -38,6 +41,18 @@ export function kitForgetters(
     ...(guard ? [of('guard', GUARD_RETENTION_DAYS, (how) => forgetGuards(database, how), 'transactions')] : []),
     ...(inbox ? [of('inbox', INBOX_RETENTION_DAYS, (how) => forgetInbox(database, how), 'messages')] : []),
     ...(log ? [of('log', LOG_RETENTION_DAYS, (how) => forgetLog(database, how), 'transactions')] : []),
+    ...(once
+      ? [
+          of('executions', EXECUTION_RETENTION_DAYS, (how) => forgetExecutions(database, how)),
+          of('markers', 1, (how) => forgetMarkers(database, how)),
+        ]
+      : []),
+    ...(locks
+      ? [
+          of('leases', LOCK_RETENTION_DAYS, (how) => forgetLeases(database, how)),
+          of('fences', LOCK_RETENTION_DAYS, (how) => forgetFences(database, how)),
+        ]
+      : []),
     ...(outbox ? [of('outbox_decisions', DECISIONS_RETENTION_DAYS, (how) => forgetDecisions(database, how))] : []),
     ...(outbox && keepDays !== undefined
       ? [of('outbox_delivered', keepDays, async () => (await keepDelivered(database, keepDays)).length)]

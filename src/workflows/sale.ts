@@ -1,0 +1,95 @@
+import { ActivityFailure, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import type { ShopActivities } from '../activities/index.js';
+import type {
+  OfSale,
+  OfSalePurchase,
+  OpenSale,
+  ReclaimPlace,
+  ReclaimReport,
+  SaleBooks,
+  SalePurchase,
+} from '../contracts/sale.js';
+import { raiseAlarm, type Alarm } from '../kit/workflow/index.js';
+import { asked, looking } from './asking.js';
+
+/** Flash sales, but for buying and paying, which no workflow is in the path of. Each is idempotent, and can be run again at any time. */
+
+const reclaiming = proxyActivities<ShopActivities>({
+  startToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '1 minute',
+  retry: { initialInterval: '1 second', maximumAttempts: 4 },
+});
+
+/** Batches of one round: what is due beyond that the next round goes on with, from where this one was. */
+const MOST_BATCHES = 200;
+/** Purchases that a round names as not reclaimed. */
+const NAMED = 20;
+/** How long a round waits until its alarms are raised. */
+const ALARMS_MS = 60_000;
+const DAY_MS = 24 * 60 * 60_000;
+
+/** Opens a sale: its units leave the stock. */
+export async function openSale(sale: OpenSale): Promise<SaleBooks | null> {
+  return asked['sale.open'](sale);
+}
+
+/** Closes a sale, and settles it if nothing of it waits any more; `null`: there is none. */
+export async function closeSale(of: OfSale): Promise<SaleBooks | null> {
+  if ((await asked['sale.close'](of)) === null) return null;
+  await asked['sale.settle']();
+  return asked['sale.books'](of);
+}
+
+/** A sale's books; `null`: there is none. */
+export async function saleBooks(of: OfSale): Promise<SaleBooks | null> {
+  return looking['sale.books'](of);
+}
+
+/** A purchase as the two databases have it; `null`: nothing was occupied for it. */
+export async function salePurchase(of: OfSalePurchase): Promise<SalePurchase | null> {
+  return looking['sale.purchase'](of);
+}
+
+/**
+ * A round of reclaiming: all that is due, batch by batch; then closed sales are settled. What could not be reclaimed an alarm tells of, once a
+ * day, and the next round tries again; it stops none of the others.
+ *
+ * @param order `batches`: at most so many; default 200, of 500 purchases each
+ * @throws the failure of a database that could not be asked, of which an alarm tells too: the next round begins again
+ */
+export async function reclaimStock({ batches = MOST_BATCHES }: { batches?: number } = {}): Promise<ReclaimReport> {
+  const last = workflowInfo().lastResult as ReclaimReport | undefined;
+  const report: ReclaimReport = { due: 0, released: 0, consumed: 0, failed: [], failedCount: 0, settled: [] };
+  let after: ReclaimPlace | undefined = last?.next;
+  try {
+    for (let batch = 0; batch < batches; batch++) {
+      const done = await reclaiming['sale.reclaim']({ after });
+      report.due += done.due;
+      report.released += done.released;
+      report.consumed += done.consumed;
+      report.failedCount += done.failedCount;
+      report.failed = [...report.failed, ...done.failed].slice(0, NAMED);
+      after = done.next;
+      if (after === undefined) break;
+    }
+    report.settled = await reclaiming['sale.settle']();
+  } catch (error) {
+    if (!(error instanceof ActivityFailure)) throw error;
+    await raise({ what: 'round', message: `no round of reclaiming could be made: ${error.cause?.message ?? ''}` });
+    throw error;
+  }
+  for (const sale of new Set(report.failed.map((each) => each.sale))) {
+    const [first] = report.failed.filter((each) => each.sale === sale);
+    if (first === undefined) continue;
+    const message = `sale ${sale}: ${report.failedCount} purchases could not be reclaimed, ${first.id} among them: ${first.message}`;
+    await raise({ what: sale, message });
+  }
+  return { ...report, ...(after && { next: after }) };
+}
+
+/** To raise an alarm is to send a signal: where that does not work, the report still tells. */
+async function raise({ what, message }: { what: string; message: string }): Promise<void> {
+  const at = Date.now();
+  const alarm: Alarm = { id: `reclaim/${what}/${Math.floor(at / DAY_MS)}`, kind: 'not-reclaimed', at, message };
+  await Promise.race([raiseAlarm(alarm).catch(() => undefined), sleep(ALARMS_MS)]);
+}

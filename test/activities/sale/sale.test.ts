@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { pausing } from '../../kit/database/state-table/stage.js';
+import { until } from '../../support/until.js';
+import { linesOf, refused } from '../support.js';
+import { SaleWorld, tally } from './world.js';
+
+describe('a flash sale', function () {
+  this.timeout(120_000);
+  const world = new SaleWorld();
+  const buy = (sale: string, id: string, units = 1, customerId = `of-${id}`) =>
+    world.test.shop.sale.buy({ id, sale, customerId, units });
+  const differences = async () => linesOf(await world.plain['books.prove']());
+
+  it('sells what it has: the stock is deducted once, however often it is asked for; it says when it is sold out', async () => {
+    const before = (await world.plain['books.prove']()).figures;
+    const sale = await world.open(3);
+    const first = await buy(sale, 's-1', 2);
+    assert.ok(first.answer === 'sold' && first.payBy !== null);
+    const { paid, cents, payBy } = first;
+    assert.deepEqual([paid, cents], [false, 200]);
+    assert.deepEqual(await buy(sale, 's-1', 2), first);
+    // A larger one that does not fit keeps nothing from a smaller one that does.
+    const [large, small] = await Promise.all([buy(sale, 's-2', 2), buy(sale, 's-3')]);
+    assert.deepEqual(tally([large, small]), { 'sold out': 1, sold: 1 });
+    assert.deepEqual(await buy(sale, 's-4'), { answer: 'refused', id: 's-4', why: 'sold out' });
+    assert.equal((await buy(sale, 's-1', 1)).answer, 'refused', 'another purchase under that id');
+
+    assert.deepEqual(await world.test.shop.sale.pay('s-1'), { ...first, paid: true, payBy: null });
+    assert.deepEqual(await world.test.shop.sale.pay('s-1'), { ...first, paid: true, payBy: null });
+    assert.equal((await buy(sale, 's-1', 2)).answer, 'sold');
+    assert.deepEqual(await world.test.shop.sale.pay('s-4'), { answer: 'refused', id: 's-4', why: 'unknown purchase' });
+    assert.ok(payBy > Date.now() + 1_700_000, 'half an hour to pay');
+    const { opened, sold, waiting, left } = await world.books(sale);
+    assert.deepEqual([opened, sold, waiting, left], [3, 2, 1, 0]);
+    const after = await world.plain['books.prove']();
+    assert.deepEqual(linesOf(after), []);
+    assert.deepEqual(
+      [after.figures.stockUnits, after.figures.initialUnits, after.figures.saleUnits - before.saleUnits],
+      [before.stockUnits - 3, before.initialUnits, 3],
+    );
+  });
+
+  it('keeps its limits, for customers who ask all at once too', async () => {
+    const sale = await world.open(100, { perPurchase: 2, perCustomer: 3 });
+    const { inventory } = world.test.databases;
+    // All of them have begun before the first is decided.
+    const answers = await inventory.transaction(async (sql) => {
+      await sql('select from backstitch.occupancy_pools where pool = $1 for update', [sale]);
+      const asked = Array.from({ length: 8 }, (_, n) =>
+        world.process().buy({ id: `${sale}-${n}`, sale, customerId: 'greedy', units: 1 }),
+      );
+      const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      await until(async () => (await world.test.sql('inventory', waiting)).length === 8);
+      return { asked };
+    });
+    assert.deepEqual(tally(await Promise.all(answers.asked)), { sold: 3, 'too many': 5 });
+    assert.deepEqual(tally([await buy(sale, `${sale}-x`, 3)]), { 'too many': 1 });
+    assert.deepEqual(tally([await buy('no-such', `${sale}-y`)]), { 'unknown sale': 1 });
+  });
+
+  it('is opened once, out of the stock that there is', async () => {
+    const sale = await world.open(10);
+    const again = { sale, sku: 'cd', units: 10, cents: 100, holdMs: 1_800_000 };
+    assert.equal((await world.plain['sale.open'](again))?.left, 10);
+    assert.match(
+      await refused(world.plain['sale.open']({ ...again, units: 11 }), 'SaleConflict'),
+      /with other content/,
+    );
+    await refused(world.plain['sale.open']({ ...again, sale: `${sale}-b`, units: 999_999 }), 'OutOfStock');
+    await refused(world.plain['sale.open']({ ...again, sale: `${sale}-b`, sku: 'nothing' }), 'UnknownSku');
+    assert.equal(await world.plain['sale.books']({ sale: `${sale}-b` }), null);
+  });
+
+  it('takes back what is not paid in time, and sells it again; what was paid in between is consumed', async () => {
+    const sale = await world.open(2);
+    await buy(sale, 'late');
+    // Its process dies when the order is paid, before the units are consumed.
+    const dying = world.process(async (point, { function: name }) => {
+      if (point === 'before' && name === 'inventory.consume.action') throw new Error('killed');
+      await Promise.resolve();
+    });
+    await dying.buy({ id: 'paid', sale, customerId: 'c', units: 1 });
+    assert.equal((await dying.pay('paid')).answer, 'sold');
+    assert.equal((await world.books(sale)).sold, 0);
+    await world.makeDue(sale);
+    assert.deepEqual(await world.reclaim(), { due: 2, released: 1, consumed: 1, failedCount: 0 });
+    assert.deepEqual(await world.reclaim(), { due: 0, released: 0, consumed: 0, failedCount: 0 });
+    assert.deepEqual(await world.orders(sale), { cancelled: 1, paid: 1 });
+    assert.deepEqual(await world.test.shop.sale.pay('late'), { answer: 'refused', id: 'late', why: 'reclaimed' });
+    assert.deepEqual(await buy(sale, 'late'), { answer: 'refused', id: 'late', why: 'reclaimed' });
+    assert.equal((await buy(sale, 'next')).answer, 'sold', 'the same unit, to somebody else');
+    const { sold, waiting, left, reclaimed } = await world.books(sale);
+    assert.deepEqual([sold, waiting, left, reclaimed], [1, 1, 0, 1]);
+    assert.deepEqual(await differences(), []);
+  });
+
+  it('refuses a submit that was paused for longer than the limit: its units are somebody else’s by then', async () => {
+    const sale = await world.open(1);
+    const pause = pausing();
+    const slow = world.process(async (point, { function: name }) => {
+      if (point === 'before' && name === 'orders.submit.action') await pause.here();
+    });
+    const late = slow.buy({ id: `${sale}-late`, sale, customerId: 'slow', units: 1 }, { withinMs: 60_000 });
+    await pause.reached;
+    await world.makeDue(sale);
+    assert.deepEqual(await world.reclaim(), { due: 1, released: 1, consumed: 0, failedCount: 0 });
+    assert.equal((await buy(sale, `${sale}-other`)).answer, 'sold');
+    pause.end();
+    assert.deepEqual(await late, { answer: 'refused', id: `${sale}-late`, why: 'reclaimed' });
+    assert.deepEqual(await world.orders(sale), { barred: 1, unpaid: 1 });
+    assert.deepEqual(await differences(), []);
+  });
+
+  it('reclaims the others where one fails, and names it; the next round takes it too', async () => {
+    const sale = await world.open(5);
+    const ids = ['a', 'b', 'c'].map((id) => `${sale}-${id}`);
+    for (const id of ids) await buy(sale, id);
+    await world.makeDue(sale);
+    await world.test.databases.orders.transaction(async (sql) => {
+      await sql('select from sale_orders where order_id = $1 for update', [ids[1]]);
+      const { released, failed, failedCount } = await world.plain['sale.reclaim']({});
+      assert.deepEqual([released, failedCount], [2, 1]);
+      assert.deepEqual([failed[0]?.sale, failed[0]?.id], [sale, ids[1]]);
+      assert.match(failed[0]?.message ?? '', /lock timeout/);
+    });
+    assert.deepEqual(await world.reclaim(), { due: 1, released: 1, consumed: 0, failedCount: 0 });
+    assert.equal((await world.books(sale)).left, 5);
+  });
+
+  it('is closed: nothing more is bought; what waits is paid or reclaimed, and the rest is in the stock again', async () => {
+    const before = (await world.plain['books.prove']()).figures.stockUnits;
+    const sale = await world.open(10);
+    const ids = ['paid', 'late'].map((id) => `${sale}-${id}`);
+    for (const id of ids) await buy(sale, id, 2);
+    await world.plain['sale.close']({ sale });
+    await world.plain['sale.settle']();
+    assert.deepEqual(await buy(sale, `${sale}-x`), { answer: 'refused', id: `${sale}-x`, why: 'closed' });
+    assert.equal((await buy(sale, ids[0] ?? '', 2)).answer, 'sold', 'who has bought hears so still');
+    assert.deepEqual([(await world.books(sale)).state, (await world.books(sale)).waiting], ['closed', 4]);
+    await world.test.shop.sale.pay(ids[0] ?? '');
+    await world.makeDue(sale);
+    await world.reclaim();
+    assert.deepEqual(await world.plain['sale.settle'](), [sale]);
+    assert.deepEqual(await world.plain['sale.settle'](), []);
+    const { state, opened, sold, waiting, left, returned } = await world.books(sale);
+    assert.deepEqual([state, opened, sold, waiting, left, returned], ['settled', 10, 2, 0, 0, 8]);
+    assert.equal((await world.plain['books.prove']()).figures.stockUnits, before - 2);
+    assert.deepEqual(await differences(), []);
+  });
+
+  it('is kept by the databases themselves: each is moved once, and nothing goes below nothing', async () => {
+    const sale = await world.open(1);
+    await buy(sale, `${sale}-1`);
+    await world.test.shop.sale.pay(`${sale}-1`);
+    const says = (service: 'inventory' | 'orders', text: string, rule: RegExp) =>
+      assert.rejects(world.test.sql(service, text, [sale]), rule);
+    const set = (what: string) => `update backstitch.occupancy set ${what} where pool = $1`;
+    await says('inventory', set(`state = 'released'`), /consumed or released, once/);
+    await says('inventory', set(`state = 'occupied', ended_at = null`), /consumed or released, once/);
+    await says('inventory', 'update backstitch.occupancy_pools set free = -1 where pool = $1', /occupancy_pools_free/);
+    await says('inventory', 'update backstitch.occupancy_pools set free = 2 where pool = $1', /occupancy_pools_free/);
+    await says('orders', `update sale_orders set status = 'cancelled' where sale = $1`, /paid or cancelled, once/);
+    await says('orders', 'delete from sale_orders where sale = $1', /not deleted/);
+  });
+
+  it('has books that find what is wrong, by name', async () => {
+    const sale = await world.open(9);
+    const ids = ['gone', 'unpaid', 'stands', 'overdue', 'alone'].map((name) => `${sale}-${name}`);
+    const [gone, unpaid, stands, overdue, alone] = ids;
+    for (const id of ids) await buy(sale, id);
+    await world.test.shop.sale.pay(unpaid ?? '');
+    const damage = (service: 'inventory' | 'orders', text: string) => world.test.damage(service, text);
+    await damage('orders', `update sale_orders set status = 'unpaid', ended_at = null where order_id = '${unpaid}'`);
+    await damage(
+      'inventory',
+      `update backstitch.occupancy set state = 'released', ended_at = now() where id in ('${stands}')`,
+    );
+    await damage(
+      'inventory',
+      `update backstitch.occupancy set due_at = now() - interval '1 hour' where id = '${overdue}'`,
+    );
+    await damage('inventory', `delete from backstitch.occupancy where id = '${gone}'`);
+    await damage('orders', `update sale_orders set units = 7 where order_id = '${alone}'`);
+    assert.deepEqual(await differences(), [
+      `an order of a sale has its units | sale's purchase ${gone} | units | none`,
+      `an order of a sale is that of its units | sale's purchase ${alone} | 1 of ${sale} for of-${alone} | 7 of ${sale} for of-${alone}`,
+      `sold + waiting + left + returned = opened | sale ${sale} | 9 | 7`,
+      `units are paid or reclaimed in time | sale's purchase ${overdue} | in time | overdue`,
+      `units that are consumed have their paid order | sale's purchase ${unpaid} | paid | unpaid`,
+      `units that were released have no order that stands | sale's purchase ${stands} | none | unpaid`,
+    ]);
+  });
+});

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { reclaimSchedule, type ReclaimReport, type SaleBooks } from '../../src/contracts/sale.js';
+import { createSale } from '../../src/activities/sale/index.js';
+import { applySchedules, runJob } from '../../src/kit/client/index.js';
+import { Receiver } from '../kit/worker/support/receiver.js';
+import { until } from '../support/until.js';
+import { ShopWorld } from './support.js';
+
+describe('the reclaim of flash sales', function () {
+  this.timeout(240_000);
+  const world = new ShopWorld();
+  let alarms: Receiver;
+  world.settings = async () => {
+    alarms = await Receiver.open();
+    return { alarms: { url: alarms.url, secret: [randomBytes(32).toString('base64')] } };
+  };
+  after(() => alarms.close());
+  const job = <Result>(workflow: string, ...args: unknown[]) =>
+    runJob<Result>(world.client, world.where, workflow, `test-${randomUUID()}`, args);
+  const raised = (text: string) => alarms.received.some(({ event }) => event.data.message.includes(text));
+
+  it('is a schedule that takes back what is due, tells of what it cannot take back, and settles what is closed', async () => {
+    const sale = 'scheduled';
+    await job('openSale', { sale, sku: 'cd', units: 5, cents: 100, holdMs: 0 });
+    const { buy } = createSale({ inventory: world.database('inventory'), orders: world.database('orders') });
+    for (const id of ['locked', 'free'])
+      assert.equal((await buy({ id, sale, customerId: 'c1', units: 1 })).answer, 'sold');
+    await job('closeSale', { sale });
+    const [applied] = await applySchedules(world.client, world.taskQueue, [reclaimSchedule]);
+    const handle = world.client.schedule.getHandle(applied?.id ?? '');
+    try {
+      await world.database('orders').transaction(async (sql) => {
+        await sql(`select from sale_orders where order_id = 'locked' for update`);
+        await handle.trigger();
+        await until(() => raised('locked among them'));
+      });
+      const alarm = alarms.received.find(({ event }) => event.data.message.includes('locked among them'));
+      assert.equal(alarm?.event.data.kind, 'not-reclaimed');
+      const half = await job<SaleBooks>('saleBooks', { sale });
+      assert.deepEqual([half.state, half.waiting, half.left], ['closed', 1, 4]);
+      // The round that told of it may still run: a trigger is skipped then.
+      await until(async () => (await handle.describe()).info.runningActions.length === 0);
+      await handle.trigger();
+      await until(async () => (await job<SaleBooks>('saleBooks', { sale })).state === 'settled');
+    } finally {
+      await handle.delete();
+    }
+    const { returned, sold } = await job<SaleBooks>('saleBooks', { sale });
+    assert.deepEqual([returned, sold], [5, 0]);
+    assert.deepEqual((await world.books()).differences, []);
+  });
+
+  it('has an alarm for a database that is gone; the next round begins again', async () => {
+    const sale = 'down';
+    await job('openSale', { sale, sku: 'cd', units: 1, cents: 100, holdMs: 0 });
+    const { buy } = createSale({ inventory: world.database('inventory'), orders: world.database('orders') });
+    assert.equal((await buy({ id: 'down', sale, customerId: 'c1', units: 1 })).answer, 'sold');
+    const inventory = await world.down('inventory');
+    try {
+      await assert.rejects(job<ReclaimReport>('reclaimStock'), /reclaimStock failed/);
+      await until(() => raised('no round of reclaiming could be made'));
+    } finally {
+      await inventory.up();
+    }
+    const { due, released } = await job<ReclaimReport>('reclaimStock');
+    assert.deepEqual([due, released], [1, 1]);
+  });
+});
