@@ -130,6 +130,15 @@ export function leaseTests(home: LeaseHome): void {
     assert.ok(later > 0);
   });
 
+  it('tells its holder that it is lost: its event loop stood still, whatever its work says', async () => {
+    const still = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+    const lost = home.lock({ leaseMs: 300 }).hold(fresh('still'), () => {
+      still(400);
+      return Promise.resolve('well');
+    });
+    await assert.rejects(lost, LeaseLost);
+  });
+
   it('tells its holder that it is lost: the store cannot be asked; and says so to who would have it', async () => {
     const resource = fresh('away');
     let isAway = false;
