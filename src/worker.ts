@@ -31,8 +31,10 @@ import { startRelays } from './kit/client/index.js';
 import {
   adoptActivities,
   alarmActivities,
+  deploymentOptions,
   groupActivities,
   logActivities,
+  machineActivities,
   participantActivities,
   preloadModules,
   refusalActivities,
@@ -167,6 +169,7 @@ export async function createShopWorker(
       namespace: temporal.namespace,
       taskQueue: temporal.taskQueue,
       identity,
+      ...deploymentOptions(settings.deployment),
       workflowBundle: await workflowBundle(),
       activities: {
         ...activities,
@@ -180,6 +183,7 @@ export async function createShopWorker(
           who: identity,
         }),
         ...threePhaseActivities(),
+        ...machineActivities(),
         ...stateDeskActivities(tables),
         ...relays.activities,
         ...alarms,

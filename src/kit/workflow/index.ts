@@ -130,6 +130,7 @@ export {
   EVENT_UPDATE,
   MACHINE_QUERY,
   machineFailure,
+  WAKE_SIGNAL,
   type By,
   type DeadlineNote,
   type DeadlineOrder,
@@ -147,6 +148,7 @@ export {
   type ReadRow,
   type Refusal,
   type RowState,
+  type RefusedMessage,
   type RunOrder,
 } from './state-machine/protocol.js';
 export {

@@ -88,6 +88,8 @@ export function compile(given: unknown): StateMachine<never, never, never, never
   };
   const rules = Object.entries(deadlines).map(([deadline, spec]): DeadlineRule => {
     const where = `deadline '${deadline}'`;
+    // Each begins transactions whose ids it is a part of.
+    if (table.has(deadline) || known.has(deadline)) refuse(`${where} has the name of an event or a state`);
     if (!NAME.test(deadline)) refuse(`'${deadline}' is no name of a deadline`);
     const during = coverAll(spec.during, where);
     const afterMs = msToNumber(spec.after);
@@ -108,6 +110,7 @@ export function compile(given: unknown): StateMachine<never, never, never, never
   for (const [state, spec] of Object.entries(entry)) {
     const where = `the entry of '${state}'`;
     declared(state, where);
+    if (table.has(state)) refuse(`${where} has the name of an event`);
     if (ends.has(state)) refuse(`${where} begins something in a final state`);
     for (const event of [spec?.done, spec?.failed]) if (event !== undefined) isEvent(event, where);
   }

@@ -11,6 +11,8 @@ export const EVENT_UPDATE = 'event';
 export const EVENT_SIGNAL = 'event';
 /** The update that moves a deadline: takes a {@link DeadlineOrder}, answers with a {@link DeadlineNote}. */
 export const DEADLINE_UPDATE = 'moveDeadline';
+/** The signal that does nothing but wake it: to have it continue as new under a newer version of its code. */
+export const WAKE_SIGNAL = 'wake';
 /** The query that answers with a {@link MachineView}. */
 export const MACHINE_QUERY = 'machine';
 
@@ -20,9 +22,8 @@ export const MACHINE_QUERY = 'machine';
  * - `OtherRequest`: the request id was used for another event.
  * - `Busy`: too many events wait for their turn; nothing of this one is kept.
  * - `InvalidEvent`: what was given is no event, or more than fits.
- * - `TransitionUndone`: its effects were undone, so the state is unchanged; the cause is the transaction's failure.
+ * - `TransitionUndone`: its effects were undone, or the row's own service refused them; the state is unchanged, `cause` says why.
  * - `TransitionUnderWay`: another transition, or this one, has not ended for long; it goes on. The same request id asks for it again.
- * - `MachineEnded`: its workflow ends now; ask what it has ended with.
  */
 export const machineFailure = {
   illegal: 'IllegalTransition',
@@ -31,7 +32,6 @@ export const machineFailure = {
   invalid: 'InvalidEvent',
   undone: 'TransitionUndone',
   underWay: 'TransitionUnderWay',
-  ended: 'MachineEnded',
 } as const;
 
 /** What a refusal says besides its text. */
@@ -41,6 +41,8 @@ export interface Refusal {
   readonly legal?: readonly string[];
   /** The transaction of the effects, if it is about one. */
   readonly gid?: string;
+  /** Why it came to nothing, if a service said so. */
+  readonly cause?: FailureNote;
 }
 
 /** Who asks, and why: kept with the transition. */
@@ -117,8 +119,10 @@ export interface RowState {
   readonly since?: number;
 }
 
-/** What the guarded move answers. */
+/** What the guarded move answers: to a request that was made before, what it was answered then. */
 export interface Moved extends RowState {
+  readonly from: string;
+  readonly since: number;
   /** What the work beside the move returned. */
   readonly result?: unknown;
 }
@@ -132,6 +136,8 @@ export interface ReadOrder {
 
 /** A row as it is read, with its newest moves, the oldest of them first. */
 export interface ReadRow extends RowState {
+  /** What guards and effects get of a machine that was started without any: by a message, after its run was ended from outside. */
+  readonly data?: unknown;
   readonly moves: readonly Pick<EventAnswer, 'event' | 'requestId' | 'from' | 'to' | 'version' | 'at'>[];
 }
 

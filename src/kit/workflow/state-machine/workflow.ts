@@ -1,6 +1,37 @@
-import type { Participant, Forward } from '../participant.js';
+import { ApplicationFailure } from '@temporalio/common';
+import {
+  CancellationScope,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  setHandler,
+  setWorkflowOptions,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { Forward, Participant } from '../participant.js';
+import { TRANSACTION_QUERY, type TransactionView } from '../view.js';
 import type { StateMachine } from './definition.js';
-import type { MachineResult, MachineStart, MoveOrder, Moved, ReadOrder, ReadRow } from './protocol.js';
+import {
+  DEADLINE_UPDATE,
+  EVENT_SIGNAL,
+  EVENT_UPDATE,
+  MACHINE_QUERY,
+  WAKE_SIGNAL,
+  type DeadlineNote,
+  type DeadlineOrder,
+  type EventAnswer,
+  type EventOrder,
+  type MachineMessage,
+  type MachineResult,
+  type MachineStart,
+  type MachineView,
+  type MoveOrder,
+  type Moved,
+  type ReadOrder,
+  type ReadRow,
+} from './protocol.js';
+import { MachineRun, type Carried } from './run.js';
+import { asTransaction } from './view.js';
 
 /** How a machine's workflow reaches the rows of its objects: what `machineRows` of `backstitch/database` implements. */
 export interface MachineRows {
@@ -19,25 +50,66 @@ export interface MachineOptions {
    * If it is undone the machine's workflow fails with its failure. Default: the row has to be there
    */
   readonly begin?: string;
-  /** Events that may wait for their turn: one more is refused `Busy`. Default: 20 */
+  /**
+   * Makes an event of what comes by the signal, such as a message of an outbox; `undefined`: it is dropped. Pure. Default: it is a
+   * `MachineMessage`
+   */
+  readonly onMessage?: (message: unknown) => MachineMessage | undefined;
+  /** Events that may wait for their turn: one more is refused `Busy`. Messages: twenty times as many. Default: 20 */
   readonly queue?: number;
-  /** How long an event waits for a transition that is under way, its own included, before it hears `TransitionUnderWay`, in milliseconds. Default: 60,000 */
+  /**
+   * How long an event waits for a transition that is under way, its own included, before it hears `TransitionUnderWay`, in
+   * milliseconds. Default: 60,000
+   */
   readonly patienceMs?: number;
-  /** Request ids and transitions that are remembered and shown. Default: 200 */
+  /** Requests that are remembered and shown. Default: 100 */
   readonly remembered?: number;
   /** Events of the history after which it continues as new, if the server does not ask before. Default: 4,000 */
   readonly historyEvents?: number;
 }
 
 /** A machine as a workflow: its id is the id of the object, one for each. */
-export type MachineWorkflow<Data> = (start: MachineStart<Data>, carried?: unknown) => Promise<MachineResult>;
+export type MachineWorkflow<Data> = (start?: MachineStart<Data>, carried?: unknown) => Promise<MachineResult>;
 
 /**
- * Makes the workflow of a machine: export it from the module that the worker loads.
+ * Makes the workflow of a machine: export it from the module that the worker loads. Its id is the object's own, as the row has it.
+ *
+ * It answers updates (`event`, `moveDeadline`), takes messages by the signal `event`, and shows itself by the query `machine`; callers
+ * use `machineClient` of `backstitch/client`. It ends when the machine has come to a final state. A cancellation of the workflow does
+ * nothing: an object is not gone because somebody has stopped its program.
+ *
+ * With worker deployment versions each run is pinned to the code that it began with, and goes over to the newest one when it continues
+ * as new, which it does as soon as it hears of one and nothing is under way.
+ *
+ * @throws ApplicationFailure of the failure of `begin`, or of type `NoSuchRow`: the object never began
  */
 export function machineWorkflow<Data = unknown>(
-  _machine: Pick<StateMachine, keyof StateMachine>,
-  _options: MachineOptions,
+  machine: Omit<StateMachine<never, never, never, never>, 'states'> & Pick<StateMachine, 'states'>,
+  options: MachineOptions,
 ): MachineWorkflow<Data> {
-  return () => Promise.reject(new Error('not there yet'));
+  const workflow = (start?: MachineStart<Data>, carried?: unknown): Promise<MachineResult> => {
+    const run = new MachineRun(machine, options, start, carried as Carried | undefined);
+    setHandler(defineUpdate<EventAnswer, [EventOrder]>(EVENT_UPDATE), (order) => run.update(order), {
+      validator: (order) => {
+        run.validate(order);
+      },
+    });
+    setHandler(defineUpdate<DeadlineNote, [DeadlineOrder]>(DEADLINE_UPDATE), (order) => run.moveDeadline(order), {
+      validator: (order) => {
+        const wrong = run.wrongDeadline(order);
+        if (wrong !== undefined) throw ApplicationFailure.nonRetryable(wrong, 'DoesNotFit');
+      },
+    });
+    setHandler(defineSignal<[unknown]>(EVENT_SIGNAL), (message) => {
+      run.message(message);
+    });
+    setHandler(defineSignal(WAKE_SIGNAL), () => undefined);
+    setHandler(defineQuery<MachineView>(MACHINE_QUERY), () => run.view());
+    setHandler(defineQuery<TransactionView>(TRANSACTION_QUERY), () =>
+      asTransaction(run.view(), workflowInfo().startTime.getTime()),
+    );
+    return CancellationScope.nonCancellable(() => run.run());
+  };
+  setWorkflowOptions({ versioningBehavior: 'PINNED' }, workflow);
+  return workflow;
 }
