@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
 import { bundleMark } from './bundle-mark.js';
-import type { RelayRules } from './kit/worker/index.js';
+import type { Deployment, RelayRules } from './kit/worker/index.js';
 
 /**
  * The environment as typed settings. Every variable that a program of this package reads is named here.
@@ -116,6 +116,8 @@ export interface WorkerSettings {
   readonly faults: string | undefined;
   /** Where alarms go. Absent: to the worker's log. */
   readonly alarms?: AlarmSettings;
+  /** Whose version its code is of; absent: workers are not versioned. */
+  readonly deployment?: Deployment;
   /** How messages are delivered: no variable names that. Absent: by the rules of the kit. */
   readonly relay?: Partial<RelayRules>;
 }

@@ -87,7 +87,7 @@ export interface MachineClient<Machine, Data> {
     id: string,
     order: Omit<DeadlineOrder, 'name'> & { readonly name: DeadlineOf<Machine> },
   ): Promise<DeadlineNote>;
-  /** Wakes it: under a newer version of the code it goes over to that, if nothing is under way. @throws TransactionNotFound */
+  /** Has it go over to the current version of its code as soon as nothing is under way, which it does by itself at its next event. @throws TransactionNotFound */
   wake(id: string): Promise<void>;
   /**
    * Waits until it has ended.

@@ -11,7 +11,7 @@ import {
   type DeadlineNote,
   type EffectOrder,
 } from '../workflow/state-machine/protocol.js';
-import type { Carried, Resumed } from '../workflow/state-machine/run.js';
+import type { Carried, Resumed } from '../workflow/state-machine/carried.js';
 
 /**
  * Starts a state machine's workflow again whose newest run was ended from outside. Where its object is, the row tells, and its moves what

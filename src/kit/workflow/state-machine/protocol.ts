@@ -11,7 +11,7 @@ export const EVENT_UPDATE = 'event';
 export const EVENT_SIGNAL = 'event';
 /** The update that moves a deadline: takes a {@link DeadlineOrder}, answers with a {@link DeadlineNote}. */
 export const DEADLINE_UPDATE = 'moveDeadline';
-/** The signal that does nothing but wake it: to have it continue as new under a newer version of its code. */
+/** The signal that has it continue as new as soon as nothing is under way: with the current version of its code, if workers are versioned. */
 export const WAKE_SIGNAL = 'wake';
 /** The query that answers with a {@link MachineView}. */
 export const MACHINE_QUERY = 'machine';

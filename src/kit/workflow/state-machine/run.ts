@@ -1,45 +1,39 @@
 import { ApplicationFailure } from '@temporalio/common';
 import {
   allHandlersFinished,
-  CancellationScope,
   condition,
   makeContinueAsNewFunc,
   setCurrentDetails,
-  sleep,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
 import { AlarmClock } from '../alarm-clock.js';
 import { TX_SCHEME, TX_STATE } from '../attributes.js';
-import { FORWARD_WINDOW_MS } from '../retry.js';
-import { awaitSaga, runSaga } from './child.js';
-import type { SagaEnd } from './saga-end.js';
-import { MachineCore, type Asked, type KeptMachine } from './core.js';
+import type { Carried } from './carried.js';
+import { runSaga } from './child.js';
+import { MachineCore, type KeptMachine } from './core.js';
 import type { DueDeadline } from './deadlines.js';
+import type { StateMachine } from './definition.js';
+import { requestOf } from './ids.js';
 import { Jobs, type Job } from './jobs.js';
 import {
   machineFailure,
-  MOVED_ELSEWHERE,
   type DeadlineNote,
   type DeadlineOrder,
-  type EffectOrder,
   type EventAnswer,
   type EventOrder,
   type MachineMessage,
   type MachineResult,
   type MachineStart,
   type MachineView,
-  type MoveOrder,
-  type Moved,
   type ReadRow,
   type RunOrder,
-  type UnderWay,
 } from './protocol.js';
-import { isSame, join, refusal, tell, Turns, type Turn } from './queue.js';
+import { join, refusal, Turns, type Turn } from './queue.js';
 import { Rows } from './rows.js';
-import { describeMachine, viewOfMachine } from './view.js';
 import { Telling } from './telling.js';
-import type { StateMachine } from './definition.js';
+import { failureOf, Transitions, type Refused } from './transitions.js';
+import { describeMachine, viewOfMachine } from './view.js';
 import type { MachineOptions } from './workflow.js';
 
 /**
@@ -54,35 +48,6 @@ import type { MachineOptions } from './workflow.js';
  * Invariant: the machine is nowhere but where it has seen the row. What it believes may be old; a move from there loses its race in the
  * database, is told as illegal, and the machine takes the row's state.
  */
-
-/** What a run hands to the next one. */
-export interface Carried {
-  readonly kept?: KeptMachine;
-  readonly data?: unknown;
-  /** How many runs there were. */
-  readonly runs: number;
-  readonly jobs: readonly Job[];
-  /** Of a run that was ended from outside: what its history tells beyond what it was started with. */
-  readonly resumed?: Resumed;
-}
-
-/** What was under way, or had come, in a run that was ended from outside. */
-export interface Resumed {
-  /** Sagas of transitions that it had started, and whose end it had not seen. */
-  readonly effects: readonly EffectOrder[];
-  /** Messages that had come: those that it had seen to are known by what became of them. */
-  readonly messages: readonly unknown[];
-  readonly moved: readonly DeadlineNote[];
-}
-
-/** What is under way, and whose turn it is. */
-interface Current {
-  readonly turn: Turn;
-  readonly underWay: UnderWay;
-}
-
-/** Something that came to nothing. */
-type Refused = Asked & { readonly kind: 'refused' };
 
 /** After a run that was ended from outside a move of its own may still be on its way: the row is read again so much later, in milliseconds. */
 const RECHECK_MS = 30_000;
@@ -100,15 +65,15 @@ export class MachineRun {
   readonly #jobs: Jobs;
   readonly #rows: Rows;
   readonly #telling: Telling;
+  readonly #transitions: Transitions;
   readonly #clock = new AlarmClock(() => undefined);
   /** Absent: it is not known yet where the row is. */
   #core: MachineCore | undefined;
-  #current: Current | undefined;
-  /** What is under way has taken longer than anybody waits. */
-  #isSlow = false;
   /** Why it cannot begin at all. */
   #failure: ApplicationFailure | undefined;
   #recheckAt: number | undefined;
+  /** Somebody wants it to continue as new. */
+  #isAsked = false;
   #shownState = workflowInfo().typedSearchAttributes.get(TX_STATE);
 
   constructor(
@@ -131,6 +96,17 @@ export class MachineRun {
       },
       order: (job) => this.#runOrder(job),
     });
+    this.#transitions = new Transitions({
+      ...{ id: this.#id, patienceMs: this.#options.patienceMs, rows: this.#rows, jobs: this.#jobs },
+      ...{ turns: this.#turns, telling: this.#telling },
+      show: () => {
+        this.#show();
+      },
+      resync: (core) => this.#resync(core),
+      refused: (core, turn, why) => {
+        this.#refuseMessage(core, turn, why);
+      },
+    });
     const { kept, resumed } = this.#carried;
     if (kept !== undefined && resumed === undefined) this.#open(kept);
   }
@@ -147,7 +123,7 @@ export class MachineRun {
       if (!isReady()) await condition(isReady);
       switch (this.#next(core)) {
         case 'turn':
-          await this.#turn(core, this.#turns.take() as Turn);
+          await this.#transitions.take(core, this.#turns.take() as Turn);
           break;
         case 'deadline':
           await this.#deadline(core, core.deadlines.take(Date.now()) as DueDeadline);
@@ -168,7 +144,7 @@ export class MachineRun {
     const { runs } = this.#carried;
     const core = this.#core ?? new MachineCore(this.#machine, { id: this.#id, data: undefined, most: 1 });
     const hasBegun = this.#core !== undefined;
-    const [underWay, waiting] = [this.#current?.underWay, this.#turns.length];
+    const [underWay, waiting] = [this.#transitions.underWay, this.#turns.length];
     return viewOfMachine(core, { hasBegun, underWay, waiting, running: this.#jobs.names, runs });
   }
 
@@ -178,7 +154,7 @@ export class MachineRun {
     if (core === undefined) return;
     const asked = core.ask(order, this.#isBusy);
     if (asked.kind === 'refused' && !this.#mayLookUp(core, asked, order)) throw failureOf(asked);
-    if (asked.kind === 'go') this.#refuseWaiting(core, order);
+    if (asked.kind === 'go') this.#transitions.refuseWaiting(core, order);
   }
 
   /** Takes an event of an update, and answers when it has happened. */
@@ -193,10 +169,9 @@ export class MachineRun {
       if (found !== undefined) return found;
       throw failureOf(asked);
     }
-    this.#refuseWaiting(core, order);
-    const current = this.#current?.turn;
-    const same = current !== undefined && isSame(current, order) ? current : this.#turns.find(order);
-    if (same !== undefined) return join(same);
+    this.#transitions.refuseWaiting(core, order);
+    const joined = this.#transitions.joined(order);
+    if (joined !== undefined) return joined;
     const turn: Turn = { via: 'update', order, at: Date.now(), waiters: [] };
     this.#turns.push(turn);
     return join(turn);
@@ -224,6 +199,11 @@ export class MachineRun {
     else this.#turns.push(turn);
   }
 
+  /** Has it continue as new as soon as nothing is under way. */
+  wake(): void {
+    this.#isAsked = true;
+  }
+
   /** Messages that came before it was known where the row is. */
   readonly #early: unknown[] = [];
 
@@ -243,7 +223,7 @@ export class MachineRun {
   }
 
   get #isBusy(): boolean {
-    return this.#current !== undefined || this.#turns.length > 0;
+    return this.#transitions.underWay !== undefined || this.#turns.length > 0;
   }
 
   /** What is to be done next, if anything is. */
@@ -262,14 +242,17 @@ export class MachineRun {
   get #isLong(): boolean {
     const { continueAsNewSuggested, historyLength, targetWorkerDeploymentVersionChanged } = workflowInfo();
     return (
-      continueAsNewSuggested || historyLength >= this.#options.historyEvents || targetWorkerDeploymentVersionChanged
+      this.#isAsked ||
+      continueAsNewSuggested ||
+      historyLength >= this.#options.historyEvents ||
+      targetWorkerDeploymentVersionChanged
     );
   }
 
   /** Finds out where the row is, or has it made. */
   async #begin(): Promise<void> {
     const { begin, remembered } = this.#options;
-    const { resumed, jobs } = this.#carried;
+    const { resumed } = this.#carried;
     let row = await this.#rows.read(remembered);
     if (row === null && begin !== undefined) {
       const order: RunOrder = {
@@ -297,7 +280,7 @@ export class MachineRun {
     core.deadlines.restore(resumed?.moved ?? []);
     for (const message of [...(resumed?.messages ?? []), ...this.#early]) this.message(message);
     if (resumed !== undefined) this.#recheckAt = Date.now() + RECHECK_MS;
-    if (jobs.every(({ key }) => key !== `${core.state}.${core.version}`)) this.#jobs.enter(core.state, core.version);
+    this.#jobs.enter(core.state, core.version);
   }
 
   #open(kept: KeptMachine | undefined, row?: ReadRow): MachineCore {
@@ -324,176 +307,6 @@ export class MachineRun {
     this.#jobs.enter(core.state, core.version);
   }
 
-  async #turn(core: MachineCore, turn: Turn): Promise<void> {
-    const { resumes } = turn;
-    const asked = core.ask(turn.order);
-    if (asked.kind === 'answered') {
-      tell(turn, asked.answer);
-      return;
-    }
-    if (asked.kind === 'refused' && resumes === undefined) {
-      this.#refuse(core, turn, asked);
-      return;
-    }
-    const order = resumes?.move ?? core.order(asked as Asked & { kind: 'go' }, turn.order, Date.now());
-    const effect = asked.kind === 'go' ? asked.move.effect : undefined;
-    const { event, requestId, from, to, at: since } = order;
-    const gid = effect === undefined && resumes === undefined ? undefined : `${this.#id}.${branchOf(order)}`;
-    this.#current = { turn, underWay: { event, requestId, from, to, since, gid } };
-    this.#show();
-    const outcome =
-      gid === undefined ? await this.#move(core, order) : await this.#effect(core, order, { gid, effect, resumes });
-    this.#current = undefined;
-    this.#isSlow = false;
-    if ('kind' in outcome) {
-      if (resumes === undefined) this.#refuse(core, turn, outcome);
-      return;
-    }
-    tell(turn, outcome);
-    if (outcome.version === core.version) this.#jobs.enter(outcome.to, outcome.version, turn.order);
-  }
-
-  /** Moves the row, and nothing else. */
-  async #move(core: MachineCore, order: MoveOrder): Promise<EventAnswer | Refused> {
-    for (let windowMs = this.#options.patienceMs; ; windowMs = FORWARD_WINDOW_MS) {
-      const answer = await this.#rows.move(order, branchOf(order), windowMs);
-      if (answer.how === 'moved') return this.#follow(core, order, answer.moved);
-      if (answer.how === 'refused') {
-        if (answer.type === MOVED_ELSEWHERE) return this.#lost(core, order);
-        const type = answer.isOther ? machineFailure.other : machineFailure.undone;
-        return this.#nothing(
-          core,
-          order,
-          type,
-          `'${order.event}' was refused: ${answer.type}: ${answer.message}`,
-          answer,
-        );
-      }
-      this.#tooSlow(core, order);
-      this.#telling.alarm('stuck', `move.${order.version}`, `'${order.event}' is not decided yet: ${answer.message}`);
-    }
-  }
-
-  /** The row has moved, now or when the same request came before. */
-  async #follow(core: MachineCore, order: MoveOrder, moved: Moved): Promise<EventAnswer> {
-    const { from, state: to, since: at, version, result } = moved;
-    const answer = core.moved({ ...order, from, to, at }, version, result);
-    if (version !== order.version + 1) await this.#resync(core);
-    return answer;
-  }
-
-  /** Runs the saga whose pivot moves the row. */
-  async #effect(
-    core: MachineCore,
-    order: MoveOrder,
-    { gid, effect, resumes }: { gid: string; effect: string | undefined; resumes: EffectOrder | undefined },
-  ): Promise<EventAnswer | Refused> {
-    const { id, event, requestId, from, to, input, by } = order;
-    const given: EffectOrder = { id, event, requestId, from, to, input, by, data: core.data, move: order };
-    const summary = `${event} ${id}: ${from} to ${to}`;
-    const end = await this.#patiently(core, order, () =>
-      effect === undefined || resumes !== undefined ? awaitSaga(gid) : runSaga(effect, gid, given, summary),
-    );
-    if (end.how === 'committed' && end.joined !== true && order.version === core.version) {
-      return core.moved(order, order.version + 1, end.result);
-    }
-    return this.#ended(core, order, gid, end);
-  }
-
-  /** How a saga ended that may have moved the row or not: the row tells. */
-  async #ended(core: MachineCore, order: MoveOrder, gid: string, end: SagaEnd): Promise<EventAnswer | Refused> {
-    const { event, requestId, version, to } = order;
-    await this.#resync(core);
-    const known = core.ask({ event, requestId });
-    if (known.kind === 'answered') return known.answer;
-    const isThere = core.state === to && core.version === version + 1;
-    if (end.how === 'committed') return core.moved(order, isThere ? version + 1 : core.version, end.result);
-    const { failure, report } = end;
-    // Past its pivot: the row has moved, and what was to follow was left to a person.
-    if (report?.state === 'failed' && isThere) return core.moved(order, version + 1);
-    if (failure.type === MOVED_ELSEWHERE) return this.#lost(core, order, gid);
-    const what = `'${event}' came to nothing: ${failure.type}: ${failure.message}`;
-    return this.#nothing(core, order, machineFailure.undone, what, failure, gid);
-  }
-
-  /** Somebody else has moved the row: the machine takes its state. */
-  async #lost(core: MachineCore, order: MoveOrder, gid?: string): Promise<Refused> {
-    await this.#resync(core);
-    const { message } = core.illegalNow(`'${order.event}' came too late: it is in ${core.state} by now`);
-    return this.#nothing(core, order, machineFailure.illegal, message, undefined, gid);
-  }
-
-  #nothing(
-    core: MachineCore,
-    { event, requestId, version }: MoveOrder,
-    type: string,
-    what: string,
-    cause?: { readonly type: string; readonly message: string },
-    gid?: string,
-  ): Refused {
-    const note = cause && { type: cause.type, message: cause.message };
-    const refused = {
-      state: core.state,
-      legal: core.legal,
-      ...(gid !== undefined && { gid }),
-      ...(note && { cause: note }),
-    };
-    const message = what.startsWith(`${this.#id}: `) ? what : `${this.#id}: ${what}`;
-    core.failed({ event, requestId, version, type, message, refusal: refused });
-    return { kind: 'refused', type, message, refusal: refused };
-  }
-
-  async #patiently<T>(core: MachineCore, order: MoveOrder, work: () => Promise<T>): Promise<T> {
-    const scope = new CancellationScope();
-    scope
-      .run(() => sleep(this.#options.patienceMs, { summary: 'patience' }))
-      .then(
-        () => {
-          this.#tooSlow(core, order);
-        },
-        () => undefined,
-      );
-    try {
-      return await work();
-    } finally {
-      scope.cancel();
-    }
-  }
-
-  /** Whoever waits is told so; what is under way goes on. */
-  #tooSlow(core: MachineCore, { event, to }: MoveOrder): void {
-    this.#isSlow = true;
-    const gid = this.#current?.underWay.gid;
-    const why = () =>
-      refusal(machineFailure.underWay, `${this.#id}: '${event}' to ${to} is still under way, and goes on`, {
-        ...{ state: core.state, gid },
-      });
-    if (this.#current !== undefined) tell(this.#current.turn, why());
-    this.#turns.giveUp(why);
-  }
-
-  #refuseWaiting(core: MachineCore, order: EventOrder): void {
-    const { state } = core;
-    const current = this.#current;
-    if (this.#isSlow && current !== undefined) {
-      const { event, to, gid } = current.underWay;
-      throw refusal(machineFailure.underWay, `${this.#id}: '${event}' to ${to} is still under way, and goes on`, {
-        state,
-        gid,
-      });
-    }
-    const joins = (current !== undefined && isSame(current.turn, order)) || this.#turns.find(order) !== undefined;
-    if (!joins && this.#turns.isFullFor('update')) {
-      throw refusal(machineFailure.busy, `${this.#id}: ${this.#turns.length} events wait for their turn`, { state });
-    }
-  }
-
-  #refuse(core: MachineCore, turn: Turn, why: Refused): void {
-    tell(turn, failureOf(why));
-    turn.refused?.(why);
-    if (turn.via === 'message') this.#refuseMessage(core, turn, why);
-  }
-
   #refuseMessage(
     core: MachineCore,
     { order, messageId = '', at }: Turn,
@@ -511,7 +324,7 @@ export class MachineRun {
     const key = `${name}.${running.version}`;
     if (fires !== undefined) {
       const requestId = `${key}${running.failed === 0 ? '' : `.${running.failed}`}`;
-      await this.#turn(core, {
+      await this.#transitions.take(core, {
         ...{ via: 'deadline', at: Date.now(), waiters: [] },
         order: { event: fires, requestId, input: rule.input, by: { actor: 'deadline', reason: name } },
         refused: ({ message }) => {
@@ -598,23 +411,4 @@ export class MachineRun {
     };
     return next(undefined, carried);
   }
-}
-
-/** The branch of an event in the guard's rows, and with the machine's id the id of its saga: a request id that was derived names its event. */
-export function branchOf({ event, requestId }: { readonly event: string; readonly requestId: string }): string {
-  return requestId.startsWith(`${event}.`) ? requestId : `${event}.${requestId}`;
-}
-
-/** The request id of a message: its own where that fits. */
-function requestOf(messageId: string): string {
-  const plain = messageId.replaceAll(/[^A-Za-z0-9._:-]/g, '_');
-  if (plain === messageId && plain.length <= 80) return `m-${plain}`;
-  // Those that are cut or changed would be the same for several ids.
-  let hash = 0xcbf29ce484222325n;
-  for (const char of messageId) hash = BigInt.asUintN(64, (hash ^ BigInt(char.codePointAt(0) ?? 0)) * 0x100000001b3n);
-  return `m-${plain.slice(0, 60)}-${hash.toString(36)}`;
-}
-
-function failureOf({ type, message, refusal: details }: Refused): ApplicationFailure {
-  return refusal(type, message, details);
 }

@@ -30,7 +30,8 @@ import {
   type ReadOrder,
   type ReadRow,
 } from './protocol.js';
-import { MachineRun, type Carried } from './run.js';
+import type { Carried } from './carried.js';
+import { MachineRun } from './run.js';
 import { asTransaction } from './view.js';
 
 /** How a machine's workflow reaches the rows of its objects: what `machineRows` of `backstitch/database` implements. */
@@ -103,7 +104,9 @@ export function machineWorkflow<Data = unknown>(
     setHandler(defineSignal<[unknown]>(EVENT_SIGNAL), (message) => {
       run.message(message);
     });
-    setHandler(defineSignal(WAKE_SIGNAL), () => undefined);
+    setHandler(defineSignal(WAKE_SIGNAL), () => {
+      run.wake();
+    });
     setHandler(defineQuery<MachineView>(MACHINE_QUERY), () => run.view());
     setHandler(defineQuery<TransactionView>(TRANSACTION_QUERY), () =>
       asTransaction(run.view(), workflowInfo().startTime.getTime()),
