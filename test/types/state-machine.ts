@@ -56,11 +56,10 @@ export const nothing: EventOf<Claim> = 'close';
 export const never: DeadlineOf<Claim> = 'unpaid';
 
 const base = { name: 'lamp', initial: 'OFF', states: ['OFF', 'ON', 'BROKEN'], final: ['BROKEN'] } as const;
+const on = { from: 'OFF', to: 'ON' } as const;
+const smash = { from: ['OFF', 'ON'], to: 'BROKEN' } as const;
 
-export const lamp = stateMachine({
-  ...base,
-  transitions: { on: { from: 'OFF', to: 'ON' }, break: { from: 'ON', to: 'BROKEN' } },
-});
+export const lamp = stateMachine({ ...base, transitions: { on, smash } });
 // @ts-expect-error it is final
 stateMachine({ ...base, transitions: { on: { from: 'BROKEN', to: 'ON' } } });
 // @ts-expect-error it is not declared
@@ -68,44 +67,16 @@ stateMachine({ ...base, transitions: { on: { from: 'OFF', to: 'DIM' } } });
 // @ts-expect-error it is not declared
 stateMachine({ ...base, transitions: { on: { from: 'DIM', to: 'ON' } } });
 // @ts-expect-error it leads out of OFF twice
-stateMachine({
-  ...base,
-  transitions: {
-    on: [
-      { from: 'OFF', to: 'ON' },
-      { from: 'OFF', to: 'BROKEN' },
-    ],
-  },
-});
+stateMachine({ ...base, transitions: { on: [on, { from: 'OFF', to: 'BROKEN' }] } });
 // @ts-expect-error it leads out of OFF twice, once by a list
-stateMachine({
-  ...base,
-  transitions: {
-    on: [
-      { from: ['OFF', 'ON'], to: 'ON' },
-      { from: 'OFF', to: 'BROKEN' },
-    ],
-  },
-});
+stateMachine({ ...base, transitions: { on: [on, smash] } });
 // @ts-expect-error the final state is not declared
-stateMachine({ ...base, final: ['GONE'], transitions: { on: { from: 'OFF', to: 'ON' } } });
+stateMachine({ ...base, final: ['GONE'], transitions: { on, smash } });
 // @ts-expect-error it begins in a final state
-stateMachine({ ...base, initial: 'BROKEN', transitions: { on: { from: 'OFF', to: 'ON' } } });
-stateMachine({
-  ...base,
-  transitions: { on: { from: 'OFF', to: 'ON' } },
-  // @ts-expect-error there is no such event
-  deadlines: { dark: { during: 'OFF', after: '1 day', fires: 'off' } },
-});
-stateMachine({
-  ...base,
-  transitions: { on: { from: 'OFF', to: 'ON' } },
-  // @ts-expect-error nothing is late in a final state
-  deadlines: { dark: { during: 'BROKEN', after: '1 day', fires: 'on' } },
-});
-stateMachine({
-  ...base,
-  transitions: { on: { from: 'OFF', to: 'ON' } },
-  // @ts-expect-error a final state begins nothing
-  entry: { BROKEN: { saga: 'mend' } },
-});
+stateMachine({ ...base, initial: 'BROKEN', transitions: { on, smash } });
+// @ts-expect-error there is no such event
+stateMachine({ ...base, transitions: { on }, deadlines: { dark: { during: 'OFF', after: '1 day', fires: 'off' } } });
+// @ts-expect-error nothing is late in a final state
+stateMachine({ ...base, transitions: { on }, deadlines: { dark: { during: 'BROKEN', after: '1 day', fires: 'on' } } });
+// @ts-expect-error a final state begins nothing
+stateMachine({ ...base, transitions: { on }, entry: { BROKEN: { saga: 'mend' } } });

@@ -193,7 +193,8 @@ export function machineClient<Machine, Data = unknown>(
         if (error instanceof WorkflowNotFoundError) return answerOfEnded(id, order);
         const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
         if (!(cause instanceof ApplicationFailure)) throw explained(client, error);
-        const { type = '', message } = cause;
+        const { message } = cause;
+        const type = cause.type ?? '';
         const refusal = cause.details?.[0] as Refusal | undefined;
         if (type === machineFailure.illegal) throw new IllegalTransition(id, message, refusal);
         if (type === machineFailure.undone) throw new TransitionUndone(id, message, refusal);

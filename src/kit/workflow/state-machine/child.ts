@@ -1,12 +1,16 @@
-import { CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
+import {
+  CancelledFailure,
+  ChildWorkflowFailure,
+  TerminatedFailure,
+  TimeoutFailure,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/common';
 import {
   ActivityCancellationType,
   CancellationScope,
-  ChildWorkflowFailure,
   ParentClosePolicy,
   proxyActivities,
   startChild,
-  WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/workflow';
 import { initialAttributes } from '../attributes.js';
 import { AWAIT_SAGA, endOf, WATCH_MS, type AwaitSaga, type SagaEnd } from './saga-end.js';

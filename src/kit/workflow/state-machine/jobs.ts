@@ -1,4 +1,5 @@
 import { callPatiently, judge } from '../calls.js';
+import type { Call } from '../saga/driver.js';
 import { FORWARD_WINDOW_MS } from '../retry.js';
 import { runSaga } from './child.js';
 import type { SagaEnd } from './saga-end.js';
@@ -103,10 +104,10 @@ export class Jobs {
 
   /** Asks until it is definite. */
   async #operate(operation: string, { key, version }: Job, order: RunOrder, summary: string): Promise<SagaEnd> {
-    const call = {
+    const call: Call = {
       branch: { gid: this.#id, branch: key, op: 'action', scheme: 'machine', seq: version },
       ...{ operation, profile: 'forward', args: [order], summary, options: {} },
-    } as const;
+    };
     for (;;) {
       try {
         return { how: 'committed', result: await callPatiently(call, FORWARD_WINDOW_MS) };

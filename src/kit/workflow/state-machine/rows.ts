@@ -1,4 +1,5 @@
 import { callPatiently, judge } from '../calls.js';
+import type { Call } from '../saga/driver.js';
 import type { OperationRef } from '../participant.js';
 import { FORWARD_WINDOW_MS } from '../retry.js';
 import type { MoveOrder, Moved, ReadOrder, ReadRow } from './protocol.js';
@@ -32,11 +33,11 @@ export class Rows {
   /** Moves it if it is where it has to be: once for a branch. @param windowMs how long it is tried, in milliseconds */
   async move(order: MoveOrder, branch: string, windowMs: number): Promise<MoveEnd> {
     const { event, from, to, version } = order;
-    const call = {
+    const call: Call = {
       branch: { gid: this.#id, branch, op: 'action', scheme: 'machine', seq: version + 1 },
       ...{ operation: this.#names.move.name, profile: 'forward', args: [order] },
       ...{ summary: `${event}: ${from} to ${to}`, options: {} },
-    } as const;
+    };
     try {
       return { how: 'moved', moved: (await callPatiently(call, windowMs)) as Moved };
     } catch (error) {
@@ -49,11 +50,11 @@ export class Rows {
   /** Where it is. It asks until it knows: without it nothing can be decided. @param moves how many of its newest moves are wanted */
   async read(moves: number): Promise<ReadRow | null> {
     const order: ReadOrder = { id: this.#id, moves };
-    const call = {
+    const call: Call = {
       branch: { gid: this.#id, branch: 'read', op: 'action', scheme: 'machine', seq: 0 },
       ...{ operation: this.#names.read.name, profile: 'forward', args: [order] },
       ...{ summary: `where is ${this.#id}`, options: {} },
-    } as const;
+    };
     for (;;) {
       try {
         return (await callPatiently(call, FORWARD_WINDOW_MS)) as ReadRow | null;

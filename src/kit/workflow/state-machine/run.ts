@@ -14,25 +14,22 @@ import { runSaga } from './child.js';
 import { MachineCore, type KeptMachine } from './core.js';
 import type { DueDeadline } from './deadlines.js';
 import type { StateMachine } from './definition.js';
-import { requestOf } from './ids.js';
+import { passDeadline } from './due.js';
+import { Intake } from './intake.js';
 import { Jobs, type Job } from './jobs.js';
 import {
-  machineFailure,
   type DeadlineNote,
   type DeadlineOrder,
-  type EventAnswer,
-  type EventOrder,
-  type MachineMessage,
   type MachineResult,
   type MachineStart,
   type MachineView,
   type ReadRow,
   type RunOrder,
 } from './protocol.js';
-import { join, refusal, Turns, type Turn } from './queue.js';
+import { refusal, Turns, type Turn } from './queue.js';
 import { Rows } from './rows.js';
 import { Telling } from './telling.js';
-import { failureOf, Transitions, type Refused } from './transitions.js';
+import { Transitions } from './transitions.js';
 import { describeMachine, viewOfMachine } from './view.js';
 import type { MachineOptions } from './workflow.js';
 
@@ -66,6 +63,8 @@ export class MachineRun {
   readonly #rows: Rows;
   readonly #telling: Telling;
   readonly #transitions: Transitions;
+  /** Takes what comes by updates and signals. */
+  readonly intake: Intake;
   readonly #clock = new AlarmClock(() => undefined);
   /** Absent: it is not known yet where the row is. */
   #core: MachineCore | undefined;
@@ -104,8 +103,12 @@ export class MachineRun {
       },
       resync: (core) => this.#resync(core),
       refused: (core, turn, why) => {
-        this.#refuseMessage(core, turn, why);
+        this.intake.refused(core, turn, why);
       },
+    });
+    this.intake = new Intake({
+      ...{ core: () => this.#core, failure: () => this.#failure, onMessage: this.#options.onMessage },
+      ...{ turns: this.#turns, transitions: this.#transitions, rows: this.#rows, telling: this.#telling },
     });
     const { kept, resumed } = this.#carried;
     if (kept !== undefined && resumed === undefined) this.#open(kept);
@@ -126,7 +129,7 @@ export class MachineRun {
           await this.#transitions.take(core, this.#turns.take() as Turn);
           break;
         case 'deadline':
-          await this.#deadline(core, core.deadlines.take(Date.now()) as DueDeadline);
+          await passDeadline(core, core.deadlines.take(Date.now()) as DueDeadline, this.#parts);
           break;
         case 'recheck':
           this.#recheckAt = undefined;
@@ -148,82 +151,23 @@ export class MachineRun {
     return viewOfMachine(core, { hasBegun, underWay, waiting, running: this.#jobs.names, runs });
   }
 
-  /** Refuses an event before it is accepted: nothing of it is left in the history. */
-  validate(order: EventOrder): void {
-    const core = this.#core;
-    if (core === undefined) return;
-    const asked = core.ask(order, this.#isBusy);
-    if (asked.kind === 'refused' && !this.#mayLookUp(core, asked, order)) throw failureOf(asked);
-    if (asked.kind === 'go') this.#transitions.refuseWaiting(core, order);
-  }
-
-  /** Takes an event of an update, and answers when it has happened. */
-  async update(order: EventOrder): Promise<EventAnswer> {
-    if (this.#core === undefined) await condition(() => this.#core !== undefined || this.#failure !== undefined);
-    const core = this.#core;
-    if (core === undefined) throw this.#failure ?? new Error('a machine that has not begun has failed');
-    const asked = core.ask(order, this.#isBusy);
-    if (asked.kind === 'answered') return asked.answer;
-    if (asked.kind === 'refused') {
-      const found = this.#mayLookUp(core, asked, order) ? await this.#lookUp(order) : undefined;
-      if (found !== undefined) return found;
-      throw failureOf(asked);
-    }
-    this.#transitions.refuseWaiting(core, order);
-    const joined = this.#transitions.joined(order);
-    if (joined !== undefined) return joined;
-    const turn: Turn = { via: 'update', order, at: Date.now(), waiters: [] };
-    this.#turns.push(turn);
-    return join(turn);
-  }
-
-  /** Takes an event of a message. A signal cannot be refused: what is wrong with it is noted and told. */
-  message(given: unknown): void {
-    const core = this.#core;
-    if (core === undefined) {
-      this.#early.push(given);
-      return;
-    }
-    const message = this.#options.onMessage === undefined ? given : this.#options.onMessage(given);
-    if (message === undefined) return;
-    const { id, event, input, by } = message as Partial<MachineMessage>;
-    if (typeof id !== 'string' || typeof event !== 'string') {
-      this.#telling.log('a signal that is no message for a state machine was ignored', given);
-      return;
-    }
-    if (!core.isNew(id)) return;
-    const order: EventOrder = { event, requestId: requestOf(id), input, by };
-    const turn: Turn = { via: 'message', order, at: Date.now(), messageId: id, waiters: [] };
-    if (this.#turns.isFullFor('message'))
-      this.#refuseMessage(core, turn, { type: machineFailure.busy, message: 'too many messages wait' });
-    else this.#turns.push(turn);
-  }
-
   /** Has it continue as new as soon as nothing is under way. */
   wake(): void {
     this.#isAsked = true;
   }
-
-  /** Messages that came before it was known where the row is. */
-  readonly #early: unknown[] = [];
 
   wrongDeadline(order: DeadlineOrder): string | undefined {
     return this.#core?.deadlines.wrong(order, Date.now());
   }
 
   async moveDeadline(order: DeadlineOrder): Promise<DeadlineNote> {
-    await condition(() => this.#core !== undefined || this.#failure !== undefined);
-    const core = this.#core;
-    const wrong = core === undefined ? 'it has not begun' : core.deadlines.wrong(order, Date.now());
-    if (core === undefined || wrong !== undefined) throw refusal('DoesNotFit', wrong ?? '', {});
+    const core = await this.intake.begun();
+    const wrong = core.deadlines.wrong(order, Date.now());
+    if (wrong !== undefined) throw refusal('DoesNotFit', wrong, {});
     const note = core.deadlines.move(order, Date.now());
     this.#clock.set(core.deadlines.wakeAt);
     this.#show();
     return note;
-  }
-
-  get #isBusy(): boolean {
-    return this.#transitions.underWay !== undefined || this.#turns.length > 0;
   }
 
   /** What is to be done next, if anything is. */
@@ -278,7 +222,8 @@ export class MachineRun {
       this.#turns.push({ via: 'update', order: { event, requestId, input, by }, at: 0, waiters: [], resumes: order });
     }
     core.deadlines.restore(resumed?.moved ?? []);
-    for (const message of [...(resumed?.messages ?? []), ...this.#early]) this.message(message);
+    for (const message of resumed?.messages ?? []) this.intake.message(message);
+    this.intake.takeEarly();
     if (resumed !== undefined) this.#recheckAt = Date.now() + RECHECK_MS;
     this.#jobs.enter(core.state, core.version);
   }
@@ -307,67 +252,12 @@ export class MachineRun {
     this.#jobs.enter(core.state, core.version);
   }
 
-  #refuseMessage(
-    core: MachineCore,
-    { order, messageId = '', at }: Turn,
-    { type, message }: { type: string; message: string },
-  ): void {
-    const { state } = core;
-    if (this.#machine.ignored[order.event]?.has(state) === true) return;
-    core.refusedMessage({ id: messageId, event: order.event, state, at, type, message });
-    this.#telling.alarm('event-refused', messageId, `a message was refused: ${message}`);
-  }
-
-  async #deadline(core: MachineCore, due: DueDeadline): Promise<void> {
-    const { rule, running, round } = due;
-    const { name, fires, runs, alarm, times } = rule;
-    const key = `${name}.${running.version}`;
-    if (fires !== undefined) {
-      const requestId = `${key}${running.failed === 0 ? '' : `.${running.failed}`}`;
-      await this.#transitions.take(core, {
-        ...{ via: 'deadline', at: Date.now(), waiters: [] },
-        order: { event: fires, requestId, input: rule.input, by: { actor: 'deadline', reason: name } },
-        refused: ({ message }) => {
-          if (!core.deadlines.again(due, Date.now())) return;
-          this.#telling.alarm(
-            'deadline-failed',
-            key,
-            `deadline '${name}' has come to nothing, and is tried again: ${message}`,
-          );
-        },
-      });
-    } else if (alarm !== undefined) {
-      this.#telling.alarm(alarm, key, `deadline '${name}' has passed: it is in ${core.state} still`);
-    } else if (runs !== undefined && round <= times) {
-      this.#jobs.start({
-        kind: 'deadline',
-        name,
-        state: core.state,
-        version: running.version,
-        round,
-        key: `${key}.${round}`,
-      });
-    } else {
-      this.#telling.alarm(
-        'deadline-passed',
-        key,
-        `deadline '${name}' has run ${times} times: it is in ${core.state} still`,
-      );
-    }
+  get #parts() {
+    return { transitions: this.#transitions, jobs: this.#jobs, telling: this.#telling };
   }
 
   #runOrder({ name, state, version, round, entered }: Job): RunOrder {
     return { id: this.#id, why: name, state, version, round, data: this.#core?.data, entered };
-  }
-
-  /** Whether a request that is illegal now may have been made before this machine's memory begins. */
-  #mayLookUp(core: MachineCore, { type }: Refused, { requestId }: EventOrder): boolean {
-    return type === machineFailure.illegal && requestId !== undefined && core.forgets;
-  }
-
-  async #lookUp({ event, requestId }: EventOrder): Promise<EventAnswer | undefined> {
-    const row = await this.#rows.read(1_000);
-    return row?.moves.find((move) => move.requestId === requestId && move.event === event);
   }
 
   /** What the server's list and the Web UI say of it: one event, and that only when the state is another. */

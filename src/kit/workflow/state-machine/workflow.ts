@@ -84,15 +84,12 @@ export type MachineWorkflow<Data> = (start?: MachineStart<Data>, carried?: unkno
  *
  * @throws ApplicationFailure of the failure of `begin`, or of type `NoSuchRow`: the object never began
  */
-export function machineWorkflow<Data = unknown>(
-  machine: Omit<StateMachine<never, never, never, never>, 'states'> & Pick<StateMachine, 'states'>,
-  options: MachineOptions,
-): MachineWorkflow<Data> {
+export function machineWorkflow<Data = unknown>(machine: StateMachine, options: MachineOptions): MachineWorkflow<Data> {
   const workflow = (start?: MachineStart<Data>, carried?: unknown): Promise<MachineResult> => {
     const run = new MachineRun(machine, options, start, carried as Carried | undefined);
-    setHandler(defineUpdate<EventAnswer, [EventOrder]>(EVENT_UPDATE), (order) => run.update(order), {
+    setHandler(defineUpdate<EventAnswer, [EventOrder]>(EVENT_UPDATE), (order) => run.intake.update(order), {
       validator: (order) => {
-        run.validate(order);
+        run.intake.validate(order);
       },
     });
     setHandler(defineUpdate<DeadlineNote, [DeadlineOrder]>(DEADLINE_UPDATE), (order) => run.moveDeadline(order), {
@@ -102,7 +99,7 @@ export function machineWorkflow<Data = unknown>(
       },
     });
     setHandler(defineSignal<[unknown]>(EVENT_SIGNAL), (message) => {
-      run.message(message);
+      run.intake.message(message);
     });
     setHandler(defineSignal(WAKE_SIGNAL), () => {
       run.wake();
