@@ -27,7 +27,7 @@ export {
   type SendOptions,
   type StartedMachine,
 } from './machine.js';
-export { EventRefused, IllegalTransition, TransitionUndone } from './machine-errors.js';
+export { EventRefused, IllegalTransition, MachineNotBegun, TransitionUndone } from './machine-errors.js';
 export type {
   DeadlineNote,
   DeadlineOrder,

@@ -50,3 +50,17 @@ export class EventRefused extends Error {
     this.type = type;
   }
 }
+
+/** It never began: there was no row, or what was to make it has failed. */
+export class MachineNotBegun extends Error {
+  readonly gid: string;
+  /** Such as `NoSuchRow`. */
+  readonly type: string;
+
+  constructor(gid: string, type: string, message: string) {
+    super(message);
+    this.name = 'MachineNotBegun';
+    this.gid = gid;
+    this.type = type;
+  }
+}

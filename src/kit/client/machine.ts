@@ -27,7 +27,7 @@ import {
   type Refusal,
 } from '../workflow/state-machine/protocol.js';
 import { GidConflict, OrderRefused, TransactionNotFound, TransactionPending, WorkerSilent } from './errors.js';
-import { EventRefused, IllegalTransition, TransitionUndone } from './machine-errors.js';
+import { EventRefused, IllegalTransition, MachineNotBegun, TransitionUndone } from './machine-errors.js';
 import { wasDropped } from './operate.js';
 import { outcomeOf } from './outcome.js';
 import { TimeIsOver } from './race.js';
@@ -87,12 +87,17 @@ export interface MachineClient<Machine, Data> {
     id: string,
     order: Omit<DeadlineOrder, 'name'> & { readonly name: DeadlineOf<Machine> },
   ): Promise<DeadlineNote>;
-  /** Has it go over to the current version of its code as soon as nothing is under way, which it does by itself at its next event. @throws TransactionNotFound */
+  /**
+   * Has it continue as new as soon as nothing is under way: the next run goes by the newest table. {@link send} does so by itself where an
+   * earlier table refuses an event.
+   *
+   * @throws TransactionNotFound
+   */
   wake(id: string): Promise<void>;
   /**
    * Waits until it has ended.
    *
-   * @throws TransactionPending if it has not by then (default: 1 hour); the failure of its beginning, as that of any transaction
+   * @throws TransactionPending if it has not by then (default: 1 hour); MachineNotBegun; of the saga that makes its row the errors of any transaction
    */
   result(id: string, options?: { readonly wait?: Duration }): Promise<MachineResult>;
 }
@@ -134,6 +139,20 @@ export function machineClient<Machine, Data = unknown>(
     }
   };
 
+  /** What an earlier table refuses, or a run that is about to end, the next run is asked. */
+  const renewing = async <Answer>(id: string, until: number, call: () => Promise<Answer>): Promise<Answer> => {
+    for (;;) {
+      try {
+        return await call();
+      } catch (error) {
+        const { outdated, renewing: isRenewing } = refusalOf(error) ?? {};
+        if ((outdated ?? isRenewing) !== true || Date.now() >= until) throw error;
+        if (outdated === true) await handleOf(id).signal(WAKE_SIGNAL);
+        await sleep(AGAIN_MS);
+      }
+    }
+  };
+
   const pending = async (id: string, cause?: unknown) => {
     const noWorker = !(await hasWorker(client, taskQueue).catch(() => true));
     return new TransactionPending({ gid: id, state: 'running', taskQueue, noWorker, cause });
@@ -157,7 +176,11 @@ export function machineClient<Machine, Data = unknown>(
       return (await waitUntil(client, until, () => handleOf(id).result())) as MachineResult;
     } catch (error) {
       if (error instanceof TimeIsOver) throw await pending(id);
-      if (error instanceof WorkflowFailedError) throw outcomeOf(id, error);
+      if (error instanceof WorkflowFailedError) {
+        const why = outcomeOf(id, error);
+        if (why !== error || !(error.cause instanceof ApplicationFailure)) throw why;
+        throw new MachineNotBegun(id, error.cause.type ?? 'Error', error.cause.message);
+      }
       if (error instanceof WorkflowNotFoundError) throw new TransactionNotFound(id, namespace);
       throw explained(client, error);
     }
@@ -186,8 +209,9 @@ export function machineClient<Machine, Data = unknown>(
 
     async send(id, event, { wait = '2 minutes', ...rest } = {}) {
       const order: EventOrder = { event, ...rest };
+      const until = Date.now() + msToNumber(wait);
       try {
-        return await update<EventAnswer>(id, EVENT_UPDATE, order, Date.now() + msToNumber(wait));
+        return await renewing(id, until, () => update<EventAnswer>(id, EVENT_UPDATE, order, until));
       } catch (error) {
         if (error instanceof TimeIsOver) throw await pending(id);
         if (error instanceof WorkflowNotFoundError) return answerOfEnded(id, order);
@@ -195,7 +219,7 @@ export function machineClient<Machine, Data = unknown>(
         if (!(cause instanceof ApplicationFailure)) throw explained(client, error);
         const { message } = cause;
         const type = cause.type ?? '';
-        const refusal = cause.details?.[0] as Refusal | undefined;
+        const refusal = refusalOf(error);
         if (type === machineFailure.illegal) throw new IllegalTransition(id, message, refusal);
         if (type === machineFailure.undone) throw new TransitionUndone(id, message, refusal);
         if (type === machineFailure.underWay) throw await pending(id, cause);
@@ -234,6 +258,11 @@ export function machineClient<Machine, Data = unknown>(
 
     result: (id, { wait = '1 hour' } = {}) => resultOf(id, Date.now() + msToNumber(wait)),
   };
+}
+
+function refusalOf(error: unknown): Refusal | undefined {
+  const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+  return cause instanceof ApplicationFailure ? (cause.details?.[0] as Refusal | undefined) : undefined;
 }
 
 /** gRPC: not found, aborted, unavailable. */

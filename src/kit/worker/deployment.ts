@@ -11,9 +11,11 @@ export interface Deployment {
 /**
  * The options of a worker by which the server knows the version of its code.
  *
- * Machines live for weeks: each of their runs is *pinned*, so that it is never replayed by other code than its own, and the next run begins
- * with the current version (`machineWorkflow`). Everything else is short, or replays under newer code as it always had to (recorded
- * histories are replayed by the tests): it *auto-upgrades*, so that an old version is drained as soon as its machines have gone over.
+ * All workflows *auto-upgrade*: the next task of each goes to the current version, so that the workers of an old one can be stopped
+ * at once, and not only when the longest life of an order is over, as with pinned ones. (A pinned workflow could go over when it continues as
+ * new, but only with servers that are newer than those that this package is tested with, and an order that nothing happens to would keep its old
+ * workers until then.) So the new code replays what the old one has recorded: the kit's own does, which its tests prove with recorded histories; a
+ * machine's run keeps the table that it began with (`MachineTable.revision`).
  *
  * @param deployment absent: workers are not versioned, and there is nothing to be said
  */

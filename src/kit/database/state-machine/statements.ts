@@ -43,7 +43,7 @@ export function machineStatements(names: MachineRowNames): MachineStatements {
   select $1, moved.version, $8::text, $9::text, ${whole('$2::text', '$3::text')}, ${whole('$4::text', '$5::text')}, $10::text, $11::text, ${when}
   from moved
 )`;
-  const since = movedAt === undefined ? 'null::float8' : `(extract(epoch from ${movedAt}) * 1000)::float8`;
+  const since = movedAt === undefined ? 'null::float8' : `floor(extract(epoch from ${movedAt}) * 1000)::float8`;
   return {
     move: {
       with: `moved as (
@@ -58,7 +58,7 @@ select ${state} as main, ${sub === undefined ? 'null' : sub} as sub, ${version} 
 from ${table} where ${id} = $1`,
     ...(moves !== undefined && {
       moves: `
-select version, event, request_id, from_state, to_state, (extract(epoch from moved_at) * 1000)::float8 as at
+select version, event, request_id, from_state, to_state, floor(extract(epoch from moved_at) * 1000)::float8 as at
 from ${moves} where id = $1 order by version desc limit $2::integer`,
     }),
   };

@@ -13,6 +13,7 @@ export class MachineError extends Error {
 /** A table whose types were checked, or were not known. */
 interface AnyTable {
   readonly name: string;
+  readonly revision?: number;
   readonly initial: string;
   readonly states: readonly string[];
   readonly final: readonly string[];
@@ -32,10 +33,12 @@ const many = <T>(given: T | readonly T[]): readonly T[] => (Array.isArray(given)
 
 /** Makes a machine of a table, and refuses one that breaks a rule. @throws {@link MachineError} */
 export function compile(given: unknown): StateMachine<never, never, never, never> {
-  const { name, initial, states, final, transitions, deadlines = {}, entry = {}, ignored = {} } = given as AnyTable;
+  const { name, revision = 1, initial, states, final, transitions } = given as AnyTable;
+  const { deadlines = {}, entry = {}, ignored = {} } = given as AnyTable;
   const refuse = (why: string): never => {
     throw new MachineError(name, why);
   };
+  if (!Number.isInteger(revision) || revision < 1) refuse(`its revision is ${revision}: they are counted from 1`);
   const known = new Set(states);
   if (known.size < states.length)
     refuse(`state '${states.find((each, at) => states.indexOf(each) < at)}' is declared twice`);
@@ -120,7 +123,7 @@ export function compile(given: unknown): StateMachine<never, never, never, never
   });
 
   const machine: StateMachine = {
-    ...{ name, initial, states, final, events: [...table.keys()], moves: all, deadlines: rules },
+    ...{ name, revision, initial, states, final, events: [...table.keys()], moves: all, deadlines: rules },
     entry: entry as Readonly<Record<string, EntrySpec<string>>>,
     ignored: Object.fromEntries(quiet),
     move: (event, from) => table.get(event)?.get(from),

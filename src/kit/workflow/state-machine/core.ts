@@ -245,8 +245,9 @@ export class MachineCore {
 
   /** The same event in the same place is the same request, until one has come to nothing. */
   #derived(event: string): string {
-    const tries = this.#kept.failed.filter((each) => each.event === event && each.version === this.version).length;
-    return `${event}.${this.version}${tries === 0 ? '' : `.${tries}`}`;
+    const base = `${event}.${this.version}`;
+    const tries = this.#kept.failed.filter(({ requestId: id }) => id === base || id.startsWith(`${base}.`)).length;
+    return tries === 0 ? base : `${base}.${tries}`;
   }
 
   #guarded({ guard }: Move, { event, input, by }: EventOrder): string | undefined {

@@ -120,6 +120,11 @@ export interface MachineTable<
 > {
   /** For people, and for the names of what belongs to it. */
   readonly name: string;
+  /**
+   * Counted up when the table changes while there are objects under way: a run goes on by the table that it began with, which the
+   * workflow's `before` keeps, and the next run begins with the newest. Default: 1
+   */
+  readonly revision?: number;
   readonly initial: NoInfer<Exclude<State, Final>>;
   readonly states: readonly State[];
   readonly final: readonly Final[];
@@ -173,6 +178,7 @@ export interface StateMachine<
   Deadline extends string = string,
 > {
   readonly name: string;
+  readonly revision: number;
   readonly initial: string;
   readonly states: readonly State[];
   readonly final: readonly string[];

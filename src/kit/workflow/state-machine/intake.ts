@@ -2,15 +2,19 @@ import { condition } from '@temporalio/workflow';
 import type { MachineCore } from './core.js';
 import { requestOf } from './ids.js';
 import { machineFailure, type EventAnswer, type EventOrder, type MachineMessage } from './protocol.js';
-import { join, type Turn, type Turns } from './queue.js';
+import { join, refusal, type Turn, type Turns } from './queue.js';
 import type { Rows } from './rows.js';
 import type { Telling } from './telling.js';
 import { failureOf, type Refused, type Transitions } from './transitions.js';
 
 /** What the intake needs of its machine. */
 interface Machine {
+  /** This run goes by an earlier table than the newest one. */
+  readonly isOld: boolean;
   /** Absent: it is not known yet where the row is. */
   readonly core: () => MachineCore | undefined;
+  /** Its history is far longer than it should be: nothing more begins before the next run. */
+  readonly isOverlong: () => boolean;
   /** Why it cannot begin at all. */
   readonly failure: () => Error | undefined;
   readonly onMessage: ((message: unknown) => MachineMessage | undefined) | undefined;
@@ -38,8 +42,12 @@ export class Intake {
     const core = this.#of.core();
     if (core === undefined) return;
     const asked = core.ask(order, this.#isBusy);
-    if (asked.kind === 'refused' && !mayLookUp(core, asked, order)) throw failureOf(asked);
-    if (asked.kind === 'go') this.#of.transitions.refuseWaiting(core, order);
+    if (asked.kind === 'refused' && !mayLookUp(core, asked, order)) throw this.#failureOf(asked);
+    if (asked.kind !== 'go') return;
+    this.#of.transitions.refuseWaiting(core, order);
+    if (this.#of.isOverlong()) {
+      throw refusal(machineFailure.busy, `${core.id}: it is about to continue as new`, { renewing: true });
+    }
   }
 
   /** Takes an event of an update, and answers when it has happened. */
@@ -51,7 +59,7 @@ export class Intake {
     if (asked.kind === 'refused') {
       const found = mayLookUp(core, asked, order) ? await this.#lookUp(order) : undefined;
       if (found !== undefined) return found;
-      throw failureOf(asked);
+      throw this.#failureOf(asked);
     }
     transitions.refuseWaiting(core, order);
     const joined = transitions.joined(order);
@@ -107,6 +115,11 @@ export class Intake {
     const begun = core();
     if (begun === undefined) throw failure() ?? new Error('a machine that has not begun has failed');
     return begun;
+  }
+
+  /** What an earlier table refuses the newest one may take: whoever asks has the run go over, and asks again. */
+  #failureOf(asked: Refused): Error {
+    return failureOf(this.#of.isOld ? { ...asked, refusal: { ...asked.refusal, outdated: true } } : asked);
   }
 
   get #isBusy(): boolean {

@@ -11,7 +11,7 @@ export const EVENT_UPDATE = 'event';
 export const EVENT_SIGNAL = 'event';
 /** The update that moves a deadline: takes a {@link DeadlineOrder}, answers with a {@link DeadlineNote}. */
 export const DEADLINE_UPDATE = 'moveDeadline';
-/** The signal that has it continue as new as soon as nothing is under way: with the current version of its code, if workers are versioned. */
+/** The signal that has it continue as new as soon as nothing is under way: the next run goes by the newest table. */
 export const WAKE_SIGNAL = 'wake';
 /** The query that answers with a {@link MachineView}. */
 export const MACHINE_QUERY = 'machine';
@@ -41,6 +41,10 @@ export interface Refusal {
   readonly legal?: readonly string[];
   /** The transaction of the effects, if it is about one. */
   readonly gid?: string;
+  /** It was refused by an earlier table than the newest: after `wake` the newest is asked. */
+  readonly outdated?: true;
+  /** It is about to continue as new, which events that keep coming have held up: the next run is asked. */
+  readonly renewing?: true;
   /** Why it came to nothing, if a service said so. */
   readonly cause?: FailureNote;
 }

@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import {
   allHandlersFinished,
   condition,
-  makeContinueAsNewFunc,
+  continueAsNew,
   setCurrentDetails,
   upsertSearchAttributes,
   workflowInfo,
@@ -37,7 +37,7 @@ import type { MachineOptions } from './workflow.js';
  * One run of a machine's workflow.
  *
  * States: reading (where the row is) → open, and there one thing at a time: an event, a deadline, or nothing → ended, in a final state; or the
- * next run, when nothing is under way and the history is long or a newer version of the code is there.
+ * next run, when nothing is under way and the history is long or somebody has asked for it.
  *
  * Transitions of an event: it comes (update, message, deadline) → refused at once, or it has its turn → it is asked about as things stand
  * then → the row is moved, by one call or by a saga's pivot → the machine follows the row, and whoever waits is told.
@@ -76,7 +76,7 @@ export class MachineRun {
   #shownState = workflowInfo().typedSearchAttributes.get(TX_STATE);
 
   constructor(
-    machine: StateMachine,
+    { machine, newest }: { readonly machine: StateMachine; readonly newest: StateMachine },
     options: MachineOptions,
     start: MachineStart | undefined,
     carried: Carried | undefined,
@@ -107,6 +107,8 @@ export class MachineRun {
       },
     });
     this.intake = new Intake({
+      isOld: machine !== newest,
+      isOverlong: () => workflowInfo().historyLength >= 2 * this.#options.historyEvents,
       ...{ core: () => this.#core, failure: () => this.#failure, onMessage: this.#options.onMessage },
       ...{ turns: this.#turns, transitions: this.#transitions, rows: this.#rows, telling: this.#telling },
     });
@@ -184,13 +186,8 @@ export class MachineRun {
   }
 
   get #isLong(): boolean {
-    const { continueAsNewSuggested, historyLength, targetWorkerDeploymentVersionChanged } = workflowInfo();
-    return (
-      this.#isAsked ||
-      continueAsNewSuggested ||
-      historyLength >= this.#options.historyEvents ||
-      targetWorkerDeploymentVersionChanged
-    );
+    const { continueAsNewSuggested, historyLength } = workflowInfo();
+    return this.#isAsked || continueAsNewSuggested || historyLength >= this.#options.historyEvents;
   }
 
   /** Finds out where the row is, or has it made. */
@@ -290,15 +287,13 @@ export class MachineRun {
   }
 
   async #continue(core: MachineCore): Promise<never> {
-    const { currentDeploymentVersion } = workflowInfo();
-    const next = makeContinueAsNewFunc<(start: MachineStart | undefined, carried: Carried) => Promise<MachineResult>>(
-      // Each run stays with the code that it began with; the next one begins with the newest.
-      currentDeploymentVersion === undefined ? {} : { initialVersioningBehavior: 'AUTO_UPGRADE' },
-    );
     const carried: Carried = {
       ...{ kept: core.kept, runs: this.#carried.runs + 1, jobs: this.#jobs.all },
       ...(core.data !== undefined && { data: core.data }),
     };
-    return next(undefined, carried);
+    return continueAsNew<(start: MachineStart | undefined, carried: Carried) => Promise<MachineResult>>(
+      undefined,
+      carried,
+    );
   }
 }

@@ -4,8 +4,8 @@ import {
   defineQuery,
   defineSignal,
   defineUpdate,
+  patched,
   setHandler,
-  setWorkflowOptions,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Forward, Participant } from '../participant.js';
@@ -56,6 +56,8 @@ export interface MachineOptions {
    * `MachineMessage`
    */
   readonly onMessage?: (message: unknown) => MachineMessage | undefined;
+  /** The tables of earlier revisions, the newest first, by which runs are under way still. Default: none */
+  readonly before?: readonly StateMachine[];
   /** Events that may wait for their turn: one more is refused `Busy`. Messages: twenty times as many. Default: 20 */
   readonly queue?: number;
   /**
@@ -79,14 +81,19 @@ export type MachineWorkflow<Data> = (start?: MachineStart<Data>, carried?: unkno
  * use `machineClient` of `backstitch/client`. It ends when the machine has come to a final state. A cancellation of the workflow does
  * nothing: an object is not gone because somebody has stopped its program.
  *
- * With worker deployment versions each run is pinned to the code that it began with, and goes over to the newest one when it continues
- * as new, which it does as soon as it hears of one and nothing is under way.
+ * A run goes by the table that it began with: a new release of the table has a new `revision`, and keeps the one before in
+ * {@link MachineOptions.before} for as long as runs of that are there.
  *
  * @throws ApplicationFailure of the failure of `begin`, or of type `NoSuchRow`: the object never began
  */
 export function machineWorkflow<Data = unknown>(machine: StateMachine, options: MachineOptions): MachineWorkflow<Data> {
   const workflow = (start?: MachineStart<Data>, carried?: unknown): Promise<MachineResult> => {
-    const run = new MachineRun(machine, options, start, carried as Carried | undefined);
+    const run = new MachineRun(
+      { machine: tableOf(machine, options.before ?? []), newest: machine },
+      options,
+      start,
+      carried as Carried | undefined,
+    );
     setHandler(defineUpdate<EventAnswer, [EventOrder]>(EVENT_UPDATE), (order) => run.intake.update(order), {
       validator: (order) => {
         run.intake.validate(order);
@@ -110,6 +117,20 @@ export function machineWorkflow<Data = unknown>(machine: StateMachine, options: 
     );
     return CancellationScope.nonCancellable(() => run.run());
   };
-  setWorkflowOptions({ versioningBehavior: 'PINNED' }, workflow);
   return workflow;
+}
+
+/**
+ * The table that a run goes by: the one that it began with, of which its history tells. A run of the first revision has no mark of it, and
+ * costs none.
+ *
+ * @throws if this release has not that table any more: the task is tried again until a worker comes that has
+ */
+function tableOf(newest: StateMachine, before: readonly StateMachine[]): StateMachine {
+  for (const machine of [newest, ...before]) {
+    if (machine.revision === 1 || patched(`machine ${machine.name} ${machine.revision}`)) return machine;
+  }
+  throw new Error(
+    `this run of '${newest.name}' began with an earlier table, which this release has not among its \`before\``,
+  );
 }

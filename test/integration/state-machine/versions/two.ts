@@ -1,8 +1,10 @@
 import { machineWorkflow, participant, stateMachine, type MachineRows } from '../../../../src/kit/workflow/index.js';
+import { ticket as first } from './one.js';
 
 /** A ticket in its second release: it is checked before it is closed. */
 const ticket = stateMachine({
   name: 'ticket',
+  revision: 2,
   initial: 'OPEN',
   states: ['OPEN', 'CHECKED', 'CLOSED'],
   final: ['CLOSED'],
@@ -15,4 +17,7 @@ const ticket = stateMachine({
 
 export type Ticket = typeof ticket;
 
-export const ticketLife = machineWorkflow(ticket, { rows: participant<MachineRows>('tickets'), historyEvents: 60 });
+export const ticketLife = machineWorkflow(ticket, {
+  rows: participant<MachineRows>('tickets'),
+  before: [first],
+});

@@ -35,7 +35,7 @@ describe('a state machine as a workflow', function () {
       { ...paid, at: 0 },
       { event: 'pay', requestId: 'pay.0', from: 'OPEN', to: 'PAID', version: 1, at: 0, result: { taken: 1 } },
     );
-    const before = await world.events(id);
+    const before = await world.accepted(id);
     for (const event of ['pack', 'send'] as const) {
       await assert.rejects(machines.send(id, event, { requestId: `${event}-1` }), (error) => {
         assert.ok(error instanceof IllegalTransition, String(error));
@@ -44,20 +44,10 @@ describe('a state machine as a workflow', function () {
         return true;
       });
     }
-    assert.equal(await world.events(id), before);
+    assert.equal(await world.accepted(id), before);
     assert.equal(await world.row(id), 'PAID 1');
 
-    const perMove: number[] = [];
-    for (const event of ['pick', 'pack'] as const) {
-      const from = await world.events(id);
-      await machines.send(id, event);
-      perMove.push((await world.events(id)) - from);
-    }
-    // A task, the update's two events, the move's three and its task, the attribute: what docs/state-machine.md says.
-    assert.ok(
-      perMove.every((events) => events <= 16),
-      `${perMove.join(', ')} events a move`,
-    );
+    for (const event of ['pick', 'pack'] as const) await machines.send(id, event);
     await assert.rejects(
       machines.send(id, 'send', { requestId: 's-1' }),
       /'send' is refused in PAID\.PACK: its weight is not known/,
@@ -188,33 +178,32 @@ describe('a state machine as a workflow', function () {
   });
 
   it('does not let anybody wait for what is stuck, and bounds what waits', async () => {
-    const id = await world.parcel();
+    const hasty = world.machines('parcelHasty');
+    const id = await world.parcel('parcelHasty');
     world.moods.set(id, 'waits');
     const told = { pending: 0, busy: 0 };
     const sent = Array.from({ length: 25 }, (_, place) =>
-      machines.send(id, 'pay', { requestId: `p-${place}` }).catch((error: unknown) => {
+      hasty.send(id, 'pay', { requestId: `p-${place}` }).catch((error: unknown) => {
         if (error instanceof TransactionPending) told.pending++;
         else if (error instanceof EventRefused && error.type === 'Busy') told.busy++;
         else throw error;
       }),
     );
-    await until(() => told.busy > 0);
-    await sleep('70 seconds');
     await Promise.all(sent);
     // One is under way, twenty wait.
     assert.deepEqual(told, { pending: 21, busy: 4 });
-    await assert.rejects(machines.send(id, 'cancel'), TransactionPending);
-    const { underWay, waiting } = await machines.view(id);
+    await assert.rejects(hasty.send(id, 'cancel'), TransactionPending);
+    const { underWay, waiting } = await hasty.view(id);
     assert.deepEqual([underWay?.event, waiting], ['pay', 0]);
     world.moods.delete(id);
     await world.reaches(id, 'PAID');
-    assert.equal((await machines.send(id, 'pay', { requestId: underWay?.requestId })).to, 'PAID');
+    assert.equal((await hasty.send(id, 'pay', { requestId: underWay?.requestId })).to, 'PAID');
     assert.equal(await world.taken(id), 1);
   });
 
   it('takes the state of a row that somebody else has moved', async () => {
     const id = await world.parcel();
-    await world.pool.query(`update parcels set status = 'PAID', version = 1, moved_at = now() where id = $1`, [id]);
+    await world.pool.query(`update parcels set status = 'PAID', version = 1 where id = $1`, [id]);
     // By a saga, which is undone; and by a call.
     await assert.rejects(
       machines.send(id, 'pay'),

@@ -33,6 +33,8 @@ create table parcels (
 );
 create table takings (id text not null, amount integer not null);`;
 
+type ParcelWorkflow = 'parcelLife' | 'parcelShort' | 'parcelHasty';
+
 /** What the other service does, by parcel; default: what it is asked. */
 type Mood = 'refuses' | 'waits';
 
@@ -73,7 +75,7 @@ export class ParcelWorld {
     return this.environment.client;
   }
 
-  machines(workflow: 'parcelLife' | 'parcelShort' = 'parcelLife'): MachineClient<typeof parcel, unknown> {
+  machines(workflow: ParcelWorkflow = 'parcelLife'): MachineClient<typeof parcel, unknown> {
     return machineClient<typeof parcel>(this.client, { taskQueue: this.taskQueue }, { workflow, machine: parcel });
   }
 
@@ -149,10 +151,13 @@ export class ParcelWorld {
   }
 
   /** A parcel with its row and its machine. */
-  async parcel(workflow: 'parcelLife' | 'parcelShort' = 'parcelLife'): Promise<string> {
+  async parcel(workflow: ParcelWorkflow = 'parcelLife'): Promise<string> {
     const id = `parcel-${randomUUID().slice(0, 8)}`;
-    await this.pool.query('insert into parcels (id) values ($1)', [id]);
+    // This server's time runs ahead of the database's.
+    const now = await this.environment.currentTimeMs();
+    await this.pool.query('insert into parcels (id, moved_at) values ($1, to_timestamp($2::float8 / 1000))', [id, now]);
     await this.machines(workflow).start(id, { of: id });
+    await this.reaches(id, 'OPEN');
     return id;
   }
 
@@ -194,9 +199,10 @@ export class ParcelWorld {
     return this.alarms.filter(({ gid }) => gid === id).map(({ kind }) => kind);
   }
 
-  async events(id: string): Promise<number> {
+  /** Updates that were accepted: those that are refused leave none. (This server writes the tasks of those too, a real one does not.) */
+  async accepted(id: string): Promise<number> {
     const { events } = await this.handle(id).fetchHistory();
     assert.ok(events);
-    return events.length;
+    return events.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes).length;
   }
 }

@@ -17,3 +17,5 @@ export const returnParcel = saga({ retries: 0 }, async (tx, { id }: RunOrder) =>
 export const parcelLife = machineWorkflow(parcel, { rows });
 /** It continues as new after a few events of its history. */
 export const parcelShort = machineWorkflow(parcel, { rows, historyEvents: 15 });
+/** Nobody waits for long. */
+export const parcelHasty = machineWorkflow(parcel, { rows, patienceMs: 1_500 });
