@@ -123,6 +123,18 @@ describe('machines under a real server', function () {
     await tickets.send(id, 'close');
     await tickets.result(id);
     console.error(`      (${count} updates over ${runs + 1} runs)`);
+
+    // What one costs, and what is refused.
+    const alone = await open();
+    await tickets.start(alone, {});
+    const events = async () => (await client.workflow.getHandle(alone).fetchHistory()).events?.length ?? 0;
+    await tickets.send(alone, 'note');
+    const before = await events();
+    await assert.rejects(tickets.send(alone, 'sing' as never), /there is no event 'sing'/);
+    assert.equal(await events(), before, 'what is refused leaves nothing');
+    await tickets.send(alone, 'note');
+    // Two tasks, the update, the move: docs/state-machine.md.
+    assert.equal((await events()) - before, 11);
   });
 
   it('go over to a newer version of their code: what began under the old one ends under the new one', async () => {
@@ -173,6 +185,9 @@ describe('machines under a real server', function () {
       assert.equal((await tickets.result(id)).state, 'CLOSED');
     }
     assert.equal((await tickets.send(busy, 'check', { requestId: 'checked' })).version, 3);
+    // What both releases have driven replays under the newer one.
+    const history = await client.workflow.getHandle(busy, began).fetchHistory();
+    await Worker.runReplayHistory({ workflowBundle: await bundleOf(pathOf('two')) }, history, busy);
     await stop();
   });
 });

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { Worker } from '@temporalio/worker';
 import {
   EventRefused,
   IllegalTransition,
@@ -9,8 +13,9 @@ import {
 } from '../../../../src/kit/client/index.js';
 import { EVENT_SIGNAL, type MachineMessage } from '../../../../src/kit/workflow/index.js';
 import { settle } from '../../../../src/kit/worker/settle.js';
+import { bundleOf } from '../../../support/bundles.js';
 import { until } from '../../../support/until.js';
-import { ParcelWorld } from './world.js';
+import { ParcelWorld, workflowsPath } from './world.js';
 
 const HOUR = 3_600_000;
 
@@ -23,6 +28,27 @@ describe('a state machine as a workflow', function () {
     machines = world.machines();
   });
   after(() => world.close());
+
+  /** Where the histories are that the next test replays. `BACKSTITCH_RECORD=1` writes them anew. */
+  const folder = fileURLToPath(new URL('histories', import.meta.url));
+  const record = async (name: string, id: string) => {
+    if (process.env.BACKSTITCH_RECORD === undefined) return;
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(`${folder}/${name}.json`, historyToJSON(await world.handle(id).fetchHistory()));
+  };
+
+  it('replays what was recorded: runs under way go on under this code', async () => {
+    const workflowBundle = await bundleOf(workflowsPath);
+    const names = readdirSync(folder);
+    assert.ok(names.length >= 2 || process.env.BACKSTITCH_RECORD !== undefined);
+    const histories = names.map((name) => ({
+      workflowId: name.replace(/\.json$/, ''),
+      history: JSON.parse(readFileSync(`${folder}/${name}`, 'utf8')) as object,
+    }));
+    for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle }, histories)) {
+      assert.equal(error, undefined, `${workflowId}: ${error?.message}`);
+    }
+  });
 
   const message = (id: string, given: MachineMessage) => world.handle(id).signal(EVENT_SIGNAL, given);
   const sleep = (duration: number | string) => world.environment.sleep(duration as never);
@@ -66,6 +92,7 @@ describe('a state machine as a workflow', function () {
     assert.equal((await machines.send(id, 'send', { requestId: 's-2' })).version, 4);
     await assert.rejects(machines.send(id, 'pay', { requestId: 'late' }), /'pay' is illegal in DONE; nothing is legal/);
     assert.equal((await machines.start(id, {})).duplicate, true);
+    await record('through-its-life', id);
   });
 
   it('answers a request once and for all: while it is under way, from run to run, and after its run was terminated', async () => {
@@ -107,7 +134,7 @@ describe('a state machine as a workflow', function () {
     assert.equal(await world.row(id), 'OPEN 0');
     await machines.send(id, 'pay');
     // Not picked within an hour: reminded, an hour later again, and then a person is told.
-    await sleep('3 hours 1 minute');
+    await sleep('181 minutes');
     assert.deepEqual(
       world.reminded.filter((each) => each.startsWith(id)),
       [`${id} unpicked.1.1`, `${id} unpicked.1.2`],
@@ -134,6 +161,7 @@ describe('a state machine as a workflow', function () {
       transitions: { event: string; at: number }[];
     };
     assert.equal(state, 'DONE');
+    await record('deadlines', id);
     const [sent, done] = transitions.slice(-2);
     assert.ok(done && sent && done.at - sent.at >= 21 * 24 * HOUR && done.at - sent.at < 21 * 24 * HOUR + HOUR);
   });
@@ -175,6 +203,7 @@ describe('a state machine as a workflow', function () {
     await assert.rejects(machines.send(id, 'pay', { requestId: 'p-1' }), refused);
     const paid = await machines.send(id, 'pay');
     assert.deepEqual([paid.version, await world.taken(id), await world.row(id)], [1, 1, 'PAID 1']);
+    await record('undone-and-paid', id);
   });
 
   it('does not let anybody wait for what is stuck, and bounds what waits', async () => {

@@ -24,6 +24,8 @@ import { parcel } from './parcel.js';
 
 /** Parcels in a real database, moved by machines under a server whose time skips. */
 
+export const workflowsPath = fileURLToPath(new URL('../workflows/machines.ts', import.meta.url));
+
 const TYPES = { Keyword: 2, Datetime: 6, KeywordList: 7 } as const;
 
 const TABLES = `
@@ -80,7 +82,6 @@ export class ParcelWorld {
   }
 
   async startWorker(): Promise<void> {
-    const workflowsPath = fileURLToPath(new URL('../workflows/machines.ts', import.meta.url));
     const db = pgDatabase(this.pool);
     const guard = createGuard(db);
     const parcels = machineRows(db, guard, {
