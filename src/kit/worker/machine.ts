@@ -23,7 +23,7 @@ export function machineActivities(): MachineActivities {
         // Its newest run: the one before may have been ended from outside.
         const ended = longCall(context.client, () => context.client.workflow.getHandle(gid).result());
         try {
-          return { how: 'committed', result: (await waitBeating(ended, until)) as unknown };
+          return { how: 'committed', result: await waitBeating(ended, until) };
         } catch (error) {
           if (error instanceof TimeIsOver) return null;
           if (!(error instanceof WorkflowFailedError) || error.cause === undefined) throw error;

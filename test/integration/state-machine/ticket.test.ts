@@ -68,7 +68,7 @@ describe('machines under a real server', function () {
     const tickets = machineRows(db, createGuard(db), { table: 'tickets', moves: 'ticket_moves' });
     const worker = await Worker.create({
       ...{ connection: native, taskQueue, workflowBundle: await bundleOf(pathOf(release)) },
-      activities: { ...participantActivities({ tickets: tickets as never }, { who: release }), ...machineActivities() },
+      activities: { ...participantActivities({ tickets }, { who: release }), ...machineActivities() },
       ...deploymentOptions(deployment),
       shutdownGraceTime: 0,
     });

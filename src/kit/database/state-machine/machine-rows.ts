@@ -36,10 +36,10 @@ export interface MachineRowsOptions extends MachineRowNames {
 }
 
 /** The operations that a machine's workflow calls; a participant of a worker. */
-export interface MachineRowsParticipant {
+export type MachineRowsParticipant = {
   readonly move: { readonly action: (operation: Operation, order: MoveOrder) => Promise<Moved> };
   readonly read: { readonly action: (operation: Operation, order: ReadOrder) => Promise<ReadRow | null> };
-}
+};
 
 /** So many moves are read at most. */
 const MOST_MOVES = 1_000;

@@ -54,7 +54,7 @@ export function machineStatements(names: MachineRowNames): MachineStatements {
       text: `select moved.version, ${whole('$2::text', '$3::text')} as "from", ${whole('$4::text', '$5::text')} as state, $7::double precision as since from moved`,
     },
     read: `
-select ${state} as main, ${sub === undefined ? 'null' : sub} as sub, ${version} as version, ${since} as since
+select ${state} as main, ${sub ?? 'null'} as sub, ${version} as version, ${since} as since
 from ${table} where ${id} = $1`,
     ...(moves !== undefined && {
       moves: `

@@ -134,16 +134,12 @@ export interface MachineTable<
     Record<Deadline, DeadlineSpec<NoInfer<StatePattern<Exclude<State, Final>>>, NoInfer<keyof Given & string>>>
   >;
   /** What begins when a state is entered. Default: nothing */
-  readonly entry?: {
-    readonly [Entered in NoInfer<Exclude<State, Final>>]?: EntrySpec<NoInfer<keyof Given & string>>;
-  };
+  readonly entry?: Readonly<Partial<Record<NoInfer<Exclude<State, Final>>, EntrySpec<NoInfer<keyof Given & string>>>>>;
   /**
    * Messages that are ignored without a word in these states, such as an echo of what was cancelled. A message that is illegal
    * elsewhere is noted, and an alarm is raised.
    */
-  readonly ignored?: {
-    readonly [Event in NoInfer<keyof Given & string>]?: OneOrMany<NoInfer<StatePattern<State>>>;
-  };
+  readonly ignored?: Readonly<Partial<Record<NoInfer<keyof Given & string>, OneOrMany<NoInfer<StatePattern<State>>>>>>;
 }
 
 /** One transition, as it was made of the table. */

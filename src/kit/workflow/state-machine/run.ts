@@ -12,7 +12,6 @@ import { TX_SCHEME, TX_STATE } from '../attributes.js';
 import type { Carried } from './carried.js';
 import { runSaga } from './child.js';
 import { MachineCore, type KeptMachine } from './core.js';
-import type { DueDeadline } from './deadlines.js';
 import type { StateMachine } from './definition.js';
 import { passDeadline } from './due.js';
 import { Intake } from './intake.js';
@@ -26,7 +25,7 @@ import {
   type ReadRow,
   type RunOrder,
 } from './protocol.js';
-import { refusal, Turns, type Turn } from './queue.js';
+import { refusal, Turns } from './queue.js';
 import { Rows } from './rows.js';
 import { Telling } from './telling.js';
 import { Transitions } from './transitions.js';
@@ -127,12 +126,16 @@ export class MachineRun {
       const isReady = () => this.#next(core) !== undefined;
       if (!isReady()) await condition(isReady);
       switch (this.#next(core)) {
-        case 'turn':
-          await this.#transitions.take(core, this.#turns.take() as Turn);
+        case 'turn': {
+          const turn = this.#turns.take();
+          if (turn !== undefined) await this.#transitions.take(core, turn);
           break;
-        case 'deadline':
-          await passDeadline(core, core.deadlines.take(Date.now()) as DueDeadline, this.#parts);
+        }
+        case 'deadline': {
+          const due = core.deadlines.take(Date.now());
+          if (due !== undefined) await passDeadline(core, due, this.#parts);
           break;
+        }
         case 'recheck':
           this.#recheckAt = undefined;
           await this.#resync(core);

@@ -95,12 +95,12 @@ export function machineWorkflow<Data = unknown>(machine: StateMachine, options: 
       carried as Carried | undefined,
     );
     setHandler(defineUpdate<EventAnswer, [EventOrder]>(EVENT_UPDATE), (order) => run.intake.update(order), {
-      validator: (order) => {
+      validator: (order: EventOrder) => {
         run.intake.validate(order);
       },
     });
     setHandler(defineUpdate<DeadlineNote, [DeadlineOrder]>(DEADLINE_UPDATE), (order) => run.moveDeadline(order), {
-      validator: (order) => {
+      validator: (order: DeadlineOrder) => {
         const wrong = run.wrongDeadline(order);
         if (wrong !== undefined) throw ApplicationFailure.nonRetryable(wrong, 'DoesNotFit');
       },

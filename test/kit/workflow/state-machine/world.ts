@@ -116,7 +116,7 @@ export class ParcelWorld {
       taskQueue: this.taskQueue,
       workflowBundle: await bundleOf(workflowsPath),
       activities: {
-        ...participantActivities({ parcels: parcels as never, side: side as never }, { who: 'test' }),
+        ...participantActivities({ parcels, side }, { who: 'test' }),
         ...machineActivities(),
         'backstitch.raiseAlarm': (alarm: Alarm) => {
           this.alarms.push(alarm);
