@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { Worker } from '@temporalio/worker';
@@ -34,7 +34,8 @@ describe('a state machine as a workflow', function () {
   const record = async (name: string, id: string) => {
     if (process.env.BACKSTITCH_RECORD === undefined) return;
     mkdirSync(folder, { recursive: true });
-    writeFileSync(`${folder}/${name}.json`, historyToJSON(await world.handle(id).fetchHistory()));
+    for (const old of readdirSync(folder)) if (old.startsWith(`${name}.`)) rmSync(`${folder}/${old}`);
+    writeFileSync(`${folder}/${name}.${id}.json`, historyToJSON(await world.handle(id).fetchHistory()));
   };
 
   it('replays what was recorded: runs under way go on under this code', async () => {
@@ -42,7 +43,8 @@ describe('a state machine as a workflow', function () {
     const names = readdirSync(folder);
     assert.ok(names.length >= 2 || process.env.BACKSTITCH_RECORD !== undefined);
     const histories = names.map((name) => ({
-      workflowId: name.replace(/\.json$/, ''),
+      // Its id is a part of what it has begun.
+      workflowId: name.split('.')[1] ?? '',
       history: JSON.parse(readFileSync(`${folder}/${name}`, 'utf8')) as object,
     }));
     for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle }, histories)) {

@@ -15,7 +15,7 @@ export const returnParcel = saga({ retries: 0 }, async (tx, { id }: RunOrder) =>
 });
 
 export const parcelLife = machineWorkflow(parcel, { rows });
-/** It continues as new after a few events of its history. */
-export const parcelShort = machineWorkflow(parcel, { rows, historyEvents: 15 });
+/** It continues as new after a few events of its history; not before it is open, as this server never answers a query that meets that. */
+export const parcelShort = machineWorkflow(parcel, { rows, historyEvents: 30 });
 /** Nobody waits for long. */
 export const parcelHasty = machineWorkflow(parcel, { rows, patienceMs: 1_500 });
