@@ -2,9 +2,9 @@ import { machineWorkflow, saga, type EffectOrder, type RunOrder } from '../../..
 import { parcel, rows, side } from '../state-machine/parcel.js';
 
 /** What follows the pivot keeps the answer waiting: `tell` may take long. */
-export const payParcel = saga({ retries: 0 }, async (tx, order: EffectOrder) => {
+export const payParcel = saga({}, async (tx, order: EffectOrder) => {
   const { id } = order;
-  const { taken } = await tx.run('take', side.take, { id });
+  const { taken } = await tx.run('take', side.take, { id }, { timeout: '5 minutes' });
   await tx.pivot('move', rows.move, order.move);
   await tx.forward('tell', side.tell, { id });
   return { taken };
