@@ -81,7 +81,7 @@ describe('a state machine as a workflow', function () {
       /'send' is refused in PAID\.PACK: its weight is not known/,
     );
     await machines.send(id, 'send', { requestId: 's-2', input: { grams: 7 }, by });
-    const view = await machines.view(id);
+    const view = await world.view(id);
     assert.deepEqual(
       { state: view.state, legal: view.legal, deadlines: view.deadlines.map(({ name }) => name), final: view.final },
       { state: 'SENT', legal: ['giveBack', 'done'], deadlines: ['kept'], final: false },
@@ -107,7 +107,7 @@ describe('a state machine as a workflow', function () {
     );
     for (let round = 0; round < 4; round++)
       for (const event of ['pick', 'pack'] as const) await machines.send(id, event);
-    const { runs, version } = await machines.view(id);
+    const { runs, version } = await world.view(id);
     assert.ok(runs >= 2 && version === 9, `${runs} runs, move ${version}`);
     assert.deepEqual(await machines.send(id, 'pay', { requestId: 'p-1' }), pays[0]);
     assert.equal(await world.taken(id), 1);
@@ -124,7 +124,7 @@ describe('a state machine as a workflow', function () {
 
   it('has deadlines of weeks, which a person moves and a change of runs does not', async () => {
     const id = await world.parcel('parcelShort');
-    const { at } = (await machines.view(id)).deadlines[0] ?? { at: 0 };
+    const { at } = (await world.view(id)).deadlines[0] ?? { at: 0 };
     const order = { name: 'unpaid', byMs: 24 * HOUR, actor: 'ann', reason: 'the bank is closed' } as const;
     const note = await machines.moveDeadline(id, order);
     assert.deepEqual([note.from, note.to], [at, at + 24 * HOUR]);
@@ -143,11 +143,11 @@ describe('a state machine as a workflow', function () {
     );
     await until(() => world.alarmsOf(id).includes('deadline-passed'));
     await machines.send(id, 'pick');
-    const begun = (await machines.view(id)).deadlines[0]?.at ?? 0;
+    const begun = (await world.view(id)).deadlines[0]?.at ?? 0;
     await sleep('5 hours');
     for (let round = 0; round < 4; round++)
       for (const event of ['pack', 'pick'] as const) await machines.send(id, event);
-    const { runs, deadlines, moved } = await machines.view(id);
+    const { runs, deadlines, moved } = await world.view(id);
     assert.ok(runs >= 2, `${runs} runs`);
     assert.deepEqual([deadlines[0]?.name, deadlines[0]?.at], ['unsent', begun]);
     assert.deepEqual(
@@ -175,7 +175,7 @@ describe('a state machine as a workflow', function () {
       () => 'paid',
       (error: unknown) => String(error),
     );
-    await until(async () => (await machines.view(id)).underWay !== undefined);
+    await until(async () => (await world.view(id)).underWay !== undefined);
     // Its time is over while the payment is under way: that comes first.
     await machines.moveDeadline(id, { name: 'unpaid', to: 1, actor: 'ann', reason: 'a test' });
     world.moods.delete(id);
@@ -224,7 +224,7 @@ describe('a state machine as a workflow', function () {
     // One is under way, twenty wait.
     assert.deepEqual(told, { pending: 21, busy: 4 });
     await assert.rejects(hasty.send(id, 'cancel'), TransactionPending);
-    const { underWay, waiting } = await hasty.view(id);
+    const { underWay, waiting } = await world.view(id);
     assert.deepEqual([underWay?.event, waiting], ['pay', 0]);
     world.moods.delete(id);
     await world.reaches(id, 'PAID');
@@ -241,7 +241,7 @@ describe('a state machine as a workflow', function () {
       (error) => error instanceof IllegalTransition && error.state === 'PAID',
     );
     assert.equal(await world.taken(id), 0);
-    const { state, resynced, deadlines } = await machines.view(id);
+    const { state, resynced, deadlines } = await world.view(id);
     assert.deepEqual([state, resynced, deadlines.map(({ name }) => name)], ['PAID', 1, ['unpicked']]);
     await world.pool.query(`update parcels set sub_status = 'PICK', version = 2 where id = $1`, [id]);
     await assert.rejects(
@@ -257,7 +257,7 @@ describe('a state machine as a workflow', function () {
     await message(id, { id: 'm-1', event: 'pick' });
     await until(() => world.alarmsOf(id).length === 1);
     assert.deepEqual(
-      (await machines.view(id)).refused.map(({ id: of, event, state }) => [of, event, state]),
+      (await world.view(id)).refused.map(({ id: of, event, state }) => [of, event, state]),
       [['m-1', 'pick', 'OPEN']],
     );
     await machines.send(id, 'pay');
@@ -275,7 +275,7 @@ describe('a state machine as a workflow', function () {
     await message(other, { id: 'bad', event: 'sing' });
     await until(() => world.alarmsOf(other).length > 0);
     assert.deepEqual(
-      (await machines.view(other)).refused.map(({ id: of }) => of),
+      (await world.view(other)).refused.map(({ id: of }) => of),
       ['bad'],
     );
   });
@@ -300,14 +300,14 @@ describe('a state machine as a workflow', function () {
     const { to } = await machines.moveDeadline(id, { name: 'unpaid', byMs: HOUR, actor: 'ann', reason: 'a test' });
     world.moods.set(id, 'waits');
     const paying = machines.send(id, 'pay', { requestId: 'p-1' }).catch(() => 'lost');
-    await until(async () => (await machines.view(id)).underWay !== undefined);
+    await until(async () => (await world.view(id)).underWay !== undefined);
     await message(id, { id: 'early', event: 'pick' });
     const { runId } = await world.handle(id).describe();
     await world.handle(id).terminate('a test');
     await paying;
     assert.equal(await settle(world.client, { workflowId: id, runId }), true);
-    await until(async () => (await machines.view(id)).underWay !== undefined);
-    const { deadlines, moved } = await machines.view(id);
+    await until(async () => (await world.view(id)).underWay !== undefined);
+    const { deadlines, moved } = await world.view(id);
     assert.deepEqual([deadlines[0]?.at, moved.length], [to, 1]);
     world.moods.delete(id);
     await world.reaches(id, 'PAID.PICK');
@@ -321,7 +321,7 @@ describe('a state machine as a workflow', function () {
     // The first machine's payment is on its way when that is terminated, and a second one is started, which cancels.
     world.moods.set(id, 'waits');
     const paying = machines.send(id, 'pay').catch(() => 'lost');
-    await until(async () => (await machines.view(id)).underWay !== undefined);
+    await until(async () => (await world.view(id)).underWay !== undefined);
     await world.handle(id).terminate('a test');
     await paying;
     // Without what the first one knew.
