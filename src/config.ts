@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
 import { bundleMark } from './bundle-mark.js';
-import type { RelayRules } from './kit/worker/index.js';
+import type { Deployment, RelayRules } from './kit/worker/index.js';
 
 /**
  * The environment as typed settings. Every variable that a program of this package reads is named here.
@@ -21,6 +21,7 @@ import type { RelayRules } from './kit/worker/index.js';
  * | `BACKSTITCH_ALARM_URL` | the http or https address to which alarms are posted | none: alarms go to the worker's log |
  * | `BACKSTITCH_ALARM_SECRET` | what signs them: base64 of 24 to 64 random bytes, such as `openssl rand -base64 32` prints, with or without `whsec_`; two while they change, with a comma between | none |
  * | `BACKSTITCH_WORKFLOW_BUNDLE` | a file with the workflows, bundled beforehand by `npm run bundle -- FILE` of the same build | none: a worker bundles them when it starts, which takes seconds |
+ * | `BACKSTITCH_DEPLOYMENT`, `BACKSTITCH_BUILD_ID` | the worker deployment that this worker is a part of, and the version of its code; both, or none. What they do: docs/state-machine.md | none: workers are not versioned |
  * | `BACKSTITCH_STATE` | the folder of the development servers | `.backstitch` |
  * | `BACKSTITCH_CACHE` | where programs that were obtained once are kept | the user's cache folder |
  */
@@ -63,6 +64,9 @@ const secretSchema = z
     const bytes = Buffer.byteLength(secret, 'base64');
     return bytes >= 24 && bytes <= 64;
   });
+/** A dot would end it, in the names that the server makes of both. */
+const deploymentSchema = z.string().regex(/^[A-Za-z0-9_-]{1,200}$/);
+const buildIdSchema = z.string().regex(/^[A-Za-z0-9_.-]{1,200}$/);
 const poolSizeSchema = z.coerce.number().int().min(1).max(500);
 
 function check<T>(schema: z.ZodType<T>, name: string, value: unknown, rule: string): T {
@@ -112,6 +116,8 @@ export interface WorkerSettings {
   readonly faults: string | undefined;
   /** Where alarms go. Absent: to the worker's log. */
   readonly alarms?: AlarmSettings;
+  /** Whose version its code is of; absent: workers are not versioned. */
+  readonly deployment?: Deployment;
   /** How messages are delivered: no variable names that. Absent: by the rules of the kit. */
   readonly relay?: Partial<RelayRules>;
 }
@@ -137,6 +143,7 @@ export function workerSettings(services: readonly string[], environment: Environ
     poolSize: check(poolSizeSchema, 'BACKSTITCH_POOL_SIZE', env.BACKSTITCH_POOL_SIZE ?? 20, 'give 1 to 500'),
     faults: env.BACKSTITCH_FAULTS,
     alarms: alarmSettings(env),
+    deployment: deploymentSettings(env),
   };
 }
 
@@ -157,6 +164,16 @@ export function workflowBundleFile(environment: Environment = process.env): stri
     throw refuse('it is no bundle of this release', 'make it anew');
   }
   return file;
+}
+
+/** Both, or none. */
+function deploymentSettings({ BACKSTITCH_DEPLOYMENT: name, BACKSTITCH_BUILD_ID: buildId }: Environment) {
+  if (name === undefined && buildId === undefined) return undefined;
+  const rule = 'give both: 1 to 200 letters, digits, hyphens and _, and of a build id dots too';
+  return {
+    name: check(deploymentSchema, 'BACKSTITCH_DEPLOYMENT', name, rule),
+    buildId: check(buildIdSchema, 'BACKSTITCH_BUILD_ID', buildId, rule),
+  };
 }
 
 /** The name of the operations database. */

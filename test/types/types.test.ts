@@ -22,7 +22,9 @@ describe('types', function () {
 
   it('let right use of the saga and of transactional services compile, and wrong use not', () => {
     assert.deepEqual(
-      problemsOf(['saga', 'transactional', 'two-phase'].map((name) => join(root, `test/types/${name}.ts`))),
+      problemsOf(
+        ['saga', 'state-machine', 'transactional', 'two-phase'].map((name) => join(root, `test/types/${name}.ts`)),
+      ),
       [],
     );
   });

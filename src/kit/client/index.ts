@@ -20,6 +20,21 @@ export {
   TransactionTerminated,
   WorkerSilent,
 } from './errors.js';
+export {
+  machineClient,
+  type MachineClient,
+  type MachineContract,
+  type SendOptions,
+  type StartedMachine,
+} from './machine.js';
+export { EventRefused, IllegalTransition, MachineNotBegun, TransitionUndone } from './machine-errors.js';
+export type {
+  DeadlineNote,
+  DeadlineOrder,
+  EventAnswer,
+  MachineResult,
+  MachineView,
+} from '../workflow/state-machine/protocol.js';
 export { decide, operate } from './operate.js';
 export { deskActions, type DeskAction, type DeskCase, type DeskNote, type DeskOrder } from '../workflow/desk.js';
 export { type OperatorAction, type OperatorNote, type OperatorOrder } from '../workflow/operate.js';

@@ -25,7 +25,15 @@ export const foundStates = [
 ] as const satisfies readonly FoundState[];
 
 /** All schemes by which transactions can be listed. */
-export const schemes = ['saga', 'tcc', '2pc', '3pc', 'message', 'state'] as const satisfies readonly Scheme[];
+export const schemes = [
+  'saga',
+  'tcc',
+  '2pc',
+  '3pc',
+  'message',
+  'state',
+  'machine',
+] as const satisfies readonly Scheme[];
 
 /** One line of a list. */
 export interface ListedTransaction {
@@ -123,7 +131,11 @@ async function* listRuns(client: Client, options: ListOptions): AsyncGenerator<L
 }
 
 function queryOf({ state, scheme, since }: ListOptions): string {
-  const terms = [scheme === undefined ? `${TX_SCHEME.name} IS NOT NULL` : `${TX_SCHEME.name} = '${scheme}'`];
+  // A state machine is no transaction, but has some: it is listed where it is asked for, and its newest run alone.
+  const terms =
+    scheme === undefined
+      ? [`${TX_SCHEME.name} IS NOT NULL`, `${TX_SCHEME.name} != 'machine'`]
+      : [`${TX_SCHEME.name} = '${scheme}'`, "ExecutionStatus != 'ContinuedAsNew'"];
   terms.push(state === undefined ? `(${NO_STATE} OR ${TX_STATE.name} != '${OTHER_STATE}')` : `(${stateTerm(state)})`);
   if (since !== undefined) terms.push(`StartTime >= '${since.toISOString()}'`);
   return terms.join(' AND ');

@@ -1,5 +1,7 @@
-import { FORGET_MS } from './guard/retention.js';
 import type { Database } from './sql.js';
+
+/** How long a statement of retention may take, in milliseconds. */
+export const FORGET_MS = 60_000;
 
 /** What is removed, and how much of it at once. */
 export interface Removal {

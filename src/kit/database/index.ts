@@ -117,6 +117,8 @@ export { reclaimDue, type BarAnswer, type ReclaimedBatch, type ReclaimOptions } 
 export { occupancyMigrations } from './occupancy/schema.js';
 export type { Database, Sql, TransactionSql } from './sql.js';
 export { rejectionOf } from './sqlstate.js';
+export { machineRows, type MachineRowsOptions, type MachineRowsParticipant } from './state-machine/machine-rows.js';
+export { machineMovesTable } from './state-machine/schema.js';
 export type { StateOperation } from './state-table/call.js';
 export type { StateCall, StateOperations } from './state-table/calls.js';
 export type { StateLimits } from './state-table/limits.js';

@@ -1,5 +1,4 @@
-import { ofJson } from './batches.js';
-import { FORGET_MS } from './guard/retention.js';
+import { FORGET_MS, ofJson } from './batches.js';
 import { listInDoubt } from './prepared/in-doubt.js';
 import type { Database } from './sql.js';
 

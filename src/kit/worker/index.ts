@@ -24,6 +24,8 @@ export type { RelayRules } from './outbox/rules.js';
 export { temporalSink, type TemporalSinkOptions, type TemporalTarget } from './outbox/temporal-sink.js';
 export { startStateScan, type StateScanning, type StateScanOptions } from './state-table/scan.js';
 export { stateDeskActivities, type StateTables } from './state-table/desk.js';
+export { machineActivities, type MachineActivities } from './machine.js';
+export { deploymentOptions, type Deployment } from './deployment.js';
 export { threePhaseActivities, type AgentAddress, type ThreePhaseActivitiesOptions } from './three-phase.js';
 export { transactionLogger } from './logger.js';
 export { preloadModules, transactionWorkerOptions } from './settings.js';

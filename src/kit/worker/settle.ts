@@ -5,6 +5,7 @@ import { OTHER_STATE, TX_SCHEME, TX_STATE } from '../workflow/attributes.js';
 import { THREE_PHASE_AGENT } from '../workflow/three-phase/protocol.js';
 import type { SagaCall, Settle } from '../workflow/saga/definition.js';
 import { readEndedRun } from './ended-run.js';
+import { settleMachine } from './settle-machine.js';
 
 /** How runs end that nobody but an operator, or a timeout that nobody should have set, has ended. */
 export const ENDED_FROM_OUTSIDE = ['TERMINATED', 'TIMED_OUT', 'FAILED', 'CANCELLED'];
@@ -36,6 +37,7 @@ export async function settle(
   // The list may lag: only the newest run counts, and what the server itself says of it.
   const newest = await client.workflow.getHandle(gid).describe();
   if (newest.runId !== runId || !ENDED_FROM_OUTSIDE.includes(newest.status.name)) return false;
+  if (newest.typedSearchAttributes.get(TX_SCHEME) === 'machine') return settleMachine(client, newest);
   const run = await readEndedRun(client, { workflowId: gid, runId, status: newest.status.name });
   const [input, given = {}] = run.args;
   const overrides = given as SagaCall;

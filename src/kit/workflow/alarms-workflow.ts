@@ -11,9 +11,9 @@ import {
   log,
   proxyActivities,
   setHandler,
-  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
+import { AlarmClock } from './alarm-clock.js';
 import {
   ALARM_SIGNAL,
   ALARMS_QUERY,
@@ -158,33 +158,6 @@ export async function handOver(alarm: Alarm, untakenMs: number): Promise<void> {
       log.error(`alarm ${alarm.id} was not raised (${judge(error).reason}): ${alarm.message}`, { alarm });
       return;
     }
-  }
-}
-
-/**
- * Rings at the times that it is set to, and perhaps at others: what it was set to before is not cancelled. To wake for
- * nothing costs less than a cancelled timer, and is rare; once nothing waits, the last one has soon rung.
- */
-class AlarmClock {
-  readonly #ring: () => void;
-  /** The times of the timers that run. */
-  readonly #set = new Set<number>();
-
-  constructor(ring: () => void) {
-    this.#ring = ring;
-  }
-
-  /** @param at milliseconds since 1970; nothing when it is `undefined` */
-  set(at: number | undefined): void {
-    if (at === undefined || Math.min(...this.#set) <= at) return;
-    this.#set.add(at);
-    sleep(Math.max(1, at - Date.now())).then(
-      () => {
-        this.#set.delete(at);
-        this.#ring();
-      },
-      () => undefined, // The workflow was cancelled.
-    );
   }
 }
 

@@ -18,6 +18,10 @@
  * - `participant-silent`: a participant of a state table gives no definite answer for as long as a row's rounds take.
  * - `messages-undelivered`: the scan found messages that wait for too long.
  * - `schedule`: a schedule fails, or has not run for too long.
+ * - `event-refused`: a message for a state machine is illegal in its state, and its table does not say that it is ignored.
+ * - `deadline-passed`: what a deadline of a state machine has run did not bring it on, as often as it was run.
+ * - `deadline-failed`: what a deadline of a state machine fires was refused or undone; it is tried again.
+ * - `entry-failed`: what began when a state was entered has failed, and its table names no event for that.
  * - `test`: an operator asks whether alarms arrive.
  * - `summary`: alarms that were not delivered one by one; its data is an {@link AlarmSummary}.
  */
@@ -35,6 +39,10 @@ export type AlarmKind =
   | 'participant-silent'
   | 'messages-undelivered'
   | 'schedule'
+  | 'event-refused'
+  | 'deadline-passed'
+  | 'deadline-failed'
+  | 'entry-failed'
   | 'test'
   | 'summary'
   // A kind of one's own, without losing the suggestions for those above.

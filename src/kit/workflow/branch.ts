@@ -13,7 +13,7 @@ export type Op =
   'action' | 'compensation' | 'amends' | 'try' | 'confirm' | 'cancel' | 'canCommit' | 'prepare' | 'commit' | 'rollback';
 
 /** The scheme that a global transaction runs under. */
-export type Scheme = 'saga' | 'tcc' | '2pc' | '3pc' | 'message' | 'state';
+export type Scheme = 'saga' | 'tcc' | '2pc' | '3pc' | 'message' | 'state' | 'machine';
 
 /** The state of a global transaction. */
 export type TransactionState = 'running' | 'compensating' | 'committed' | 'compensated' | 'stuck' | 'failed';

@@ -116,6 +116,55 @@ export {
   type ScanReport,
   type UndeliveredMessages,
 } from './scan.js';
+export { MachineError } from './state-machine/compile.js';
+export {
+  stateMachine,
+  type DeadlineOf,
+  type DeadlineSpec,
+  type EntrySpec,
+  type EventFrom,
+  type EventOf,
+  type FinalOf,
+  type MachineTable,
+  type MainState,
+  type RunSpec,
+  type StateMachine,
+  type StateOf,
+  type TransitionSpec,
+} from './state-machine/definition.js';
+export {
+  DEADLINE_UPDATE,
+  EVENT_SIGNAL,
+  EVENT_UPDATE,
+  MACHINE_QUERY,
+  machineFailure,
+  WAKE_SIGNAL,
+  type By,
+  type DeadlineNote,
+  type DeadlineOrder,
+  type EffectOrder,
+  type EventAnswer,
+  type EventOrder,
+  type GuardOrder,
+  type MachineMessage,
+  type MachineResult,
+  type MachineStart,
+  type MachineView,
+  type MoveOrder,
+  type Moved,
+  type ReadOrder,
+  type ReadRow,
+  type Refusal,
+  type RowState,
+  type RefusedMessage,
+  type RunOrder,
+} from './state-machine/protocol.js';
+export {
+  machineWorkflow,
+  type MachineOptions,
+  type MachineRows,
+  type MachineWorkflow,
+} from './state-machine/workflow.js';
 export { stateTableDesk } from './state-table/desk-workflow.js';
 export type { State, StateAnswer, StateFailure, StateRow } from './state-table/row.js';
 export { saga, type SagaWorkflow } from './saga/workflow.js';

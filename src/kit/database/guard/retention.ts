@@ -1,11 +1,8 @@
-import { ofJson, removeFound, type KeepingRemoval } from '../batches.js';
+import { FORGET_MS, ofJson, removeFound, type KeepingRemoval } from '../batches.js';
 import type { Database } from '../sql.js';
 
 /** How long guard rows are kept by default: longer than any duplicate or late message can come. */
 export const GUARD_RETENTION_DAYS = 90;
-
-/** How long a statement of retention may take, in milliseconds. */
-export const FORGET_MS = 60_000;
 
 /**
  * All rows of a transaction go at once: a phase 2 left without its phase 1 would tell another story. None goes of one that is

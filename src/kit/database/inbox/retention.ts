@@ -1,5 +1,4 @@
-import { removeFound, type KeepingRemoval } from '../batches.js';
-import { FORGET_MS } from '../guard/retention.js';
+import { FORGET_MS, removeFound, type KeepingRemoval } from '../batches.js';
 import type { Database } from '../sql.js';
 import { findOld, forget } from './statements.js';
 

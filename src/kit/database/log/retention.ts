@@ -1,5 +1,4 @@
-import { ofJson, removeFound, type KeepingRemoval } from '../batches.js';
-import { FORGET_MS } from '../guard/retention.js';
+import { FORGET_MS, ofJson, removeFound, type KeepingRemoval } from '../batches.js';
 import type { Database } from '../sql.js';
 
 /** How long the compensation log is kept by default: a year, and some time to look back at it. */

@@ -1,5 +1,4 @@
-import { removeInBatches, type Removal } from '../batches.js';
-import { FORGET_MS } from '../guard/retention.js';
+import { removeRows, type Removal } from '../batches.js';
 import type { Database } from '../sql.js';
 
 /** How long it is kept what persons have decided about messages, with what they have discarded: a year, and some time to look back at it. */
@@ -20,10 +19,7 @@ returning 1`;
  */
 export async function forgetDecisions(
   database: Database,
-  { olderThanDays = DECISIONS_RETENTION_DAYS, batch = 1_000, ...how }: Partial<Removal> = {},
+  { olderThanDays = DECISIONS_RETENTION_DAYS, ...how }: Partial<Removal> = {},
 ): Promise<number> {
-  return removeInBatches({ olderThanDays, batch, ...how }, async (...values) => {
-    const removed = (await database.run(forget, values, FORGET_MS)).length;
-    return { removed, isFull: removed >= values[1] };
-  });
+  return removeRows(database, forget, { ...how, olderThanDays });
 }

@@ -1,5 +1,5 @@
-import { ofJson, removeFound, type KeepingRemoval } from '../batches.js';
-import { FORGET_MS, GUARD_RETENTION_DAYS } from '../guard/retention.js';
+import { FORGET_MS, ofJson, removeFound, type KeepingRemoval } from '../batches.js';
+import { GUARD_RETENTION_DAYS } from '../guard/retention.js';
 import type { Database } from '../sql.js';
 
 const find = `

@@ -1,0 +1,57 @@
+import { Context } from '@temporalio/activity';
+import { WorkflowFailedError } from '@temporalio/client';
+import { CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
+import { longCall } from '../client/server.js';
+import { TimeIsOver } from '../client/race.js';
+import { AWAIT_SAGA, endOf, WATCH_MS, type AwaitSaga } from '../workflow/state-machine/saga-end.js';
+
+/** The activities behind the workflows of state machines. */
+export type MachineActivities = AwaitSaga;
+
+/** Between two heartbeats, in milliseconds. */
+const BEAT_MS = 8_000;
+/** How long it waits for the scan to start a saga again whose run was ended from outside, in milliseconds, before it looks again. */
+const AGAIN_MS = 5_000;
+
+/** Makes the activities behind the workflows of state machines; a worker of `machineWorkflow` needs them. */
+export function machineActivities(): MachineActivities {
+  return {
+    [AWAIT_SAGA]: async (gid) => {
+      const context = Context.current();
+      const until = Date.now() + WATCH_MS;
+      while (Date.now() < until) {
+        // Its newest run: the one before may have been ended from outside.
+        const ended = longCall(context.client, () => context.client.workflow.getHandle(gid).result());
+        try {
+          return { how: 'committed', result: await waitBeating(ended, until) };
+        } catch (error) {
+          if (error instanceof TimeIsOver) return null;
+          if (!(error instanceof WorkflowFailedError) || error.cause === undefined) throw error;
+          if (!isFromOutside(error.cause)) return { how: 'ended', ...endOf(error.cause) };
+        } finally {
+          ended.giveUp();
+        }
+        await context.sleep(AGAIN_MS);
+        context.heartbeat();
+      }
+      return null;
+    },
+  };
+}
+
+async function waitBeating(ended: ReturnType<typeof longCall<unknown>>, until: number): Promise<unknown> {
+  const context = Context.current();
+  for (;;) {
+    context.heartbeat();
+    context.cancellationSignal.throwIfAborted();
+    try {
+      return await ended.until(Math.min(until, Date.now() + BEAT_MS));
+    } catch (error) {
+      if (!(error instanceof TimeIsOver) || Date.now() >= until) throw error;
+    }
+  }
+}
+
+function isFromOutside(cause: Error): boolean {
+  return cause instanceof TerminatedFailure || cause instanceof TimeoutFailure || cause instanceof CancelledFailure;
+}

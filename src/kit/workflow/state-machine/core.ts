@@ -1,0 +1,284 @@
+import type { Move, StateMachine } from './definition.js';
+import { Deadlines, type KeptDeadlines } from './deadlines.js';
+import {
+  machineFailure,
+  type EventAnswer,
+  type EventOrder,
+  type MoveOrder,
+  type ReadRow,
+  type RefusedMessage,
+  type Refusal,
+} from './protocol.js';
+
+/**
+ * What one machine is and remembers: its state, what became of each request, its deadlines. Pure: no Temporal, no clock; what it keeps
+ * goes with it when it continues as new.
+ *
+ * States: those of the table. An event is asked about ({@link MachineCore.ask}) and, once the row was moved, told of
+ * ({@link MachineCore.moved}); one that came to nothing is told of too ({@link MachineCore.failed}). What somebody else has made of the
+ * row is taken over ({@link MachineCore.resync}).
+ *
+ * Invariants: the state is one of the table's; it changes by `moved` along a transition of the table, and by `resync`; a request id
+ * stands for one event, and is answered the same for as long as it is remembered; asking changes nothing.
+ */
+
+/** A request that came to nothing: nothing was moved. */
+export interface FailedRequest {
+  readonly event: string;
+  readonly requestId: string;
+  readonly version: number;
+  /** One of {@link machineFailure}. */
+  readonly type: string;
+  readonly message: string;
+  readonly refusal: Refusal;
+}
+
+/** What is kept from run to run. */
+export interface KeptMachine {
+  /** The layout: a newer release reads the older ones. */
+  readonly layout: 1;
+  readonly state: string;
+  readonly version: number;
+  readonly since: number;
+  readonly answers: EventAnswer[];
+  readonly failed: FailedRequest[];
+  /** Ids of messages, the oldest first. */
+  readonly seen: string[];
+  readonly refused: RefusedMessage[];
+  readonly deadlines: KeptDeadlines;
+  readonly resynced: number;
+}
+
+/** What is to be done with an event. */
+export type Asked =
+  | { readonly kind: 'answered'; readonly answer: EventAnswer }
+  | { readonly kind: 'refused'; readonly type: string; readonly message: string; readonly refusal: Refusal }
+  | { readonly kind: 'go'; readonly move: Move; readonly requestId: string };
+
+const REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/;
+/** Of an event's input, as JSON. */
+const MOST_INPUT = 100_000;
+/** Of a result, as JSON: a larger one is told once, and not remembered. */
+const MOST_RESULT = 4_000;
+const MOST_REFUSED = 50;
+const MOST_SEEN = 1_000;
+
+export class MachineCore {
+  readonly machine: StateMachine;
+  readonly id: string;
+  readonly deadlines: Deadlines;
+  readonly #data: unknown;
+  readonly #most: number;
+  #kept: Omit<KeptMachine, 'deadlines'>;
+
+  /** @param most answers that are remembered */
+  constructor(
+    machine: StateMachine,
+    { id, data, most }: { readonly id: string; readonly data: unknown; readonly most: number },
+    kept?: KeptMachine,
+  ) {
+    this.machine = machine;
+    this.id = id;
+    this.#data = data;
+    this.#most = most;
+    this.deadlines = new Deadlines(machine.deadlines, kept?.deadlines);
+    this.#kept = kept ?? {
+      ...{ layout: 1, state: machine.initial, version: 0, since: 0, resynced: 0 },
+      ...{ answers: [], failed: [], seen: [], refused: [] },
+    };
+  }
+
+  get kept(): KeptMachine {
+    return { ...this.#kept, deadlines: this.deadlines.kept };
+  }
+
+  get state(): string {
+    return this.#kept.state;
+  }
+
+  /** What guards and effects get. */
+  get data(): unknown {
+    return this.#data;
+  }
+
+  /** Whether it has moved more often than it remembers. */
+  get forgets(): boolean {
+    return this.#kept.answers.length < this.version;
+  }
+
+  get version(): number {
+    return this.#kept.version;
+  }
+
+  get isFinal(): boolean {
+    return this.machine.final.includes(this.state);
+  }
+
+  get legal(): readonly string[] {
+    return this.machine.legalIn(this.state);
+  }
+
+  /** Takes over where the row is. @returns whether it was elsewhere than this machine believed */
+  resync({ state, version, since, moves }: ReadRow, now: number): boolean {
+    const isOther = state !== this.state || version !== this.version;
+    const isFirst = this.#kept.since === 0;
+    if (!isOther && !isFirst) return false;
+    // What has happened since is told by the moves, where they are kept: then deadlines run from when they began.
+    const missed = moves.filter((move) => move.version > this.version || isFirst);
+    for (const { event, requestId, from, to, version: each, at } of missed) {
+      this.deadlines.enter(to, each, at);
+      this.#remember({ event, requestId, from, to, version: each, at });
+    }
+    const began = Math.min(since ?? missed.at(-1)?.at ?? now, now);
+    this.deadlines.enter(state, version, began);
+    this.#kept = { ...this.#kept, state, version, since: began, resynced: this.#kept.resynced + (isFirst ? 0 : 1) };
+    return !isFirst;
+  }
+
+  /**
+   * Says what is to be done with an event.
+   *
+   * @param later whether it will be its turn only after what is under way: what is legal then is not known yet
+   */
+  ask(order: EventOrder, later = false): Asked {
+    const { event, requestId, input } = order as Partial<EventOrder>;
+    if (typeof event !== 'string' || !this.machine.events.includes(event)) {
+      return this.#refuse(
+        machineFailure.invalid,
+        `there is no event '${String(event)}': ${this.machine.events.join(', ')}`,
+      );
+    }
+    if (requestId !== undefined && !(typeof requestId === 'string' && REQUEST_ID.test(requestId))) {
+      return this.#refuse(
+        machineFailure.invalid,
+        'a request id is 1 to 100 letters, digits and ._:- and begins with none of these signs',
+      );
+    }
+    if (input !== undefined && JSON.stringify(input).length > MOST_INPUT) {
+      return this.#refuse(machineFailure.invalid, `what '${event}' gets has more than ${MOST_INPUT} characters`);
+    }
+    if (requestId !== undefined) {
+      const known = this.#known(event, requestId);
+      if (known !== undefined) return known;
+    }
+    const move = this.machine.move(event, this.state);
+    if (move === undefined) {
+      const before = requestId === undefined ? this.#last(event) : undefined;
+      if (before !== undefined) return { kind: 'answered', answer: before };
+      if (later) return { kind: 'go', move: { event, from: this.state, to: this.state }, requestId: requestId ?? '' };
+      return this.#illegal(`'${event}' is illegal in ${this.state}`);
+    }
+    const why = this.#guarded(move, order);
+    if (why !== undefined && !later) return this.#illegal(`'${event}' is refused in ${this.state}: ${why}`);
+    return { kind: 'go', move, requestId: requestId ?? this.#derived(event) };
+  }
+
+  /** The guarded move of an event that goes. */
+  order({ move, requestId }: { move: Move; requestId: string }, { input, by }: EventOrder, at: number): MoveOrder {
+    const { event, from, to } = move;
+    return { id: this.id, event, requestId, from, to, version: this.version, at, input, by };
+  }
+
+  /** The row was moved. */
+  moved(order: MoveOrder, version: number, result?: unknown): EventAnswer {
+    const { event, requestId, from, to, at } = order;
+    const answer: EventAnswer = { event, requestId, from, to, version, at, ...(result !== undefined && { result }) };
+    const isLarge = result !== undefined && JSON.stringify(result).length > MOST_RESULT;
+    this.#remember(isLarge ? { ...answer, result: undefined } : answer);
+    // Somebody else may have moved it on meanwhile, and been taken over.
+    if (version > this.version) {
+      this.#kept = { ...this.#kept, state: to, version, since: at };
+      this.deadlines.enter(to, version, at);
+    }
+    return answer;
+  }
+
+  /** A request came to nothing, for good. */
+  failed(request: FailedRequest): void {
+    const { failed } = this.#kept;
+    failed.push(request);
+    if (failed.length > this.#most) failed.shift();
+  }
+
+  /** Whether a message comes for the first time, and remembers it. */
+  isNew(id: string): boolean {
+    const { seen } = this.#kept;
+    if (seen.includes(id)) return false;
+    seen.push(id);
+    if (seen.length > MOST_SEEN) seen.shift();
+    return true;
+  }
+
+  /** A message was refused. */
+  refusedMessage(message: RefusedMessage): void {
+    const { refused } = this.#kept;
+    refused.push(message);
+    if (refused.length > MOST_REFUSED) refused.shift();
+  }
+
+  illegalNow(message: string): Asked & { kind: 'refused' } {
+    return this.#illegal(message);
+  }
+
+  /** What is remembered of a request id. */
+  #known(event: string, requestId: string): Asked | undefined {
+    const { answers, failed } = this.#kept;
+    const before =
+      answers.find((each) => each.requestId === requestId) ?? failed.find((each) => each.requestId === requestId);
+    if (before === undefined) return undefined;
+    if (before.event !== event) {
+      return this.#refuse(
+        machineFailure.other,
+        `request ${requestId} was '${before.event}': '${event}' needs an id of its own`,
+      );
+    }
+    if ('to' in before) return { kind: 'answered', answer: before };
+    const { type, message, refusal } = before;
+    return { kind: 'refused', type, message, refusal };
+  }
+
+  /** The newest move, if it was by this event. */
+  #last(event: string): EventAnswer | undefined {
+    const last = this.#kept.answers.at(-1);
+    return last?.event === event && last.version === this.version ? last : undefined;
+  }
+
+  /** The same event in the same place is the same request, until one has come to nothing. */
+  #derived(event: string): string {
+    const base = `${event}.${this.version}`;
+    const tries = this.#kept.failed.filter(({ requestId: id }) => id === base || id.startsWith(`${base}.`)).length;
+    return tries === 0 ? base : `${base}.${tries}`;
+  }
+
+  #guarded({ guard }: Move, { event, input, by }: EventOrder): string | undefined {
+    if (guard === undefined) return undefined;
+    try {
+      return guard({ id: this.id, state: this.state, event, input, data: this.#data, by });
+    } catch (error) {
+      // A defect of a guard refuses one event, and must not stop the machine.
+      return `its guard failed: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+
+  #illegal(what: string): Asked & { kind: 'refused' } {
+    const { legal } = this;
+    const then = this.isFinal ? 'nothing is, as it is final' : `legal are: ${legal.join(', ')}`;
+    return this.#refuse(machineFailure.illegal, `${what}; ${then}`);
+  }
+
+  #refuse(type: string, message: string): Asked & { kind: 'refused' } {
+    return {
+      kind: 'refused',
+      type,
+      message: `${this.id}: ${message}`,
+      refusal: { state: this.state, legal: this.legal },
+    };
+  }
+
+  #remember(answer: EventAnswer): void {
+    const { answers } = this.#kept;
+    if (answers.some(({ requestId }) => requestId === answer.requestId)) return;
+    answers.push(answer);
+    if (answers.length > this.#most) answers.shift();
+  }
+}

@@ -1,0 +1,138 @@
+import { condition } from '@temporalio/workflow';
+import type { MachineCore } from './core.js';
+import { requestOf } from './ids.js';
+import { machineFailure, type EventAnswer, type EventOrder, type MachineMessage } from './protocol.js';
+import { join, refusal, type Turn, type Turns } from './queue.js';
+import type { Rows } from './rows.js';
+import type { Telling } from './telling.js';
+import { failureOf, type Refused, type Transitions } from './transitions.js';
+
+/** What the intake needs of its machine. */
+interface Machine {
+  /** This run goes by an earlier table than the newest one. */
+  readonly isOld: boolean;
+  /** Absent: it is not known yet where the row is. */
+  readonly core: () => MachineCore | undefined;
+  /** Its history is far longer than it should be: nothing more begins before the next run. */
+  readonly isOverlong: () => boolean;
+  /** Why it cannot begin at all. */
+  readonly failure: () => Error | undefined;
+  readonly onMessage: ((message: unknown) => MachineMessage | undefined) | undefined;
+  readonly turns: Turns;
+  readonly transitions: Transitions;
+  readonly rows: Rows;
+  readonly telling: Telling;
+}
+
+/** So many moves are looked through for a request that is not remembered. */
+const MOST_MOVES = 1_000;
+
+/** How events come to a machine: as updates, which can be refused, and as messages, which cannot. */
+export class Intake {
+  readonly #of: Machine;
+  /** Messages that came before it was known where the row is. */
+  readonly #early: unknown[] = [];
+
+  constructor(of: Machine) {
+    this.#of = of;
+  }
+
+  /** Refuses an event before it is accepted: nothing of it is left in the history. */
+  validate(order: EventOrder): void {
+    const core = this.#of.core();
+    if (core === undefined) return;
+    const asked = core.ask(order, this.#isBusy);
+    if (asked.kind === 'refused' && !mayLookUp(core, asked, order)) throw this.#failureOf(asked);
+    if (asked.kind !== 'go') return;
+    this.#of.transitions.refuseWaiting(core, order);
+    if (this.#of.isOverlong()) {
+      throw refusal(machineFailure.busy, `${core.id}: it is about to continue as new`, { renewing: true });
+    }
+  }
+
+  /** Takes an event of an update, and answers when it has happened. */
+  async update(order: EventOrder): Promise<EventAnswer> {
+    const { turns, transitions } = this.#of;
+    const core = await this.begun();
+    const asked = core.ask(order, this.#isBusy);
+    if (asked.kind === 'answered') return asked.answer;
+    if (asked.kind === 'refused') {
+      const found = mayLookUp(core, asked, order) ? await this.#lookUp(order) : undefined;
+      if (found !== undefined) return found;
+      throw this.#failureOf(asked);
+    }
+    transitions.refuseWaiting(core, order);
+    const joined = transitions.joined(order);
+    if (joined !== undefined) return joined;
+    const turn: Turn = { via: 'update', order, at: Date.now(), waiters: [] };
+    turns.push(turn);
+    return join(turn);
+  }
+
+  /** Takes an event of a message. A signal cannot be refused: what is wrong with it is noted and told. */
+  message(given: unknown): void {
+    const core = this.#of.core();
+    if (core === undefined) {
+      this.#early.push(given);
+      return;
+    }
+    const { onMessage, turns, telling } = this.#of;
+    const message = onMessage === undefined ? given : onMessage(given);
+    if (message === undefined) return;
+    const { id, event, input, by } = (message ?? {}) as Partial<MachineMessage>;
+    if (typeof id !== 'string' || typeof event !== 'string') {
+      telling.log('a signal that is no message for a state machine was ignored', given);
+      return;
+    }
+    if (!core.isNew(id)) return;
+    const order: EventOrder = { event, requestId: requestOf(id), input, by };
+    const turn: Turn = { via: 'message', order, at: Date.now(), messageId: id, waiters: [] };
+    if (!turns.isFullFor('message')) turns.push(turn);
+    else this.refused(core, turn, { type: machineFailure.busy, message: 'too many messages wait' });
+  }
+
+  /** Takes what came too early. */
+  takeEarly(): void {
+    for (const given of this.#early.splice(0)) this.message(given);
+  }
+
+  /** Notes a message that was refused, and raises an alarm, unless the table says that it is ignored. */
+  refused(
+    core: MachineCore,
+    { order, messageId = '', at }: Turn,
+    { type, message }: { readonly type: string; readonly message: string },
+  ): void {
+    const { state, machine } = core;
+    if (machine.ignored[order.event]?.has(state) === true) return;
+    core.refusedMessage({ id: messageId, event: order.event, state, at, type, message });
+    this.#of.telling.alarm('event-refused', messageId, `a message was refused: ${message}`);
+  }
+
+  /** Waits until it is known where the row is. @throws why it cannot begin */
+  async begun(): Promise<MachineCore> {
+    const { core, failure } = this.#of;
+    if (core() === undefined) await condition(() => core() !== undefined || failure() !== undefined);
+    const begun = core();
+    if (begun === undefined) throw failure() ?? new Error('a machine that has not begun has failed');
+    return begun;
+  }
+
+  /** What an earlier table refuses the newest one may take: whoever asks has the run go over, and asks again. */
+  #failureOf(asked: Refused): Error {
+    return failureOf(this.#of.isOld ? { ...asked, refusal: { ...asked.refusal, outdated: true } } : asked);
+  }
+
+  get #isBusy(): boolean {
+    return this.#of.transitions.underWay !== undefined || this.#of.turns.length > 0;
+  }
+
+  async #lookUp({ event, requestId }: EventOrder): Promise<EventAnswer | undefined> {
+    const row = await this.#of.rows.read(MOST_MOVES);
+    return row?.moves.find((move) => move.requestId === requestId && move.event === event);
+  }
+}
+
+/** Whether a request that is illegal now may have been made before this machine's memory begins. */
+function mayLookUp(core: MachineCore, { type }: Refused, { requestId }: EventOrder): boolean {
+  return type === machineFailure.illegal && requestId !== undefined && core.forgets;
+}

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import pg from 'pg';
+import { IllegalTransition, machineClient } from '../../../src/kit/client/index.js';
+import {
+  createGuard,
+  guardMigrations,
+  machineMovesTable,
+  machineRows,
+  migrate,
+  pgDatabase,
+} from '../../../src/kit/database/index.js';
+import {
+  deploymentOptions,
+  machineActivities,
+  participantActivities,
+  type Deployment,
+} from '../../../src/kit/worker/index.js';
+import { bundleOf } from '../../support/bundles.js';
+import { temporalAddress, testDatabase } from '../../support/servers.js';
+import { until } from '../../support/until.js';
+import { ticket } from './versions/one.js';
+import type { Ticket } from './versions/two.js';
+
+/** Rounds of notes at once on one ticket; the long run has more. */
+const ROUNDS = Number(process.env.BACKSTITCH_NOTES ?? 10);
+const AT_ONCE = 20;
+
+const pathOf = (name: string) => fileURLToPath(new URL(`./versions/${name}.ts`, import.meta.url));
+
+describe('machines under a real server', function () {
+  this.timeout(120_000);
+  const closing: (() => Promise<unknown>)[] = [];
+  let native: NativeConnection;
+  let client: Client;
+  let pool: pg.Pool;
+  before(async () => {
+    const address = await temporalAddress();
+    native = await NativeConnection.connect({ address });
+    client = new Client({ connection: await Connection.connect({ address }) });
+    const database = await testDatabase('tickets');
+    pool = new pg.Pool({ connectionString: database.url, max: 10 });
+    closing.push(
+      () => database.drop(),
+      () => pool.end(),
+      () => client.connection.close(),
+      () => native.close(),
+    );
+    await migrate(pgDatabase(pool), 'guard', guardMigrations);
+    await pool.query(`create table tickets (
+      id text primary key, status text not null default 'OPEN', version integer not null default 0
+    )`);
+    await pool.query(machineMovesTable('ticket_moves'));
+  });
+  after(async () => {
+    for (const close of closing.reverse()) await close();
+  });
+
+  async function startWorker(
+    taskQueue: string,
+    release: string,
+    deployment?: Deployment,
+  ): Promise<() => Promise<void>> {
+    const db = pgDatabase(pool);
+    const tickets = machineRows(db, createGuard(db), { table: 'tickets', moves: 'ticket_moves' });
+    const worker = await Worker.create({
+      ...{ connection: native, taskQueue, workflowBundle: await bundleOf(pathOf(release)) },
+      activities: { ...participantActivities({ tickets }, { who: release }), ...machineActivities() },
+      ...deploymentOptions(deployment),
+      shutdownGraceTime: 0,
+    });
+    const running = worker.run();
+    const stop = () => {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+      return running;
+    };
+    closing.push(stop);
+    return stop;
+  }
+
+  async function open(): Promise<string> {
+    const id = `ticket-${randomUUID().slice(0, 8)}`;
+    await pool.query('insert into tickets (id) values ($1)', [id]);
+    return id;
+  }
+
+  it('lose no update while they continue as new, and count none twice', async () => {
+    const taskQueue = `tickets-${randomUUID()}`;
+    await startWorker(taskQueue, 'one');
+    const tickets = machineClient<typeof ticket>(client, { taskQueue }, { workflow: 'ticketLife', machine: ticket });
+    const id = await open();
+    await tickets.start(id, {});
+    const answers = new Map<string, number>();
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, async (_, lane) => {
+        for (let round = 0; round < ROUNDS; round++) {
+          const requestId = `note-${lane}-${round}`;
+          const { version } = await tickets.send(id, 'note', { requestId });
+          answers.set(requestId, version);
+          // A repetition is answered as before, by whichever run.
+          if (round % 3 === 0) assert.equal((await tickets.send(id, 'note', { requestId })).version, version);
+        }
+      }),
+    );
+    const count = AT_ONCE * ROUNDS;
+    assert.deepEqual(
+      [...answers.values()].sort((one, other) => one - other),
+      Array.from({ length: count }, (_, at) => at + 1),
+    );
+    const { runs, version } = await tickets.view(id);
+    assert.equal(version, count);
+    assert.ok(runs >= count / 40, `${runs} changes of runs`);
+    const { rows } = await pool.query<{ count: number }>(
+      'select count(*)::int as count from ticket_moves where id = $1',
+      [id],
+    );
+    assert.equal(rows[0]?.count, count);
+    const [last] = [...answers].slice(-1);
+    assert.equal((await tickets.send(id, 'note', { requestId: last?.[0] })).version, last?.[1]);
+    await tickets.send(id, 'close');
+    await tickets.result(id);
+    console.error(`      (${count} updates over ${runs + 1} runs)`);
+
+    // What one costs, and what is refused.
+    const alone = await open();
+    await tickets.start(alone, {});
+    const events = async () => (await client.workflow.getHandle(alone).fetchHistory()).events?.length ?? 0;
+    await tickets.send(alone, 'note');
+    const before = await events();
+    await assert.rejects(tickets.send(alone, 'sing' as never), /there is no event 'sing'/);
+    assert.equal(await events(), before, 'what is refused leaves nothing');
+    await tickets.send(alone, 'note');
+    // Two tasks, the update, the move: docs/state-machine.md.
+    assert.equal((await events()) - before, 11);
+  });
+
+  it('go over to a newer version of their code: what began under the old one ends under the new one', async () => {
+    const taskQueue = `versions-${randomUUID()}`;
+    const name = `tickets-${randomUUID().slice(0, 8)}`;
+    const current = async (buildId: string) => {
+      // It can be made current once a worker of it polls.
+      await until(async () => {
+        try {
+          await client.workflowService.setWorkerDeploymentCurrentVersion({
+            ...{ namespace: 'default', deploymentName: name, buildId, identity: 'test' },
+          });
+          return true;
+        } catch (error) {
+          if (!/not found|no.*poller|missing/i.test(String(error))) throw error;
+          return false;
+        }
+      });
+    };
+    const stopFirst = await startWorker(taskQueue, 'one', { name, buildId: 'v1' });
+    await current('v1');
+    const tickets = machineClient<Ticket>(client, { taskQueue }, { workflow: 'ticketLife', machine: ticket as never });
+    const [busy, idle] = [await open(), await open()];
+    for (const id of [busy, idle]) {
+      await tickets.start(id, {});
+      await assert.rejects(tickets.send(id, 'check', { requestId: 'early' }), /there is no event 'check'/);
+    }
+    await tickets.send(busy, 'note');
+    const runOf = async (id: string) => {
+      const { raw, runId } = await client.workflow.getHandle(id).describe();
+      return [raw.workflowExecutionInfo?.versioningInfo?.deploymentVersion?.buildId, runId] as const;
+    };
+    const [, began] = await runOf(busy);
+    await until(async () => (await runOf(idle))[0] === 'v1');
+    const stop = await startWorker(taskQueue, 'two', { name, buildId: 'v2' });
+    await current('v2');
+    // The old workers are gone: the new one goes on with what they began, by the table that it began with.
+    await stopFirst();
+    await tickets.send(busy, 'note');
+    assert.deepEqual(await runOf(busy), ['v2', began]);
+    await tickets.wake(idle);
+    await until(async () => (await tickets.view(idle)).runs === 1);
+    for (const id of [busy, idle]) {
+      await tickets.send(id, 'check', { requestId: 'checked' });
+      assert.equal((await tickets.view(id)).runs, 1);
+      await assert.rejects(tickets.send(id, 'note', { requestId: 'late' }), IllegalTransition);
+      await tickets.send(id, 'close');
+      assert.equal((await tickets.result(id)).state, 'CLOSED');
+    }
+    assert.equal((await tickets.send(busy, 'check', { requestId: 'checked' })).version, 3);
+    // What both releases have driven replays under the newer one.
+    const history = await client.workflow.getHandle(busy, began).fetchHistory();
+    await Worker.runReplayHistory({ workflowBundle: await bundleOf(pathOf('two')) }, history, busy);
+    await stop();
+  });
+});
