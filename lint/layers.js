@@ -45,22 +45,28 @@ export const layers = [
     // The table of a state machine is data, as a contract is.
     room: 'src/contracts',
     values: ['zod', 'src/kit/client', 'src/kit/workflow/state-machine/definition.ts'],
+    types: ['src/kit/workflow'],
   },
   {
     room: 'src/workflows',
-    values: ['src/kit/workflow', 'src/contracts/money.ts', '@temporalio/workflow'],
+    values: [
+      ...['src/kit/workflow', 'src/contracts/money.ts', 'src/contracts/order-lifecycle.ts'],
+      '@temporalio/workflow',
+    ],
     types: ['src/contracts', 'src/activities'],
   },
   // A service never touches another one, nor its database.
-  ...['orders', 'payments', 'inventory', 'shipping', 'notifications', 'banks', 'warehouse', 'callers'].map((name) => ({
-    room: `src/activities/${name}`,
-    values: [
-      ...['src/activities/expired.ts', 'src/activities/input.ts'],
-      ...['src/activities/integers.ts', 'src/activities/ledger.ts'],
-      ...['src/activities/books', 'src/kit/database', 'src/contracts'],
-    ],
-    types: ['src/kit/workflow'],
-  })),
+  ...['orders', 'payments', 'inventory', 'shipping', 'notifications', 'banks', 'warehouse', 'callers', 'coupons'].map(
+    (name) => ({
+      room: `src/activities/${name}`,
+      values: [
+        ...['src/activities/expired.ts', 'src/activities/input.ts'],
+        ...['src/activities/integers.ts', 'src/activities/ledger.ts'],
+        ...['src/activities/books', 'src/kit/database', 'src/contracts'],
+      ],
+      types: ['src/kit/workflow'],
+    }),
+  ),
   {
     room: 'src/activities',
     values: ['node:', 'zod', 'src/kit/database', 'src/contracts'],

@@ -14,8 +14,9 @@ import {
 } from '@temporalio/worker';
 import { createShop, migrateShop, serviceNames, shopMasks, type ServiceName } from './activities/index.js';
 import { orderServices } from './contracts/events.js';
+import { orderGid } from './contracts/place-order.js';
 import { bankNames } from './contracts/transfer.js';
-import { wrongForPrepared } from './kit/database/index.js';
+import { wrongForPrepared, type Message } from './kit/database/index.js';
 import { createFaults, type Faults } from './activities/faults.js';
 import {
   ConfigError,
@@ -45,6 +46,7 @@ import {
   stateDeskActivities,
   type StateScanning,
   startRelay,
+  temporalSink,
   threePhaseActivities,
   type Relay,
   type RelayedOutbox,
@@ -80,6 +82,11 @@ const PHASE2_POOL = 3;
 const RELAY_POOL = 6;
 /** The same of each service that an order has to do with. */
 const ORDER_RELAY_POOL = 4;
+
+/** What the warehouse tells of an order is a signal to the order's machine. */
+export const lifecycleTopics = {
+  '*': { workflow: 'orderLifecycle', signal: 'event', workflowId: ({ key = '' }: Message) => orderGid(key) },
+} as const;
 
 /** An outbox by its own rules, but for those that the worker is given. */
 export function withRules(outbox: RelayedOutbox, given: Partial<RelayRules> | undefined): RelayedOutbox {
@@ -133,7 +140,12 @@ export async function createShopWorker(
     const phase2 = pools.openBeside(bankNames, settings.databaseUrls, PHASE2_POOL, 'phase 2');
     const relaying = {
       ...pools.openBeside(bankNames, settings.databaseUrls, RELAY_POOL, 'messages'),
-      ...pools.openBeside(orderServices, settings.databaseUrls, ORDER_RELAY_POOL, 'messages'),
+      ...pools.openBeside(
+        [...orderServices, 'warehouse'] as const,
+        settings.databaseUrls,
+        ORDER_RELAY_POOL,
+        'messages',
+      ),
     };
     const heartbeat = () => {
       const context = Context.current();
@@ -147,8 +159,17 @@ export async function createShopWorker(
         onWarning(`${(error as Error).message}; until it can be, the compensation log is not kept`);
       });
     }
+    connection = await NativeConnection.connect(temporal.connection).catch((error: unknown) => {
+      throw new ConfigError(
+        `no Temporal server answers at ${temporal.address} (${String(error)}): set TEMPORAL_ADDRESS`,
+      );
+    });
+    const client = new Client({ connection, namespace: temporal.namespace });
     const faults = createFaults();
-    const shop = createShop({ databases, phase2, relays: relaying, probe: faults.probe, heartbeat });
+    const shop = createShop({
+      ...{ databases, phase2, relays: relaying, probe: faults.probe, heartbeat },
+      toMachines: temporalSink({ client, taskQueue: temporal.taskQueue, topics: lifecycleTopics }),
+    });
     const activities = participantActivities(shop.participants, { who: identity });
     for (const fault of wantedFaults(settings.faults, Object.keys(activities))) faults.set(fault);
     const tables = { callers: shop.callers };
@@ -156,12 +177,6 @@ export async function createShopWorker(
     const alarms = alarmActivities({ sink: settings.alarms && webhookSink(settings.alarms) });
     const outboxes = shop.outboxes.map((each) => withRules(each, settings.relay));
     const relays = relayActivities({ outboxes, who: identity, alarms });
-    connection = await NativeConnection.connect(temporal.connection).catch((error: unknown) => {
-      throw new ConfigError(
-        `no Temporal server answers at ${temporal.address} (${String(error)}): set TEMPORAL_ADDRESS`,
-      );
-    });
-    const client = new Client({ connection, namespace: temporal.namespace });
     const log = logActivities({ client, databases, operations, masks: shopMasks, onWarning });
     const worker = await Worker.create({
       ...transactionWorkerOptions,

@@ -3,6 +3,7 @@ import type {
   OfCustomer,
   OfOrder,
   OfPlacedOrder,
+  OpenCoupons,
   OpenCustomers,
   OpenWallets,
   TakeBackParcel,
@@ -19,6 +20,7 @@ import {
 } from '../contracts/transfer.js';
 import { orderServices, type LookedOrder, type PaymentAnswer } from '../contracts/events.js';
 import { orderGid } from '../contracts/place-order.js';
+import type { JobState, LookedLifecycle, WorkAtWarehouse } from '../contracts/lifecycle.js';
 import type { Books, OrderState, RecallStatus } from '../contracts/shop.js';
 import {
   createGuard,
@@ -29,6 +31,7 @@ import {
   migrate,
   occupancyMigrations,
   outboxMigrations,
+  SinkUnavailable,
   stateTableMigrations,
   type Database,
   type Masks,
@@ -50,8 +53,13 @@ import { bankOutbox, bankSink } from './banks/messages.js';
 import { bankMigrations } from './banks/migrations.js';
 import { proveBooks } from './books/index.js';
 import { createBookstore } from './bookstore.js';
+import { readCoupons } from './coupons/books.js';
+import { createCoupons, openCoupons } from './coupons/index.js';
+import { couponsMigrations } from './coupons/migrations.js';
+import { HELD_COUPONS } from './coupons/sql.js';
 import { readInventory } from './inventory/books.js';
 import { expiredBy, frozenSql } from './expired.js';
+import { createLifecycle, lookAtLifecycle } from './lifecycle/index.js';
 import { createInventory } from './inventory/index.js';
 import { inventoryMigrations } from './inventory/migrations.js';
 import { deliver } from './inventory/opening.js';
@@ -75,6 +83,7 @@ import { createShipping } from './shipping/index.js';
 import { shippingMigrations } from './shipping/migrations.js';
 import { recallState } from './shipping/state.js';
 import { readWarehouse } from './warehouse/books.js';
+import { jobsSink, warehouseOutbox, workAtWarehouse } from './warehouse/jobs.js';
 import { warehouseMigrations } from './warehouse/migrations.js';
 
 /** The shop's services, each with a database of its own. */
@@ -84,11 +93,12 @@ export const serviceNames = [
   'warehouse',
   // No service: what callers keep of what they have asked for by the state table.
   'callers',
+  'coupons',
 ] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
 /** The services that tell each other by messages: each has an outbox and an inbox in its database. */
-const messagingNames = [...bankNames, ...orderServices] as const;
+const messagingNames = [...bankNames, ...orderServices, 'warehouse'] as const;
 type MessagingName = (typeof messagingNames)[number];
 
 /** A database for each service. */
@@ -105,6 +115,7 @@ const migrations = {
   bank_c: bankMigrations,
   warehouse: warehouseMigrations,
   callers: [],
+  coupons: couponsMigrations,
 } as const satisfies Record<ServiceName, unknown>;
 
 const FROZEN_PAYMENTS = frozenSql({ records: 'payments', since: 'captured_at' });
@@ -125,7 +136,6 @@ export async function migrateShop(databases: ShopDatabases): Promise<void> {
       await migrate(databases[service], 'inbox', inboxMigrations);
     }),
   );
-  await migrate(databases.warehouse, 'inbox', inboxMigrations);
   await migrate(databases.inventory, 'occupancy', occupancyMigrations);
 }
 
@@ -146,6 +156,8 @@ export interface ShopDependencies {
   readonly masks?: Masks;
   /** Called by the guards at their crash points: see `createFaults`. */
   readonly probe?: Probe;
+  /** Where what the warehouse tells of orders goes: to their machines. Default: nowhere, it waits */
+  readonly toMachines?: Sink;
   /** Of the callers' state table. */
   readonly stateLimits?: Partial<StateLimits>;
   /** Called every now and then by long work; what it throws ends the work. */
@@ -179,6 +191,7 @@ export function createShop({
   relays = {},
   masks = shopMasks,
   probe,
+  toMachines = { deliver: () => Promise.reject(new SinkUnavailable('no Temporal server is known here')) },
   stateLimits,
   heartbeat = () => undefined,
 }: ShopDependencies) {
@@ -192,11 +205,16 @@ export function createShop({
   const bank = (name: BankName) =>
     createOneBank(name, { database: databases[name], phase2: phase2[name], masks, probe });
   const participants = {
-    orders: { ...createOrders({ guard: guardOf('orders') }), ...createOpening({ guard: guardOf('orders') }) },
+    orders: {
+      ...createOrders({ guard: guardOf('orders') }),
+      ...createOpening({ guard: guardOf('orders') }),
+      ...createLifecycle({ database: orders, guard: guardOf('orders') }),
+    },
     payments: createPayments({ guard: guardOf('payments') }),
     inventory: createInventory({ guard: guardOf('inventory') }),
     shipping: createShipping({ guard: guardOf('shipping') }),
     notifications: createNotifications({ guard: guardOf('notifications') }),
+    coupons: createCoupons({ guard: guardOf('coupons') }),
     bank_a: bank('bank_a'),
     bank_b: bank('bank_b'),
     bank_c: bank('bank_c'),
@@ -222,8 +240,10 @@ export function createShop({
         database: relaying[name],
         sinks: bankSinks(name),
       })),
+      { outbox: warehouseOutbox, database: relaying.warehouse, sinks: { orders: toMachines } },
       ...choreographyOutboxes(relaying, {
         probe,
+        warehouse: jobsSink(relaying.warehouse),
         repairs: {
           refund: (operation, { orderId, customerId }) =>
             participants.payments.refund.action(operation, { orderId, customerId }),
@@ -238,12 +258,15 @@ export function createShop({
     plain: {
       'orders.openCustomers': (input: OpenCustomers): Promise<void> => openCustomers(orders, input),
       'payments.openWallets': (input: OpenWallets): Promise<void> => openWallets(payments, input),
+      'warehouse.work': (input: WorkAtWarehouse): Promise<JobState> => workAtWarehouse(databases.warehouse, input),
+      'coupons.open': (input: OpenCoupons): Promise<void> => openCoupons(databases.coupons, input),
       'inventory.deliver': (input: Deliver): Promise<void> => deliver(inventory, input),
       'banks.openAccounts': (input: OpenAccounts): Promise<void> => openAccounts(databases, input),
       'banks.setStatus': (input: SetAccountStatus): Promise<void> => setAccountStatus(looking, input),
       'banks.accounts': (input: ListAccounts): Promise<ListedAccount[]> => listAccounts(looking, input),
       'banks.account': (input: OfAccount): Promise<AccountState | null> => accountState(looking, input),
       'orders.state': (input: OfPlacedOrder): Promise<OrderState | null> => orderState(orders, input),
+      'orders.lifecycle': (input: OfOrder): Promise<LookedLifecycle | null> => lookAtLifecycle(orders, input),
       'orders.look': (input: OfOrder): Promise<LookedOrder> => lookAtOrder(databases, input),
       'payments.pay': (input: OfOrder): Promise<PaymentAnswer> => payOrder(payments, input),
       'orders.hasCustomer': (input: OfCustomer): Promise<boolean> => hasCustomer(orders, input),
@@ -262,6 +285,7 @@ export function createShop({
             callers: readCallers(databases.callers),
             warehouse: readWarehouse(databases.warehouse),
             sales: readSales({ inventory, orders }),
+            coupons: readCoupons(databases.coupons),
           },
           heartbeat,
         ),
@@ -272,6 +296,7 @@ export function createShop({
     expired: {
       payments: () => expiredBy(payments, FROZEN_PAYMENTS, orderGid(''), 'payments.freeze.try'),
       inventory: () => expiredBy(inventory, FROZEN_STOCK, orderGid(''), 'inventory.freeze.try'),
+      coupons: () => expiredBy(databases.coupons, HELD_COUPONS, orderGid('')),
       bank_a: () => expiredHolds(databases.bank_a),
       bank_b: () => expiredHolds(databases.bank_b),
       bank_c: () => expiredHolds(databases.bank_c),

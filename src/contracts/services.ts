@@ -67,3 +67,23 @@ export type OpenWallets = z.output<typeof openWalletsSchema>;
 
 export const deliverSchema = z.strictObject({ sku: z.string().min(1).max(64), units: quantity });
 export type Deliver = z.output<typeof deliverSchema>;
+
+const code = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/, 'must be 1 to 80 letters, digits, dots, dashes or underscores');
+
+/** A coupon, and the order that it is held for, or was used by. */
+export const couponOfOrderSchema = z.strictObject({ code, orderId });
+export type CouponOfOrder = z.output<typeof couponOfOrderSchema>;
+
+export const holdCouponSchema = z.strictObject({ code, orderId, customerId });
+export type HoldCoupon = z.output<typeof holdCouponSchema>;
+
+/** One coupon for each customer; 0 cents: none. */
+export const openCouponsSchema = z.strictObject({ customerIds, cents: quantity });
+export type OpenCoupons = z.output<typeof openCouponsSchema>;
+
+/** The code of the coupon that a customer gets when the shop opens. */
+export function welcomeCoupon(customer: string): string {
+  return `welcome-${customer}`;
+}

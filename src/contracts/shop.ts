@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { LifecycleStatus } from './lifecycle.js';
 import type { ExactCents } from './money.js';
 
 /** What the shop opens with: customers with money and points, and stock. Opening again changes only what is missing. */
@@ -8,14 +9,16 @@ export const openShopSchema = z.strictObject({
   walletCents: z.int().min(0).max(2_000_000_000).default(10_000),
   /** Points that each customer starts with. */
   points: z.int().min(0).max(2_000_000_000).default(1_000),
+  /** Cents that each customer's coupon takes off. Default: 0, they get none. */
+  couponCents: z.int().min(0).max(2_000_000_000).optional(),
   sku: z.string().min(1).max(64).default('cd'),
   /** Units of the sku delivered to the shop in all, since it opened; never lowered. */
   units: z.int().min(0).max(2_000_000_000),
 });
 export type OpenShop = z.output<typeof openShopSchema>;
 
-/** The states of an order; all but `created` are final. */
-export type OrderStatus = 'created' | 'placed' | 'cancelled' | 'returned' | 'lost';
+/** The states of an order; all but `created` are final. Those in capitals are of orders that live for weeks. */
+export type OrderStatus = 'created' | 'placed' | 'cancelled' | 'returned' | 'lost' | LifecycleStatus;
 
 /** An order as its service has it. */
 export interface OrderState {

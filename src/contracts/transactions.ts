@@ -6,7 +6,9 @@ import {
   type ChoreographedOrderInput,
   type OpenedOrder,
 } from './events.js';
+import { lifecycleOrderSchema, type LifecycleOrder } from './lifecycle.js';
 import { formatCents } from './money.js';
+import { orderLifecycleMachine } from './order-lifecycle.js';
 import {
   orderGid,
   placeOrderSchema,
@@ -87,6 +89,19 @@ export const placeOrderChoreographedTransaction: TransactionContract<
   gid: ({ orderId }) => orderGid(orderId),
   summary: ({ orderId, customerId, units, sku, amount }) =>
     `order ${orderId}: ${units} ${sku} for ${formatCents(amount)}, customer ${customerId}, choreographed`,
+};
+
+/**
+ * An order that lives for weeks; see the workflow `orderLifecycle`. Its gid is that of every other scheme: the id of an order is one order in
+ * all of them.
+ */
+export const orderLifecycleContract = {
+  workflow: 'orderLifecycle',
+  machine: orderLifecycleMachine,
+  parse: parserOf(lifecycleOrderSchema),
+  gid: orderGid,
+  summary: ({ orderId, customerId, units, sku, amount }: LifecycleOrder) =>
+    `order ${orderId}: ${units} ${sku} for ${formatCents(amount)}, customer ${customerId}, with its whole life`,
 };
 
 /** An order by each scheme: the id of an order is one transaction in all of them. */

@@ -27,12 +27,24 @@ export {
   purchaseState,
   restockBook,
 } from './bookstore.js';
+export { orderLifecycle } from './order-lifecycle.js';
+export {
+  cancelPaidOrder,
+  cancelUnpaidOrder,
+  loseParcel,
+  openOrder,
+  payForOrder,
+  recallParcel,
+  refundOrder,
+  shipOrder,
+  takeParcelBack,
+} from './order-lifecycle-sagas.js';
 export { placeOrder } from './place-order.js';
 export { lookAtOrder, payOrder, placeOrderChoreographed } from './place-order-choreographed.js';
 export { placeOrderTcc } from './place-order-tcc.js';
 export { closeLost, recallOrder, refundRecalled } from './recall-order.js';
 export { closeSale, openSale, reclaimStock, saleBooks, salePurchase } from './sale.js';
-export { openShop, orderState, proveBooks, recallState } from './shop.js';
+export { lifecycleState, openShop, orderState, proveBooks, recallState, workAtWarehouse } from './shop.js';
 export {
   transfer2pc,
   transfer3pc,

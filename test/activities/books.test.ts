@@ -9,6 +9,7 @@ import { readPayments } from '../../src/activities/payments/books.js';
 import { readCallers } from '../../src/activities/callers/books.js';
 import { readSales } from '../../src/activities/sale/books.js';
 import { readShipping } from '../../src/activities/shipping/books.js';
+import { readCoupons } from '../../src/activities/coupons/books.js';
 import { readWarehouse } from '../../src/activities/warehouse/books.js';
 import { MAX_DIFFERENCES } from '../../src/contracts/shop.js';
 import { bankNames } from '../../src/contracts/transfer.js';
@@ -410,6 +411,7 @@ function readers({ databases }: TestShop) {
     callers: readCallers(databases.callers),
     warehouse: readWarehouse(databases.warehouse),
     sales: readSales(databases),
+    coupons: readCoupons(databases.coupons),
   };
 }
 

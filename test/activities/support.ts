@@ -32,7 +32,7 @@ export interface TestShop {
 }
 
 const tables: Record<ServiceName, string> = {
-  orders: 'customers, point_entries, orders, sale_orders',
+  orders: 'customers, point_entries, orders, order_moves, sale_orders, backstitch.outbox, backstitch.inbox',
   payments: 'wallets, wallet_entries, payments',
   inventory: 'stock, stock_entries, reservations, backstitch.occupancy, backstitch.occupancy_pools',
   shipping: 'shipments, recalls, amends_log',
@@ -40,8 +40,9 @@ const tables: Record<ServiceName, string> = {
   bank_a: 'accounts, entries, holds, transfers, purchases, backstitch.outbox, backstitch.inbox',
   bank_b: 'accounts, entries, holds, transfers, purchases, backstitch.outbox, backstitch.inbox',
   bank_c: 'accounts, entries, holds, transfers, purchases, backstitch.outbox, backstitch.inbox',
-  warehouse: 'books, book_entries, parcels, restocks, backstitch.inbox',
+  warehouse: 'books, book_entries, parcels, restocks, pick_jobs, backstitch.inbox, backstitch.outbox',
   callers: 'backstitch.state_table',
+  coupons: 'coupons, coupon_moves',
 };
 
 export async function openTestShop(): Promise<TestShop> {

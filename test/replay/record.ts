@@ -28,6 +28,7 @@ import {
 import { createShopWorker } from '../../src/worker.js';
 import { openAccounts, tccOrders, transfers, type TransferWay, transferWays } from './tcc.js';
 import { purchases, type PurchaseWay } from './bookstore.js';
+import { recordLifecycles } from './lifecycle.js';
 import { messages } from './message.js';
 import { bringToDesk, stateTable } from './state-table.js';
 import { agents, threePhase } from './three-phase.js';
@@ -168,6 +169,7 @@ async function main(): Promise<void> {
     // Before the orders, which raise alarms of their own.
     if ('alarms'.startsWith(wanted)) await write('alarms', await raiseAlarms(client, taskQueue));
     await openAccounts(client, temporal);
+    await recordLifecycles(client, temporal, wanted, write);
     const record = async (name: string, gid: string, { then }: Way) => {
       const handle = client.workflow.getHandle(gid);
       await then?.(handle, client);

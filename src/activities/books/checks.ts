@@ -1,12 +1,15 @@
 import type { AskedRecord } from '../callers/books.js';
+import type { CouponRecord } from '../coupons/books.js';
 import type { NotificationRecord } from '../notifications/books.js';
 import { pointsFor } from '../../contracts/money.js';
 import type { EarnedRecord, OrderRecord } from '../orders/books.js';
 import type { PaymentRecord } from '../payments/books.js';
 import type { ReservationRecord } from '../inventory/books.js';
 import type { RecallRecord, ShipmentRecord } from '../shipping/books.js';
+import type { JobRecord } from '../warehouse/books.js';
 import type { Findings } from './findings.js';
 import type { EntriesRecord } from './ledger.js';
+import { checkLifecycle, isBack, isLifecycle, priceOf } from './lifecycle.js';
 
 /** All that the services have of one order. */
 export interface OrderRecords {
@@ -28,6 +31,10 @@ export interface OrderRecords {
   readonly correction?: NotificationRecord;
   readonly recall?: RecallRecord;
   readonly recallNotice?: NotificationRecord;
+  /** The coupon that the order has: held or used. */
+  readonly coupon?: CouponRecord;
+  /** What the warehouse has to pick for it. */
+  readonly job?: JobRecord;
 }
 
 const NONE = 'none';
@@ -42,11 +49,12 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
   const agree = (check: string, expected: string | number, found: string | number) =>
     findings.compare(check, subject, expected, found);
 
-  const kept = order !== undefined && order.status !== 'cancelled' && order.status !== 'returned';
+  const isLost = order?.status === 'cancelled' || order?.status === 'returned' || (isLifecycle(order) && isBack(order));
+  const kept = order !== undefined && !isLost;
   const earned = Number(records.earned?.points ?? 0);
   agree('point entries agree with the order', kept ? -order.points_spent : 0, net(records.points) - earned);
   if (records.earned)
-    agree('points are earned by the rule', order && isSold(order) ? pointsFor(order.amount) : 0, earned);
+    agree('points are earned by the rule', order && isSold(order) ? pointsFor(priceOf(order)) : 0, earned);
   const isPaid = payment?.status === 'captured' || payment?.status === 'frozen';
   agree('wallet entries agree with the payment', isPaid ? -payment.amount : 0, net(records.money));
   agree(
@@ -60,6 +68,12 @@ export function checkOrder(orderId: string, records: OrderRecords, findings: Fin
   agree('what is frozen agrees with the reservation', frozenUnits, frozen(records.stock));
 
   const found = describe(records);
+  if (isLifecycle(order)) {
+    checkLifecycle(order, records, agree);
+    return;
+  }
+  agree('a coupon that is held or used belongs to an order that lives', NONE, records.coupon?.code ?? NONE);
+  agree('a job of the warehouse belongs to an order that lives', NONE, records.job?.state ?? NONE);
   if (isAskedFor(records)) {
     const isThere = order === undefined ? NONE : 'created';
     if (records.asked.state === 'success') agree('what was asked for and done is there', 'created', isThere);
@@ -152,7 +166,9 @@ function checkUnderWay(
 }
 
 /** Whether an order was placed, whatever became of it later. */
-function isSold({ status }: OrderRecord): boolean {
+function isSold(order: OrderRecord): boolean {
+  const { status } = order;
+  if (isLifecycle(order)) return status === 'COMPLETED';
   return status !== 'created' && status !== 'cancelled';
 }
 

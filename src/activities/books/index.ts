@@ -2,6 +2,7 @@ import { exactCents } from '../../contracts/money.js';
 import type { Books } from '../../contracts/shop.js';
 import type { BankReader, BankTotals } from '../banks/books.js';
 import type { CallersReader } from '../callers/books.js';
+import type { CouponsReader } from '../coupons/books.js';
 import { safeInteger } from '../integers.js';
 import type { InventoryReader } from '../inventory/books.js';
 import type { NotificationsReader } from '../notifications/books.js';
@@ -11,6 +12,7 @@ import type { ShippingReader } from '../shipping/books.js';
 import type { WarehouseReader } from '../warehouse/books.js';
 import { checkOrder, isAskedFor, isBeside, isUnderWay, stillOwed, type OrderRecords } from './checks.js';
 import { Findings } from './findings.js';
+import { isAlive, isBack, isLifecycle, type LifecycleRecord } from './lifecycle.js';
 import { mergeByOrder } from './merge.js';
 import { provePurchases } from './purchases.js';
 import { proveSales } from './sales.js';
@@ -27,6 +29,7 @@ export interface BooksReaders {
   readonly callers: CallersReader;
   readonly warehouse: WarehouseReader;
   readonly sales: SalesReader;
+  readonly coupons: CouponsReader;
 }
 
 /** Orders between two calls of the heartbeat. */
@@ -42,7 +45,7 @@ const HEARTBEAT_EVERY = 500;
  * @throws a RangeError for a sum of the shop's beyond 2^53; those of the banks are exact beyond that
  */
 export async function proveBooks(readers: BooksReaders, heartbeat: () => void): Promise<Books> {
-  const { orders, payments, inventory, shipping, notifications, banks, callers, warehouse, sales } = readers;
+  const { orders, payments, inventory, shipping, notifications, banks, callers, warehouse, sales, coupons } = readers;
   const findings = new Findings();
   for (const accounts of [orders.points, payments.wallets, inventory.stock, ...banks, warehouse.stock]) {
     await accounts.prove(findings);
@@ -70,6 +73,8 @@ export async function proveBooks(readers: BooksReaders, heartbeat: () => void): 
     correction: notifications.told('order-undone'),
     recall: shipping.recalls(),
     recallNotice: notifications.told('order-recalled'),
+    coupon: coupons.coupons(),
+    job: warehouse.jobs(),
   });
   let seen = 0;
   for await (const { orderId, rows } of records) {
@@ -204,12 +209,33 @@ class Tally {
       if (payment.status === 'refunded') this.refundedCents += BigInt(payment.amount);
     }
     if (order === undefined) return;
+    if (isLifecycle(order)) {
+      this.#addLifecycle(order, records);
+      return;
+    }
     if (order.status === 'created') this.open += waits ? 0 : 1;
-    else this[order.status] += 1;
+    else this[order.status as 'placed' | 'cancelled' | 'returned' | 'lost'] += 1;
     // What is lost stays sold.
     if (order.status !== 'placed' && order.status !== 'lost') return;
     this.placedUnits += BigInt(order.units);
     this.pointsSpent += BigInt(order.points_spent);
     if (order.status === 'placed' && order.recalled) this.recalled += 1;
+  }
+  /** One that has completed counts as placed, one that was refunded as returned; units that are out stay sold. */
+  #addLifecycle(order: LifecycleRecord, { reservation }: OrderRecords): void {
+    const alive = isAlive(order);
+    if (alive) this.waiting += 1;
+    else if (order.status === 'COMPLETED') this.placed += 1;
+    else if (order.status === 'CANCELLED') this.cancelled += 1;
+    else this.returned += 1;
+    const units = reservation?.status === 'reserved' ? BigInt(reservation.units) : 0n;
+    const points = isBack(order) ? 0n : BigInt(order.points_spent);
+    if (alive) {
+      this.waitingUnits += units;
+      this.waitingPoints += points;
+    } else {
+      this.placedUnits += units;
+      this.pointsSpent += points;
+    }
   }
 }

@@ -63,7 +63,16 @@ export interface ChoreographyOutbox {
 /** What is told of choreographed orders, and who hears it. */
 export function choreographyOutboxes(
   databases: Databases,
-  { repairs, probe }: { readonly repairs: VerifierOf['repairs']; readonly probe?: Probe },
+  {
+    repairs,
+    probe,
+    warehouse,
+  }: {
+    readonly repairs: VerifierOf['repairs'];
+    readonly probe?: Probe;
+    /** Where what the warehouse is to do goes. */
+    readonly warehouse: Sink;
+  },
 ): ChoreographyOutbox[] {
   const reacting = Object.entries(consumers).map(([name, each]) => {
     const { service, inbox: consumer = 'choreography', reactions, others } = each;
@@ -73,6 +82,7 @@ export function choreographyOutboxes(
   const inbox = createInbox({ database: databases.orders, consumer: 'verifier' });
   const sinks: Readonly<Record<string, Sink>> = {
     ...Object.fromEntries(reacting),
+    warehouse,
     verifier: verifierSink({ databases, inbox, repairs, probe }),
   };
   return (['orders', 'inventory', 'payments', 'shipping'] as const).map((name) => ({

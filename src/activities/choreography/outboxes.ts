@@ -4,7 +4,8 @@ import { createOutbox } from '../../kit/database/index.js';
 /**
  * Who hears of what: each service has an outbox in its own database, and each of those that react to it a stream of its own.
  *
- * The projection hears of every event; of `payment.due`, which is no event, only payments itself does. Whoever else is to
+ * The projection hears of every event; of `payment.due`, which is no event, only payments itself does, and of what the warehouse is to do
+ * only that. Whoever else is to
  * hear of orders is one more subscriber here.
  */
 
@@ -16,7 +17,9 @@ export const outboxes = {
       notifications: ['order.placed'],
       points: ['order.placed'],
       verifier: ['order.created', 'order.placed', 'order.cancelled'],
-      projection: '*',
+      projection: ['order.created', 'order.placed', 'order.cancelled'],
+      // Of orders that live for weeks: what the warehouse is to do.
+      warehouse: ['order.paid', 'order.moved'],
     },
   }),
   inventory: createOutbox({

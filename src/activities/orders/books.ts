@@ -12,6 +12,11 @@ export interface OrderRecord extends OrderRow {
   amount: number;
   points_spent: number;
   status: OrderStatus;
+  /** Of an order that lives for weeks. */
+  sub_state: string | null;
+  coupon: string | null;
+  /** What the coupon takes off the amount, in cents. */
+  discount: number;
   recalled: boolean;
   /** No orchestrator has it: its services follow each other's events. */
   choreographed: boolean;
@@ -32,7 +37,7 @@ export function readOrders(database: Database) {
       streamByOrder<OrderRecord>(
         database,
         `select order_id, customer_id, sku, units, amount, points_spent, status, recalled_at is not null as recalled,
-           choreographed, coalesce(ended_at < now() - interval '1 day', false) as is_old
+           sub_state, coupon, discount, choreographed, coalesce(ended_at < now() - interval '1 day', false) as is_old
          from orders where order_id > $1 order by order_id limit $2`,
       ),
     earned: () =>

@@ -1,3 +1,4 @@
+import { machineMovesTable } from '../../kit/database/index.js';
 import { ledgerKindsSql, ledgerSql, type Ledger } from '../ledger.js';
 
 const firstKinds = { opening: '+', spent: '-', returned: '+' } as const;
@@ -93,6 +94,55 @@ create trigger sale_orders_moves before update on sale_orders for each row
   execute function ledger_refuse('an order of a sale is paid or cancelled, once, and changes by nothing else');
 create trigger sale_orders_stay before delete or truncate on sale_orders for each statement
   execute function ledger_refuse('orders of sales are not deleted');
+`,
+  },
+  {
+    name: '007-lifecycle',
+    sql: `
+-- Orders that live for weeks: a state machine moves them. Their states are written in capitals, those of all others are not.
+alter table orders add column sub_state text;
+-- How often it has moved, and when the last time: by the clock of what moves it; null, if it never has.
+alter table orders add column version integer not null default 0;
+alter table orders add column moved_at timestamptz;
+-- Its coupon, and what that takes off the amount, in cents.
+alter table orders add column coupon text collate "C";
+alter table orders add column discount integer not null default 0;
+alter table orders add constraint orders_discount
+  check (discount between 0 and amount and (coupon is not null or discount = 0));
+
+alter table orders drop constraint orders_status_check;
+alter table orders add constraint orders_status_check check (status in (
+  'created', 'placed', 'cancelled', 'returned', 'lost',
+  'WAIT_PAY', 'PAID', 'WAIT_DELIVER', 'DELIVERED', 'REFUNDING', 'COMPLETED', 'CANCELLED', 'REFUNDED'));
+alter table orders add constraint orders_sub_state check (sub_state is null or (status, sub_state) in (
+  ('PAID', 'WAIT_PICK'), ('PAID', 'PICKING'), ('PAID', 'WAIT_PACK'), ('PAID', 'PACKING'), ('DELIVERED', 'ARRIVED'),
+  ('REFUNDING', 'RECALLED'), ('REFUNDING', 'LOST'), ('REFUNDING', 'KEPT')));
+alter table orders drop constraint orders_ended;
+alter table orders add constraint orders_ended check (
+  (status in ('created', 'WAIT_PAY', 'PAID', 'WAIT_DELIVER', 'DELIVERED', 'REFUNDING')) = (ended_at is null));
+
+-- Every move of such an order: whence, whereto, for what, by whom. Nothing is ever changed here.
+${machineMovesTable('order_moves')};
+create trigger order_moves_append_only before update or delete or truncate on order_moves
+  for each statement execute function ledger_refuse('order_moves is append-only');
+
+-- Whoever moves an order to a final state has ended it.
+create function orders_end() returns trigger language plpgsql as $$
+begin
+  new.ended_at = now();
+  return new;
+end $$;
+create trigger orders_end before update on orders for each row
+  when (old.status <> new.status and new.status in ('COMPLETED', 'CANCELLED', 'REFUNDED')) execute function orders_end();
+
+create trigger orders_final before update on orders for each row
+  when (old.status in ('COMPLETED', 'CANCELLED', 'REFUNDED')
+    and (new.status, new.sub_state, new.ended_at) is distinct from (old.status, old.sub_state, old.ended_at))
+  execute function ledger_refuse('an order that is COMPLETED, CANCELLED or REFUNDED stays so');
+create trigger orders_one_scheme before update on orders for each row
+  when ((old.status = upper(old.status)) <> (new.status = upper(new.status))
+    and (old.status, new.status) is distinct from ('created', 'WAIT_PAY'))
+  execute function ledger_refuse('an order with a lifecycle has none of the other states, and no other has one of its');
 `,
   },
 ] as const;

@@ -32,4 +32,18 @@ create table restocks (
   restocked_at timestamptz not null default now()
 );`,
   },
+  {
+    name: '003-pick-jobs',
+    sql: `
+-- What is to be picked and packed for the shop's orders: one job an order. It only goes on; it may stop before it has left.
+create table pick_jobs (
+  order_id text collate "C" primary key,
+  sku text not null,
+  units integer not null check (units > 0),
+  state text not null default 'WAIT_PICK'
+    check (state in ('WAIT_PICK', 'PICKING', 'WAIT_PACK', 'PACKING', 'PACKED', 'SHIPPED', 'STOPPED')),
+  received_at timestamptz not null default now(),
+  moved_at timestamptz not null default now()
+);`,
+  },
 ] as const;

@@ -36,3 +36,28 @@ select shelf.copies::text as left, exists (select from parcel) as done from shel
 export const PARCELS = `
 select substr(gid, $4::int) as order_id, book, copies
 from parcels where gid > $3::text || $1 and starts_with(gid, $3) order by gid limit $2`;
+
+/** How far on each state of a job is; what is stopped before it has left stays stopped. */
+const rank = (state: string) => `array_position(
+  array['WAIT_PICK', 'PICKING', 'WAIT_PACK', 'PACKING', 'PACKED', 'STOPPED', 'SHIPPED'], ${state}::text)`;
+
+/** Makes a job of an order, once. One row: the job as it is. */
+export const TAKE_JOB = `
+insert into pick_jobs (order_id, sku, units) values ($1, $2, $3::integer)
+on conflict (order_id) do update set order_id = excluded.order_id
+returning state`;
+
+/** Moves a job from one state to the next. No row: it is in another state, or there is none. */
+export const MOVE_JOB = `
+update pick_jobs set state = $3, moved_at = now() where order_id = $1 and state = $2 returning state`;
+
+/** Moves a job on to where its order is. No row: it is there, or further on. */
+export const MOVE_JOB_ON = `
+update pick_jobs set state = $2, moved_at = now() where order_id = $1 and ${rank('state')} < ${rank('$2')}
+returning state`;
+
+export const JOB = 'select state from pick_jobs where order_id = $1';
+
+/** For the books: each job, by its order. */
+export const JOBS = `
+select order_id, sku, units, state from pick_jobs where order_id > $1 order by order_id limit $2`;

@@ -17,6 +17,7 @@ import { calling } from '../calling.js';
 import type { Cli } from '../cli.js';
 import { EXIT, exitOfState, type ExitCode } from '../exit.js';
 import { duration, integer } from '../options.js';
+import { isLifecycle } from '../lifecycle.js';
 import { lookAtOrder } from '../order-path.js';
 import { readOrders } from '../orders-file.js';
 import { placeOrders, type PlacingReport } from '../place-orders.js';
@@ -26,6 +27,7 @@ import { shown } from '../show.js';
 import { abortOnSignal } from '../../signals.js';
 import { describeOrder, describePlacing } from '../words.js';
 import { payChoreographed, placeChoreographed, showChoreographed } from './choreography.js';
+import { addLifecycleCommands, placeLifecycle, requestId, sendEvent, showLifecycle } from './lifecycle.js';
 import { addRecallCommands } from './recall.js';
 import { placeByStateTable } from './state-table.js';
 
@@ -52,6 +54,22 @@ export function addOrderCommands(cli: Cli): void {
         '--choreographed',
         'no orchestrator: each service reacts to what another one tells (docs/choreography.md); takes one order',
       ).conflicts(['file', 'scheme', 'stockFirst', 'announce', 'lane', 'undo', 'deadline']),
+    )
+    .addOption(
+      new Option(
+        '--lifecycle',
+        'with its whole life, for weeks: it is opened, and then waits to be paid, picked, packed, shipped (docs/state-machine.md); takes one order',
+      ).conflicts([
+        'file',
+        'scheme',
+        'stockFirst',
+        'announce',
+        'lane',
+        'undo',
+        'deadline',
+        'choreographed',
+        'payLater',
+      ]),
     )
     .option(
       '--pay-later',
@@ -89,12 +107,17 @@ Examples:
   $ backstitch order place --file examples/orders.csv --concurrency 50
   $ backstitch order place --file examples/orders.csv --lane grouped
   $ backstitch order place --file examples/orders.csv --scheme tcc
+  $ backstitch order place --lifecycle --order '{"orderId":"3","customerId":"7","units":1,"amount":990,"coupon":"welcome-7"}'
   $ backstitch order place --choreographed --order '{"orderId":"2","customerId":"7","units":1,"amount":990}'
   $ DATABASE_URL=postgres://user:password@host:5432 backstitch order place --file examples/orders.csv --lane direct`,
     );
   place.action(
     cli.does(async ({ file, order: json, scheme, stockFirst, announce, concurrency, ...options }) => {
-      const { choreographed, payLater, ...call } = options;
+      const { choreographed, payLater, lifecycle, ...call } = options;
+      if (lifecycle) {
+        if (json === undefined) return place.error('error: give --order JSON: --lifecycle takes one order');
+        return placeLifecycle(cli, json, call.wait);
+      }
       if (choreographed) {
         if (json === undefined) return place.error('error: give --order JSON: --choreographed takes one order');
         return placeChoreographed(cli, json, { wait: call.wait, payLater });
@@ -126,18 +149,25 @@ Examples:
     .command('show')
     .description("what became of an order: its transaction in words; the exit code tells of its state, as 'place' does")
     .argument('<id>', 'the id of the order')
-    .option('--mermaid', 'of a choreographed order: draw the path that it took, as a Mermaid sequence diagram');
+    .option(
+      '--mermaid',
+      'draw the path that the order took, in Mermaid: of a choreographed order, or of one with a lifecycle',
+    );
   show.action(
     cli.does(async (id, { mermaid = false }) => {
       const session = await cli.open();
       const { client, output } = session;
+      if (await isLifecycle(session, id)) return showLifecycle(session, id, mermaid);
       const transaction = await shownIfKnown(session, id);
       if (transaction === undefined) return showChoreographed(session, id, mermaid);
       // Its transaction has only opened it: what became of it since the services have told.
       const isOpened =
         transaction.transaction === placeOrderChoreographedTransaction.workflow && transaction.state === 'committed';
       if (isOpened) return showChoreographed(session, id, mermaid);
-      if (mermaid) return show.error('error: --mermaid is for choreographed orders, once they are created');
+      if (mermaid)
+        return show.error(
+          'error: --mermaid is for choreographed orders, once they are created, and for those with a lifecycle',
+        );
       const recalls = await recallsOf(client, id);
       output.result({ orderId: id, ...transaction, recalls }, () => describeOrder(id, transaction, recalls));
       return exitOfState(transaction.state);
@@ -146,13 +176,25 @@ Examples:
 
   order
     .command('pay')
-    .description('pay a choreographed order that waits for it; asked again it is paid once')
+    .description(
+      'pay an order that waits for it: a choreographed one, or one with a lifecycle; asked again it is paid once',
+    )
     .argument('<id>', 'the id of the order')
+    .addOption(requestId())
+    .option('--wait <duration>', 'how long to wait; it goes on by itself', duration, '2 minutes' as const)
     .addHelpText(
       'after',
       '\nExit codes: 0 paid; 1 refused: nothing has changed; 2 nothing was started; 3 not known: ask again, it is paid once.',
     )
-    .action(cli.does((id) => payChoreographed(cli, id)));
+    .action(
+      cli.does(async (id, options) => {
+        const session = await cli.open();
+        if (await isLifecycle(session, id)) return sendEvent(session, id, 'pay', options);
+        return payChoreographed(cli, id);
+      }),
+    );
+
+  addLifecycleCommands(cli, order);
 
   addRecallCommands(cli, order);
 }

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os';
 import { Option } from '@commander-js/extra-typings';
 import type { Duration } from '@temporalio/common';
 import { formatCents } from '../../contracts/money.js';
@@ -8,12 +7,15 @@ import {
   refundRecalledTransaction,
 } from '../../contracts/transactions.js';
 import { transactionClient, type TransactionContract } from '../../kit/client/index.js';
+import { account } from '../account.js';
 import { callPatiently } from '../call.js';
 import type { Cli } from '../cli.js';
 import { EXIT, type ExitCode } from '../exit.js';
 import { duration } from '../options.js';
 import { checkAnswer, checkRecall } from '../recall.js';
+import { isLifecycle } from '../lifecycle.js';
 import { requireWorker, type Session } from '../session.js';
+import { requestId, sendEvent } from './lifecycle.js';
 
 const ID = 'the id of the order';
 const HELP = `
@@ -31,12 +33,15 @@ export function addRecallCommands(cli: Cli, order: ReturnType<Cli['root']['comma
     .argument('<id>', ID)
     .addOption(new Option('--reason <text>', 'why; it is kept').makeOptionMandatory())
     .addOption(actor())
+    .addOption(requestId())
     .addOption(wait())
     .addHelpText('after', HELP)
     .action(
-      cli.does(async (orderId, { wait: limit, reason, actor: who = account() }) => {
+      cli.does(async (orderId, { wait: limit, requestId: request, reason, actor: who = account() }) => {
         const recall = recallOrderTransaction.parse({ orderId, reason, actor: who });
         const session = await cli.open();
+        const sent = { wait: limit, requestId: request, reason: recall.reason, actor: recall.actor };
+        if (await isLifecycle(session, orderId)) return sendEvent(session, orderId, 'recall', sent);
         const check = () => checkRecall(session, orderId);
         const told = () => `order ${orderId} is recalled: the carrier was asked for its parcel, and its customer told`;
         return run(session, recallOrderTransaction, recall, limit, check, told);
@@ -53,6 +58,7 @@ export function addRecallCommands(cli: Cli, order: ReturnType<Cli['root']['comma
       cli.does(async (orderId, { wait: limit }) => {
         const returned = refundRecalledTransaction.parse({ orderId });
         const session = await cli.open();
+        if (await isLifecycle(session, orderId)) return sendEvent(session, orderId, 'returned', { wait: limit });
         const check = () => checkAnswer(session, orderId, 'returned');
         return run(session, refundRecalledTransaction, returned, limit, check, (result) => {
           const { refunded, unitsReturned, pointsReturned } = result;
@@ -75,20 +81,13 @@ export function addRecallCommands(cli: Cli, order: ReturnType<Cli['root']['comma
       cli.does(async (orderId, { wait: limit, reason, actor: who = account() }) => {
         const lost = closeLostTransaction.parse({ orderId, reason, actor: who });
         const session = await cli.open();
+        const sent = { wait: limit, reason: lost.reason, actor: lost.actor };
+        if (await isLifecycle(session, orderId)) return sendEvent(session, orderId, 'lost', sent);
         const check = () => checkAnswer(session, orderId, 'lost');
         const told = () => `order ${orderId} ended as lost: nothing was refunded`;
         return run(session, closeLostTransaction, lost, limit, check, told);
       }),
     );
-}
-
-/** The account that runs this; in a container it may have no name. */
-function account(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return 'nobody known';
-  }
 }
 
 /** Runs a transaction, after a look whether it would be refused. */

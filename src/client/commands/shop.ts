@@ -19,10 +19,11 @@ export function addShopCommands(cli: Cli): void {
     .requiredOption('--file <path>', 'a CSV file of orders')
     .option('--wallet <cents>', 'what each wallet starts with', amount, 10_000)
     .option('--points <n>', 'what each customer starts with', amount, 1_000)
+    .option('--coupon <cents>', "what each customer's coupon takes off an order; 0: nobody gets one", amount, 0)
     .option('--stock <units>', 'units delivered to the shop in all (default: all that the file orders)', amount)
     .option('--sku <sku>', 'what is delivered', 'cd')
     .action(
-      cli.does(async ({ file, wallet, points, stock, sku }) => {
+      cli.does(async ({ file, wallet, points, coupon, stock, sku }) => {
         const orders = await readOrders(file);
         const customers = [...new Set(orders.map((order) => order.customerId))];
         const units = stock ?? orders.reduce((sum, order) => sum + order.units, 0);
@@ -32,13 +33,20 @@ export function addShopCommands(cli: Cli): void {
         await openShop(
           session.client,
           session.settings,
-          { customers, walletCents: wallet, points, sku, units },
+          { customers, walletCents: wallet, points, couponCents: coupon, sku, units },
           bar.step,
         ).finally(bar.stop);
         session.output.result(
-          { customers: customers.length, walletCents: wallet, points, sku, units },
+          {
+            customers: customers.length,
+            walletCents: wallet,
+            points,
+            ...(coupon > 0 && { couponCents: coupon }),
+            sku,
+            units,
+          },
           () =>
-            `the shop is open: ${customers.length} customers with ${formatCents(wallet)} and ${points} points each, ${units} ${sku} in stock`,
+            `the shop is open: ${customers.length} customers with ${formatCents(wallet)} and ${points} points each${coupon > 0 ? `, and a coupon of ${formatCents(coupon)}` : ''}, ${units} ${sku} in stock`,
         );
         return EXIT.done;
       }),

@@ -197,6 +197,7 @@ class Matrix {
     const fresh = () => `${workflow}-${this.#tag}-${++this.#count}`;
     const neighbours = Array.from({ length: this.#lane.inGroups ? NEIGHBOURS : 0 }, fresh);
     const gid = fresh();
+    for (const each of [gid, ...neighbours]) await this.#options.prepare?.(each);
     const order = orderOf({
       ...{ gid, neighbours, options: this.#options, lane: this.#lane, queues: this.#queues },
       ...{ faults: all, longer },

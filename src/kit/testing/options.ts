@@ -17,6 +17,8 @@ export interface MatrixOptions {
   readonly steps: MatrixSteps;
   /** Makes an input for a fresh gid, such that the saga commits if nothing goes wrong. */
   readonly input: (gid: string) => unknown;
+  /** Makes what a saga needs to be there before it begins, for a fresh gid. Default: nothing */
+  readonly prepare?: (gid: string) => Promise<void>;
   /**
    * Reads from the databases what is left of a transaction: for each step how often its work was done, less how often it
    * was undone. Everything else than 0 and 1 is wrong.

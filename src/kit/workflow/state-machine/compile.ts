@@ -128,7 +128,7 @@ export function compile(given: unknown): StateMachine<never, never, never, never
     ignored: Object.fromEntries(quiet),
     move: (event, from) => table.get(event)?.get(from),
     legalIn: (state) => [...table].filter(([, moves]) => moves.has(state)).map(([event]) => event),
-    mermaid: () => mermaidOf(machine),
+    mermaid: (path) => mermaidOf(machine, path),
   };
   return machine as StateMachine<never, never, never, never>;
 }

@@ -188,8 +188,8 @@ export interface StateMachine<
   move(event: string, from: string): Move | undefined;
   /** The events that are legal in a state. */
   legalIn(state: string): readonly string[];
-  /** The machine as a Mermaid `stateDiagram-v2`. */
-  mermaid(): string;
+  /** The machine as a Mermaid `stateDiagram-v2`. @param path the moves of one object: they are numbered */
+  mermaid(path?: readonly { readonly event: string; readonly from: string; readonly to: string }[]): string;
   readonly [table]?: { readonly final: Final; readonly given: Given; readonly deadline: Deadline };
 }
 

@@ -4,8 +4,10 @@ import type { DeadlineRule, StateMachine } from './definition.js';
  * A machine as a Mermaid `stateDiagram-v2`: main states with their sub-states within, transitions by their events (`*` marks one with
  * effects in other services), and deadlines as notes. The same table always makes the same text, so that a copy that is checked in can be
  * compared.
+ *
+ * @param path the moves of one object, in their order: they are numbered, and the state that it is in is marked
  */
-export function mermaidOf(machine: StateMachine): string {
+export function mermaidOf(machine: StateMachine, path: readonly Taken[] = []): string {
   const lines = ['stateDiagram-v2', `  [*] --> ${idOf(machine, machine.initial)}`];
   const mains = [...new Set(machine.states.map(mainOf))];
   for (const main of mains) {
@@ -18,7 +20,9 @@ export function mermaidOf(machine: StateMachine): string {
   const drawn = new Map<string, string[]>();
   for (const { event, from, to, effect } of machine.moves) {
     const arrow = `${idOf(machine, from)} --> ${idOf(machine, to)}`;
-    drawn.set(arrow, [...(drawn.get(arrow) ?? []), effect === undefined ? event : `${event}*`]);
+    const times = path.flatMap((move, at) => (move.event === event && move.from === from ? [at + 1] : []));
+    const name = `${event}${effect === undefined ? '' : '*'}${times.length === 0 ? '' : ` [${times.join(', ')}]`}`;
+    drawn.set(arrow, [...(drawn.get(arrow) ?? []), name]);
   }
   for (const [arrow, events] of drawn) lines.push(`  ${arrow} : ${events.join(', ')}`);
   for (const state of machine.final) lines.push(`  ${idOf(machine, state)} --> [*]`);
@@ -30,7 +34,16 @@ export function mermaidOf(machine: StateMachine): string {
     ];
     if (notes.length > 0) lines.push(`  note right of ${idOf(machine, state)} : ${notes.join('; ')}`);
   }
+  const last = path.at(-1);
+  if (last !== undefined) lines.push('  classDef here stroke-width:4px', `  class ${idOf(machine, last.to)} here`);
   return lines.join('\n');
+}
+
+/** A move that an object has made. */
+export interface Taken {
+  readonly event: string;
+  readonly from: string;
+  readonly to: string;
 }
 
 /** What a deadline does, and when, in words. */

@@ -9,6 +9,7 @@ import {
 } from '@temporalio/workflow';
 import { AlarmClock } from '../alarm-clock.js';
 import { TX_SCHEME, TX_STATE } from '../attributes.js';
+import { failureOf } from '../saga/report.js';
 import type { Carried } from './carried.js';
 import { runSaga } from './child.js';
 import { MachineCore, type KeptMachine } from './core.js';
@@ -64,7 +65,9 @@ export class MachineRun {
   readonly #transitions: Transitions;
   /** Takes what comes by updates and signals. */
   readonly intake: Intake;
-  readonly #clock = new AlarmClock(() => undefined);
+  readonly #clock = new AlarmClock(() => {
+    this.#wind();
+  });
   /** Absent: it is not known yet where the row is. */
   #core: MachineCore | undefined;
   /** Why it cannot begin at all. */
@@ -121,8 +124,7 @@ export class MachineRun {
     if (core === undefined || this.#failure !== undefined) return this.#fail();
     for (;;) {
       this.#show();
-      this.#clock.set(core.deadlines.wakeAt);
-      this.#clock.set(this.#recheckAt);
+      this.#wind();
       const isReady = () => this.#next(core) !== undefined;
       if (!isReady()) await condition(isReady);
       switch (this.#next(core)) {
@@ -193,6 +195,14 @@ export class MachineRun {
     return this.#isAsked || continueAsNewSuggested || historyLength >= this.#options.historyEvents;
   }
 
+  /** Sets the clock to what comes next; again when it has rung for what was due before, and is not any more. */
+  #wind(): void {
+    const now = Date.now();
+    // What is due already has its turn when what is under way has ended.
+    for (const at of [this.#core?.deadlines.wakeAt, this.#recheckAt])
+      if (at !== undefined && at > now) this.#clock.set(at);
+  }
+
   /** Finds out where the row is, or has it made. */
   async #begin(): Promise<void> {
     const { begin, remembered } = this.#options;
@@ -205,8 +215,11 @@ export class MachineRun {
       const end = await runSaga(begin, `${this.#id}.begin`, order, `begin ${this.#machine.name} ${this.#id}`);
       if (end.how === 'ended') {
         const { failure, report } = end;
-        const details = report === undefined ? [] : [report];
-        this.#failure = ApplicationFailure.create({ ...failure, nonRetryable: true, details });
+        // As that of any transaction: its type says what is left.
+        this.#failure =
+          report === undefined
+            ? ApplicationFailure.create({ ...failure, nonRetryable: true })
+            : failureOf(report, undefined);
         return;
       }
       row = await this.#rows.read(remembered);
