@@ -79,3 +79,6 @@ export { findLetters, listLetters, type Letter, type LetterFilter } from './outb
 export { createOutbox, type NewMessage, type Outbox, type OutboxOptions, type Stream } from './outbox/outbox.js';
 export { outboxMigrations } from './outbox/schema.js';
 export type { Subscribers } from './outbox/subscribers.js';
+export { agree, readBoth, type Both } from './reconcile/afresh.js';
+export type { Drift, DriftClass, Executions, Look, Pair, PairSide, Repair } from './reconcile/pair.js';
+export type { Side, SidePart } from './reconcile/side.js';
