@@ -26,6 +26,14 @@ export { type OperatorAction, type OperatorNote, type OperatorOrder } from '../w
 export { decideMessages, readLog, runJob, scanNow, showMessages } from './jobs.js';
 export { countRefusals, refusalRate, suggestOrder, type StepNeeds, type SuggestedOrder } from './refusals.js';
 export type { RefusalsOrder, StepCount, StepCounts } from '../workflow/refusals.js';
+export { reconcileNow, type ReconcileWait } from './reconcile.js';
+export type {
+  Finding,
+  PairReport,
+  ReconcileOrder,
+  ReconcileProgress,
+  ReconcileReport,
+} from '../workflow/reconcile/reconcile.js';
 export { startRelays, type StartedOutbox } from './outbox.js';
 export type {
   LettersDecided,
@@ -70,6 +78,7 @@ export {
 export {
   applySchedules,
   collectLogSchedule,
+  reconcileSchedule,
   scanSchedule,
   type AppliedSchedule,
   type ScheduledWorkflow,

@@ -25,7 +25,15 @@ export const foundStates = [
 ] as const satisfies readonly FoundState[];
 
 /** All schemes by which transactions can be listed. */
-export const schemes = ['saga', 'tcc', '2pc', '3pc', 'message', 'state'] as const satisfies readonly Scheme[];
+export const schemes = [
+  'saga',
+  'tcc',
+  '2pc',
+  '3pc',
+  'message',
+  'state',
+  'reconcile',
+] as const satisfies readonly Scheme[];
 
 /** One line of a list. */
 export interface ListedTransaction {

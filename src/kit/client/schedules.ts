@@ -1,5 +1,6 @@
 import { type Client, ScheduleAlreadyRunning, ScheduleOverlapPolicy } from '@temporalio/client';
 import type { Duration } from '@temporalio/common';
+import { RECONCILE, type ReconcileOrder } from '../workflow/reconcile/reconcile.js';
 import { ask } from './server.js';
 
 /** A workflow that is run again and again. */
@@ -27,6 +28,15 @@ export const collectLogSchedule: ScheduledWorkflow = {
   workflow: 'collectLog',
   every: '1 minute',
   note: "collects the compensation log from the guards' rows and from histories",
+};
+
+/** The schedule of the reconciliation: it repairs nothing, and takes what needs a person to the desk. */
+export const reconcileSchedule: ScheduledWorkflow = {
+  name: 'reconcile',
+  workflow: RECONCILE,
+  args: [{ desk: true } satisfies ReconcileOrder],
+  every: '1 day',
+  note: 'compares what the systems have of each other, pair by pair',
 };
 
 /** What became of a schedule. */

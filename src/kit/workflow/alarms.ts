@@ -16,6 +16,7 @@
  * - `message-late`: a message is tried on though its time window is over: its consumer says that it will be handled.
  * - `messages-held`: nothing of a stream can be delivered for longer than the window: the other side takes nothing.
  * - `participant-silent`: a participant of a state table gives no definite answer for as long as a row's rounds take.
+ * - `drift`: reconciliation found what does not agree, and no program may or could repair it.
  * - `test`: an operator asks whether alarms arrive.
  * - `summary`: alarms that were not delivered one by one; its data is an {@link AlarmSummary}.
  */
@@ -31,6 +32,7 @@ export type AlarmKind =
   | 'message-late'
   | 'messages-held'
   | 'participant-silent'
+  | 'drift'
   | 'test'
   | 'summary'
   // A kind of one's own, without losing the suggestions for those above.
