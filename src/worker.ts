@@ -35,6 +35,7 @@ import {
   logActivities,
   participantActivities,
   preloadModules,
+  reconcileActivities,
   refusalActivities,
   relayActivities,
   scanActivities,
@@ -184,6 +185,7 @@ export async function createShopWorker(
         ...relays.activities,
         ...alarms,
         ...log,
+        ...reconcileActivities({ pairs: shop.pairs, databases }),
         ...refusalActivities({ databases, participants: shop.participants }),
       },
     });

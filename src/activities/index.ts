@@ -35,7 +35,7 @@ import {
   type Sink,
   type StateLimits,
 } from '../kit/database/index.js';
-import { choreographyOutboxes } from './choreography/index.js';
+import { choreographyOutboxes, listeners } from './choreography/index.js';
 import { createOpening } from './choreography/opening.js';
 import { payOrder } from './choreography/payments.js';
 import { lookAtOrder } from './choreography/projection.js';
@@ -66,6 +66,7 @@ import { readPayments } from './payments/books.js';
 import { createPayments } from './payments/index.js';
 import { paymentsMigrations } from './payments/migrations.js';
 import { openWallets } from './payments/opening.js';
+import { reconciledPairs } from './reconcile/index.js';
 import { readShipping } from './shipping/books.js';
 import { createShipping } from './shipping/index.js';
 import { shippingMigrations } from './shipping/migrations.js';
@@ -166,7 +167,7 @@ export function createOneBank(
  * Makes the shop over its databases.
  *
  * @returns `participants`: the services, for transactions; `callers`: the state table; `plain`: activities of no transaction, each idempotent by
- * itself, under their full names; `expired`: the holds that the scan looks at, by participant
+ * itself, under their full names; `expired`: the holds that the scan looks at, by participant; `pairs`: what is reconciled
  */
 export function createShop({
   databases,
@@ -203,6 +204,12 @@ export function createShop({
     'inventory.reserve': participants.inventory.reserve.action,
     'orders.create': participants.orders.create.action,
   };
+  const pairs = reconciledPairs({
+    databases,
+    participants,
+    guardOf,
+    listeners,
+  });
   const bankSinks = (name: BankName): Readonly<Record<string, Sink>> => ({
     ...Object.fromEntries(bankNames.map((to) => [to, bankSink(to, relaying[to])])),
     ...bookstore.sinksOf(name),
@@ -256,6 +263,8 @@ export function createShop({
           heartbeat,
         ),
     },
+    /** What has to agree with what, for the reconciliation. */
+    pairs,
     /** What participants have held for longer than they should have, for the scan. */
     expired: {
       payments: () => expiredBy(payments, FROZEN_PAYMENTS, orderGid(''), 'payments.freeze.try'),

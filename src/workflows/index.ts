@@ -10,6 +10,8 @@ export {
   listJournal,
   promoteTransaction,
   readJournal,
+  reconcile,
+  reconcileDesk,
   scanTransactions,
   showLog,
   showMessages,
