@@ -29,6 +29,7 @@ import { createShopWorker } from '../../src/worker.js';
 import { openAccounts, tccOrders, transfers, type TransferWay, transferWays } from './tcc.js';
 import { purchases, type PurchaseWay } from './bookstore.js';
 import { messages } from './message.js';
+import { reconciliations } from './reconcile.js';
 import { bringToDesk, stateTable } from './state-table.js';
 import { agents, threePhase } from './three-phase.js';
 import { twoPhase } from './two-phase.js';
@@ -167,6 +168,7 @@ async function main(): Promise<void> {
     }
     // Before the orders, which raise alarms of their own.
     if ('alarms'.startsWith(wanted)) await write('alarms', await raiseAlarms(client, taskQueue));
+    if ('reconcile'.startsWith(wanted)) await reconciliations(client, { taskQueue, urls }, write);
     await openAccounts(client, temporal);
     const record = async (name: string, gid: string, { then }: Way) => {
       const handle = client.workflow.getHandle(gid);
