@@ -77,7 +77,7 @@ describe('the report of a reconciliation', () => {
       ];
       const { stdout: dom } = await promisify(execFile)(browser, args, { timeout: 60_000 });
       assert.match(dom, /<title>Reconciliation of backstitch, 2026-11-22<\/title>/);
-      assert.match(dom, /1 pairs could not be compared; of the others 13 do not agree/);
+      assert.match(dom, /1 pair could not be compared; of the others 13 do not agree/);
       assert.equal(dom.match(/<rect /g)?.length, 5, 'a bar for each class of drift, and for each pair');
       assert.match(dom, /&lt;script&gt;document\.title/);
     } finally {

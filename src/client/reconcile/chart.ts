@@ -14,9 +14,9 @@ const LABEL = 250;
 /** What figures take behind the longest bar. */
 const FIGURE = 190;
 
-/** @param scale `log`: each decade is as long as the others, as one pair may have a million times what another one has */
-export function barChart(bars: readonly Bar[], title: string, scale: 'linear' | 'log'): string {
-  const length = scale === 'log' ? (value: number) => Math.log10(value + 1) : (value: number) => value;
+/** Each decade is as long as the others: one pair may have a million times what another one has. */
+export function barChart(bars: readonly Bar[], title: string): string {
+  const length = (value: number) => Math.log10(value + 1);
   const most = Math.max(1, ...bars.map(({ value }) => length(value)));
   const lines = bars.map(({ name, value, mood, mark }, place) => {
     const middle = place * LINE + LINE / 2 + 6;
@@ -32,7 +32,7 @@ export function barChart(bars: readonly Bar[], title: string, scale: 'linear' | 
     }">${figure}${word}</text>`;
   });
   const height = bars.length * LINE + 12;
-  return `<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escaped(title)}"><title>${escaped(title)}</title><line class="axis" x1="${LABEL}" y1="2" x2="${LABEL}" y2="${height - 2}"/>${lines.join('\n')}</svg>`;
+  return `<div class="wide"><svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escaped(title)}"><title>${escaped(title)}</title><line class="axis" x1="${LABEL}" y1="2" x2="${LABEL}" y2="${height - 2}"/>${lines.join('\n')}</svg></div>`;
 }
 
 /** Text within markup. */

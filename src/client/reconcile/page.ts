@@ -12,16 +12,16 @@ const STYLE = `
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 64rem; padding: 2rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2.25rem 0 .75rem; }
+small { font-weight: 400; font-size: .8em; } h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2.25rem 0 .75rem; }
 p { margin: .25rem 0; } .soft { color: var(--soft); } .bad { color: var(--bad); } .good { color: var(--good); } .wait { color: var(--wait); }
 .verdict { font-size: 1.15rem; font-weight: 600; margin: .75rem 0 1.25rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .75rem; padding: 0; margin: 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(12.5rem, 1fr)); gap: .75rem; padding: 0; margin: 0; }
 .tiles div { background: var(--tile); border-radius: .5rem; padding: .7rem .9rem; }
 .tiles dt { color: var(--soft); font-size: .85rem; } .tiles dd { margin: 0; font-size: 1.35rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-code { font: .88em ui-monospace, monospace; overflow-wrap: anywhere; } svg { display: block; width: 100%; height: auto; }
+code { font: .88em ui-monospace, monospace; overflow-wrap: anywhere; } svg { display: block; width: 100%; min-width: 42rem; height: auto; }
 svg text { fill: var(--ink); font: 13px system-ui, sans-serif; } svg .soft { fill: var(--soft); }
 svg .bar { fill: var(--bar); } svg .badbar { fill: var(--bad); } svg .axis { stroke: var(--line); }
 `;
@@ -62,8 +62,8 @@ export function reconciliationPage(report: ReconcileReport, where: string): stri
     )
     .join('')}</dl>
 ${driftChart(pairs)}
-<h2>Rows compared, by pair</h2>
-${barChart(pairs.map(rowsBar), 'Rows of both sides of each pair; the scale is logarithmic', 'log')}
+<h2>Rows compared, by pair <small class="soft">logarithmic</small></h2>
+${barChart(pairs.map(rowsBar), 'Rows of both sides of each pair; the scale is logarithmic')}
 <h2>Pairs</h2>
 <div class="wide"><table><thead><tr><th>pair</th><th class="n">rows</th><th class="n">differed</th><th class="n">in flight</th><th class="n">drift</th><th class="n">repaired</th><th class="n">took</th></tr></thead>
 <tbody>${pairs.map(pairRow).join('\n')}</tbody></table></div>
@@ -80,7 +80,7 @@ function verdictOf(
   failed: number,
 ) {
   if (failed > 0)
-    return `${failed} pairs could not be compared${drift > 0 ? `; of the others ${number(drift)} do not agree` : ''}`;
+    return `${failed} ${failed === 1 ? 'pair' : 'pairs'} could not be compared${drift > 0 ? `; of the others ${number(drift)} do not agree` : ''}`;
   if (drift === 0) return 'All agree.';
   const then = repaired === 0 ? '' : `, ${repaired === drift ? 'all' : number(repaired)} of them repaired`;
   return `${number(drift)} do not agree${then}${isClean ? '' : ': see the findings'}.`;
@@ -97,7 +97,7 @@ function driftChart(pairs: readonly PairReport[]): string {
     bars.length <= MOST_BARS + 1
       ? bars
       : [...bars.slice(0, MOST_BARS), { name: `${rest.length} more classes`, value: sum, mood: 'bad' as const }];
-  return `<h2>Drift, by class</h2>\n${barChart(drawn, 'Findings of each class of drift', 'log')}`;
+  return `<h2>Drift, by class <small class="soft">logarithmic</small></h2>\n${barChart(drawn, 'Findings of each class of drift; the scale is logarithmic')}`;
 }
 
 function rowsBar({ pair, rows: [one, other], drift }: PairReport): Bar {
