@@ -15,10 +15,12 @@ import { parseMessageOptions } from './messages/options.js';
 import { compareMessages } from './messages/run.js';
 import { parseSaleOptions } from './sale/options.js';
 import { compareSales } from './sale/run.js';
+import { parseReconcileOptions } from './reconcile/options.js';
+import { benchReconcile } from './reconcile/run.js';
 import { parseTransferOptions } from './transfer/options.js';
 import { compareTransfers } from './transfer/run.js';
 
-/** `npm run bench`: see docs/performance.md; with `transfer`, docs/choosing.md; with `messages`, docs/outbox.md; with `locks`, docs/idempotency.md; with `sale`, docs/flash-sale.md. Progress goes to stderr, the result to stdout. */
+/** `npm run bench`: see docs/performance.md; with `transfer`, docs/choosing.md; with `messages`, docs/outbox.md; with `locks`, docs/idempotency.md; with `sale`, docs/flash-sale.md; with `reconcile`, docs/reconciliation.md. Progress goes to stderr, the result to stdout. */
 
 async function main(options: BenchOptions): Promise<boolean> {
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
@@ -81,6 +83,9 @@ if (first === 'transfer') {
 } else if (first === 'sale') {
   const options = parseSaleOptions(rest);
   runProgram(() => compareSales(options));
+} else if (first === 'reconcile') {
+  const options = parseReconcileOptions(rest);
+  runProgram(() => benchReconcile(options));
 } else {
   const options = parseOptions(process.argv.slice(2));
   runProgram(async () => (await main(options)) || !options.bars);

@@ -39,6 +39,7 @@ import {
   machineActivities,
   participantActivities,
   preloadModules,
+  reconcileActivities,
   refusalActivities,
   relayActivities,
   scanActivities,
@@ -210,6 +211,7 @@ export async function createShopWorker(
         ...relays.activities,
         ...alarms,
         ...log,
+        ...reconcileActivities({ pairs: shop.pairs, databases }),
         ...refusalActivities({ databases, participants: shop.participants }),
       },
     });

@@ -39,7 +39,7 @@ import {
   type Sink,
   type StateLimits,
 } from '../kit/database/index.js';
-import { choreographyOutboxes } from './choreography/index.js';
+import { choreographyOutboxes, listeners } from './choreography/index.js';
 import { createOpening } from './choreography/opening.js';
 import { payOrder } from './choreography/payments.js';
 import { lookAtOrder } from './choreography/projection.js';
@@ -78,6 +78,7 @@ import { openWallets } from './payments/opening.js';
 import { shopRetention } from './retention.js';
 import { createSale } from './sale/index.js';
 import { readSales } from './sale/books.js';
+import { reconciledPairs } from './reconcile/index.js';
 import { readShipping } from './shipping/books.js';
 import { createShipping } from './shipping/index.js';
 import { shippingMigrations } from './shipping/migrations.js';
@@ -183,7 +184,7 @@ export function createOneBank(
  * Makes the shop over its databases.
  *
  * @returns `participants`: the services, for transactions; `callers`: the state table; `plain`: activities of no transaction, each idempotent by
- * itself, under their full names; `expired`: the holds that the scan looks at, by participant
+ * itself, under their full names; `expired`: the holds that the scan looks at, by participant; `pairs`: what is reconciled
  */
 export function createShop({
   databases,
@@ -227,6 +228,12 @@ export function createShop({
     'inventory.reserve': participants.inventory.reserve.action,
     'orders.create': participants.orders.create.action,
   };
+  const pairs = reconciledPairs({
+    databases,
+    participants,
+    guardOf,
+    listeners,
+  });
   const bankSinks = (name: BankName): Readonly<Record<string, Sink>> => ({
     ...Object.fromEntries(bankNames.map((to) => [to, bankSink(to, relaying[to])])),
     ...bookstore.sinksOf(name),
@@ -292,6 +299,8 @@ export function createShop({
     },
     /** What is forgotten of the shop's own, and what it needs still, for retention. */
     retention: shopRetention(databases),
+    /** What has to agree with what, for the reconciliation. */
+    pairs,
     /** What participants have held for longer than they should have, for the scan. */
     expired: {
       payments: () => expiredBy(payments, FROZEN_PAYMENTS, orderGid(''), 'payments.freeze.try'),

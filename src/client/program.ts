@@ -7,6 +7,7 @@ import { addDeskCommands } from './commands/desk.js';
 import { addLogCommand } from './commands/log.js';
 import { addMessagesCommands } from './commands/messages.js';
 import { addOrderCommands } from './commands/order.js';
+import { addReconcileCommand } from './commands/reconcile.js';
 import { addScanCommand } from './commands/scan.js';
 import { addScheduleCommands } from './commands/schedules.js';
 import { addSaleCommands } from './commands/sale.js';
@@ -30,6 +31,7 @@ export function runProgram(args: readonly string[]): Promise<ExitCode> {
   addLogCommand(cli);
   addMessagesCommands(cli);
   addBooksCommand(cli);
+  addReconcileCommand(cli);
   addShopCommands(cli);
   addAlarmCommands(cli);
   return cli.run(args);

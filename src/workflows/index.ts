@@ -11,6 +11,8 @@ export {
   listJournal,
   promoteTransaction,
   readJournal,
+  reconcile,
+  reconcileDesk,
   scanTransactions,
   showLog,
   showMessages,

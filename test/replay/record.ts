@@ -30,6 +30,7 @@ import { openAccounts, tccOrders, transfers, type TransferWay, transferWays } fr
 import { purchases, type PurchaseWay } from './bookstore.js';
 import { recordLifecycles } from './lifecycle.js';
 import { messages } from './message.js';
+import { reconciliations } from './reconcile.js';
 import { bringToDesk, stateTable } from './state-table.js';
 import { agents, threePhase } from './three-phase.js';
 import { twoPhase } from './two-phase.js';
@@ -168,6 +169,7 @@ async function main(): Promise<void> {
     }
     // Before the orders, which raise alarms of their own.
     if ('alarms'.startsWith(wanted)) await write('alarms', await raiseAlarms(client, taskQueue));
+    if ('reconcile'.startsWith(wanted)) await reconciliations(client, { taskQueue, urls }, write);
     await openAccounts(client, temporal);
     await recordLifecycles(client, temporal, wanted, write);
     const record = async (name: string, gid: string, { then }: Way) => {

@@ -52,6 +52,17 @@ const consumers: Readonly<Record<string, Consumer>> = {
   projection: { service: 'orders', inbox: 'projection', reactions: projectionReactions, others: noteUnknown },
 };
 
+/** Whose database a subscriber of these outboxes notes in what it has handled, and as which consumer of its inbox. */
+export const listeners: Readonly<Record<string, { readonly service: OrderService; readonly consumer: string }>> = {
+  ...Object.fromEntries(
+    Object.entries(consumers).map(([name, { service, inbox: consumer = 'choreography' }]) => [
+      name,
+      { service, consumer },
+    ]),
+  ),
+  verifier: { service: 'orders', consumer: 'verifier' },
+};
+
 /** An outbox with what its relays need. */
 export interface ChoreographyOutbox {
   readonly outbox: Outbox;

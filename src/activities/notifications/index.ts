@@ -38,7 +38,10 @@ export function createNotifications({ guard }: { guard: Guard }) {
   /** Tells the customer that the order was recalled: what was said before does not hold any more. */
   const orderRecalled = telling('order-recalled');
 
-  return { orderPlaced, announce, orderRecalled };
+  /** Tells the customer that an order that was announced comes to nothing: by itself, where that was not done when it was undone. */
+  const correct = telling('order-undone');
+
+  return { orderPlaced, announce, orderRecalled, correct };
 }
 
 export type Notifications = ReturnType<typeof createNotifications>;

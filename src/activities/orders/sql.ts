@@ -77,6 +77,16 @@ with customer as materialized (
 )
 insert into point_entries (customer_id, kind, amount, order_id) select customer_id, 'earned', $3::integer, $1 from customer`;
 
+/** Gives a customer, `$2`, the points back that an order has spent, where it came to nothing. No row: it did not, or has spent none. */
+export const RETURN_POINTS = `
+with customer as materialized (
+  select customer_id from customers where customer_id = $2 for no key update
+)
+insert into point_entries (customer_id, kind, amount, order_id)
+select customer_id, 'returned', points_spent, order_id from orders join customer using (customer_id)
+where order_id = $1 and status in ('cancelled', 'returned') and points_spent > 0
+returning order_id`;
+
 /** Marks a placed order as recalled, once. No row: it is not placed, or was recalled before. */
 export const MARK_RECALLED = `
 update orders set recalled_at = now()

@@ -41,6 +41,14 @@ export { type OperatorAction, type OperatorNote, type OperatorOrder } from '../w
 export { decideMessages, readLog, runJob, scanNow, showMessages } from './jobs.js';
 export { countRefusals, refusalRate, suggestOrder, type StepNeeds, type SuggestedOrder } from './refusals.js';
 export type { RefusalsOrder, StepCount, StepCounts } from '../workflow/refusals.js';
+export { reconcileNow, type ReconcileWait } from './reconcile.js';
+export type {
+  Finding,
+  PairReport,
+  ReconcileOrder,
+  ReconcileProgress,
+  ReconcileReport,
+} from '../workflow/reconcile/reconcile.js';
 export { startRelays, type StartedOutbox } from './outbox.js';
 export type {
   LettersDecided,
@@ -86,6 +94,7 @@ export { applySchedules, type AppliedSchedule, type ApplyOptions } from './sched
 export {
   collectLogSchedule,
   forgetSchedule,
+  reconcileSchedule,
   scanSchedule,
   type ScheduledWorkflow,
   type TimeOfDay,

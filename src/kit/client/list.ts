@@ -33,6 +33,7 @@ export const schemes = [
   'message',
   'state',
   'machine',
+  'reconcile',
 ] as const satisfies readonly Scheme[];
 
 /** One line of a list. */

@@ -149,3 +149,6 @@ export { createOutbox, type NewMessage, type Outbox, type OutboxOptions, type St
 export { DECISIONS_RETENTION_DAYS, forgetDecisions } from './outbox/retention.js';
 export { outboxMigrations } from './outbox/schema.js';
 export type { Subscribers } from './outbox/subscribers.js';
+export { agree, readBoth, type Both } from './reconcile/afresh.js';
+export type { Drift, DriftClass, Look, Pair, PairSide, Repair, RunsOf } from './reconcile/pair.js';
+export type { Side, SidePart } from './reconcile/side.js';

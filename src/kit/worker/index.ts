@@ -22,6 +22,7 @@ export {
 } from './outbox/activities.js';
 export type { RelayRules } from './outbox/rules.js';
 export { temporalSink, type TemporalSinkOptions, type TemporalTarget } from './outbox/temporal-sink.js';
+export { reconcileActivities, type ReconcileOptions } from './reconcile/activities.js';
 export { startStateScan, type StateScanning, type StateScanOptions } from './state-table/scan.js';
 export { stateDeskActivities, type StateTables } from './state-table/desk.js';
 export { machineActivities, type MachineActivities } from './machine.js';

@@ -22,6 +22,7 @@
  * - `deadline-passed`: what a deadline of a state machine has run did not bring it on, as often as it was run.
  * - `deadline-failed`: what a deadline of a state machine fires was refused or undone; it is tried again.
  * - `entry-failed`: what began when a state was entered has failed, and its table names no event for that.
+ * - `drift`: reconciliation found what does not agree, and no program may or could repair it.
  * - `test`: an operator asks whether alarms arrive.
  * - `summary`: alarms that were not delivered one by one; its data is an {@link AlarmSummary}.
  */
@@ -43,6 +44,7 @@ export type AlarmKind =
   | 'deadline-passed'
   | 'deadline-failed'
   | 'entry-failed'
+  | 'drift'
   | 'test'
   | 'summary'
   // A kind of one's own, without losing the suggestions for those above.

@@ -12,8 +12,8 @@ import type { Opened } from './fate.js';
 export type Op =
   'action' | 'compensation' | 'amends' | 'try' | 'confirm' | 'cancel' | 'canCommit' | 'prepare' | 'commit' | 'rollback';
 
-/** The scheme that a global transaction runs under. */
-export type Scheme = 'saga' | 'tcc' | '2pc' | '3pc' | 'message' | 'state' | 'machine';
+/** The scheme that a global transaction runs under; `reconcile`: it is none, but a finding that waits for a person. */
+export type Scheme = 'saga' | 'tcc' | '2pc' | '3pc' | 'message' | 'state' | 'machine' | 'reconcile';
 
 /** The state of a global transaction. */
 export type TransactionState = 'running' | 'compensating' | 'committed' | 'compensated' | 'stuck' | 'failed';

@@ -84,6 +84,9 @@ export {
   type RelayOrder,
   type RelayTotals,
 } from './outbox.js';
+export { reconcileDesk } from './reconcile/desk-workflow.js';
+export type { Finding, PairReport, ReconcileOrder, ReconcileReport } from './reconcile/reconcile.js';
+export { reconcile } from './reconcile/workflow.js';
 export {
   countRefusals,
   type AskedBy,

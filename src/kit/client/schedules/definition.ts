@@ -1,4 +1,5 @@
 import type { Duration } from '@temporalio/common';
+import { RECONCILE, type ReconcileOrder } from '../../workflow/reconcile/reconcile.js';
 
 /** What runs again and again by itself. */
 interface Scheduled {
@@ -54,6 +55,16 @@ export const forgetSchedule: ScheduledWorkflow = {
   daily: { hour: 3 },
   jitter: '10 minutes',
   note: 'forgets what is kept for longer than its retention',
+};
+
+/** The schedule of the reconciliation: it repairs nothing, and takes what needs a person to the desk. */
+export const reconcileSchedule: ScheduledWorkflow = {
+  name: 'reconcile',
+  workflow: RECONCILE,
+  args: [{ desk: true } satisfies ReconcileOrder],
+  daily: { hour: 2 },
+  jitter: '10 minutes',
+  note: 'compares what the systems have of each other, pair by pair',
 };
 
 /** The id of a schedule on the server. */
