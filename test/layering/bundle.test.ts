@@ -28,7 +28,7 @@ describe('the workflow bundle', function () {
 
   it('holds no Node module, no zod, no database driver, no activity, no contract with a schema', () => {
     const forbidden =
-      /(^|\/)(node:|zod|pg|postgres)(\/|$)|src\/(activities|client|kit\/(database|client|worker)|contracts\/(?!money))/;
+      /(^|\/)(node:|zod|pg|postgres)(\/|$)|src\/(activities|client|kit\/(database|client|worker)|contracts\/(?!money|order-lifecycle))/;
     assert.deepEqual(
       modules.filter((module) => forbidden.test(module)),
       [],
