@@ -17,7 +17,6 @@ export const lifecycleOrderSchema = placeOrderSchema.omit({ sequence: true, anno
   coupon: couponOfOrderSchema.shape.code.optional(),
 });
 export type LifecycleOrder = z.output<typeof lifecycleOrderSchema>;
-export type LifecycleOrderInput = z.input<typeof lifecycleOrderSchema>;
 
 /** What an order that was opened answers. */
 export interface OpenedLifecycle {
