@@ -9,7 +9,7 @@ const KINDS: readonly FaultKind[] = [
   ...(['dies-after', 'late', 'refused', 'fails', 'cancelled-before', 'deadline-after'] as const),
   ...(['killed-after', 'terminated-before', 'terminated-after'] as const),
 ];
-const PAIRS = Number(process.env.MATRIX_PAIRS_TCC ?? 20);
+const PAIRS = Number(process.env.MATRIX_PAIRS_TCC ?? 10);
 
 describe('the crash matrix of placeOrderTcc', function () {
   this.timeout(600_000);

@@ -6,10 +6,10 @@ import { openMatrixShop, type MatrixShop } from './shop.js';
 
 /** Pairs of faults. In the lean lane most of what a fault may meet is one moment: fewer tell as much. */
 const PAIRS = {
-  durable: Number(process.env.MATRIX_PAIRS ?? 40),
-  lean: Number(process.env.MATRIX_PAIRS_LEAN ?? 30),
-  direct: Number(process.env.MATRIX_PAIRS_DIRECT ?? 20),
-  grouped: Number(process.env.MATRIX_PAIRS_GROUPED ?? 20),
+  durable: Number(process.env.MATRIX_PAIRS ?? 20),
+  lean: Number(process.env.MATRIX_PAIRS_LEAN ?? 15),
+  direct: Number(process.env.MATRIX_PAIRS_DIRECT ?? 10),
+  grouped: Number(process.env.MATRIX_PAIRS_GROUPED ?? 10),
 };
 /** Single faults that there are at least. */
 const SINGLE = { durable: 150, lean: 150, direct: 200, grouped: 240 };

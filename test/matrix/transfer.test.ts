@@ -12,7 +12,7 @@ import { transpiled } from '../support/transpiled.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { effectsOf, lockedEffectsOf, movedCents, openAccounts, transferOf } from './transfers.js';
 
-const PAIRS = Number(process.env.MATRIX_PAIRS_TRANSFER ?? 30);
+const PAIRS = Number(process.env.MATRIX_PAIRS_TRANSFER ?? 12);
 const SEED = Number(process.env.MATRIX_SEED ?? 1);
 
 /** Of a three-phase commit, faults at every bank: alike ones are left out otherwise. */
