@@ -162,6 +162,13 @@ describe('the command line of orders with a lifecycle', function () {
     assert.equal(skipped.code, 0, skipped.stderr.join('\n'));
   });
 
+  it('leaves nothing for the reconciliation to find, in whatever state its orders are', async () => {
+    const found = await world.run('reconcile', '--young', '1ms', '--json');
+    const { findings } = found.json<{ findings: { class: string; key: string; detail: string }[] }>();
+    assert.deepEqual(findings, [], found.stderr.join('\n'));
+    assert.equal(found.code, 0);
+  });
+
   it('refuses what makes no sense in one line', async () => {
     const saga = JSON.stringify({ orderId: '7', customerId: 'c1', units: 1, amount: 100 });
     assert.equal((await order('place', '--order', saga)).code, 0);

@@ -37,14 +37,14 @@ export function ordersNotifications(
     },
     sides: [
       `select order_id as key, customer_id as value from orders
-      where status in ('placed', 'returned', 'lost') and created_at >= ${SINCE}`,
+      where status in ('placed', 'returned', 'lost', 'DELIVERED', 'COMPLETED') and created_at >= ${SINCE}`,
       `select order_id as key, coalesce(min(customer_id) filter (where kind = 'order-placed'), 'announced to ' || min(customer_id)) as value
       from notifications where kind <> 'order-recalled' group by order_id
       having max(sent_at) >= ${SINCE} and (bool_or(kind = 'order-placed') or not bool_or(kind = 'order-undone'))`,
     ],
     database: databases.notifications,
     rows: 'select order_id, customer_id, kind from notifications where order_id = any ($1)',
-    judge(orderId, { order, rows }) {
+    judge(orderId, { order, rows, hasLeft }) {
       const told = rows.find(({ kind }) => kind === 'order-placed');
       const announced = rows.find(({ kind }) => kind === 'order-received');
       const corrected = rows.some(({ kind }) => kind === 'order-undone');
@@ -61,6 +61,8 @@ export function ordersNotifications(
         return { class: 'announced-but-not-corrected', detail, data: announced.customer_id, ...unsafe };
       }
       const data = order.customer_id;
+      // It may have been refunded before its parcel left.
+      if (told === undefined && order.lifecycle && !hasLeft) return undefined;
       if (told === undefined) return { class: 'placed-but-not-told', detail: `customer ${data} was not told`, data };
       const other = [told, announced].find((each) => each !== undefined && each.customer_id !== data);
       if (other === undefined) return undefined;

@@ -44,8 +44,8 @@ export function ordersPayments(databases: OrderDatabases & { readonly payments: 
       },
     },
     sides: [
-      `select order_id as key, customer_id || ' ' || amount as value from orders
-      where status in ('placed', 'lost') and created_at >= ${SINCE}`,
+      `select order_id as key, customer_id || ' ' || (amount - discount) as value from orders
+      where status in ('placed', 'lost', 'PAID', 'WAIT_DELIVER', 'DELIVERED', 'REFUNDING', 'COMPLETED') and created_at >= ${SINCE}`,
       `select order_id as key, case status when 'frozen' then 'frozen ' else '' end || customer_id || ' ' || amount as value
       from payments where status in ('captured', 'frozen') and captured_at >= ${SINCE}`,
     ],
@@ -68,7 +68,7 @@ where order_id = any ($1)`,
       }
       const isPaid = payment?.status === 'captured';
       if (stands) {
-        const due = `${order.amount} cents captured from customer ${order.customer_id}`;
+        const due = `${order.price} cents captured from customer ${order.customer_id}`;
         if (!isPaid) return { class: 'placed-but-unpaid', detail: `${due} are due, there is ${words ?? 'no payment'}` };
         return words === due ? undefined : { class: 'payment-differs', detail: `${due} are due, there is ${words}` };
       }

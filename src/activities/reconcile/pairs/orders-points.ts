@@ -12,8 +12,9 @@ interface OrderRow {
 /** What an order is due in points, both in one: `spent earned`; as `pointsFor` draws them. */
 const DUE = `
 select order_id, customer_id,
-  case when status in ('cancelled', 'returned') then 0 else -points_spent end || ' ' ||
-  case when choreographed and status in ('placed', 'returned', 'lost') then amount / 100 else 0 end as due, amount, created_at
+  case when status in ('cancelled', 'returned', 'CANCELLED', 'REFUNDED') then 0 else -points_spent end || ' ' ||
+  case when choreographed and status in ('placed', 'returned', 'lost') or status = 'COMPLETED' then (amount - discount) / 100 else 0 end as due,
+  amount - discount as amount, created_at
 from orders`;
 
 /**

@@ -27,7 +27,8 @@ export function ordersRecalls(databases: OrderDatabases): Pair {
     rows: 'select order_id, status from recalls where order_id = any ($1)',
     judge(orderId, { order, rows: [recall] }) {
       const due = order?.recalled === true ? (order.status === 'placed' ? 'requested' : order.status) : undefined;
-      if (due === recall?.status) return undefined;
+      // What a lifecycle asks of the carrier its states tell, and not this mark.
+      if (due === recall?.status || order?.lifecycle) return undefined;
       const detail = `by its order the recall is ${due ?? 'none'}, by the carrier ${recall?.status ?? 'none'}`;
       if (recall === undefined) return { class: 'recalled-but-not-asked', detail };
       return { class: due === undefined ? 'asked-but-not-recalled' : 'recall-differs', detail };

@@ -23,7 +23,7 @@ export function ordersShipments(databases: OrderDatabases): Pair {
     },
     sides: [
       `select order_id as key, customer_id || ' ' || units || ' ' || sku as value from orders
-      where status in ('placed', 'returned', 'lost') and created_at >= ${SINCE}`,
+      where status in ('placed', 'returned', 'lost', 'DELIVERED', 'COMPLETED') and created_at >= ${SINCE}`,
       `select order_id as key, customer_id || ' ' || units || ' ' || sku as value from shipments
       where dispatched_at >= ${SINCE}`,
     ],
@@ -39,6 +39,8 @@ export function ordersShipments(databases: OrderDatabases): Pair {
         if (order === undefined) return { class: 'shipped-without-order', detail };
         return { class: order.status === 'created' ? 'shipped-but-open' : 'shipped-but-cancelled', detail };
       }
+      // It may have been refunded before its parcel left.
+      if (order.lifecycle && order.status === 'returned' && words === undefined) return undefined;
       const due = wordsOf(order);
       if (words === due) return undefined;
       const detail = `${due} are due, there is ${words ?? 'no parcel'}`;

@@ -45,7 +45,7 @@ export function ordersStock(databases: OrderDatabases & { readonly inventory: Da
     },
     sides: [
       `select order_id as key, units || ' ' || sku as value from orders
-      where status in ('placed', 'lost') and created_at >= ${SINCE}`,
+      where status in ('placed', 'lost', 'WAIT_PAY', 'PAID', 'WAIT_DELIVER', 'DELIVERED', 'REFUNDING', 'COMPLETED') and created_at >= ${SINCE}`,
       `select order_id as key, case status when 'frozen' then 'frozen ' else '' end || units || ' ' || sku as value
       from reservations where status in ('reserved', 'frozen') and reserved_at >= ${SINCE}`,
     ],
@@ -77,6 +77,8 @@ where order_id = any ($1)`,
           : { class: 'reservation-differs', detail: `${due} are due, there is ${words}` };
       }
       if (!isReserved) return undefined;
+      // It was refunded, and its goods were not to come back, or were lost.
+      if (order?.lifecycle && order.status === 'returned' && hasLeft) return undefined;
       const detail = `${words}, and the order is ${order?.status ?? 'not there'}`;
       const found = { detail, data: reservation.sku, ...unlessLeft(hasLeft && order?.status !== 'returned') };
       if (order === undefined) return { class: 'occupied-but-no-order', ...found };
