@@ -25,7 +25,7 @@ export function describeAnswer(answer: SaleAnswer): string {
     case 'refused':
       return `purchase ${id}: ${refusals[answer.why]}`;
     case 'pending':
-      return `purchase ${id}: pending: ask again with --id ${id} (${answer.message})`;
+      return `purchase ${id}: pending: ask again by its id, ${id} (${answer.message})`;
   }
 }
 

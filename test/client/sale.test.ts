@@ -39,7 +39,7 @@ describe('the command line of flash sales', function () {
     const away = { DATABASE_URL_ORDERS: 'postgres://nobody@127.0.0.1:1/orders' };
     const pending = await direct(['buy', 'launch', '--customer', 'c2', '--id', 'p-4', '--wait', '1s'], away);
     assert.equal(pending.code, 3);
-    assert.match(pending.stdout, /^purchase p-4: pending: ask again with --id p-4 \(.*ECONNREFUSED.*\)\n$/);
+    assert.match(pending.stdout, /^purchase p-4: pending: ask again by its id, p-4 \(.*ECONNREFUSED.*\)\n$/);
     assert.match((await run('show', 'p-4', '--purchase')).stdout, /units occupied, due 20\S+Z, order none\n$/);
     const again = await direct(['buy', 'launch', '--customer', 'c2', '--json']);
     assert.deepEqual([again.code, again.json<SaleAnswer>().answer], [1, 'refused']);

@@ -73,6 +73,8 @@ export function createBuying({ occupancy, saleOrders, probe }: BuyingOf) {
   const payOnce = async (id: string, attempt: number): Promise<SaleAnswer> => {
     const order = await doing('orders.pay.action', id, attempt, () => saleOrders.pay(id));
     if (order === undefined) return { answer: 'refused', id, why: 'unknown purchase' };
+    // It came while this was asked: who is told that it is sold would take it for paid.
+    if (order.status === 'unpaid') throw new Error('its order came at the same moment');
     if (order.status === 'paid') {
       // It is paid, and stays so: where this is not done now the reclaim does it.
       const consume = () => occupancy.consume([id]);

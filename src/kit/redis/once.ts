@@ -52,6 +52,9 @@ local keys, args = {}, {}
 for place = 2, #KEYS do keys[place - 1] = KEYS[place] end
 for place = 2, #ARGV do args[place - 1] = ARGV[place] end
 local answer = work(keys, args)
+-- What the script has done is not taken back: it must not fail by what it returns.
+if type(answer) == 'number' then answer = tostring(answer)
+elseif type(answer) ~= 'string' then answer = cjson.encode(answer == nil and cjson.null or answer) end
 redis.call('set', KEYS[1], answer, 'PX', ARGV[1])
 return answer`;
   const asked = runScript(redis, whole, [`${prefix}:once:${key}`, ...keys], [String(keepMs), ...args]);

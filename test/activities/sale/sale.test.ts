@@ -111,21 +111,26 @@ describe('a flash sale', function () {
     assert.deepEqual(await differences(), []);
   });
 
-  it('reclaims the others where one fails, and names it; the next round takes it too', async () => {
-    const sale = await world.open(5);
-    const ids = ['a', 'b', 'c'].map((id) => `${sale}-${id}`);
-    for (const id of ids) await buy(sale, id);
-    await world.makeDue(sale);
-    await world.test.databases.orders.transaction(async (sql) => {
-      await sql('select from sale_orders where order_id = $1 for update', [ids[1]]);
-      const { released, failed, failedCount } = await world.plain['sale.reclaim']({});
-      assert.deepEqual([released, failedCount], [2, 1]);
-      assert.deepEqual([failed[0]?.sale, failed[0]?.id], [sale, ids[1]]);
-      assert.match(failed[0]?.message ?? '', /lock timeout/);
+  for (const [service, row] of [
+    ['orders', 'select from sale_orders where order_id = $1 for update'],
+    ['inventory', 'select from backstitch.occupancy where id = $1 for update'],
+  ] as const) {
+    it(`reclaims the others where a row of ${service} is locked, and names it; the next round takes it too`, async () => {
+      const sale = await world.open(5);
+      const ids = ['a', 'b', 'c'].map((id) => `${sale}-${id}`);
+      for (const id of ids) await buy(sale, id);
+      await world.makeDue(sale);
+      await world.test.databases[service].transaction(async (sql) => {
+        await sql(row, [ids[1]]);
+        const { released, failed, failedCount } = await world.plain['sale.reclaim']({});
+        assert.deepEqual([released, failedCount], [2, 1]);
+        assert.deepEqual([failed[0]?.sale, failed[0]?.id], [sale, ids[1]]);
+        assert.match(failed[0]?.message ?? '', /lock timeout/);
+      });
+      assert.deepEqual(await world.reclaim(), { due: 1, released: 1, consumed: 0, failedCount: 0 });
+      assert.equal((await world.books(sale)).left, 5);
     });
-    assert.deepEqual(await world.reclaim(), { due: 1, released: 1, consumed: 0, failedCount: 0 });
-    assert.equal((await world.books(sale)).left, 5);
-  });
+  }
 
   it('is closed: nothing more is bought; what waits is paid or reclaimed, and the rest is in the stock again', async () => {
     const before = (await world.plain['books.prove']()).figures.stockUnits;

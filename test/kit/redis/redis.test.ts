@@ -68,6 +68,16 @@ return cjson.encode({ left = left })`;
     });
   });
 
+  it('does work once whatever its script returns: what it has done is not taken back', async () => {
+    for (const returned of ['', "return redis.call('set', KEYS[2], 'x')", 'return 7', 'return { 1 }']) {
+      const [key, counter] = [fresh('key'), fresh('counter')];
+      const script = `redis.call('incr', KEYS[1]) ${returned}`;
+      const once = () => onceInRedis({ redis: stage.redis, key, script, keys: [counter, fresh('other')] });
+      assert.equal(await once(), await once(), returned);
+      assert.equal(await stage.send('GET', counter), '1', returned);
+    }
+  });
+
   it('that has lost what it had gives a resource to a second holder, and the fence tells them apart', async () => {
     const resource = fresh('lost');
     await sql.db.run(`insert into resources (name, value) values ($1, 'new')`, [resource]);

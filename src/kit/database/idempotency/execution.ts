@@ -153,8 +153,13 @@ export function createExecutions({ database, staleAfterMs = 600_000 }: Execution
         throw error;
       }
       const done = { outcome: 'done', result: fromJson(json) as never, attempt } as const;
-      // The transaction of `complete` may have been rolled back, whatever the work says.
-      if (known.isCompleted && (await isOurs())) return done;
+      if (known.isCompleted) {
+        if (await isOurs()) return done;
+        // Its transaction was rolled back, whatever the work says of it: nothing is done, and nobody may take it for done.
+        const message = `'${task}' of ${businessId} was completed in a transaction that was rolled back: it is not done`;
+        if (!(await finish(alone, 'FAILED', null, toLog({ type: 'RolledBack', message })))) throw late();
+        throw new Error(message);
+      }
       if ((await finish(alone, 'SUCCESS', json, null)) || (await isOurs())) return done;
       throw late();
     },

@@ -43,14 +43,19 @@ const row = `id, pool, holder, units, state, ${ms('occupied_at', 'occupiedAt')},
 
 export const look = `select ${row} from backstitch.occupancy where id = any($1::text[]) order by id`;
 
-/** What is due, after the place `$1`, `$2`, at most `$3`. */
+/** What is due, after the place `$1`, `$2`, at most `$3`. `now()`, as an index is not used for what changes within a statement. */
 export const due = `
 select ${row}, due_at::text as place from backstitch.occupancy
-where state = 'occupied' and due_at <= clock_timestamp() and (due_at, id) > ($1::timestamptz, $2)
+where state = 'occupied' and due_at <= now() and (due_at, id) > ($1::timestamptz, $2)
 order by due_at, id limit $3::integer`;
 
-const moving = (of: string, state: string) => `due as materialized (
-  select id from backstitch.occupancy where ${of} and state = 'occupied' order by id for no key update
+/** How long a row is waited for, in milliseconds: one that somebody keeps is found by going one by one, and holds up no other. */
+const LOCK_MS = 1_000;
+
+const moving = (of: string, state: string) => `limits as materialized (
+  select set_config('lock_timeout', '${LOCK_MS}', true)
+), due as materialized (
+  select o.id from limits, backstitch.occupancy o where ${of} and o.state = 'occupied' order by o.id for no key update of o
 ), moved as (
   update backstitch.occupancy o set state = '${state}', ended_at = clock_timestamp() from due
   where o.id = due.id and o.state = 'occupied'
@@ -58,11 +63,11 @@ const moving = (of: string, state: string) => `due as materialized (
 )`;
 
 /** Consumes those of `$1` that are occupied. */
-export const consume = `with ${moving('id = any($1::text[])', 'consumed')} select id from moved`;
+export const consume = `with ${moving('o.id = any($1::text[])', 'consumed')} select id from moved`;
 
 /** Releases those of `$2` that are occupied, and gives their units back to the pool `$1`. */
 export const release = `
-with ${moving('pool = $1 and id = any($2::text[])', 'released')}, back as (
+with ${moving('o.pool = $1 and o.id = any($2::text[])', 'released')}, back as (
   update backstitch.occupancy_pools set free = free + (select sum(units) from moved)
   where pool = $1 and exists (select from moved)
 )

@@ -120,7 +120,7 @@ describe('execution records', () => {
 
   it('commits the work with SUCCESS or not at all, whatever the work says of it', async () => {
     const of = key();
-    const done = await executions().run(of, async (execution) => {
+    const run = executions().run(of, async (execution) => {
       await assert.rejects(
         stage.db.transaction(async (sql) => {
           await execution.complete(sql, 1);
@@ -130,7 +130,9 @@ describe('execution records', () => {
       );
       return 2;
     });
-    assert.deepEqual([done.outcome, (await row(of)).result], ['done', 2]);
+    await assert.rejects(run, /rolled back: it is not done/);
+    const again = await executions().run(of, () => Promise.resolve(2));
+    assert.deepEqual([again.outcome, (await row(of)).result], ['done', 2]);
     // And one that is committed stays so, though the work fails after it.
     const other = key();
     const failing = executions().run(other, async (execution) => {
