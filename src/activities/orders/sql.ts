@@ -84,7 +84,7 @@ with customer as materialized (
 )
 insert into point_entries (customer_id, kind, amount, order_id)
 select customer_id, 'returned', points_spent, order_id from orders join customer using (customer_id)
-where order_id = $1 and status in ('cancelled', 'returned') and points_spent > 0
+where order_id = $1 and status in ('cancelled', 'returned', 'CANCELLED', 'REFUNDED') and points_spent > 0
 returning order_id`;
 
 /** Marks a placed order as recalled, once. No row: it is not placed, or was recalled before. */

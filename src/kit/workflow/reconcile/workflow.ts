@@ -5,8 +5,10 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
+  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { Alarm } from '../alarms.js';
 import { raiseAlarm } from '../alarms-workflow.js';
 import {
   findingId,
@@ -33,6 +35,10 @@ import {
  * others. Nothing but a repair and a case changes anything, and both are once for each finding, whichever run finds it: so a run can be
  * ended, and begun again, at any moment.
  */
+
+/** How long a run waits until its alarms are handed over, in milliseconds. */
+const ALARMS_MS = 60_000;
+const DAY_MS = 24 * 60 * 60_000;
 
 const reading = proxyActivities<ReconcileActivities>({
   startToCloseTimeout: '4 hours',
@@ -86,7 +92,7 @@ export async function reconcile(order: ReconcileOrder = {}): Promise<ReconcileRe
   const told = await acting['backstitch.openDriftCases'](findings, desk ? MOST_CASES : 0);
   const { opened } = told;
   findings = [...told.findings];
-  if (desk) tellOfRepairable(findings);
+  if (desk) await tell(findings, judged);
   const countOf = (pair: string, state: FindingState) =>
     findings.filter((finding) => finding.pair === pair && finding.state === state).length;
   const reports = judged.map(
@@ -172,13 +178,27 @@ function whyOf(error: unknown): string {
   return rootCause(error) ?? error.message;
 }
 
-/** What a repair is known for is no case: one alarm tells of all of it, and of the same not again. */
-function tellOfRepairable(findings: readonly Finding[]): void {
+/**
+ * What a repair is known for is no case: one alarm tells of all of it, and of the same not again. So does one of pairs that could not be
+ * compared, once a day: nobody looks at the report of a run that a schedule has begun.
+ */
+async function tell(findings: readonly Finding[], pairs: readonly Found[]): Promise<void> {
+  const at = Date.now();
+  const alarms: Alarm[] = [];
   const ids = findings.filter(({ state }) => state === 'repairable').map(findingId);
-  if (ids.length === 0) return;
-  const first = ids.slice(0, 10).join(', ');
-  const message = `${ids.length} findings can be repaired by reconcile --repair, the first: ${first}`;
-  void raiseAlarm({ id: `drift/repairable/${ids.length}/${first}`, kind: 'drift', at: Date.now(), message });
+  if (ids.length > 0) {
+    const first = ids.slice(0, 10).join(', ');
+    const message = `${ids.length} findings can be repaired by reconcile --repair, the first: ${first}`;
+    alarms.push({ id: `drift/repairable/${ids.length}/${first}`, kind: 'drift', at, message });
+  }
+  const failed = pairs.flatMap(({ pair, failure }) => (failure === undefined ? [] : [`${pair}: ${failure}`]));
+  if (failed.length > 0) {
+    const message = `${failed.length} pairs could not be compared, the first: ${failed.slice(0, 3).join('; ')}`;
+    alarms.push({ id: `drift/not-compared/${Math.floor(at / DAY_MS)}`, kind: 'drift', at, message });
+  }
+  if (alarms.length === 0) return;
+  // To raise an alarm is to send a signal: where that does not work, the report still tells.
+  await Promise.race([Promise.allSettled(alarms.map(raiseAlarm)), sleep(ALARMS_MS)]);
 }
 
 function sumOf(counts: Readonly<Record<string, number>>): number {
