@@ -95,6 +95,8 @@ describe('orders with a lifecycle', () => {
     await assert.rejects(test.sql('orders', 'delete from order_moves'), /append-only/);
     // An order of another scheme is none of these.
     await parts().orders.create.action(operation('orders.create.action', 'order-3'), orderOf('3'));
+    const read = await parts().orders.read.action(order.of('orders.read.action'), { id: 'order-3' });
+    assert.equal(read, null, 'created, and not opened: its machine has to wait for that');
     await parts().orders.complete.action(operation('orders.complete.action', 'order-3'), { orderId: '3' });
     const other = `update orders set status = 'DELIVERED', ended_at = null where order_id = '3'`;
     await assert.rejects(test.sql('orders', other));

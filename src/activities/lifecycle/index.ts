@@ -75,7 +75,11 @@ export function createLifecycle({ database, guard }: { database: Database; guard
       action: (operation, order) => rows.move.action(operation, { ...order, id: orderIdOf(order.id) }),
     } satisfies typeof rows.move,
     read: {
-      action: (operation, order) => rows.read.action(operation, { ...order, id: orderIdOf(order.id) }),
+      action: async (operation, order) => {
+        const row = await rows.read.action(operation, { ...order, id: orderIdOf(order.id) });
+        // Created and not opened yet, or cancelled before it was: that is no order of the machine's. Whoever begins waits for its opening.
+        return row?.state === row?.state.toUpperCase() ? row : null;
+      },
     } satisfies typeof rows.read,
   };
 }
