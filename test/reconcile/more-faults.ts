@@ -1,4 +1,4 @@
-import type { ServiceName } from '../../../src/activities/index.js';
+import type { ServiceName } from '../../src/activities/index.js';
 
 /** Damage of balances, and of purchases: see faults.ts. */
 

@@ -1,5 +1,5 @@
-import type { ServiceName } from '../../../src/activities/index.js';
-import type { Database } from '../../../src/kit/database/index.js';
+import type { ServiceName } from '../../src/activities/index.js';
+import type { Database } from '../../src/kit/database/index.js';
 
 /**
  * Transactions in bulk: what the shop's own code has left of one is copied, row by row, under other ids. So each copy has the form of the

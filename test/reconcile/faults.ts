@@ -1,4 +1,4 @@
-import type { ServiceName } from '../../../src/activities/index.js';
+import type { ServiceName } from '../../src/activities/index.js';
 import type { OrderService } from './copies.js';
 
 /**

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
-import { createShop, serviceNames, type ServiceName } from '../../../src/activities/index.js';
-import { transferGid } from '../../../src/contracts/transfer.js';
-import { pgDatabase, type Database, type Operation } from '../../../src/kit/database/index.js';
-import { openClientWorld, startProgram, type ClientWorld, type ProgramRun } from '../../client/support.js';
-import { until } from '../../support/until.js';
+import { createShop, serviceNames, type ServiceName } from '../../src/activities/index.js';
+import { transferGid } from '../../src/contracts/transfer.js';
+import { pgDatabase, type Database, type Operation } from '../../src/kit/database/index.js';
+import { openClientWorld, startProgram, type ClientWorld, type ProgramRun } from '../client/support.js';
+import { until } from '../support/until.js';
 import { age, copyOrders, copyPurchases, damage, orderServices } from './copies.js';
 import { orderFaults } from './faults.js';
 import { purchaseFaults } from './more-faults.js';
