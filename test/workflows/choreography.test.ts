@@ -113,7 +113,7 @@ describe('a choreographed order', function () {
     const { cancelled, stockUnits } = await settled();
     assert.deepEqual([cancelled, stockUnits, await points()], [before.cancelled + 2, before.stockUnits, had]);
     await assert.rejects(place({ orderId: 'nobody', customerId: 'nobody' }), TransactionCompensated);
-    assert.deepEqual(await look('nobody'), { path: null, deadLetters: [], unread: [] });
+    assert.deepEqual(await look('nobody'), { path: null, deadLetters: [], unknown: [], unread: [] });
   });
 
   it('ends the same though each service dies before each of its commits, or after: every event comes twice', async () => {
