@@ -45,8 +45,8 @@ export function reconcileActivities({ pairs, databases }: ReconcileOptions): Rec
     'backstitch.comparePair': (order) =>
       beating((beat) => comparePair(pairOf(order.pair), order, { ...judging(order.youngMs), beat })),
     'backstitch.judgePair': (order, keys) => beating(() => judgeKeys(pairOf(order.pair), keys, judging(order.youngMs))),
-    'backstitch.repairDrift': ({ pair, findings, ...by }) =>
-      beating(() => repairFindings(pairOf(pair), findings, by, judging(undefined))),
+    'backstitch.repairDrift': ({ pair, findings, youngMs, ...by }) =>
+      beating(() => repairFindings(pairOf(pair), findings, by, judging(youngMs))),
     'backstitch.openDriftCases': (findings, most) => {
       const { client, info } = Context.current();
       return beating(() => openCases(findings, most, { client, taskQueue: info.taskQueue }));

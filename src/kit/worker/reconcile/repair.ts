@@ -36,13 +36,17 @@ async function repairOne(
   const found = async (): Promise<Drift | undefined> =>
     (await pair.judge([key], lookOf(judging.client))).find((each) => each.class === name);
   /** The same, unless it is on its way. */
-  const left = async (): Promise<Drift | undefined> => {
-    const { drift } = await judgeKeys(pair, [key], judging);
-    return drift[name] === undefined ? undefined : found();
+  const left = async (): Promise<Drift | 'flying' | undefined> => {
+    const { drift, inFlight } = await judgeKeys(pair, [key], judging);
+    if (drift[name] !== undefined) return found();
+    return inFlight > 0 ? 'flying' : undefined;
   };
   try {
     const before = await left();
-    if (before === undefined) return { ...finding, state: 'repaired', note: 'it agrees by now, or is on its way' };
+    if (before === undefined) return { ...finding, state: 'repaired', note: 'it agrees by now' };
+    // Nothing was done, and whether it will agree nobody knows yet: it stays a finding.
+    if (before === 'flying')
+      return { ...finding, note: 'a transaction of it is on its way: repair it when that has ended' };
     const operation: Operation = {
       ...{ gid: findingId(finding), branch: 'repair', op: 'action', scheme: 'reconcile', seq: 1 },
       ...{ function: `reconcile.${name}`, driver: 'backstitch.reconcile', who: `${actor}: ${reason}` },
@@ -51,7 +55,8 @@ async function repairOne(
     await pair.classes[name]?.repair?.run(before, operation);
     // What was just done is young: it is no sign that anything else is on its way, but for what it has sent.
     const after = pair.classes[name]?.repair?.sends ? await left() : await found();
-    if (after === undefined) return { ...finding, state: 'repaired' };
+    // What it has sent is on its way.
+    if (after === undefined || after === 'flying') return { ...finding, state: 'repaired' };
     return { ...finding, state: 'not-repaired', note: 'it was repaired before, or its repair was not enough' };
   } catch (error) {
     judging.signal.throwIfAborted();

@@ -116,7 +116,12 @@ class DriftDesk {
       }
       this.#finding = found;
       if (by === undefined || found.state !== 'repairable') return false;
-      const [repaired = found] = await repair({ pair, findings: [found], ...by });
+      const [repaired = found] = await repair({
+        pair,
+        findings: [found],
+        ...(this.#youngMs !== undefined && { youngMs: this.#youngMs }),
+        ...by,
+      });
       this.#finding = repaired;
       return repaired.state === 'repaired';
     } catch (error) {

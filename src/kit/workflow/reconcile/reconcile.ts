@@ -113,7 +113,7 @@ export interface Judged {
 }
 
 /** Who repairs, and why. */
-export interface RepairOrder {
+export interface RepairOrder extends Pick<ReconcileOrder, 'youngMs'> {
   readonly pair: string;
   readonly findings: readonly Finding[];
   readonly actor: string;

@@ -24,6 +24,7 @@ import {
   type ReconcileOrder,
   type ReconcileProgress,
   type ReconcileReport,
+  type RepairOrder,
 } from './reconcile.js';
 
 /**
@@ -87,7 +88,7 @@ export async function reconcile(order: ReconcileOrder = {}): Promise<ReconcileRe
   }
 
   let findings = judged.flatMap(({ findings }) => findings).slice(0, MOST_FINDINGS.report);
-  if (repair !== undefined) findings = await repairAll(findings, repair);
+  if (repair !== undefined) findings = await repairAll(findings, { ...repair, youngMs });
   // Where nothing is to be opened it is looked up which of them a person has.
   const told = await acting['backstitch.openDriftCases'](findings, desk ? MOST_CASES : 0);
   const { opened } = told;
@@ -159,7 +160,7 @@ function joined(found: Found, { findings, drift, agreed, inFlight }: Judged): Fo
 }
 
 /** Pair by pair: what one of them cannot repair keeps nothing from the others. */
-async function repairAll(findings: readonly Finding[], by: { actor: string; reason: string }): Promise<Finding[]> {
+async function repairAll(findings: readonly Finding[], by: Omit<RepairOrder, 'pair' | 'findings'>): Promise<Finding[]> {
   const repaired: Finding[] = [];
   for (const pair of new Set(findings.map((finding) => finding.pair))) {
     const own = findings.filter((finding) => finding.pair === pair);
