@@ -30,6 +30,7 @@ describe('the programs of the README', function () {
   it('demo: places real orders, refuses some payments, runs short of stock, proves the books, names the pages', async () => {
     const demo = start('src/dev/demo.ts', '--limit', '60', '--exit');
     assert.equal(await demo.ended, 0, demo.stdout + demo.stderr);
+    assert.doesNotMatch(demo.stderr, /Warning/, 'nothing that a user has to wonder about');
     assert.match(demo.stdout, /60 of 60 orders in .*: \d+ placed, \d+ undone/);
     assert.match(demo.stdout, /\d+ × InsufficientFunds/);
     assert.match(demo.stdout, /\d+ × OutOfStock/);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { ENDED, startAdopting } from '../client/adopt.js';
@@ -47,6 +48,8 @@ export function startRelay({
   onWarning = () => undefined,
 }: RelayOptions): Relay {
   const over = new AbortController();
+  // One listener for each database, however many there are.
+  setMaxListeners(0, over.signal);
   const loops = [...distinctOf(databases)].map(async ([home, database]) => {
     const announcements = announcementsOf(database);
     let failing: { readonly why: string; readonly isStart: boolean } | undefined;
