@@ -284,15 +284,17 @@ describe('the table of a crash matrix', () => {
     return matrixTable({ steps, kinds, results, redone: redoneOf(results), wrong, seed: 1, killed: 0, ms: 1 });
   };
 
-  it('names below it what was split and run again, with who decided what, and nothing else that was', () => {
+  it('names below it what was run again and why, what was split with who decided what', () => {
     const waited = { branch: 'pay', op: 'rollback', type: 'Split', message: 'pay committed by itself' };
     const table = report({}, ([first = assert.fail(), second = assert.fail()]) => [
       { ...first, verdict: 'split', desk: [waited, { ...waited, branch: 'ship' }] },
-      second,
+      { ...second, reasons: ['it never struck: pay action: killed-after'] },
     ]);
-    const lines = table.split('\n').filter((line) => line.startsWith('split, '));
-    const line = 'split, and run again with longer times: pay action: hangs (gid-0): pay committed by itself';
-    assert.deepEqual(lines, [line]);
+    const lines = table.split('\n').filter((line) => line.includes('again with longer times'));
+    assert.deepEqual(lines, [
+      'split, and run again with longer times: pay action: hangs (gid-0): pay committed by itself',
+      'run again with longer times: pay action: killed-after (gid-1): it never struck: pay action: killed-after',
+    ]);
   });
 
   it('has a row an operation, a column a fault, and says what is wrong below', () => {

@@ -34,6 +34,11 @@ const GATHER_IN_GROUPS_MS = 1_000;
  * the times: on a slow machine an attempt may time out by itself, and the transaction takes another way.
  */
 const RUNS = 5;
+/** Of the cases that are under way at a time each further run has this share less. */
+const SHARE = 4;
+
+/** A case with its place among all. */
+type Placed = [number, MatrixCase];
 
 /**
  * Runs a transaction through every fault at every operation, and pairs of faults, with real workers and real databases, and
@@ -104,26 +109,35 @@ class Matrix {
     const cases = matrixCases(steps, { pairs, seed, kinds, probed: (step) => this.#probed.has(step) }).filter(only);
     const results: MatrixResult[] = [];
     let done = 0;
-    const lane = async (waiting: (readonly [number, MatrixCase])[]) => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        const [place, matrixCase] = next;
-        const result = await this.#runCase(matrixCase);
-        results[place] = result;
-        this.#options.onResult?.(result, ++done, cases.length);
-      }
-    };
-    const placed = cases.map((matrixCase, place) => [place, matrixCase] as const);
-    const killing = placed.filter(([, { faults }]) => faults.some(kills));
-    const others = placed.filter(([, { faults }]) => !faults.some(kills));
-    const work = this.#clerk.work();
-    await Promise.race([
-      Promise.all([
-        ...Array.from({ length: Math.min(KILLED_AT_A_TIME, concurrency) }, () => lane(killing)),
-        ...Array.from({ length: concurrency }, () => lane(others)),
-      ]),
-      this.#broken,
-      work,
-    ]);
+    const cannot = Promise.race([this.#broken, this.#clerk.work()]);
+    cannot.catch(() => undefined); // Whoever waits for the cases hears of it.
+    for (let run = 1, placed: Placed[] = [...cases.entries()]; placed.length > 0; run++) {
+      const slow: Placed[] = [];
+      const lane = async (waiting: Placed[]) => {
+        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+          const [place, matrixCase] = next;
+          const result = await this.#runCase(matrixCase, run);
+          if (result === undefined) {
+            slow.push(next);
+            continue;
+          }
+          results[place] = result;
+          this.#options.onResult?.(result, ++done, cases.length);
+        }
+      };
+      const killing = placed.filter(([, { faults }]) => faults.some(kills));
+      const others = placed.filter(([, { faults }]) => !faults.some(kills));
+      // What was too slow is run again when the others are over, and fewer at a time: there are times that nothing makes longer.
+      const atATime = run === 1 ? concurrency : Math.max(1, Math.floor(concurrency / SHARE ** (run - 1)));
+      await Promise.race([
+        Promise.all([
+          ...Array.from({ length: Math.min(KILLED_AT_A_TIME, atATime) }, () => lane(killing)),
+          ...Array.from({ length: atATime }, () => lane(others)),
+        ]),
+        cannot,
+      ]);
+      placed = slow;
+    }
     const report = {
       ...{ steps, kinds, results, redone: this.#redone, seed, killed: this.#workers.killed },
       ...{ wrong: results.filter(({ verdict }) => verdict === 'wrong'), ms: Date.now() - began },
@@ -172,22 +186,21 @@ class Matrix {
     }
   }
 
-  /** Runs a case; again, if it was right and too slow for its faults. */
-  async #runCase(matrixCase: MatrixCase): Promise<MatrixResult> {
-    for (let run = 1; ; run++) {
-      const hasty: string[] = [];
-      const result = await this.#runOnce(matrixCase, 2 ** (run - 1), hasty);
-      const { missed, strayed, reasons, gid } = result;
-      const slow = [...this.#clerk.of(gid).hasty, ...hasty];
-      // One fault of a pair may let the transaction take a way on which the other never strikes.
-      if (matrixCase.faults.length === 1) {
-        slow.push(...missed.map((fault) => `it never struck: ${fault}`));
-        slow.push(...strayed.map((fault) => `it struck only when another driver had the transaction: ${fault}`));
-      }
-      if (slow.length === 0 || reasons.length > 0) return result;
-      if (run === RUNS) return { ...result, verdict: 'wrong', reasons: slow };
-      this.#redone.push(result);
+  /** Runs a case for the so manieth time. @returns undefined if it was right, and too slow for its faults: it is to be run again */
+  async #runCase(matrixCase: MatrixCase, run: number): Promise<MatrixResult | undefined> {
+    const hasty: string[] = [];
+    const result = await this.#runOnce(matrixCase, 2 ** (run - 1), hasty);
+    const { missed, strayed, reasons, gid } = result;
+    const slow = [...this.#clerk.of(gid).hasty, ...hasty];
+    // One fault of a pair may let the transaction take a way on which the other never strikes.
+    if (matrixCase.faults.length === 1) {
+      slow.push(...missed.map((fault) => `it never struck: ${fault}`));
+      slow.push(...strayed.map((fault) => `it struck only when another driver had the transaction: ${fault}`));
     }
+    if (slow.length === 0 || reasons.length > 0) return result;
+    if (run === RUNS) return { ...result, verdict: 'wrong', reasons: slow };
+    this.#redone.push({ ...result, reasons: slow });
+    return undefined;
   }
 
   /** @param hasty gets what came of times that were too short for this machine */

@@ -41,7 +41,7 @@ export interface MatrixReport {
   readonly kinds: readonly FaultKind[];
   /** Of the single faults and of the pairs, in the order of their generation. */
   readonly results: readonly MatrixResult[];
-  /** Runs of cases that were run again with longer times, as the machine was too slow for theirs. */
+  /** Runs of cases that were run again with longer times, as the machine was too slow for theirs; the reasons say how that showed. */
   readonly redone: readonly MatrixResult[];
   /** Those that are wrong. */
   readonly wrong: readonly MatrixResult[];

@@ -43,8 +43,8 @@ const headings: Readonly<Record<FaultKind, readonly [string, string]>> = {
 const words = { ok: 'ok', desk: 'desk', split: 'split', wrong: 'WRONG' } as const;
 
 /**
- * The report as text: rows are the steps' operations, columns the faults; then the pairs in numbers; then the runs that were split and
- * do not count, as their case was run again with longer times; then what is wrong, each with its reasons. `–`: no such case.
+ * The report as text: rows are the steps' operations, columns the faults; then the pairs in numbers; then the runs that do
+ * not count, as their case was run again with longer times; then what is wrong, each with its reasons. `–`: no such case.
  */
 export function matrixTable(report: Omit<MatrixReport, 'table'>): string {
   const { steps, kinds, results, redone, wrong, seed } = report;
@@ -67,8 +67,7 @@ export function matrixTable(report: Omit<MatrixReport, 'table'>): string {
   text.splice(2, 0, widths.map((width) => '─'.repeat(width)).join('──'));
   text.push('', `${count(single)}: ${tally(single)}`);
   if (pairs.length > 0) text.push(`${pairs.length} pairs of faults (seed ${seed}): ${tally(pairs)}`);
-  const split = redone.filter(({ verdict }) => verdict === 'split');
-  if (split.length > 0) text.push('', ...split.map(describeRedone));
+  if (redone.length > 0) text.push('', ...redone.map(describeRedone));
   for (const result of wrong) text.push('', describe(result));
   return text.join('\n');
 }
@@ -83,9 +82,10 @@ function tally(results: readonly MatrixResult[]): string {
   return `${of('ok')} ok, ${of('desk')} by way of the desk${split}, ${of('wrong')} WRONG`;
 }
 
-function describeRedone({ case: { name }, gid, desk }: MatrixResult): string {
-  const said = [...new Set(desk.filter(({ type }) => type === SPLIT).map(({ message }) => message))];
-  return `split, and run again with longer times: ${name} (${gid}): ${said.join('; ')}`;
+function describeRedone({ case: { name }, gid, verdict, reasons, desk }: MatrixResult): string {
+  const split = desk.filter(({ type }) => type === SPLIT).map(({ message }) => message);
+  const how = verdict === 'split' ? 'split, and run' : 'run';
+  return `${how} again with longer times: ${name} (${gid}): ${[...new Set([...split, ...reasons])].join('; ')}`;
 }
 
 function describe({ case: { name, triggers }, gid, state, reasons, effects }: MatrixResult): string {
