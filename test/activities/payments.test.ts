@@ -77,6 +77,8 @@ describe('payments', () => {
     await charge('o1', 2_933);
     assert.deepEqual(await refund('o1', 2_933), { refunded: 2_933 });
     assert.deepEqual(await refund('o1', 2_933), { refunded: 2_933 });
+    // Nobody is told that it was paid.
+    assert.match(await refused(charge('o1', 2_933, 'c1', 'another'), 'PaymentGivenBack'), /order o1 was given back/);
     assert.equal(await walletOf('c1'), 10_000);
     assert.equal(await statusOf('o1'), 'refunded');
   });

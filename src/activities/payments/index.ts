@@ -38,7 +38,7 @@ export function createPayments({ guard }: { guard: Guard }) {
         },
       );
 
-  /** Takes the amount. Rejections: `InsufficientFunds`, `UnknownCustomer`, `AlreadyPaid`, `InvalidInput`. */
+  /** Takes the amount. Rejections: `InsufficientFunds`, `UnknownCustomer`, `AlreadyPaid`, `PaymentGivenBack`, `InvalidInput`. */
   const charge = {
     action: taking(CHARGE, CHARGE_AT_ONCE),
     /** Gives the amount back. */
@@ -94,8 +94,13 @@ async function take(sql: Sql, statement: string, { orderId, customerId, amount }
   const [row] = await sql<Row>(statement, [orderId, customerId, amount]);
   if (!row) throw new Rejection('UnknownCustomer', `customer ${customerId} has no wallet (order ${orderId})`);
   if (row.payment_id !== null) return { paymentId: row.payment_id };
-  if ((await paymentStatus(sql, orderId)) !== undefined)
-    throw new Rejection('AlreadyPaid', `order ${orderId} was paid before`);
+  const status = await paymentStatus(sql, orderId);
+  if (status === 'refunded')
+    throw new Rejection(
+      'PaymentGivenBack',
+      `the payment of order ${orderId} was given back, its money is in the wallet; it is not paid twice: order anew`,
+    );
+  if (status !== undefined) throw new Rejection('AlreadyPaid', `order ${orderId} was paid before`);
   throw tooLittle({ orderId, customerId, amount }, row.balance);
 }
 
