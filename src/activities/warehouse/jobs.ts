@@ -44,8 +44,8 @@ export function jobsSink(database: Database): Sink {
   const wanted = async (sql: Sql, { id, payload }: Message) => {
     const { orderId, sku, units } = validInput(orderMovedSchema, payload);
     const [job] = await sql<{ state: JobState }>(TAKE_JOB, [orderId, sku, units]);
-    // Told again it has lost the answer.
-    if (job?.state === 'WAIT_PICK') await tell(sql, orderId, 'received', `${id}/received`);
+    // Told again it has lost the answer; and what was done since, as the order could not take that before.
+    for (const step of stepsTo(job?.state)) await tell(sql, orderId, step, `${id}/${step}`);
   };
   const moved = async (sql: Sql, { payload }: Message) => {
     const { orderId, sku, units, job } = validInput(orderMovedSchema, payload);
@@ -53,6 +53,17 @@ export function jobsSink(database: Database): Sink {
     await sql(MOVE_JOB_ON, [orderId, job]);
   };
   return inboxSink({ inbox, handlers: { 'order.paid': wanted, 'order.moved': moved } });
+}
+
+/** The steps that were done of a job that is in a state; of one that has left, or was stopped, its order knows as much. */
+function stepsTo(state: JobState | undefined): WarehouseStep[] {
+  const done: WarehouseStep[] = ['received'];
+  if (state === 'WAIT_PICK') return done;
+  for (const [step, [, to]] of Object.entries(steps)) {
+    done.push(step as WarehouseStep);
+    if (to === state) return done;
+  }
+  return [];
 }
 
 /** What each step makes of a job. */
