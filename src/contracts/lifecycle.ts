@@ -41,6 +41,8 @@ export const openOrderSchema = z.strictObject({
   coupon: couponOfOrderSchema.shape.code.optional(),
   /** What the coupon takes off at most, in cents. */
   amountOff: z.int().min(0).max(2_000_000_000),
+  /** When, by the clock of the workflow that opens it, in milliseconds since 1970. */
+  at: z.int().min(0),
 });
 export type OpenOrder = z.output<typeof openOrderSchema>;
 

@@ -5,6 +5,10 @@ import type { GuardOrder } from '../kit/workflow/state-machine/protocol.js';
 const AT_WAREHOUSE = ['PAID.WAIT_PICK', 'PAID.PICKING', 'PAID.WAIT_PACK', 'PAID.PACKING', 'WAIT_DELIVER'] as const;
 /** What follows the warehouse's work: an echo of it that comes late says nothing new. */
 const AFTER = ['DELIVERED.*', 'COMPLETED', 'CANCELLED', 'REFUNDING.*', 'REFUNDED'] as const;
+/** Where the refund runs: the goods come back, or never left; or they do not come back. */
+const REFUND_RUNS = ['REFUNDING', 'REFUNDING.KEPT'] as const;
+/** Where it was refused. */
+const REFUND_REFUSED = ['REFUNDING.REFUSED', 'REFUNDING.KEPT_REFUSED'] as const;
 
 /** One line of text for people: what is kept with the carrier's answer. */
 const said = ({ by }: GuardOrder) =>
@@ -17,7 +21,9 @@ const said = ({ by }: GuardOrder) =>
  * of the shop move it. What belongs to a move elsewhere (money, stock, a parcel) is a saga of its own, see src/workflows/order-lifecycle-sagas.ts.
  *
  * States: as of the table. Additions of the shop: what has left and has arrived is DELIVERED.ARRIVED; an order that is refunded waits for
- * its parcel (REFUNDING.RECALLED), which may be lost (REFUNDING.LOST), or is refunded though its goods do not come back (REFUNDING.KEPT).
+ * its parcel (REFUNDING.RECALLED), which may be lost (REFUNDING.LOST), or is refunded though its goods do not come back (REFUNDING.KEPT). A
+ * refund that was refused (REFUNDING.REFUSED, and where the goods are kept REFUNDING.KEPT_REFUSED) is tried again each day until it is
+ * done, or until somebody says that he has done it by hand.
  * Invariant: money, stock, points and coupon are where the state says that they are, as soon as nothing is under way.
  */
 export const orderLifecycleMachine = stateMachine({
@@ -26,7 +32,8 @@ export const orderLifecycleMachine = stateMachine({
   states: [
     ...(['WAIT_PAY', 'PAID', 'PAID.WAIT_PICK', 'PAID.PICKING', 'PAID.WAIT_PACK', 'PAID.PACKING'] as const),
     ...(['WAIT_DELIVER', 'DELIVERED', 'DELIVERED.ARRIVED', 'COMPLETED', 'CANCELLED'] as const),
-    ...(['REFUNDING', 'REFUNDING.RECALLED', 'REFUNDING.LOST', 'REFUNDING.KEPT', 'REFUNDED'] as const),
+    ...(['REFUNDING', 'REFUNDING.RECALLED', 'REFUNDING.LOST', 'REFUNDING.KEPT'] as const),
+    ...(['REFUNDING.REFUSED', 'REFUNDING.KEPT_REFUSED', 'REFUNDED'] as const),
   ],
   final: ['COMPLETED', 'CANCELLED', 'REFUNDED'],
   transitions: {
@@ -44,13 +51,18 @@ export const orderLifecycleMachine = stateMachine({
     deliver: { from: 'DELIVERED', to: 'DELIVERED.ARRIVED' },
     complete: { from: 'DELIVERED.*', to: 'COMPLETED' },
     refund: [
-      { from: 'WAIT_DELIVER', to: 'REFUNDING' },
-      { from: ['DELIVERED.*', 'REFUNDING.LOST'], to: 'REFUNDING.KEPT' },
+      { from: ['WAIT_DELIVER', 'REFUNDING.REFUSED'], to: 'REFUNDING' },
+      { from: ['DELIVERED.*', 'REFUNDING.LOST', 'REFUNDING.KEPT_REFUSED'], to: 'REFUNDING.KEPT' },
     ],
     recall: { from: 'DELIVERED.*', to: 'REFUNDING.RECALLED', guard: said, effect: 'recallParcel' },
     returned: { from: 'REFUNDING.RECALLED', to: 'REFUNDING', effect: 'takeParcelBack' },
     lost: { from: 'REFUNDING.RECALLED', to: 'REFUNDING.LOST', guard: said, effect: 'loseParcel' },
-    refunded: { from: ['REFUNDING', 'REFUNDING.KEPT'], to: 'REFUNDED' },
+    // The refund tells of its end itself; or somebody says that it is done, who has seen to it by hand.
+    refunded: { from: [...REFUND_RUNS, ...REFUND_REFUSED], to: 'REFUNDED', guard: said },
+    refundRefused: [
+      { from: 'REFUNDING', to: 'REFUNDING.REFUSED' },
+      { from: 'REFUNDING.KEPT', to: 'REFUNDING.KEPT_REFUSED' },
+    ],
   },
   deadlines: {
     unpaid: { during: 'WAIT_PAY', after: '30 minutes', fires: 'cancel' },
@@ -59,10 +71,13 @@ export const orderLifecycleMachine = stateMachine({
     uncompleted: { during: 'DELIVERED.*', after: '14 days', fires: 'complete' },
     notReturned: { during: 'REFUNDING.RECALLED', after: '14 days', alarm: 'parcel-not-returned' },
     undecided: { during: 'REFUNDING.LOST', after: '1 day', alarm: 'parcel-lost' },
+    unrefunded: { during: REFUND_RUNS, after: '1 day', alarm: 'order-not-refunded' },
+    refundFailed: { during: REFUND_REFUSED, after: '1 minute', alarm: 'refund-refused' },
+    refundAgain: { during: REFUND_REFUSED, after: '1 day', fires: 'refund' },
   },
   entry: {
-    REFUNDING: { saga: 'refundOrder', done: 'refunded' },
-    'REFUNDING.KEPT': { saga: 'refundOrder', done: 'refunded' },
+    REFUNDING: { saga: 'refundOrder', done: 'refunded', failed: 'refundRefused' },
+    'REFUNDING.KEPT': { saga: 'refundOrder', done: 'refunded', failed: 'refundRefused' },
   },
   ignored: {
     received: [...AT_WAREHOUSE, ...AFTER],

@@ -42,7 +42,8 @@ export const openOrder = saga({}, async (tx, { data }: RunOrder<LifecycleOrder>)
   await tx.run('reserve-stock', inventory.reserve, [orderId, sku, units], {
     summary: `reserve ${units} ${sku} for order ${orderId}`,
   });
-  const opened = { orderId, ...(coupon !== undefined && { coupon }), amountOff };
+  // By this clock, as all moves are: the time in which it is to be paid runs from here, whatever becomes of its machine.
+  const opened = { orderId, ...(coupon !== undefined && { coupon }), amountOff, at: Date.now() };
   return tx.pivot('open-order', orders.openLifecycle, opened, { summary: `open order ${orderId}` });
 });
 

@@ -8,6 +8,8 @@ export class OrderByHand {
   readonly order: LifecycleOrder;
   readonly #parts: Shop['participants'];
   version = 0;
+  /** How long ago it is done, in milliseconds. */
+  agoMs = 0;
 
   constructor({ participants }: Pick<Shop, 'participants'>, order: LifecycleOrder) {
     this.#parts = participants;
@@ -37,14 +39,15 @@ export class OrderByHand {
     const { amountOff } =
       coupon === undefined ? { amountOff: 0 } : await coupons.hold.action(this.of('coupons.hold.action'), held);
     await inventory.reserve.action(this.of('inventory.reserve.action'), [orderId, sku, units]);
-    return orders.openLifecycle.action(this.of('orders.openLifecycle.action'), { orderId, coupon, amountOff });
+    const opened = { orderId, coupon, amountOff, at: Date.now() - this.agoMs };
+    return orders.openLifecycle.action(this.of('orders.openLifecycle.action'), opened);
   }
 
   /** The guarded move of the row. */
   moveOrder(event: string, from: string, to: string, more: Partial<MoveOrder> = {}): MoveOrder {
     const { version } = this;
     const id = `order-${this.order.orderId}`;
-    return { id, event, requestId: `${event}.${version}`, from, to, version, at: Date.now(), ...more };
+    return { id, event, requestId: `${event}.${version}`, from, to, version, at: Date.now() - this.agoMs, ...more };
   }
 
   async move(event: string, from: string, to: string, more: Partial<MoveOrder> = {}): Promise<Moved> {

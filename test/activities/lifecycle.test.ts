@@ -101,7 +101,7 @@ describe('orders with a lifecycle', () => {
     const other = `update orders set status = 'DELIVERED', ended_at = null where order_id = '3'`;
     await assert.rejects(test.sql('orders', other));
     const opening = operation('orders.openLifecycle.action', 'order-3');
-    await refused(parts().orders.openLifecycle.action(opening, { orderId: '3', amountOff: 0 }), 'OrderNotCreated');
+    await refused(parts().orders.openLifecycle.action(opening, { orderId: '3', amountOff: 0, at: 0 }), 'OrderNotCreated');
   });
 
   it('tell the warehouse in the transaction of their moves; its job follows, and tells of its own steps', async () => {
@@ -137,10 +137,17 @@ describe('orders with a lifecycle', () => {
     assert.equal(await work('pick'), 'PICKING');
     assert.equal(await work('pick'), 'PICKING');
     await refused(work('packed'), 'StepRefused');
-    assert.deepEqual((await steps()).slice(2), [['job.pick', { orderId: '1', step: 'pick' }]]);
+    const picked = ['job.pick', { orderId: '1', step: 'pick' }];
+    assert.deepEqual((await steps()).slice(2), [picked]);
+    // The order could not take that, as it had not heard of the first answer: told again it hears of both.
+    await parts().orders.tellAgain.action(operation('orders.tellAgain.action', 'order-1.unreceived.2'), {
+      ...{ ...run, round: 2 },
+    });
+    await deliver();
+    assert.deepEqual((await steps()).slice(3), [received, picked]);
     await order.pack();
     await deliver();
-    assert.deepEqual([await job(), (await steps()).length], ['PACKED', 3]);
+    assert.deepEqual([await job(), (await steps()).length], ['PACKED', 5]);
     await test.sql('warehouse', 'truncate backstitch.inbox');
     await deliver();
     assert.equal(await job(), 'PACKED');

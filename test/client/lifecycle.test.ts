@@ -188,6 +188,8 @@ describe('the command line of orders with a lifecycle', function () {
       [['place', '--lifecycle', '--order', saga], 2, /order-w7 was started before/],
       [['deadline', 'w1', 'unpaid', '--reason', 'x'], 2, /--to TIME or --by DURATION/],
       [['deadline', 'w5', 'unpaid', '--by', '1h', '--reason', 'x'], 2, /order-w5/],
+      [['received', 'w5'], 1, /'received' is illegal in REFUNDED/],
+      [['refunded', 'w5', '--reason', 'by hand', '--request-id', 'other'], 1, /'refunded' is illegal in REFUNDED/],
       [['ship', 'nothing-such'], 2, /there is no order nothing-such with a lifecycle/],
       [['ship', 'w7'], 2, /there is no order w7 with a lifecycle/],
     ];

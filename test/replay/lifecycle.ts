@@ -9,7 +9,7 @@ import { machineClient } from '../../src/kit/client/index.js';
 const packed = ['pay', 'received', 'pick', 'picked', 'pack', 'packed'] as const;
 const recalled = [...packed, 'ship', 'recall'] as const;
 
-/** What is sent to each; `over`: its deadline is moved to now. */
+/** What is sent to each; `over`: its deadline is moved to now; `refused`: it waits until its refund was. */
 const paths = {
   'life-completed': [...packed, 'ship', 'deliver', 'complete'],
   'life-cancelled-unpaid': ['cancel'],
@@ -18,6 +18,7 @@ const paths = {
   'life-refunded': [...packed, 'refund'],
   'life-recalled': [...recalled, 'returned'],
   'life-lost': [...recalled, 'lost', 'refund'],
+  'life-refund-refused': [...packed, 'refund', 'refused', 'refunded'],
 } as const;
 
 /** Runs the orders whose names begin so, and writes their histories. */
@@ -34,18 +35,21 @@ export async function recordLifecycles(
   await openShop(client, where, opening);
   const machines = machineClient(client, where, orderLifecycleContract);
   const by = { actor: 'ann', reason: 'recorded' };
+  const becomes = async (gid: string, state: string) => {
+    while ((await machines.view(gid)).state !== state) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
   const written = new Set<string>();
   for (const [name, events] of chosen) {
     const gid = orderLifecycleContract.gid(name);
     const order = { orderId: name, customerId: name, sku: 'cd', units: 1, amount: 2_933, coupon: `welcome-${name}` };
     await machines.start(gid, order);
     for (const event of events) {
-      if (event !== 'over') await machines.send(gid, event, { by });
-      else {
+      if (event === 'over') {
         // Nothing of it is there before it waits for its payment.
-        while ((await machines.view(gid)).state === undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+        await becomes(gid, 'WAIT_PAY');
         await machines.moveDeadline(gid, { name: 'unpaid', to: Date.now(), ...by });
-      }
+      } else if (event === 'refused') await becomes(gid, 'REFUNDING.REFUSED');
+      else await machines.send(gid, event, { by });
     }
     const { state } = await machines.result(gid, { wait: '1 minute' });
     await write(name, client.workflow.getHandle(gid));

@@ -143,6 +143,7 @@ async function main(): Promise<void> {
     ...faultsOf({ ...transfers, ...twoPhase, ...threePhase, ...messages, ...stateTable }, 'transfer'),
   ];
   faults.push('payments.charge.action:die-after-commit=3@order-grouped-unknown');
+  faults.push('payments.refund.action:refuse@order-life-refund-refused*');
   const urls = Object.fromEntries(serviceNames.map((service) => [service, databaseUrl(service)]));
   const shop = await createShopWorker(temporal, {
     databaseUrls: urls,

@@ -36,6 +36,8 @@ export function priceOf({ amount, discount }: OrderRecord): number {
 }
 
 const NONE = 'none';
+/** Sub-states of REFUNDING whose parcel has left, and has not come back. */
+const isOutside: ReadonlySet<string | null> = new Set(['RECALLED', 'LOST', 'KEPT', 'KEPT_REFUSED']);
 
 /** Proves such an order across the services; that each service agrees with itself is proved elsewhere. */
 export function checkLifecycle(
@@ -65,7 +67,7 @@ export function checkLifecycle(
     const due = order.coupon === null || isBack(order) ? NONE : `${isPaidState ? 'USED' : 'HELD'} ${order.coupon}`;
     agree(`${a} has its coupon`, due, coupon ? `${coupon.status} ${coupon.code}` : NONE);
   }
-  const hasLeft = ['DELIVERED', 'COMPLETED'].includes(status) || (status === 'REFUNDING' && sub !== null);
+  const hasLeft = ['DELIVERED', 'COMPLETED'].includes(status) || (status === 'REFUNDING' && isOutside.has(sub));
   const mayHaveLeft = status === 'REFUNDING' || status === 'REFUNDED';
   agree(`${a} has its parcel`, hasLeft || (mayHaveLeft && shipment) ? left : NONE, parcel);
   const told = notification ? `to customer ${notification.customer_id}` : NONE;

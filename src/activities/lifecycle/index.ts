@@ -37,10 +37,11 @@ export function createLifecycle({ database, guard }: { database: Database; guard
 
   /** Opens an order that was created, whose coupon and stock are held. Rejections: `OrderNotCreated`, `InvalidInput`. */
   const open = {
-    action: (operation, input) =>
+    // When it is asked again is no other request: what was done first counts.
+    action: (operation, { at, ...input }) =>
       guard.apply(operation, input, async (sql) => {
-        const { orderId, coupon, amountOff } = validInput(openOrderSchema, input);
-        const [row] = await sql<OpenedLifecycle>(OPEN_ORDER, [orderId, coupon ?? null, amountOff]);
+        const { orderId, coupon, amountOff } = validInput(openOrderSchema, { ...input, at });
+        const [row] = await sql<OpenedLifecycle>(OPEN_ORDER, [orderId, coupon ?? null, amountOff, at]);
         if (row) return row;
         const [order] = await sql<OrderState>(ORDER_STATE, [orderId]);
         const is = order?.status ?? 'unknown to the shop';

@@ -1,9 +1,10 @@
 /** The statements of the orders database for orders that live for weeks, besides the guarded move. */
 
-/** Opens an order that was created, with its coupon. No row: it is not created. */
+/** Opens an order that was created, with its coupon, at `$4`, in milliseconds: its deadlines run from then. No row: it is not created. */
 export const OPEN_ORDER = `
 with opened as (
-  update orders set status = 'WAIT_PAY', coupon = $2, discount = least($3::integer, amount)
+  update orders set status = 'WAIT_PAY', coupon = $2, discount = least($3::integer, amount),
+    moved_at = to_timestamp($4::double precision / 1000)
   where order_id = $1 and status = 'created'
   returning order_id, amount, discount, points_spent
 )

@@ -145,4 +145,15 @@ create trigger orders_one_scheme before update on orders for each row
   execute function ledger_refuse('an order with a lifecycle has none of the other states, and no other has one of its');
 `,
   },
+  {
+    name: '008-refund-refused',
+    sql: `
+-- A refund that was refused: the order waits for the next try. And an order has moved_at from its opening on, by which its deadlines run.
+alter table orders drop constraint orders_sub_state;
+alter table orders add constraint orders_sub_state check (sub_state is null or (status, sub_state) in (
+  ('PAID', 'WAIT_PICK'), ('PAID', 'PICKING'), ('PAID', 'WAIT_PACK'), ('PAID', 'PACKING'), ('DELIVERED', 'ARRIVED'),
+  ('REFUNDING', 'RECALLED'), ('REFUNDING', 'LOST'), ('REFUNDING', 'KEPT'),
+  ('REFUNDING', 'REFUSED'), ('REFUNDING', 'KEPT_REFUSED')));
+`,
+  },
 ] as const;

@@ -133,10 +133,12 @@ async function openFor(cli: Cli, orderId: string): Promise<Session> {
 /** What each command does, by the event that it sends. */
 const commands: readonly (readonly [event: LifecycleEvent, what: string])[] = [
   ['cancel', 'cancel an order that is not paid, or is packed and has not left: what it has taken goes back'],
+  ['received', 'its warehouse has it, of which the message was lost: say it in its place'],
   ['ship', 'the parcel of a packed order leaves the house'],
   ['deliver', 'the parcel of an order has arrived'],
   ['complete', 'an order is done, and its customer earns points; by itself 14 days after its parcel has left'],
   ['refund', 'give the money of an order back: of one that has left, though its goods do not come back'],
+  ['refunded', 'its refund, which was refused, was seen to by hand: money, stock and coupon are where they belong'],
 ];
 
 /** The commands of orders with a lifecycle that no other order has. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { orderLifecycleMachine } from '../../../src/contracts/order-lifecycle.js';
 import { IllegalTransition, TransactionCompensated, TransitionUndone } from '../../../src/kit/client/index.js';
 import { until } from '../../support/until.js';
+import { waysOut } from './ways-out.js';
 import { LifecycleWorld, orderWith, paths, said, type Event } from './world.js';
 
 describe('the life of an order', function () {
@@ -119,7 +120,7 @@ describe('the life of an order', function () {
   it('of which the warehouse does not say that it has received it is told to it again each hour; then people are told', async () => {
     await world.open('unheard');
     await world.send('unheard', 'pay');
-    await world.deliver({ lost: true });
+    await world.deliver({ lost: 'all' });
     const told = async () => {
       const text = `select count(*)::int as count from backstitch.outbox where key = 'unheard' and topic = 'order.paid'`;
       return (await world.test.sql<{ count: number }>('orders', text))[0]?.count;
@@ -223,10 +224,14 @@ describe('the life of an order', function () {
     assert.deepEqual(await world.differences(), []);
   });
 
+  waysOut(() => world);
+
+  // The last one: the server's time goes on by itself when many ask for the ends of orders at once.
   it('refuses each event that is illegal in a state, names what is legal, and changes nothing', async () => {
     const { states, events } = orderLifecycleMachine;
     // The others are passed through: what begins there moves the order on.
-    const resting = states.filter((state) => state !== 'REFUNDING' && state !== 'REFUNDING.KEPT');
+    const passed: readonly string[] = ['REFUNDING', 'REFUNDING.KEPT', 'REFUNDING.REFUSED', 'REFUNDING.KEPT_REFUSED'];
+    const resting = states.filter((state) => !passed.includes(state));
     assert.deepEqual(Object.keys(paths).sort(), resting.toSorted());
     let count = 0;
     await Promise.all(

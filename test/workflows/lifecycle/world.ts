@@ -152,8 +152,8 @@ export class LifecycleWorld {
     return this.shop.plain['warehouse.work']({ orderId, step });
   }
 
-  /** Delivers what the orders tell the warehouse, and the warehouse the orders; each once, unless `again`. */
-  async deliver({ again = false, lost = false } = {}): Promise<number> {
+  /** Delivers what the orders tell the warehouse, and the warehouse the orders; each once, unless `again`; or loses what it delivers. */
+  async deliver({ again = false, lost }: { again?: boolean; lost?: 'all' | 'warehouse' } = {}): Promise<number> {
     let count = 0;
     for (const name of ['orders', 'warehouse'] as const) {
       const found = this.shop.outboxes.find(({ outbox }) => outbox.name === name);
@@ -167,7 +167,8 @@ export class LifecycleWorld {
         this.#delivered.add(key);
         count++;
         const message: Message = { ...row, seq: Number(row.seq), source: name, addedAt: 0, attempt: 1 };
-        if (!lost) await found?.sinks[subscriber]?.deliver(message, new AbortController().signal);
+        if (lost !== 'all' && lost !== name)
+          await found?.sinks[subscriber]?.deliver(message, new AbortController().signal);
       }
     }
     return count;
