@@ -11,7 +11,7 @@ type Lifted = Pick<MatrixOptions, 'workflow' | 'steps' | 'input' | 'prepare' | '
 const CUSTOMERS = 50;
 const PRICE = 2_500;
 
-const orderOf = (orderId: string): LifecycleOrder => {
+export const orderOf = (orderId: string): LifecycleOrder => {
   const customerId = `c${Number(orderId.replace(/^.*-/, '')) % CUSTOMERS}`;
   return { orderId, customerId, sku: 'cd', units: 2, amount: 2_933, coupon: `coupon-${orderId}` };
 };

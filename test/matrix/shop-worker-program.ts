@@ -11,6 +11,7 @@ import { matrixFaults } from '../../src/kit/testing/index.js';
 import {
   adoptActivities,
   groupActivities,
+  machineActivities,
   participantActivities,
   startRelay,
   threePhaseActivities,
@@ -58,6 +59,7 @@ const worker = await Worker.create(
       ...participantActivities(participants, { who }),
       ...adoptActivities(databases),
       ...threePhaseActivities(),
+      ...machineActivities(),
       ...groupActivities({ participants, databases, who }),
     },
   }),
