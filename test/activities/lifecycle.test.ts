@@ -101,7 +101,10 @@ describe('orders with a lifecycle', () => {
     const other = `update orders set status = 'DELIVERED', ended_at = null where order_id = '3'`;
     await assert.rejects(test.sql('orders', other));
     const opening = operation('orders.openLifecycle.action', 'order-3');
-    await refused(parts().orders.openLifecycle.action(opening, { orderId: '3', amountOff: 0, at: 0 }), 'OrderNotCreated');
+    await refused(
+      parts().orders.openLifecycle.action(opening, { orderId: '3', amountOff: 0, at: 0 }),
+      'OrderNotCreated',
+    );
   });
 
   it('tell the warehouse in the transaction of their moves; its job follows, and tells of its own steps', async () => {
