@@ -4,6 +4,7 @@ import { crashMatrix, type MatrixReport } from '../../src/kit/testing/index.js';
 import { transpiled } from '../support/transpiled.js';
 import { lifecycleWorkflows, lifted } from './lifecycle.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
+import { assertNoneWrong } from './wrong.js';
 
 /** All transitions with every fault: `MATRIX_LIFECYCLE=all`, which takes minutes; otherwise the payment, with each tenth fault. */
 const WHOLE = process.env.MATRIX_LIFECYCLE === 'all';
@@ -39,10 +40,7 @@ for (const workflow of WHOLE ? lifecycleWorkflows : (['payForOrder'] as const)) 
 
     it('leaves every effect exactly once or none, with every fault at every operation, and with pairs of them', () => {
       assert.ok(report.results.length >= (WHOLE ? 30 : 8), `${report.results.length} cases`);
-      assert.deepEqual(
-        report.wrong.map(({ case: { name }, reasons }) => `${name}: ${reasons.join('; ')}`),
-        [],
-      );
+      assertNoneWrong(report);
     });
   });
 }

@@ -3,6 +3,7 @@ import { Client, Connection } from '@temporalio/client';
 import { crashMatrix, type MatrixReport } from '../../src/kit/testing/index.js';
 import { transpiled } from '../support/transpiled.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
+import { assertNoneWrong, ofFaults } from './wrong.js';
 
 /** Pairs of faults. In the lean lane most of what a fault may meet is one moment: fewer tell as much. */
 const PAIRS = {
@@ -63,21 +64,14 @@ for (const lane of ['durable', 'lean', 'direct', 'grouped'] as const) {
     });
 
     it('leaves every effect exactly once or none, with every fault at every operation', () => {
-      const single = report.results.filter(({ case: { faults } }) => faults.length === 1);
+      const single = report.results.filter((result) => ofFaults(1)(result.case));
       assert.ok(single.length >= SINGLE[lane], `${single.length} cases`);
-      assert.deepEqual(
-        single.filter(({ verdict }) => verdict === 'wrong').map(({ case: { name } }) => name),
-        [],
-      );
+      assertNoneWrong(report, ofFaults(1));
     });
 
     it(`does so with ${PAIRS[lane]} sampled pairs of faults`, () => {
-      const pairs = report.results.filter(({ case: { faults } }) => faults.length === 2);
-      assert.equal(pairs.length, PAIRS[lane]);
-      assert.deepEqual(
-        pairs.filter(({ verdict }) => verdict === 'wrong').map(({ case: { name } }) => name),
-        [],
-      );
+      assert.equal(report.results.filter((result) => ofFaults(2)(result.case)).length, PAIRS[lane]);
+      assertNoneWrong(report, ofFaults(2));
     });
 
     it('leaves books that balance, and no announcement', async () => {

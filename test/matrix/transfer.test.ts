@@ -11,6 +11,7 @@ import {
 import { transpiled } from '../support/transpiled.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { effectsOf, lockedEffectsOf, movedCents, openAccounts, transferOf } from './transfers.js';
+import { assertNoneWrong, ofFaults } from './wrong.js';
 
 const PAIRS = Number(process.env.MATRIX_PAIRS_TRANSFER ?? 12);
 const SEED = Number(process.env.MATRIX_SEED ?? 1);
@@ -98,28 +99,23 @@ describe('transfers', function () {
         console.log(`    ${report.ms} ms, ${report.killed} workers killed`);
       });
 
-      const wrong = (faults: number) =>
-        report.results
-          .filter((result) => result.case.faults.length === faults && result.verdict === 'wrong')
-          .map(({ case: { name } }) => name);
-
       const split = (results = report.results) => results.filter(({ verdict }) => verdict === 'split');
       const unless = splits ? ', or is split and says so' : '';
 
       it(`moves all of the money once or none of it${unless}, and holds nothing, with every fault at every operation`, () => {
-        const count = report.results.filter(({ case: { faults } }) => faults.length === 1).length;
+        const count = report.results.filter((result) => ofFaults(1)(result.case)).length;
         assert.ok(count >= single, `${count} cases`);
-        assert.deepEqual(wrong(1), []);
+        assertNoneWrong(report, ofFaults(1));
       });
 
       it(`does so with ${PAIRS} sampled pairs of faults`, () => {
-        assert.equal(report.results.filter(({ case: { faults } }) => faults.length === 2).length, PAIRS);
-        assert.deepEqual(wrong(2), []);
+        assert.equal(report.results.filter((result) => ofFaults(2)(result.case)).length, PAIRS);
+        assertNoneWrong(report, ofFaults(2));
       });
 
       if (splits) {
         it('is split by what docs/3pc.md names, and by nothing else', () => {
-          const single = split().filter(({ case: { faults } }) => faults.length === 1);
+          const single = split().filter((result) => ofFaults(1)(result.case));
           const names = single.map(({ case: { name } }) => name);
           // The coordinator's run ends between two preCommits, or before every abort has arrived.
           assert.ok(names.includes('bank_b prepare: terminated-before'), names.join('; '));
