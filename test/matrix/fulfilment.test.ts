@@ -25,10 +25,10 @@ import { temporalAddress, testDatabase, type TestDatabase } from '../support/ser
 import { transpiled } from '../support/transpiled.js';
 import { until } from '../support/until.js';
 import { createFulfilment, fulfilmentSql, notices, shownKey, stockKey } from './fulfilment.js';
+import { EVERY } from './half.js';
 import { assertNoneWrong } from './wrong.js';
 
-/** `MATRIX_EVERY=1`: every kind of fault at every operation, and pairs. */
-const EVERY = process.env.MATRIX_EVERY === '1';
+/** With `MATRIX_EVERY=1` every kind of fault at every operation, and pairs. */
 const PAIRS = Number(process.env.MATRIX_PAIRS_FULFIL ?? (EVERY ? 60 : 0));
 const SEED = Number(process.env.MATRIX_SEED ?? 1);
 const KINDS: readonly FaultKind[] | undefined = EVERY ? undefined : ['no-reply', 'late', 'killed-after'];

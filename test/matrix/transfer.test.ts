@@ -9,6 +9,7 @@ import {
   type MatrixSteps,
 } from '../../src/kit/testing/index.js';
 import { transpiled } from '../support/transpiled.js';
+import { EVERY } from './half.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { effectsOf, lockedEffectsOf, movedCents, openAccounts, transferOf } from './transfers.js';
 import { assertNoneWrong, ofFaults } from './wrong.js';
@@ -16,10 +17,7 @@ import { assertNoneWrong, ofFaults } from './wrong.js';
 const PAIRS = Number(process.env.MATRIX_PAIRS_TRANSFER ?? 12);
 const SEED = Number(process.env.MATRIX_SEED ?? 1);
 
-/** Of a three-phase commit, faults at every bank: alike ones are left out otherwise. */
-const EVERY = process.env.MATRIX_EVERY === '1';
-
-/** Whether a fault of a three-phase commit is not the same as one at another bank. */
+/** Of a three-phase commit, whose faults at different banks may be alike: whether a fault of a three-phase commit is not the same as one at another bank. */
 function isOwn3pc({ step, operation, kind }: MatrixFault): boolean {
   // All are asked at once whether they could: it matters little which of them it is.
   if (operation === 'canCommit') return step === 'bank_b';
