@@ -6,12 +6,30 @@ import ts from 'typescript';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What the compiler says of these files, under the project's own options. */
+/** What is read once for all of them: each of them reads the libraries and the project. */
+const read = new Map<string, ts.SourceFile | undefined>();
+
+/** What the compiler says of these files, under the project's own options; what they import is checked with the project. */
 function problemsOf(files: readonly string[], extra: ts.CompilerOptions = {}): string[] {
   const config = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path));
-  const { options } = ts.parseJsonConfigFileContent(config.config, ts.sys, root);
-  const program = ts.createProgram(files, { ...options, ...extra });
-  return ts.getPreEmitDiagnostics(program).map(({ file, start = 0, messageText }) => {
+  const options = { ...ts.parseJsonConfigFileContent(config.config, ts.sys, root).options, ...extra };
+  const host = ts.createCompilerHost(options);
+  const readFile = host.getSourceFile.bind(host);
+  host.getSourceFile = (name, ...how) => {
+    if (!read.has(name)) read.set(name, readFile(name, ...how));
+    return read.get(name);
+  };
+  const program = ts.createProgram(files, options, host);
+  const sources = files.map((file) => program.getSourceFile(file) ?? assert.fail(`${file} is not read`));
+  const found = [
+    ...program.getOptionsDiagnostics(),
+    ...program.getGlobalDiagnostics(),
+    ...sources.flatMap((source) => [
+      ...program.getSyntacticDiagnostics(source),
+      ...program.getSemanticDiagnostics(source),
+    ]),
+  ];
+  return found.map(({ file, start = 0, messageText }) => {
     const line = file ? file.getLineAndCharacterOfPosition(start).line + 1 : 0;
     return `${file?.fileName ?? ''}:${line} ${ts.flattenDiagnosticMessageText(messageText, ' ')}`;
   });
