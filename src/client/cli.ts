@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from '@commander-js/extra-typings';
 import { temporalSettings, type TemporalSettings } from '../config.js';
 import { EXIT, errorDocument, exitOf, type ExitCode } from './exit.js';
+import type { Io } from './io.js';
 import { Output } from './output.js';
 import { connect, type Session } from './session.js';
 
@@ -11,8 +12,11 @@ function version(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
+/** Of help, in columns, where nobody says how many there are. */
+const USUAL_WIDTH = 80;
+
 /** Options that every command has. */
-function createRoot() {
+function createRoot({ stdout, stderr }: Io) {
   return new Command('backstitch')
     .description('Starts transactions, shows them, and proves the books of the shop.')
     .version(version())
@@ -21,6 +25,12 @@ function createRoot() {
     .option('--namespace <name>', 'its namespace (default: TEMPORAL_NAMESPACE, or default)')
     .option('--task-queue <name>', 'the task queue of the workers (default: BACKSTITCH_TASK_QUEUE, or backstitch)')
     .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      getOutHelpWidth: () => widthOf(stdout),
+      getErrHelpWidth: () => widthOf(stderr),
+    })
     .addHelpText(
       'after',
       '\nExit codes: 0 done; 1 the transaction was undone or refused; 2 bad usage or input; 3 pending: ask later; 4 stuck: a person is needed.',
@@ -28,20 +38,30 @@ function createRoot() {
     .exitOverride();
 }
 
+function widthOf({ isTTY = false, columns }: Io['stdout']): number {
+  return isTTY ? (columns ?? USUAL_WIDTH) : USUAL_WIDTH;
+}
+
 /** One run of the program: its root command, and what the commands work with. */
 export class Cli {
-  readonly root = createRoot();
+  readonly root;
+  readonly #io: Io;
   #exitCode: ExitCode = EXIT.done;
   #session: Session | undefined;
 
+  constructor(io: Io = process) {
+    this.#io = io;
+    this.root = createRoot(io);
+  }
+
   get output(): Output {
-    return new Output(this.root.opts().json === true);
+    return new Output(this.root.opts().json === true, this.#io);
   }
 
   get settings(): TemporalSettings {
     const { address, namespace, taskQueue } = this.root.opts();
     return temporalSettings({
-      ...process.env,
+      ...this.#io.env,
       ...(address !== undefined && { TEMPORAL_ADDRESS: address }),
       ...(namespace !== undefined && { TEMPORAL_NAMESPACE: namespace }),
       ...(taskQueue !== undefined && { BACKSTITCH_TASK_QUEUE: taskQueue }),
@@ -70,10 +90,10 @@ export class Cli {
     } catch (error) {
       if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done; // help was asked for
       const json = args.includes('--json');
-      if (json) process.stdout.write(`${JSON.stringify(errorDocument(error), undefined, 2)}\n`);
+      if (json) this.#io.stdout.write(`${JSON.stringify(errorDocument(error), undefined, 2)}\n`);
       // Commander has said what is wrong with the usage.
       if (error instanceof CommanderError) return EXIT.bad;
-      process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+      this.#io.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
       return exitOf(error);
     } finally {
       await this.#session?.client.connection.close();

@@ -1,4 +1,5 @@
 import { SingleBar } from 'cli-progress';
+import type { Io } from './io.js';
 
 /** Shows how far long work is. */
 export interface Progress {
@@ -12,23 +13,26 @@ const LINE_MS = 10_000;
 export class Output {
   readonly json: boolean;
 
-  constructor(json: boolean) {
+  readonly #io: Io;
+
+  constructor(json: boolean, io: Io = process) {
     this.json = json;
+    this.#io = io;
   }
 
   /** The result: one JSON document, or text for people. */
   result(document: object, text: () => string): void {
-    process.stdout.write(`${this.json ? JSON.stringify(document, undefined, 2) : text()}\n`);
+    this.#io.stdout.write(`${this.json ? JSON.stringify(document, undefined, 2) : text()}\n`);
   }
 
   /** A line for people who watch. */
   note(line: string): void {
-    process.stderr.write(`${line}\n`);
+    this.#io.stderr.write(`${line}\n`);
   }
 
   /** A bar, if someone watches; else a line every ten seconds. */
   progress(total: number, what: string): Progress {
-    if (!process.stderr.isTTY) {
+    if (!this.#io.stderr.isTTY) {
       let done = 0;
       let told = performance.now();
       return {
@@ -43,7 +47,7 @@ export class Output {
     }
     const bar = new SingleBar({
       format: `{bar} {value}/{total} ${what}, {duration_formatted}, {eta_formatted} to go`,
-      stream: process.stderr,
+      stream: this.#io.stderr,
       barsize: 30,
     });
     bar.start(total, 0);

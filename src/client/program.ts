@@ -15,10 +15,11 @@ import { addShopCommands } from './commands/shop.js';
 import { addTransferCommand } from './commands/transfer.js';
 import { addTransactionCommands } from './commands/tx.js';
 import type { ExitCode } from './exit.js';
+import type { Io } from './io.js';
 
 /** The command line as a function: runs the command that the arguments name, and returns the exit code. */
-export function runProgram(args: readonly string[]): Promise<ExitCode> {
-  const cli = new Cli();
+export function runProgram(args: readonly string[], io?: Io): Promise<ExitCode> {
+  const cli = new Cli(io);
   addOrderCommands(cli);
   addTransferCommand(cli);
   addBankCommands(cli);

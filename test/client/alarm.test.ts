@@ -5,7 +5,7 @@ import { NativeConnection, Worker } from '@temporalio/worker';
 import { alarmActivities, webhookSink } from '../../src/kit/worker/index.js';
 import { temporalAddress } from '../support/servers.js';
 import { answer, drop, ok, Receiver } from '../kit/worker/support/receiver.js';
-import { startProgram } from './support.js';
+import { runWithin } from './support.js';
 
 describe('alarm test', function () {
   this.timeout(120_000);
@@ -36,7 +36,7 @@ describe('alarm test', function () {
   });
   after(() => close());
 
-  const run = (...args: string[]) => startProgram(['alarm', 'test', ...args], env).ended;
+  const run = (...args: string[]) => runWithin(['alarm', 'test', ...args], env);
 
   it('says where the alarm was delivered, also if it had to be tried again: exit code 0', async () => {
     receiver.behave(answer(500), ok);

@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import type { Books } from '../../src/contracts/shop.js';
 import type { PlacingReport } from '../../src/client/place-orders.js';
 import type { ListedTransaction, ShownTransaction } from '../../src/kit/client/index.js';
-import { openClientWorld, startProgram, type ClientWorld } from './support.js';
+import { openClientWorld, type ClientWorld } from './support.js';
 
 interface Failed {
   error: { type: string; message: string; gid?: string; state?: string; issues?: unknown[] };
 }
-
-const { version: packageVersion } = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-) as { version: string };
 
 describe('the command line', function () {
   this.timeout(120_000);
@@ -128,52 +123,6 @@ describe('the command line', function () {
       assert.match(shown.stdout, /is being undone/);
       assert.equal((await place(id, { amount: 1_000_000 })).code, 1);
     });
-
-    const refused: [string, string[], RegExp[]][] = [
-      ['no order at all', [], [/give --file FILE or --order JSON/]],
-      ['both', ['--order', '{}', '--file', 'x'], [/cannot be used with option '--order/]],
-      ['no JSON', ['--order', '{orderId'], [/--order is no JSON/]],
-      ['no object', ['--order', 'null'], [/expected object/]],
-      [
-        'wrong fields',
-        ['--order', '{"orderId":"a b","customerId":"c1","units":0,"amount":1.5}'],
-        [
-          /^orderId: "a b": must be 1 to 64 /,
-          /^units: 0: must be a whole number from 1 to 1000000$/,
-          /^amount: 1.5: must be a whole number from 0 to 2000000000$/,
-        ],
-      ],
-      ['missing fields', ['--order', '{"orderId":"a","units":1,"amount":1}'], [/^customerId: missing: /]],
-      ['unknown fields', ['--order', '{"orderId":"a","customerId":"c","units":1,"amount":1,"colour":1}'], [/colour/]],
-      ['an unknown scheme', ['--order', '{}', '--scheme', 'hope'], [/Allowed choices are saga, tcc/]],
-      [
-        'a sequence by TCC, where all is tried at once',
-        ['--scheme', 'tcc', '--stock-first', '--order', '{"orderId":"a","customerId":"c","units":1,"amount":1}'],
-        [/^sequence: "stock-first": is for the scheme saga: leave it out$/],
-      ],
-      [
-        'an announcement by TCC, which is made before the order stands',
-        ['--scheme', 'tcc', '--announce', '--order', '{"orderId":"a","customerId":"c","units":1,"amount":1}'],
-        [/^announce: true: is for the scheme saga: leave it out$/],
-      ],
-      ['an unknown lane', ['--order', '{}', '--lane', 'fast'], [/Allowed choices are durable, lean, grouped/]],
-      ['a wrong deadline', ['--order', '{}', '--deadline', 'soon'], [/give a duration such as '90s'/]],
-      ['too much concurrency', ['--file', 'x', '--concurrency', '201'], [/give a whole number from 1 to 200/]],
-      ['no such file', ['--file', 'no.csv'], [/^no\.csv: there is no such file/]],
-      ['an unknown option', ['--colour', 'red'], [/unknown option '--colour'/]],
-    ];
-    for (const [what, args, lines] of refused) {
-      it(`refuses ${what}: exit code 2, a line for each thing that is wrong, without asking a server`, async () => {
-        const { code, stdout, stderr } = await startProgram(['order', 'place', ...args], {
-          TEMPORAL_ADDRESS: '127.0.0.1:1',
-        }).ended;
-        assert.deepEqual([code, stdout], [2, '']);
-        assert.equal(stderr.length, lines.length, stderr.join('\n'));
-        lines.forEach((line, index) => {
-          assert.match(stderr[index] ?? '', line);
-        });
-      });
-    }
   });
 
   describe('order place --file', () => {
@@ -186,7 +135,9 @@ describe('the command line', function () {
       }));
       const file = await world.ordersFile(lines);
       const first = await world.run('order', 'place', '--file', file, '--concurrency', '10', '--json');
-      assert.deepEqual([first.code, first.stderr], [1, []]);
+      // A machine that is slow is told how far it is.
+      const noted = first.stderr.filter((line) => !/^\d+\/40 orders$/.test(line));
+      assert.deepEqual([first.code, noted], [1, []]);
       const report = first.json<PlacingReport & { orders: number }>();
       assert.deepEqual([report.orders, report.done, report.placed, report.undone], [40, 40, 36, 4]);
       assert.deepEqual(report.reasons, { InsufficientFunds: 4 });
@@ -323,30 +274,6 @@ describe('the command line', function () {
   });
 
   describe('every command', () => {
-    const commands = [
-      [],
-      ['order'],
-      ['order', 'place'],
-      ['order', 'show'],
-      ['tx', 'list'],
-      ['tx', 'show'],
-      ['books'],
-      ['shop', 'open'],
-    ];
-    for (const command of commands) {
-      it(`has help: ${['backstitch', ...command].join(' ')} --help`, async () => {
-        const { code, stdout, stderr } = await world.run(...command, '--help');
-        assert.deepEqual([code, stderr], [0, []]);
-        assert.match(stdout, /Usage: backstitch/);
-        assert.match(stdout, /--json/);
-      });
-    }
-
-    it('tells its version', async () => {
-      const { code, stdout } = await startProgram(['--version'], {}).ended;
-      assert.deepEqual([code, stdout.trim()], [0, packageVersion]);
-    });
-
     it('without a server ends within seconds: exit code 2, one line that says what to do', async () => {
       const file = await world.ordersFile([{}]);
       const all = [
@@ -389,14 +316,6 @@ describe('the command line', function () {
       assert.match(stderr[0] ?? '', /has no namespace 'nowhere'/);
     });
 
-    it('without arguments, or of an unknown name, shows how it is used: exit code 2', async () => {
-      for (const args of [[], ['order'], ['pay']]) {
-        const { code, stdout, stderr } = await world.run(...args);
-        assert.deepEqual([code, stdout], [2, '']);
-        assert.match(stderr.join('\n'), /Usage: backstitch|unknown command 'pay'/);
-      }
-    });
-
     it('alarm test: alarms go to the log of a worker that has no receiver for them', async () => {
       const { code, stdout } = await world.run('alarm', 'test');
       assert.equal(code, 0);
@@ -404,11 +323,6 @@ describe('the command line', function () {
         stdout,
         /^the test alarm was delivered to the log of the worker, and nowhere else: give the worker BACKSTITCH_/,
       );
-    });
-
-    it('with a wrong setting says which', async () => {
-      const { code, stderr } = await startProgram(['books'], { ...world.env, TEMPORAL_UI_ADDRESS: 'nonsense' }).ended;
-      assert.deepEqual([code, stderr], [2, ['TEMPORAL_UI_ADDRESS is "nonsense": give an http or https address']]);
     });
   });
 });

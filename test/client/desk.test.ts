@@ -10,6 +10,7 @@ import {
   type StuckTransaction,
 } from '../../src/kit/client/index.js';
 import { openClientWorld, type ClientWorld } from './support.js';
+import { until } from '../support/until.js';
 
 describe('the command line of the desk', function () {
   this.timeout(120_000);
@@ -53,7 +54,7 @@ describe('the command line of the desk', function () {
       }),
     );
     // The server's list lags behind.
-    while ((await countDesk(client, { where: whereOf(group) })) < count) await new Promise(setImmediate);
+    await until(async () => (await countDesk(client, { where: whereOf(group) })) >= count);
     return gids;
   }
   const whereOf = (group: string) => `WorkflowId STARTS_WITH 'order-stuck-${group}'`;
@@ -167,7 +168,7 @@ describe('the command line of the desk', function () {
     const show = async () => (await world.run('tx', 'show', gid, '--json')).json<ShownTransaction>();
     // Until it was started there is nothing to show.
     const isPaying = (shown: Partial<ShownTransaction>) => shown.branches?.at(-1)?.branch === 'pay';
-    while (!isPaying(await show())) await new Promise(setImmediate);
+    await until(async () => isPaying(await show()));
     const who = ['--actor', 'ann', '--reason', 'a test'];
     const run = async (...args: string[]) => {
       const { code, stderr } = await world.run('tx', ...args, ...who);

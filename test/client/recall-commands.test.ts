@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Books } from '../../src/contracts/shop.js';
 import type { ShownTransaction } from '../../src/kit/client/index.js';
-import { openClientWorld, startProgram, type ClientWorld, type ProgramRun } from './support.js';
+import { openClientWorld, runWithin, type ClientWorld, type ProgramRun } from './support.js';
 
 describe('the command line of a recall', function () {
   this.timeout(120_000);
@@ -125,8 +125,7 @@ describe('the command line of a recall', function () {
   ];
   for (const [what, args, line] of wrong) {
     it(`refuses ${what}: exit code 2, without asking a server`, async () => {
-      const run = startProgram(['order', ...args], { TEMPORAL_ADDRESS: '127.0.0.1:1' });
-      const { code, stdout, stderr } = await run.ended;
+      const { code, stdout, stderr } = await runWithin(['order', ...args], { TEMPORAL_ADDRESS: '127.0.0.1:1' });
       assert.deepEqual([code, stdout, stderr.length], [2, '', 1], stderr.join('\n'));
       assert.match(stderr[0] ?? '', line);
     });

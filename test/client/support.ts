@@ -4,9 +4,11 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import type { Faults } from '../../src/activities/faults.js';
 import { serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { ORDERS_HEADER } from '../../src/client/orders-file.js';
+import { runProgram } from '../../src/client/program.js';
 import type { PlaceOrderInput } from '../../src/contracts/place-order.js';
 import { createShopWorker } from '../../src/worker.js';
 import { compiledClient, plainClient } from '../support/compiled.js';
@@ -40,13 +42,46 @@ export function startProgram(args: readonly string[], env: Record<string, string
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const ended = once(child, 'close').then(([code]) => ({
-    code: code as number | null,
-    stdout,
+  return { child, ended: once(child, 'close').then(([code]) => ended(code as number | null, stdout, stderr)) };
+}
+
+/**
+ * Whether a command needs a process of its own: it listens to signals, or drives transactions itself, with databases that the
+ * environment of its process names.
+ */
+function isOfProcess(args: readonly string[]): boolean {
+  return ['--file', '--yes', 'direct', 'message', 'state-table', 'sale'].some((word) => args.includes(word));
+}
+
+/**
+ * Runs the program as a function, to its end: what it prints, asks and returns is the same as in a process of its own, whose start
+ * takes more of the processor than all that most commands do.
+ */
+export async function runWithin(args: readonly string[], env: Record<string, string>): Promise<ProgramRun> {
+  const { stream: stdout, text: printed } = collector();
+  const { stream: stderr, text: said } = collector();
+  const code = await runProgram(args, { env: { ...process.env, ...env }, stdout, stderr });
+  return ended(code, printed(), said());
+}
+
+function collector() {
+  let text = '';
+  const stream = new Writable({
+    decodeStrings: false,
+    write: (chunk: string, _, done) => {
+      text += chunk;
+      done();
+    },
+  });
+  return { stream, text: () => text };
+}
+
+function ended(code: number | null, stdout: string, stderr: string): ProgramRun {
+  return {
+    ...{ code, stdout },
     stderr: stderr.split('\n').filter((line) => line !== ''),
     json: <T>() => JSON.parse(stdout) as T,
-  }));
-  return { child, ended };
+  };
 }
 
 /** The shop with a worker of its own on real servers, and the program pointed at it. */
@@ -60,8 +95,9 @@ export interface ClientWorld {
   readonly databaseEnv: Record<string, string>;
   /** Starts what delivers the services' messages. */
   readonly deliver: (names?: readonly string[]) => Promise<void>;
-  /** Runs the program to its end. */
+  /** Runs the program to its end: most commands within this process. */
   run(...args: string[]): Promise<ProgramRun>;
+  /** Starts it in a process of its own. */
   start(...args: string[]): RunningProgram;
   /** Writes a file of orders; `…` of a line is taken as it is. */
   ordersFile(lines: readonly (Partial<PlaceOrderInput> | string)[]): Promise<string>;
@@ -105,7 +141,7 @@ export async function openClientWorld(
     deliver: shop.deliver,
     env,
     databaseEnv,
-    run: (...args) => startProgram(args, env).ended,
+    run: (...args) => (isOfProcess(args) ? startProgram(args, env).ended : runWithin(args, env)),
     start: (...args) => startProgram(args, env),
     async ordersFile(lines) {
       const path = join(folder, `${randomUUID()}.csv`);
