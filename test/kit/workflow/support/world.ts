@@ -3,6 +3,8 @@ import type { TransactionState } from '../../../../src/kit/workflow/branch.js';
 import type { DeskCase } from '../../../../src/kit/workflow/desk.js';
 import type { FailureNote } from '../../../../src/kit/workflow/failure.js';
 import type { Call, Judgement, SagaDriver } from '../../../../src/kit/workflow/saga/driver.js';
+import { Scope } from './scope.js';
+import { Time } from './time.js';
 
 /**
  * A world for a saga's rules alone: participants with a guard each, a network that loses replies, and a clock that
@@ -54,25 +56,6 @@ class Settled extends Error {
   constructor(found: NonNullable<Judgement['settled']>) {
     super(`it was ${found.kind}`);
     this.found = found;
-  }
-}
-
-class Scope {
-  cancelled = false;
-  readonly #listeners = new Set<() => void>();
-  constructor(parent?: Scope) {
-    parent?.onCancel(() => {
-      this.cancel();
-    });
-  }
-  cancel(): void {
-    this.cancelled = true;
-    for (const listener of this.#listeners) listener();
-  }
-  onCancel(listener: () => void): () => void {
-    if (this.cancelled) listener();
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
   }
 }
 
@@ -342,29 +325,6 @@ export class World implements SagaDriver {
     if (effect.state === 'applied') effect.state = 'undone';
     effect.barred = true;
     return 'undone';
-  }
-}
-
-/** A clock that jumps to the next thing that happens. */
-class Time {
-  now = 0;
-  #order = 0;
-  readonly #queue: { at: number; order: number; happen: () => void }[] = [];
-
-  at(delay: number, happen: () => void): void {
-    this.#queue.push({ at: this.now + delay, order: this.#order++, happen });
-    this.#queue.sort((a, b) => a.at - b.at || a.order - b.order);
-  }
-
-  async pass(until: number): Promise<void> {
-    for (;;) {
-      await new Promise(setImmediate);
-      const next = this.#queue[0];
-      if (next === undefined || next.at > until) return;
-      this.#queue.shift();
-      this.now = next.at;
-      next.happen();
-    }
   }
 }
 
