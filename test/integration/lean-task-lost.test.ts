@@ -10,6 +10,7 @@ import { Program } from '../support/program.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
 import { itSideBySide } from '../support/side-by-side.js';
 import { transpiled } from '../support/transpiled.js';
+import { until } from '../support/until.js';
 
 /**
  * In the lanes lean and grouped the first workflow task does all steps, pivot included, before the server hears of any. If
@@ -76,8 +77,8 @@ describe('when the answer of the first task is lost', function () {
         (error: unknown) => (error instanceof TransactionCompensated ? 'undone' : String(error)),
       );
       const status = () => statusOf(ordersUrl, order('lost').orderId);
-      for (const until = Date.now() + 20_000; (await status()) !== 'placed' && Date.now() < until;);
-      assert.equal(await status(), 'placed', 'all its steps were done');
+      // All its steps were done.
+      await until(async () => (await status()) === 'placed', 20_000);
       first.kill('SIGKILL');
       await start(address);
 

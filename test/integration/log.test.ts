@@ -10,6 +10,7 @@ import { placeOrderTransaction } from '../../src/contracts/transactions.js';
 import { transactionClient } from '../../src/kit/client/index.js';
 import { createShopWorker } from '../../src/worker.js';
 import { postgresUrl, temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
+import { until } from '../support/until.js';
 
 const ORDERS = 50;
 
@@ -115,10 +116,10 @@ describe('the compensation log of a shop', function () {
 
     // The list of closed runs follows with a delay.
     const ends = `select from backstitch.log where source = 'history' and op = 'end' and outcome = 'compensated' and gid like '%${taskQueue}'`;
-    for (const until = Date.now() + 30_000; (await query(operationsUrl, ends)).length < report.undone;) {
-      assert.ok(Date.now() < until, 'undone orders are missing');
+    await until(async () => {
       await collect();
-    }
+      return (await query(operationsUrl, ends)).length >= report.undone;
+    }, 30_000);
     assert.equal((await query(operationsUrl, ends)).length, report.undone);
   });
 });

@@ -8,6 +8,7 @@ import {
   type ListOptions,
 } from '../../../src/kit/client/index.js';
 import { DirectWorld } from './world.js';
+import { until } from '../../support/until.js';
 
 describe('the list of transactions, of all lanes', function () {
   this.timeout(240_000);
@@ -31,11 +32,12 @@ describe('the list of transactions, of all lanes', function () {
   }
   /** The list, as soon as the server's own list has this workflow, which follows with a delay. */
   async function once(gid: string, options: Partial<ListOptions> = {}): Promise<ListedTransaction[]> {
-    for (const until = Date.now() + 30_000; ;) {
-      const found = await listed(options);
-      if (found.some((each) => each.gid === gid && each.runId !== undefined)) return found;
-      assert.ok(Date.now() < until, `${gid} is not in the list`);
-    }
+    let found: ListedTransaction[] = [];
+    await until(async () => {
+      found = await listed(options);
+      return found.some((each) => each.gid === gid && each.runId !== undefined);
+    }, 30_000);
+    return found;
   }
 
   it('has each once: of a process, of a workflow, and of both, where the line of the workflow counts', async () => {

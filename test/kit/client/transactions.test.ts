@@ -14,6 +14,7 @@ import {
 } from '../../../src/kit/client/index.js';
 import { TX_SCHEME, TX_STATE } from '../../../src/kit/workflow/index.js';
 import { openTripWorld, tripClient, type TripWorld } from './support.js';
+import { until } from '../../support/until.js';
 
 /** The error that a promise rejects with, of the class that is expected. */
 async function rejection<E extends Error>(promise: Promise<unknown>, type: new (...args: never[]) => E): Promise<E> {
@@ -196,8 +197,9 @@ describe('a transaction as a typed function', () => {
       await held;
       const handle = world.client.workflow.getHandle(`trip-${id}`);
       const heard = async () =>
-        (await handle.fetchHistory()).events?.some((event) => event.workflowExecutionUpdateAcceptedEventAttributes);
-      while (!(await heard())) await new Promise(setImmediate);
+        (await handle.fetchHistory()).events?.some((event) => event.workflowExecutionUpdateAcceptedEventAttributes) ??
+        false;
+      await until(heard);
       await handle.cancel();
       world.script.release(id, 'car.rent.action');
       // Whether the undo is done already when the answer comes.

@@ -24,6 +24,7 @@ import {
 import { SCAN_DRIVER } from '../../../src/kit/database/guard/rows.js';
 import { testDatabase } from '../../support/servers.js';
 import { add, never, newGid, op as operation, refuse, Stage } from './support/stage.js';
+import { until } from '../../support/until.js';
 
 const op = (gid: string, name: Op, more: Partial<Operation> = {}) => operation(gid, name, { scheme: '2pc', ...more });
 /** An attempt that gives up soon. */
@@ -244,10 +245,8 @@ describe('prepared transactions', () => {
   describe('at the same time', () => {
     /** Waits until so many statements wait for a lock. */
     const blocked = async (statements: number) => {
-      for (;;) {
-        const { rows } = await stage.pool.query('select from pg_locks where not granted');
-        if (rows.length >= statements) return;
-      }
+      const locked = 'select from pg_locks where not granted';
+      await until(async () => (await stage.pool.query(locked)).rows.length >= statements);
     };
     /** Stops an operation at a point of its life. */
     const stopped = (at: string, of: Op) => {
@@ -383,7 +382,7 @@ describe('prepared transactions', () => {
       let holder = await prepare(gids[0] ?? '');
       const waiting = new Map(gids.slice(1).map((gid) => [gid, prepare(gid)]));
       const locked = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
-      while ((await stage.pool.query(locked)).rowCount !== POOL);
+      await until(async () => (await stage.pool.query(locked)).rowCount === POOL);
       // Each would give up before a connection of theirs came free for the commit.
       while (waiting.size > 0) {
         await prepared.commit(op(holder, 'commit'), {});

@@ -11,6 +11,7 @@ import {
   type Sql,
 } from '../../../src/kit/database/index.js';
 import { newGid, op, Stage } from './support/stage.js';
+import { until } from '../../support/until.js';
 
 /** An existing service: it knows its `sql`, and nothing of transactions. */
 class Accounts {
@@ -300,7 +301,7 @@ describe('a transactional service', () => {
       };
       const begun = transactional(guard, (sql) => new Accounts(sql), plan).begin(newGid());
       const call = begun.service.put(begun.gid, 4);
-      while (!events.includes('committed')) await stage.pool.query('select 1');
+      await until(() => events.includes('committed'));
       const undone = begun.undo();
       for (let trip = 0; trip < 10; trip++) await stage.pool.query('select 1');
       reply();

@@ -3,6 +3,7 @@ import { announcementsOf } from '../../../src/kit/database/announcement/announce
 import { createGuard, type Operation } from '../../../src/kit/database/index.js';
 import type { StartOrder } from '../../../src/kit/workflow/fate.js';
 import { add, never, newGid, op, Stage } from './support/stage.js';
+import { until } from '../../support/until.js';
 
 const start: StartOrder = {
   ...{ transaction: 'buy', scheme: 'saga', taskQueue: 'none', input: {}, inputHash: 'hash' },
@@ -35,7 +36,7 @@ describe('an undo of what another driver has done', () => {
       asked = undo(gid);
       asked.catch(() => undefined);
       const waits = 'select 1 from pg_locks where not granted and locktype = $1';
-      while ((await stage.pool.query(waits, ['transactionid'])).rowCount === 0);
+      await until(async () => (await stage.pool.query(waits, ['transactionid'])).rowCount !== 0);
       return add(gid, 1)(sql);
     });
     await assert.rejects(asked, { name: 'DrivenElsewhere' });

@@ -4,6 +4,7 @@ import postgres from 'postgres';
 import { postgresJsDatabase, type Sql } from '../../../../src/kit/database/index.js';
 import { createOutbox } from '../../../../src/kit/database/outbox/outbox.js';
 import { outboxOf, OutboxStage } from './stage.js';
+import { until } from '../../../support/until.js';
 
 describe('the outbox', () => {
   const stage = new OutboxStage();
@@ -266,12 +267,9 @@ async function held(pool: pg.Pool, work: (sql: Sql) => Promise<unknown>) {
 
 /** Resolves once somebody waits for an advisory lock. */
 async function waiting(pool: pg.Pool): Promise<void> {
-  for (;;) {
-    const { rowCount } = await pool.query(
-      "select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())",
-    );
-    if (rowCount !== 0) return;
-  }
+  const waiting =
+    "select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())";
+  await until(async () => (await pool.query(waiting)).rowCount !== 0);
 }
 
 /** A second database on the same server. */

@@ -12,6 +12,7 @@ import { temporalAddress } from '../../../support/servers.js';
 import { openTripWorld, type TripWorld } from '../../client/support.js';
 import { LogStage } from '../../database/log/support.js';
 import type { Decided } from './workflows.js';
+import { until } from '../../../support/until.js';
 
 /** Ends the connection that it runs on. */
 const CUT = 'select pg_terminate_backend(pg_backend_pid())';
@@ -69,13 +70,16 @@ describe('the log of histories', function () {
 
   /** Collects until the log of the transaction is as asked: the server's list follows its histories with a delay. */
   async function collected(gid: string, isThere: (entries: readonly LogEntry[]) => boolean): Promise<LogEntry[]> {
-    const until = Date.now() + 30_000;
-    for (;;) {
+    let entries: LogEntry[] = [];
+    const isComplete = async () => {
       await collect();
-      const entries = await stage.entries(gid);
-      if (isThere(entries)) return entries;
-      assert.ok(Date.now() < until, `not in the log of ${gid}: ${JSON.stringify(entries)}`);
-    }
+      entries = await stage.entries(gid);
+      return isThere(entries);
+    };
+    await until(isComplete, 30_000).catch((error: unknown) => {
+      throw new Error(`not in the log of ${gid}: ${JSON.stringify(entries)}`, { cause: error });
+    });
+    return entries;
   }
 
   const show = (gid: string): Promise<LogPage> =>
@@ -169,12 +173,11 @@ describe('the log of histories', function () {
     };
     const isRead = async (gid: string) =>
       (await stage.operations.run('select from backstitch.log_runs where gid = $1', [gid])).length > 0;
-    const untilRead = async (gid: string) => {
-      for (const until = Date.now() + 30_000; !(await isRead(gid));) {
+    const untilRead = (gid: string) =>
+      until(async () => {
         await collect();
-        assert.ok(Date.now() < until, 'it is not found');
-      }
-    };
+        return isRead(gid);
+      }, 30_000);
 
     it('tells each accepted decision, by whom, why, and what came of it; not those that were refused', async () => {
       const { gid, handle, decide } = await start();
@@ -270,10 +273,10 @@ describe('the log of histories', function () {
       dataConverter: { payloadCodecs: [{ encode: (payloads) => Promise.resolve(payloads), decode }] },
     });
     let failed = 0;
-    for (const until = Date.now() + 30_000; failed === 0 || (await stage.entries(`trip-${well}`)).length === 0;) {
+    await until(async () => {
       failed += (await collect({ client })).failed;
-      assert.ok(Date.now() < until, 'they are not found');
-    }
+      return failed > 0 && (await stage.entries(`trip-${well}`)).length > 0;
+    }, 30_000);
     assert.deepEqual(await stage.entries(`trip-${poisoned}`), []);
     const told = warnings.filter((line) => line.includes(`trip-${poisoned}`));
     assert.ok(
@@ -300,10 +303,10 @@ describe('the log of histories', function () {
       await ended(world.bookTrip({ id: refused, noCar: true }));
       await ended(world.bookTrip({ id: well, noCar: true }));
       let failed = 0;
-      for (const until = Date.now() + 30_000; failed === 0 || (await stage.entries(`trip-${well}`)).length === 0;) {
+      await until(async () => {
         failed += (await collect()).failed;
-        assert.ok(Date.now() < until, 'they are not found');
-      }
+        return failed > 0 && (await stage.entries(`trip-${well}`)).length > 0;
+      }, 30_000);
     } finally {
       await stage.operations.run('alter table backstitch.log drop constraint refuses', []);
     }
@@ -324,14 +327,12 @@ describe('the log of histories', function () {
       run: (text, values) => (text === putRun ? stage.operations.run(CUT) : stage.operations.run(text, values)),
     };
     await ended(world.bookTrip({ id, noCar: true }));
-    for (const until = Date.now() + 30_000; ;) {
-      const lost = await collect({ operations: database }).then(
+    const isLost = () =>
+      collect({ operations: database }).then(
         () => false,
         () => true,
       );
-      if (lost) break;
-      assert.ok(Date.now() < until, 'it is not found');
-    }
+    await until(isLost, 30_000);
     assert.deepEqual(await stage.operations.run('select from backstitch.log_runs where gid = $1', [`trip-${id}`]), []);
     await collected(`trip-${id}`, has('end'));
   });

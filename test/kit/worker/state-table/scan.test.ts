@@ -4,6 +4,7 @@ import type { StateRow, StateTable } from '../../../../src/kit/database/index.js
 import { Silence } from '../../../../src/kit/worker/state-table/breaker.js';
 import { startStateScan, type StateScanning } from '../../../../src/kit/worker/index.js';
 import { failing, StateStage, transfer, type Operations } from '../../database/state-table/stage.js';
+import { until } from '../../../support/until.js';
 
 describe('the scan of state tables', () => {
   const stage = new StateStage();
@@ -22,10 +23,12 @@ describe('the scan of state tables', () => {
     });
   };
   const becomes = async (table: StateTable<Operations>, gid: string, holds: (row: StateRow) => boolean) => {
-    for (;;) {
-      const row = await table.look(gid);
-      if (row !== undefined && holds(row)) return row;
-    }
+    let row = await table.look(gid);
+    await until(async () => {
+      row = await table.look(gid);
+      return row !== undefined && holds(row);
+    });
+    return row ?? assert.fail();
   };
   /** A row that its caller has left. */
   const leave = async (table: StateTable<Operations>) => {
@@ -72,9 +75,9 @@ describe('the scan of state tables', () => {
     start(table);
     const { rounds, done } = await becomes(table, gid, ({ state }) => state === 'error');
     assert.deepEqual([rounds, done], [3, 1]);
-    while (!lines.some((line) => line.startsWith(`${gid} could not be taken to the desk, and will be again`))) {
-      await new Promise(setImmediate);
-    }
+    await until(() =>
+      lines.some((line) => line.startsWith(`${gid} could not be taken to the desk, and will be again`)),
+    );
     // It is given back as soon as that is told.
     await becomes(table, gid, ({ dueAt = 0 }) => dueAt - Date.now() < 10_000 && dueAt > Date.now());
     // Rounds of others do not wait for it.
@@ -90,9 +93,7 @@ describe('the scan of state tables', () => {
     await stage.caller.gone();
     try {
       start(table);
-      while (!lines.some((line) => line.startsWith("the state table 'test' cannot be scanned"))) {
-        await new Promise(setImmediate);
-      }
+      await until(() => lines.some((line) => line.startsWith("the state table 'test' cannot be scanned")));
     } finally {
       await stage.caller.back();
     }
