@@ -29,12 +29,12 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
 
 /** The command, for its help and for tests. */
 export function benchCommand() {
-  return new Command('bench')
-    .description(
-      'Measures the saga against plain SQL and against a saga written by hand with Temporal, interleaved in one run. ' +
-        'Each round runs every system twice, in an order and in the opposite one: a warm-up, one client, then all clients; the ' +
-        'books are proved after each.',
-    )
+  return benchmark(
+    'bench',
+    'Measures the saga against plain SQL and against a saga written by hand with Temporal, interleaved in one run. ' +
+      'Each round runs every system twice, in an order and in the opposite one: a warm-up, one client, then all clients; the ' +
+      'books are proved after each.',
+  )
     .option('--rounds <n>', 'rounds; figures are medians over them', count(1, 100), 5)
     .option(
       '--sagas <n>',
@@ -61,7 +61,13 @@ export function benchCommand() {
     .addHelpText(
       'after',
       '\n`bench transfer` compares the schemes that move money between banks: `bench transfer --help`.',
-    )
+    );
+}
+
+/** The command of a benchmark: a wrong argument ends the program with one line and exit code 2. */
+export function benchmark(name: string, description: string) {
+  return new Command(name)
+    .description(description)
     .allowExcessArguments(false)
     .exitOverride((error) => {
       process.exit(error.exitCode === 0 ? 0 : 2);

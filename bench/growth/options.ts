@@ -1,5 +1,4 @@
-import { Command } from '@commander-js/extra-typings';
-import { count, namesFrom, serverOption, type ServerKind } from '../options.js';
+import { benchmark, count, namesFrom, serverOption, type ServerKind } from '../options.js';
 import { laneNames, type LaneName } from './lanes.js';
 import { axisNames, type Amount, type AxisName } from './plan.js';
 
@@ -28,11 +27,11 @@ export function parseGrowthOptions(argv: readonly string[]): GrowthOptions {
 
 /** The command, for its help and for tests. */
 export function growthCommand() {
-  return new Command('bench:growth')
-    .description(
-      'Measures what a saga costs as work grows: more steps, more clients, more of them undone, one at a time; the books ' +
-        'are proved after each. About 15 minutes.',
-    )
+  return benchmark(
+    'bench:growth',
+    'Measures what a saga costs as work grows: more steps, more clients, more of them undone, one at a time; the books ' +
+      'are proved after each. About 15 minutes.',
+  )
     .option('--axes <names>', `what grows, with commas: ${axisNames.join(',')}`, namesFrom(axisNames), [...axisNames])
     .option('--lanes <names>', `lanes to run, with commas: ${laneNames.join(',')}`, namesFrom(laneNames), [
       ...laneNames,
@@ -49,9 +48,5 @@ export function growthCommand() {
     .addOption(serverOption())
     .option('--quick', 'a few sagas each: to see that it works', false)
     .option('--json', 'print one JSON object instead of tables', false)
-    .option('--svg <folder>', 'write a chart an axis there: performance-steps.svg and so on')
-    .allowExcessArguments(false)
-    .exitOverride((error) => {
-      process.exit(error.exitCode === 0 ? 0 : 2);
-    });
+    .option('--svg <folder>', 'write a chart an axis there: performance-steps.svg and so on');
 }

@@ -1,5 +1,4 @@
-import { Command } from '@commander-js/extra-typings';
-import { count } from '../options.js';
+import { benchmark, count } from '../options.js';
 
 /** What the benchmark of locks can be told. */
 export interface LockBenchOptions {
@@ -21,11 +20,11 @@ export function parseLockOptions(argv: readonly string[]): LockBenchOptions {
 
 /** The command, for its help and for tests. */
 export function lockCommand() {
-  return new Command('bench locks')
-    .description(
-      'Measures what it costs to do something once: locks, fences, markers, execution records, version updates, each against a plain ' +
-        'update of the same run; in PostgreSQL, and in Redis where there is a server. About 3 minutes.',
-    )
+  return benchmark(
+    'bench locks',
+    'Measures what it costs to do something once: locks, fences, markers, execution records, version updates, each against a plain ' +
+      'update of the same run; in PostgreSQL, and in Redis where there is a server. About 3 minutes.',
+  )
     .option('--alone <n>', 'of each, one after the other, in a round', count(10, 1_000_000), 500)
     .option('--loaded <n>', 'of each, by all clients, in a round', count(10, 10_000_000), 4_000)
     .option('--clients <n>', 'clients at a time', count(1, 100), 16)

@@ -1,5 +1,4 @@
-import { Command } from '@commander-js/extra-typings';
-import { count, namesFrom } from '../options.js';
+import { benchmark, count, namesFrom } from '../options.js';
 
 export const messageSystems = ['outbox', 'outbox, RabbitMQ', 'graphile-worker', 'graphile-worker, in order'] as const;
 export type MessageSystemName = (typeof messageSystems)[number];
@@ -28,11 +27,11 @@ export function parseMessageOptions(argv: readonly string[]): MessageOptions {
 
 /** The command, for its help and for tests. */
 export function messageCommand() {
-  return new Command('bench messages')
-    .description(
-      'Carries the same messages from one database to another by the outbox and by graphile-worker: written while they are carried, ' +
-        'all at once, one alone, and one alone while a million others wait for their day. About 10 minutes.',
-    )
+  return benchmark(
+    'bench messages',
+    'Carries the same messages from one database to another by the outbox and by graphile-worker: written while they are carried, ' +
+      'all at once, one alone, and one alone while a million others wait for their day. About 10 minutes.',
+  )
     .option(
       '--systems <names>',
       `systems to run, with commas: ${messageSystems.join(', ')}`,

@@ -1,5 +1,4 @@
-import { Command } from '@commander-js/extra-typings';
-import { count, namesFrom } from '../options.js';
+import { benchmark, count, namesFrom } from '../options.js';
 
 /** How a purchase takes its unit. */
 export const saleWays = ['one-by-one', 'row', 'stripes', 'units', 'together', 'together-limited'] as const;
@@ -29,11 +28,11 @@ export function parseSaleOptions(argv: readonly string[]): SaleOptions {
 
 /** The command, for its help and for tests. */
 export function saleCommand() {
-  return new Command('bench sale')
-    .description(
-      'Purchases of one article by many buyers, from one process and from several: each deducts the stock in one database and submits ' +
-        'its order in another one. The ways differ in what they lock of the stock. About 6 minutes.',
-    )
+  return benchmark(
+    'bench sale',
+    'Purchases of one article by many buyers, from one process and from several: each deducts the stock in one database and submits ' +
+      'its order in another one. The ways differ in what they lock of the stock. About 6 minutes.',
+  )
     .option('--ways <names>', `ways to run, with commas: ${saleWays.join(', ')}`, namesFrom(saleWays), [...saleWays])
     .option('--purchases <n>', 'purchases of a phase', count(10, 10_000_000), 5_000)
     .option('--scarce <n>', 'units where there are few: all others are told so', count(1, 1_000_000), 250)
@@ -43,9 +42,5 @@ export function saleCommand() {
     .option('--stripes <n>', 'rows of the way with stripes', count(2, 1_000), 16)
     .option('--rounds <n>', 'rounds', count(1, 100), 3)
     .option('--quick', 'a few purchases: to see that it works', false)
-    .option('--json', 'one JSON document on stdout', false)
-    .allowExcessArguments(false)
-    .exitOverride((error) => {
-      process.exit(error.exitCode === 0 ? 0 : 2);
-    });
+    .option('--json', 'one JSON document on stdout', false);
 }

@@ -1,5 +1,4 @@
-import { Command } from '@commander-js/extra-typings';
-import { count, namesFrom, serverOption, type ServerKind } from '../options.js';
+import { benchmark, count, namesFrom, serverOption, type ServerKind } from '../options.js';
 import { contentions, type Contention } from './plan.js';
 import { schemeNames, type SchemeName } from './schemes.js';
 
@@ -34,12 +33,12 @@ export function parseTransferOptions(argv: readonly string[]): TransferOptions {
 
 /** The command, for its help and for tests. */
 export function transferCommand() {
-  return new Command('bench transfer')
-    .description(
-      'Compares the schemes on the same transfers, from two banks to a third one: each alone and with many clients, with and ' +
-        'without contention on one account; then while their coordinator is stopped. The books are proved after each. ' +
-        'About 25 minutes.',
-    )
+  return benchmark(
+    'bench transfer',
+    'Compares the schemes on the same transfers, from two banks to a third one: each alone and with many clients, with and ' +
+      'without contention on one account; then while their coordinator is stopped. The books are proved after each. ' +
+      'About 25 minutes.',
+  )
     .option('--schemes <names>', `schemes to run, with commas: ${schemeNames.join(',')}`, namesFrom(schemeNames), [
       ...schemeNames,
     ])
@@ -69,11 +68,7 @@ export function transferCommand() {
     .option('--pool-size <n>', 'connections of each database, in each process', count(1, 40), 20)
     .addOption(serverOption())
     .option('--quick', 'a few transfers each: to see that it works', false)
-    .option('--json', 'print one JSON object instead of tables', false)
-    .allowExcessArguments(false)
-    .exitOverride((error) => {
-      process.exit(error.exitCode === 0 ? 0 : 2);
-    });
+    .option('--json', 'print one JSON object instead of tables', false);
 }
 
 function sharesFrom(text: string): Contention[] {
