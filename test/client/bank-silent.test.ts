@@ -41,6 +41,31 @@ describe('the command line of the banks, where the database of one takes connect
     assert.match(stderr[0] ?? '', new RegExp(`^${why}; it may be done nevertheless: look with bank show before$`));
   });
 
+  it('says which one could not be asked, and does the rest: reconcile, scan', async () => {
+    const cannot = /the database of 'bank_b' cannot be read: it has not answered within \d+ s/;
+    const pairs = 'purchases-debits,orders-payments';
+    const [compared, scanned] = await Promise.all([world.run('reconcile', '--pairs', pairs), world.run('scan')]);
+    const said = compared.stderr.filter((line) => !/^\d\/4 looks at pairs$/.test(line));
+    assert.deepEqual([compared.code, said], [1, []]);
+    const lines = compared.stdout.split('\n').filter((line) => line.includes('could NOT be compared'));
+    assert.deepEqual([lines.length, lines[0]?.startsWith('purchases-debits ')], [1, true], compared.stdout);
+    assert.match(lines[0] ?? '', cannot);
+    assert.deepEqual([scanned.code, scanned.stderr], [1, []]);
+    assert.match(scanned.stdout, /\n {2}bank_b could not be read: [^\n]+/);
+    assert.equal(scanned.stdout.split('bank_b could not be read').length, 2, 'it is said once');
+  });
+
+  it('needs no database where none is asked, and says so in one line where nothing can be said: desk list, desk show', async () => {
+    const listed = await world.run('desk', 'list', '--branch', 'nothing-such');
+    assert.deepEqual([listed.code, listed.stdout, listed.stderr], [0, 'nothing waits at the desk\n', []]);
+    const shown = await world.run('desk', 'show', 'transfer-nothing-such');
+    assert.deepEqual([shown.code, shown.stdout, shown.stderr.length], [3, '', 1], shown.stderr.join('\n'));
+    assert.match(
+      shown.stderr[0] ?? '',
+      /^nothing can be said of transfer-nothing-such: the database of 'bank_b' cannot be read: /,
+    );
+  });
+
   it('asks the other banks as ever', async () => {
     assert.equal((await world.run('bank', 'status', 'bank_a:alice', 'open')).code, 0);
   });

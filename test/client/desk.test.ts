@@ -6,6 +6,7 @@ import {
   countDesk,
   showTransaction,
   transactionClient,
+  type ReconcileReport,
   type ShownTransaction,
   type StuckTransaction,
 } from '../../src/kit/client/index.js';
@@ -157,6 +158,26 @@ describe('the command line of the desk', function () {
       assert.ok(report?.undone.includes('pay'));
     }
     mend();
+    // The rows look as if the money had been forgotten: who has given it back by hand is not asked to pay twice.
+    const repair = ['reconcile', '--pairs', 'orders-payments', '--young', '1ms', '--repair'];
+    const repaired = await world.run(...repair, '--actor', 'bob', '--reason', 'the daily figures', '--json');
+    assert.equal(repaired.code, 1, repaired.stderr.join('\n'));
+    const { findings, opened } = repaired.json<ReconcileReport>();
+    const settled = { class: 'paid-but-cancelled', state: 'at-desk' };
+    assert.deepEqual(
+      findings.map(({ class: name, key, state }) => ({ class: name, gid: `order-${key}`, state })),
+      gids.toSorted().map((gid) => ({ gid, ...settled })),
+    );
+    assert.equal(opened, gids.length);
+    const { note, key } = findings[0] ?? assert.fail();
+    assert.equal(note, `ann has decided 'resolve' of 'pay' in order-${key}: refunded by hand`);
+    // Nor by a person who asks for it, without having read that.
+    const drift = `reconcile/paid-but-cancelled/${key}`;
+    const asked = await world.run('desk', 'retry', drift, '--actor', 'bob', '--reason', 'once more');
+    assert.equal(asked.code, 0, asked.stderr.join('\n'));
+    const { code, stdout } = await world.run('desk', 'show', drift);
+    assert.equal(code, 4, stdout);
+    assert.match(stdout, /ann has decided 'resolve' of 'pay'/);
   });
 
   it('cancels, pauses and resumes a transaction, and moves its deadline', async () => {

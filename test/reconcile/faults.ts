@@ -178,6 +178,15 @@ export const orderFaults: readonly OrderFault[] = [
     repaired: ['placed-but-not-told'],
     sql: { notifications: UNTOLD },
   },
+  // Told "on its way" it would be weeks after its parcel came back.
+  {
+    base: 'placed',
+    expect: ['placed-but-not-told'],
+    sql: {
+      ...{ orders: RETURNED, shipping: CARRIER('returned'), inventory: RELEASED, payments: REFUNDED },
+      notifications: UNTOLD,
+    },
+  },
   {
     base: 'placed',
     expect: ['told-another-customer'],

@@ -158,6 +158,29 @@ describe('reconciliation of a shop whose books were damaged', function () {
     assert.equal(await world.client.workflow.getHandle(points).result(), 'gone');
     assert.deepEqual(await states(), ['left', undefined]);
   });
+
+  it('names and repairs what can be, behind however many that cannot', async () => {
+    const { databases } = world;
+    const many = 350;
+    await copyOrders(databases, 'tpl-placed', `(select 'a-hides-' || n from generate_series(1, ${many}) as n)`);
+    await world.damage('payments', `delete from payments where order_id like 'a-hides-%'`);
+    await copyOrders(databases, 'tpl-refunded', `(values ('z-hidden'))`);
+    await world.damage(
+      'payments',
+      `update payments set status = 'captured', refunded_at = null where order_id = 'z-hidden';
+      delete from wallet_entries where order_id = 'z-hidden' and kind = 'refund'`,
+    );
+    const report = await reconcile(1, '--pairs', 'orders-payments', '--repair', '--actor', 'ann', '--reason', 'hidden');
+    assert.deepEqual(found(report, 'repaired'), ['paid-but-cancelled z-hidden']);
+    assert.deepEqual([report.opened, report.findings.length], [100, 300]);
+    const unpaid = report.pairs[0]?.drift['placed-but-unpaid'] ?? 0;
+    assert.equal(unpaid, many + 1);
+    assert.equal(
+      report.pairs[0]?.left,
+      1,
+      'what a person has left is counted, though it is not among those that are named',
+    );
+  });
 });
 
 /** Every class that there is. */

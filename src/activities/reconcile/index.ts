@@ -42,7 +42,7 @@ export interface Reconciled {
     readonly notifications: Notifications;
   };
   readonly guardOf: (service: Service) => Guard;
-  /** Who hears of choreographed orders, by subscriber. */
+  /** Who hears of choreographed orders, by subscriber; the warehouse is known. */
   readonly listeners: Readonly<Record<string, { readonly service: Service; readonly consumer: string }>>;
 }
 
@@ -61,7 +61,7 @@ export function reconciledPairs({ databases, participants, guardOf, listeners }:
     paymentsEntries(databases.payments),
     reservationsEntries(databases.inventory),
     ...ledgerBalances(databases),
-    messages('order-messages', 'messages of choreographed orders', orderLinks(databases, guardOf, listeners)),
+    messages('order-messages', 'messages of orders', orderLinks(databases, guardOf, listeners)),
     transfers(banks),
     decisions(banks),
     holds(banks, holding),
@@ -95,10 +95,12 @@ function orderLinks(
   guardOf: Reconciled['guardOf'],
   listeners: Reconciled['listeners'],
 ): MessageLink[] {
+  // It takes part in no choreography, and hears of orders all the same.
+  const hearing: Reconciled['listeners'] = { ...listeners, warehouse: { service: 'warehouse', consumer: 'jobs' } };
   return (['orders', 'inventory', 'payments', 'shipping'] as const).flatMap((name) => {
     const subscribers = new Set(outboxes[name].streams.map(({ subscriber }) => subscriber));
     return [...subscribers].flatMap((subscriber) => {
-      const listener = listeners[subscriber];
+      const listener = hearing[subscriber];
       if (listener === undefined) return [];
       const { service, consumer } = listener;
       const link = { outbox: outboxes[name], from: databases[name], guard: guardOf(name) };

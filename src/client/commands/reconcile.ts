@@ -19,10 +19,7 @@ export function addReconcileCommand(cli: Cli): void {
     )
     .option('--since <time>', 'only rows since this time', time)
     .option('--pairs <names>', 'only these pairs, with commas', (text) => text.split(',').map((name) => name.trim()))
-    .option(
-      '--repair',
-      'repair what has a repair, and take the rest to the desk; look at the findings first: what a person has settled outside is not known',
-    )
+    .option('--repair', 'repair what has a repair and no person has decided about, and take the rest to the desk')
     .addOption(new Option('--actor <name>', 'with --repair: who asks for it; it is kept'))
     .addOption(new Option('--reason <text>', 'with --repair: why; it is kept'))
     .option(

@@ -4,7 +4,13 @@ import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { pgDatabase, type Database, type Pair } from '../../../src/kit/database/index.js';
 import { comparePair } from '../../../src/kit/worker/reconcile/compare.js';
-import type { PairCompared } from '../../../src/kit/workflow/reconcile/reconcile.js';
+import {
+  foremost,
+  shared,
+  type Finding,
+  type FindingState,
+  type PairCompared,
+} from '../../../src/kit/workflow/reconcile/reconcile.js';
 import { testDatabase, type TestDatabase } from '../../support/servers.js';
 
 /** Rows of each side: six chunks. */
@@ -63,7 +69,9 @@ describe('the comparison of a pair, as an activity', function () {
       const environment = new MockActivityEnvironment({ heartbeatDetails });
       const { signal } = new AbortController();
       const beat = (each: PairCompared) => void reached.push(each);
-      const work = () => comparePair(pair, { pair: 'p' }, { client, databases: [], youngMs: undefined, signal, beat });
+      // A person asks: nobody else's cases are looked for.
+      const judging = { client, databases: [], youngMs: undefined, signal, asked: true };
+      const work = () => comparePair(pair, { pair: 'p' }, { ...judging, beat });
       const result = await environment.run<[], PairCompared, typeof work>(work);
       return { result: { ...result, tookMs: 0 }, reached };
     };
@@ -76,5 +84,28 @@ describe('the comparison of a pair, as an activity', function () {
     assert.deepEqual(again.result, result, 'nothing is counted twice, and nothing is lost');
     assert.ok(statements < whole / 2, `${statements} statements of ${whole}`);
     assert.deepEqual((await compare(reached.at(-1))).result, result, 'an attempt that died at its end has done all');
+  });
+});
+
+describe('the findings that a report names', () => {
+  const many = (state: FindingState, count: number): Finding[] =>
+    Array.from({ length: count }, (_, n) => ({ pair: 'p', class: 'c', key: `${state}-${n}`, detail: 'd', state }));
+
+  it('are first those that need somebody: what a person has, or what has no repair, hides none of them', () => {
+    const all = [...many('left', 300), ...many('at-desk', 300), ...many('told', 299), ...many('repairable', 2)];
+    const named = foremost(all);
+    assert.deepEqual([named.length, named[0]?.key, named[1]?.key], [300, 'repairable-0', 'repairable-1']);
+    assert.deepEqual(named.slice(2), many('told', 298), 'each state in the order in which they were met');
+  });
+
+  it('are of every pair: one that has many leaves room for the others', () => {
+    const lists = [2, 300, 0, 5, 300].map((count) => many('told', count));
+    const countsOf = (room: number) => {
+      const named = shared(lists, room);
+      return [named.length, lists.map((list) => list.filter((each) => named.includes(each)).length)];
+    };
+    assert.deepEqual(countsOf(100), [99, [2, 46, 0, 5, 46]]);
+    assert.deepEqual(countsOf(1_000), [607, [2, 300, 0, 5, 300]]);
+    assert.deepEqual(shared([], 5), []);
   });
 });

@@ -77,7 +77,7 @@ export function messages(name: string, noun: string, links: readonly MessageLink
         parts: outboxes.map(([database, outbox]) => ({
           database,
           rows: `select split_part(stream, '/', 1) || '/' || split_part(stream, '/', 2) || ' ' || id as key, topic as value
-          from backstitch.outbox_delivered where starts_with(stream, '${outbox.name}/') and delivered_at >= ${SINCE}`,
+          from backstitch.outbox_delivered where (${streamsOf(links, outbox)}) and delivered_at >= ${SINCE}`,
         })),
       },
       {
@@ -121,6 +121,12 @@ export function messages(name: string, noun: string, links: readonly MessageLink
       return found.flat();
     },
   };
+}
+
+/** What an outbox tells whoever is looked at here: what it tells others besides is no side of this. */
+function streamsOf(links: readonly MessageLink[], outbox: Outbox): string {
+  const own = links.filter((link) => link.outbox.name === outbox.name);
+  return own.map(({ subscriber }) => `starts_with(stream, '${outbox.name}/${subscriber}/')`).join(' or ');
 }
 
 /** A stream's name has no space. */

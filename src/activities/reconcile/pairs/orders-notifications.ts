@@ -1,5 +1,6 @@
 import type { Database, Pair } from '../../../kit/database/index.js';
 import type { Notifications } from '../../notifications/index.js';
+import { REFUNDED_AFTER_LEAVING } from '../moves.js';
 import { orderPair, SINCE, type OrderDatabases } from '../orders.js';
 
 interface ToldRow {
@@ -37,7 +38,8 @@ export function ordersNotifications(
     },
     sides: [
       `select order_id as key, customer_id as value from orders
-      where status in ('placed', 'returned', 'lost', 'DELIVERED', 'COMPLETED') and created_at >= ${SINCE}`,
+      where (status in ('placed', 'returned', 'lost', 'DELIVERED', 'COMPLETED') or ${REFUNDED_AFTER_LEAVING})
+        and created_at >= ${SINCE}`,
       `select order_id as key, coalesce(min(customer_id) filter (where kind = 'order-placed'), 'announced to ' || min(customer_id)) as value
       from notifications where kind <> 'order-recalled' group by order_id
       having max(sent_at) >= ${SINCE} and (bool_or(kind = 'order-placed') or not bool_or(kind = 'order-undone'))`,
@@ -63,7 +65,11 @@ export function ordersNotifications(
       const data = order.customer_id;
       // It may have been refunded before its parcel left.
       if (told === undefined && order.lifecycle && !hasLeft) return undefined;
-      if (told === undefined) return { class: 'placed-but-not-told', detail: `customer ${data} was not told`, data };
+      if (told === undefined) {
+        // It says that the order is on its way.
+        const late = order.status === 'placed' ? {} : { unsafe: 'its parcel came back, or is lost' };
+        return { class: 'placed-but-not-told', detail: `customer ${data} was not told`, data, ...late };
+      }
       const other = [told, announced].find((each) => each !== undefined && each.customer_id !== data);
       if (other === undefined) return undefined;
       return {

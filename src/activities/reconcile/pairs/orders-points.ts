@@ -43,11 +43,15 @@ export function ordersPoints({ orders }: { readonly orders: Database }, guard: G
         repair: {
           what: 'gives the points back',
           run: ({ key, data }, operation) =>
-            guard.apply(operation, { orderId: key }, (sql) => sql(RETURN_POINTS, [key, data])),
+            guard.apply(operation, { orderId: key }, async (sql) => {
+              const [returned] = await sql(RETURN_POINTS, [key, data]);
+              // Nothing is noted as done that was not.
+              if (returned === undefined) throw new Error('the order has spent no points, or stands');
+            }),
         },
       },
       'points-not-earned': {
-        what: 'a choreographed order was placed, and its customer has no points of it',
+        what: 'a choreographed order was placed, or one with a lifecycle completed, and its customer has no points of it',
         repair: {
           what: 'gives the points',
           run: ({ key, data }, operation) => {

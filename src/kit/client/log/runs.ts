@@ -1,5 +1,5 @@
 import { type Client, type WorkflowExecutionInfo, WorkflowNotFoundError } from '@temporalio/client';
-import { TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../../workflow/attributes.js';
+import { OTHER_STATE, TX_BRANCH, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../../workflow/attributes.js';
 import { deskIdOf, gidAtDesk, STATE_TABLE_DESK } from '../../workflow/state-table/desk.js';
 import { foundState, type FoundState } from '../list.js';
 import { ask, quoted } from '../server.js';
@@ -38,8 +38,9 @@ export async function* runsSince(client: Client, since: Date): AsyncGenerator<Fo
   );
 }
 
-/** How many runs one question may name. */
+/** How many runs, and how many transactions, one question may name. */
 const NAMED = 100;
+const ASKED = 10;
 
 /** These runs, as they are now; those that the server does not know any more are missing. */
 export async function* runsById(client: Client, runIds: readonly string[]): AsyncGenerator<FoundRun[]> {
@@ -61,6 +62,25 @@ export async function runsOf(client: Client, gid: string): Promise<FoundRun[]> {
     if (newest.typedSearchAttributes.get(TX_SCHEME) !== undefined) runs.set(newest.runId, foundRun(newest));
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+  return [...runs.values()];
+}
+
+/**
+ * The runs in which a person may have decided something about transactions, each with its own desk, or with that of a state table's row; of
+ * a state machine those of its sagas. One that has simply committed was at no desk, and is left out.
+ */
+export async function runsWithDecisions(client: Client, gids: readonly string[]): Promise<FoundRun[]> {
+  const runs = new Map<string, FoundRun>();
+  for (let from = 0; from < gids.length; from += ASKED) {
+    const named = gids.slice(from, from + ASKED);
+    const theirs = named.flatMap((gid) => [
+      `WorkflowId STARTS_WITH ${quoted(`${gid}.`)}`,
+      `WorkflowId STARTS_WITH ${quoted(deskIdOf('', gid))}`,
+    ]);
+    const query = `(WorkflowId IN (${named.map(quoted).join(', ')}) OR ${theirs.join(' OR ')}) AND ${TX_SCHEME.name} IS NOT NULL
+      AND ${TX_SCHEME.name} != 'machine' AND ${TX_STATE.name} IS NOT NULL AND ${TX_STATE.name} != '${OTHER_STATE}'`;
+    for await (const page of pages(client, query)) for (const run of page) runs.set(run.runId, run);
   }
   return [...runs.values()];
 }

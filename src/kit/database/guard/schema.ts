@@ -53,4 +53,10 @@ alter table backstitch.guard add column first_sent_at timestamptz;
 alter table backstitch.guard add column sending_until timestamptz;`,
   },
   ...announcementMigrations,
+  {
+    name: '009-sagas',
+    sql: `
+-- The sagas of a state machine are found by its id: theirs is that, a dot, and more. No other row is in it.
+create index guard_sagas on backstitch.guard (gid collate "C") where strpos(gid, '.') > 0;`,
+  },
 ];

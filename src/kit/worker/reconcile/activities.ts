@@ -1,12 +1,13 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Pair } from '../../database/reconcile/pair.js';
-import type { ReconcileActivities } from '../../workflow/reconcile/reconcile.js';
+import type { PairOrder, ReconcileActivities } from '../../workflow/reconcile/reconcile.js';
 import type { ParticipantDatabases } from '../adopt.js';
 import { distinctOf } from '../read-all.js';
 import { comparePair } from './compare.js';
 import { openCases } from './desk.js';
-import { judgeKeys, type Judging } from './judge.js';
+import { judgeKeys, withoutSettled, type Judging } from './judge.js';
+import { naming, reachSides } from './reachable.js';
 import { repairFindings } from './repair.js';
 
 /** Options of {@link reconcileActivities}. */
@@ -34,22 +35,35 @@ export function reconcileActivities({ pairs, databases }: ReconcileOptions): Rec
     const names = [...known.keys()].join(', ');
     throw ApplicationFailure.nonRetryable(`there is no pair '${name}': the worker has ${names}`, 'InvalidInput');
   };
-  const judging = (youngMs: number | undefined): Judging => {
+  const judging = ({ youngMs, asked }: Pick<PairOrder, 'youngMs' | 'asked'>): Judging => {
     const { client, cancellationSignal: signal } = Context.current();
-    return { client, databases: home, youngMs, signal };
+    return { client, databases: home, youngMs, signal, asked };
   };
 
   return {
     'backstitch.reconcilePairs': (names) =>
       Promise.resolve((names?.map(pairOf) ?? pairs).map(({ name, what }) => ({ name, what }))),
     'backstitch.comparePair': (order) =>
-      beating((beat) => comparePair(pairOf(order.pair), order, { ...judging(order.youngMs), beat })),
-    'backstitch.judgePair': (order, keys) => beating(() => judgeKeys(pairOf(order.pair), keys, judging(order.youngMs))),
-    'backstitch.repairDrift': ({ pair, findings, youngMs, ...by }) =>
-      beating(() => repairFindings(pairOf(pair), findings, by, judging(youngMs))),
-    'backstitch.openDriftCases': (findings, most) => {
+      beating(async (beat) => {
+        const pair = pairOf(order.pair);
+        await reachSides(pair, databases);
+        return naming(databases, async () => {
+          const compared = await comparePair(pair, order, { ...judging(order), beat });
+          return withoutSettled(pair, compared, judging(order));
+        });
+      }),
+    'backstitch.judgePair': (order, keys) =>
+      beating(() =>
+        naming(databases, async () => {
+          const judged = await judgeKeys(pairOf(order.pair), keys, judging(order));
+          return withoutSettled(pairOf(order.pair), judged, judging(order));
+        }),
+      ),
+    'backstitch.repairDrift': ({ pair, findings, actor, reason, ...order }) =>
+      beating(() => repairFindings(pairOf(pair), findings, { actor, reason }, judging(order))),
+    'backstitch.openDriftCases': (findings, most, youngMs) => {
       const { client, info } = Context.current();
-      return beating(() => openCases(findings, most, { client, taskQueue: info.taskQueue }));
+      return beating(() => openCases(findings, most, { client, taskQueue: info.taskQueue, youngMs }));
     },
   };
 }

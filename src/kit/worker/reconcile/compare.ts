@@ -5,7 +5,7 @@ import type { Pair, PairSide } from '../../database/reconcile/pair.js';
 import { compareRanges, type Compared, type Position } from '../../database/reconcile/ranges.js';
 import type { Side } from '../../database/reconcile/side.js';
 import type { PairCompared, PairOrder } from '../../workflow/reconcile/reconcile.js';
-import { executionsSide, keptSince } from './executions.js';
+import { executionsSide, keptSince, type ListedAt } from './executions.js';
 import { judgeKeys, NOTHING_JUDGED, together, type Judging } from './judge.js';
 
 /** Keys that are remembered to be looked at again later. Where there are more, they are looked at again at once. */
@@ -24,11 +24,13 @@ export async function comparePair(
 ): Promise<PairCompared> {
   const { client, beat, signal } = judging;
   const began = performance.now();
+  const { taskQueue } = Context.current().info;
+  const place = { client, taskQueue };
   const before = Context.current().info.heartbeatDetails as Reached | undefined;
   let reached: Reached = before ?? { ...NOTHING_JUDGED, rows: [0, 0], candidates: 0, keys: [], tookMs: 0 };
   const tookBefore = reached.tookMs;
   const from = await sinceOf(pair, since, client);
-  for await (const { position, rows, keys } of comparing(pair, client, { since: from, from: reached.position })) {
+  for await (const { position, rows, keys } of comparing(pair, place, { since: from, from: reached.position })) {
     signal.throwIfAborted();
     const [ours, theirs] = reached.rows;
     reached = {
@@ -44,9 +46,9 @@ export async function comparePair(
     }
     beat(reached);
   }
-  const { findings, drift, agreed, inFlight, rows, candidates, keys } = reached;
+  const { findings, drift, agreed, inFlight, left, rows, candidates, keys } = reached;
   const tookMs = tookBefore + Math.round(performance.now() - began);
-  return { findings, drift, agreed, inFlight, rows, candidates, keys, tookMs };
+  return { findings, drift, agreed, inFlight, left, rows, candidates, keys, tookMs };
 }
 
 interface From {
@@ -54,11 +56,11 @@ interface From {
   readonly from: Position | undefined;
 }
 
-function comparing({ name, sides, by }: Pair, client: Client, options: From): AsyncGenerator<Compared> {
+function comparing({ name, sides, by }: Pair, place: ListedAt, options: From): AsyncGenerator<Compared> {
   if (by === 'buckets') {
     const [one, other] = sides.map((side) => {
       if (side === 'none') return bucketsOf({ parts: [] });
-      return 'executions' in side ? executionsSide(client, side) : bucketsOf(side);
+      return 'executions' in side ? executionsSide(place, side) : bucketsOf(side);
     });
     if (one !== undefined && other !== undefined) return compareBuckets(one, other, options);
   }

@@ -1,13 +1,21 @@
-import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
+import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { initialAttributes } from '../../workflow/attributes.js';
-import type { DriftEnd } from '../../workflow/reconcile/desk-workflow.js';
-import { findingId, RECONCILE_DESK, type Finding, type OpenedCases } from '../../workflow/reconcile/reconcile.js';
+import {
+  findingId,
+  RECONCILE_DESK,
+  type DriftCase,
+  type Finding,
+  type OpenedCases,
+} from '../../workflow/reconcile/reconcile.js';
 import { ofServer } from '../limited.js';
+import { caseOf } from './cases.js';
 
 /** Where cases are opened. */
 interface DeskPlace {
   readonly client: Client;
   readonly taskQueue: string;
+  /** As the run that has found them was asked. */
+  readonly youngMs: number | undefined;
 }
 
 /** What a person has to see to: what has no repair, or was not repaired. */
@@ -22,7 +30,7 @@ export async function openCases(findings: readonly Finding[], most: number, plac
       told.push(finding);
       continue;
     }
-    const before = await caseOf(finding, place);
+    const before = await caseOf(finding, place.client);
     if (before === 'none' && opened < most) {
       opened += await open(finding, place);
       told.push({ ...finding, state: 'at-desk' });
@@ -31,26 +39,13 @@ export async function openCases(findings: readonly Finding[], most: number, plac
   return { findings: told, opened };
 }
 
-/** Where a finding is. One that was closed as gone and is found again has no case. */
-async function caseOf(finding: Finding, { client }: DeskPlace): Promise<'none' | 'at-desk' | 'left'> {
-  const handle = client.workflow.getHandle<() => Promise<DriftEnd>>(findingId(finding));
-  try {
-    const { status } = await ofServer(handle.describe());
-    // One that was ended from outside is settled by the scan.
-    if (status.name !== 'COMPLETED') return 'at-desk';
-    return (await ofServer(handle.result())) === 'left' ? 'left' : 'none';
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return 'none';
-    throw error;
-  }
-}
-
-async function open(finding: Finding, { client, taskQueue }: DeskPlace): Promise<0 | 1> {
+async function open(finding: Finding, { client, taskQueue, youngMs }: DeskPlace): Promise<0 | 1> {
   const { class: name, key } = finding;
+  const order: DriftCase = { finding, ...(youngMs !== undefined && { youngMs }) };
   try {
     await ofServer(
       client.workflow.start(RECONCILE_DESK, {
-        ...{ workflowId: findingId(finding), taskQueue, args: [{ finding }] },
+        ...{ workflowId: findingId(finding), taskQueue, args: [order] },
         ...{ workflowIdReusePolicy: 'ALLOW_DUPLICATE', workflowIdConflictPolicy: 'FAIL' },
         staticSummary: `${name} of ${key}: waits for a person`,
         typedSearchAttributes: initialAttributes('reconcile'),

@@ -1,11 +1,14 @@
-import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
 import { foundState } from '../../client/list.js';
-import { inFlight } from '../../database/reconcile/flight.js';
+import { inFlight, waitingOf } from '../../database/reconcile/flight.js';
 import type { Drift, Look, Pair } from '../../database/reconcile/pair.js';
 import type { Database } from '../../database/sql.js';
-import { MOST_FINDINGS, type Finding, type Judged } from '../../workflow/reconcile/reconcile.js';
+import { TX_SCHEME, TX_STATE } from '../../workflow/attributes.js';
+import { findingId, foremost, type Finding, type Judged } from '../../workflow/reconcile/reconcile.js';
 import { ofServer } from '../limited.js';
 import { ENDED_FROM_OUTSIDE, hasEndedItself } from '../settle.js';
+import { listedCases, type CaseState } from './cases.js';
+import { decidedAbout } from './decided.js';
 
 /**
  * The second look. The pair reads all about its keys afresh; of what has drifted it is asked after that whether a transaction is on its
@@ -18,6 +21,8 @@ export interface Judging {
   /** For how long after its last step a transaction is in flight, in milliseconds. Default: 5 minutes */
   readonly youngMs: number | undefined;
   readonly signal: AbortSignal;
+  /** A person asks, who has the case: who else has any does not matter then, nor what nobody knows any more. Default: no */
+  readonly asked?: boolean;
 }
 
 const YOUNG_MS = 5 * 60_000;
@@ -25,33 +30,41 @@ const YOUNG_MS = 5 * 60_000;
 const BATCH = 200;
 const ASKED = 10;
 
-export const NOTHING_JUDGED: Judged = { findings: [], drift: {}, agreed: 0, inFlight: 0 };
+export const NOTHING_JUDGED: Judged = { findings: [], drift: {}, agreed: 0, inFlight: 0, left: 0 };
 
 /** Both, with no more findings than a pair has. */
 export function together(one: Judged, other: Judged): Judged {
   const drift = { ...one.drift };
   for (const [name, count] of Object.entries(other.drift)) drift[name] = (drift[name] ?? 0) + count;
   return {
-    findings: [...one.findings, ...other.findings].slice(0, MOST_FINDINGS.pair),
+    findings: foremost([...one.findings, ...other.findings]),
     drift,
     agreed: one.agreed + other.agreed,
     inFlight: one.inFlight + other.inFlight,
+    left: (one.left ?? 0) + (other.left ?? 0),
   };
 }
 
 /** Looks at keys again. */
 export async function judgeKeys(pair: Pair, keys: readonly string[], judging: Judging): Promise<Judged> {
   let judged = NOTHING_JUDGED;
+  // Read once, and only where there is anything to look up.
+  let cases: ReturnType<typeof listedCases> | undefined;
+  const casesOf = () => (cases ??= listedCases(judging.client, Object.keys(pair.classes)));
   for (let from = 0; from < keys.length; from += BATCH) {
     judging.signal.throwIfAborted();
-    judged = together(judged, await judgeBatch(pair, keys.slice(from, from + BATCH), judging));
+    judged = together(judged, await judgeBatch(pair, keys.slice(from, from + BATCH), judging, casesOf));
   }
   return judged;
 }
 
-async function judgeBatch(pair: Pair, keys: readonly string[], judging: Judging): Promise<Judged> {
-  const { client } = judging;
-  const drifts = await pair.judge(keys, lookOf(client));
+async function judgeBatch(
+  pair: Pair,
+  keys: readonly string[],
+  judging: Judging,
+  casesOf: () => ReturnType<typeof listedCases>,
+): Promise<Judged> {
+  const drifts = await pair.judge(keys, lookOf(judging.client));
   const drifted = new Set(drifts.map(({ key }) => key));
   const agreed = keys.length - drifted.size;
   if (drifts.length === 0) return { ...NOTHING_JUDGED, agreed };
@@ -59,20 +72,47 @@ async function judgeBatch(pair: Pair, keys: readonly string[], judging: Judging)
   const found = drifts.filter(({ key }) => !flying.has(key));
   const drift: Record<string, number> = {};
   for (const { class: name } of found) drift[name] = (drift[name] ?? 0) + 1;
+  const cases = judging.asked === true || found.length === 0 ? undefined : await casesOf();
+  const findings = found.map((each) => findingOf(pair, each, cases?.get(findingId(each))));
   return {
-    findings: found.slice(0, MOST_FINDINGS.pair).map((each) => findingOf(pair, each)),
+    findings: foremost(findings),
     drift,
     agreed,
     inFlight: flying.size,
+    left: findings.filter(({ state }) => state === 'left').length,
   };
 }
 
-function findingOf({ name, classes }: Pair, { class: drift, key, detail, unsafe }: Drift): Finding {
+function findingOf(
+  { name, classes }: Pair,
+  { class: drift, key, detail, unsafe }: Drift,
+  state: CaseState | undefined,
+): Finding {
   const { repair } = classes[drift] ?? {};
   const about = { pair: name, class: drift, key, detail };
+  // A person has it, or has left it: whatever a program could do is not its to do.
+  if (state !== undefined) return { ...about, state };
   if (repair === undefined) return { ...about, state: 'told' };
   if (unsafe !== undefined) return { ...about, state: 'told', note: unsafe };
   return { ...about, state: 'repairable', note: repair.what };
+}
+
+/** The same, but for what persons have settled at the desk of its transactions: that is not repaired. */
+export async function withoutSettled<T extends Judged>(pair: Pair, judged: T, judging: Judging): Promise<T> {
+  const findings: Finding[] = [];
+  for (const finding of judged.findings) {
+    judging.signal.throwIfAborted();
+    const decided = finding.state === 'repairable' ? await decidedOf(pair, finding.key, judging) : undefined;
+    findings.push(decided === undefined ? finding : { ...finding, state: 'told', note: decided });
+  }
+  return { ...judged, findings };
+}
+
+/** Why a repair is no program's to do, as persons have decided something of the key's transactions, or may have. */
+export async function decidedOf(pair: Pair, key: string, judging: Judging): Promise<string | undefined> {
+  const { client, databases, asked } = judging;
+  const decided = await decidedAbout(client, databases, pair.gidsOf(key));
+  return decided?.isGuess === true && asked === true ? undefined : decided?.why;
 }
 
 export function lookOf(client: Client): Look {
@@ -88,7 +128,7 @@ export function lookOf(client: Client): Look {
  * Which of these keys have a transaction that is on its way. The server is asked only of those that no database knows to be; and then the
  * databases once more, as one may have done its last step and ended since they were asked.
  */
-async function flightOf(
+export async function flightOf(
   pair: Pair,
   keys: ReadonlySet<string>,
   { client, databases, youngMs = YOUNG_MS }: Judging,
@@ -101,23 +141,36 @@ async function flightOf(
     const isFlying = await look(gids);
     for (const key of rest) if (pair.gidsOf(key).some(isFlying)) flying.add(key);
   };
-  const inDatabases = async (gids: readonly string[]) => {
-    const found = await Promise.all(databases.map((database) => inFlight(database, gids, youngMs)));
+  const inDatabases = async (find: (database: Pick<Database, 'run'>) => Promise<ReadonlyMap<string, string>>) => {
+    const found = await Promise.all(databases.map(find));
     return (gid: string) => found.some((each) => each.has(gid));
   };
-  await ask(inDatabases);
+  const young = (gids: readonly string[]) => inDatabases((database) => inFlight(database, gids, youngMs));
+  await ask(young);
+  // Once, as it reads all that waits: what is added after this was added by a step that is young.
+  await ask((gids) => inDatabases((database) => waitingOf(database, gids)));
   await ask(async (gids) => {
     const found = await describedOf(client, gids);
     return (gid) => found.get(gid)?.isRunning === true;
   });
-  await ask(inDatabases);
+  await ask(young);
   return flying;
 }
 
 interface Described {
   readonly state: string;
-  /** Runs, waits for a person, or was ended from outside: then the scan has it settled. */
+  /**
+   * Runs, waits for a person, or was ended from outside: then the scan has it settled. Of a state machine, which runs for weeks: it has
+   * begun something that has not ended.
+   */
   readonly isRunning: boolean;
+}
+
+function isUnderWay({ status, typedSearchAttributes, raw }: WorkflowExecutionDescription): boolean {
+  if (status.name !== 'RUNNING') return false;
+  if (typedSearchAttributes.get(TX_SCHEME) !== 'machine' || typedSearchAttributes.get(TX_STATE) === undefined)
+    return true;
+  return (raw.pendingChildren ?? []).length + (raw.pendingActivities ?? []).length > 0;
 }
 
 /** The newest runs of workflows, as the server itself knows them; those that it does not know are left out. */
@@ -129,7 +182,7 @@ async function describedOf(client: Client, gids: readonly string[]): Promise<Map
       try {
         const info = await ofServer(client.workflow.getHandle(gid).describe());
         const isCut = ENDED_FROM_OUTSIDE.includes(info.status.name) && !hasEndedItself(info);
-        found.set(gid, { state: foundState(info), isRunning: info.status.name === 'RUNNING' || isCut });
+        found.set(gid, { state: foundState(info), isRunning: isUnderWay(info) || isCut });
       } catch (error) {
         if (!(error instanceof WorkflowNotFoundError)) throw error;
       }

@@ -2,7 +2,8 @@ import { messageOf } from '../../database/message.js';
 import type { Drift, Pair } from '../../database/reconcile/pair.js';
 import { findingId, type Finding, type RepairOrder } from '../../workflow/reconcile/reconcile.js';
 import type { Operation } from '../../workflow/branch.js';
-import { judgeKeys, lookOf, type Judging } from './judge.js';
+import { caseOf } from './cases.js';
+import { decidedOf, flightOf, lookOf, type Judging } from './judge.js';
 
 /** How long one repair may take, in milliseconds. */
 const TIMEOUT_MS = 20_000;
@@ -37,9 +38,9 @@ async function repairOne(
     (await pair.judge([key], lookOf(judging.client))).find((each) => each.class === name);
   /** The same, unless it is on its way. */
   const left = async (): Promise<Drift | 'flying' | undefined> => {
-    const { drift, inFlight } = await judgeKeys(pair, [key], judging);
-    if (drift[name] !== undefined) return found();
-    return inFlight > 0 ? 'flying' : undefined;
+    const drift = await found();
+    if (drift === undefined) return undefined;
+    return (await flightOf(pair, new Set([key]), judging)).size > 0 ? 'flying' : drift;
   };
   try {
     const before = await left();
@@ -47,6 +48,11 @@ async function repairOne(
     // Nothing was done, and whether it will agree nobody knows yet: it stays a finding.
     if (before === 'flying')
       return { ...finding, note: 'a transaction of it is on its way: repair it when that has ended' };
+    // Looked at at the last moment: the lists that a finding was made by are behind.
+    const held = judging.asked === true ? 'none' : await caseOf(finding, judging.client);
+    if (held !== 'none') return { ...finding, state: held };
+    const why = before.unsafe ?? (await decidedOf(pair, key, judging));
+    if (why !== undefined) return { ...finding, state: 'told', note: why };
     const operation: Operation = {
       ...{ gid: findingId(finding), branch: 'repair', op: 'action', scheme: 'reconcile', seq: 1 },
       ...{ function: `reconcile.${name}`, driver: 'backstitch.reconcile', who: `${actor}: ${reason}` },

@@ -105,7 +105,7 @@ class DriftDesk {
     try {
       const { pair, key, class: name } = this.#finding;
       const { findings, inFlight } = await judge(
-        { pair, ...(this.#youngMs !== undefined && { youngMs: this.#youngMs }) },
+        { pair, asked: true, ...(this.#youngMs !== undefined && { youngMs: this.#youngMs }) },
         [key],
       );
       const found = findings.find((each) => each.class === name);
@@ -119,6 +119,7 @@ class DriftDesk {
       const [repaired = found] = await repair({
         pair,
         findings: [found],
+        asked: true,
         ...(this.#youngMs !== undefined && { youngMs: this.#youngMs }),
         ...by,
       });

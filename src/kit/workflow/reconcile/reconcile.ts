@@ -61,7 +61,7 @@ export interface ReconcileReport {
   /** Whether repairs were done. */
   readonly repaired: boolean;
   readonly pairs: readonly PairReport[];
-  /** The first of them, at most 1,000; the pairs count all. */
+  /** At most 1,000, those first that need somebody; the pairs count all. */
   readonly findings: readonly Finding[];
   /** Cases that were opened at the desk now. */
   readonly opened: number;
@@ -81,6 +81,29 @@ export const RECONCILE_DESK = 'reconcileDesk';
 
 /** Findings of one pair, and of one report. */
 export const MOST_FINDINGS = { pair: 300, report: 1_000 } as const;
+
+/** What needs somebody comes first: what persons have hides nothing else. */
+const RANKS: Readonly<Record<FindingState, number>> = {
+  ...{ repairable: 0, 'not-repaired': 0, told: 1, repaired: 2, 'at-desk': 3, left: 4 },
+};
+
+/** The findings of a pair that are told of where there are more. */
+export function foremost(findings: readonly Finding[], most: number = MOST_FINDINGS.pair): Finding[] {
+  return findings.toSorted((one, other) => RANKS[one.state] - RANKS[other.state]).slice(0, most);
+}
+
+/** As many of each list as there is room for in all: none takes what another one needs, and what one does not need the others have. */
+export function shared<T>(lists: readonly (readonly T[])[], room: number): T[] {
+  let [left, rest, share] = [room, lists.length, room];
+  for (const { length } of lists.toSorted((one, other) => one.length - other.length)) {
+    share = Math.floor(left / rest);
+    if (length > share) break;
+    left -= length;
+    rest -= 1;
+  }
+  return lists.flatMap((list) => list.slice(0, share));
+}
+
 /** Cases that one run opens, at most: the next one goes on. */
 export const MOST_CASES = 100;
 
@@ -93,6 +116,8 @@ export interface NamedPair {
 /** What one activity is asked of a pair. */
 export interface PairOrder extends Pick<ReconcileOrder, 'since' | 'youngMs'> {
   readonly pair: string;
+  /** A person asks about these keys, who has their cases. */
+  readonly asked?: true;
 }
 
 /** What was found when a pair was compared, and looked at again where there was no more room. */
@@ -110,6 +135,8 @@ export interface Judged {
   readonly drift: Readonly<Record<string, number>>;
   readonly agreed: number;
   readonly inFlight: number;
+  /** Those of the drift that a person has left as they are. Absent: in the answers of an older release. */
+  readonly left?: number;
 }
 
 /** Who repairs, and why. */
@@ -118,6 +145,8 @@ export interface RepairOrder extends Pick<ReconcileOrder, 'youngMs'> {
   readonly findings: readonly Finding[];
   readonly actor: string;
   readonly reason: string;
+  /** A person asks for it at the desk, who has the case, and has read that it is not known whether another one has decided. */
+  readonly asked?: true;
 }
 
 /** A finding, and what is asked about it, at the desk. */
@@ -133,7 +162,7 @@ export interface ReconcileActivities {
   /** The same findings, each with what its repair came to. */
   'backstitch.repairDrift': (order: RepairOrder) => Promise<readonly Finding[]>;
   /** Opens at most so many cases; the same findings, each with where it is. */
-  'backstitch.openDriftCases': (findings: readonly Finding[], most: number) => Promise<OpenedCases>;
+  'backstitch.openDriftCases': (findings: readonly Finding[], most: number, youngMs?: number) => Promise<OpenedCases>;
 }
 
 export interface OpenedCases {

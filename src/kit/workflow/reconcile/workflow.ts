@@ -12,9 +12,11 @@ import type { Alarm } from '../alarms.js';
 import { raiseAlarm } from '../alarms-workflow.js';
 import {
   findingId,
+  foremost,
   MOST_CASES,
   MOST_FINDINGS,
   RECONCILE_PROGRESS,
+  shared,
   type Finding,
   type FindingState,
   type Judged,
@@ -53,7 +55,7 @@ const acting = proxyActivities<ReconcileActivities>({
   retry: { initialInterval: '1 second', maximumInterval: '1 minute', maximumAttempts: 5 },
 });
 
-interface Found extends Omit<PairReport, 'repaired' | 'left'> {
+interface Found extends Omit<PairReport, 'repaired' | 'left'>, Pick<Judged, 'left'> {
   readonly findings: readonly Finding[];
   readonly keys: readonly string[];
 }
@@ -87,20 +89,25 @@ export async function reconcile(order: ReconcileOrder = {}): Promise<ReconcileRe
     step();
   }
 
-  let findings = judged.flatMap(({ findings }) => findings).slice(0, MOST_FINDINGS.report);
+  let findings = shared(
+    judged.map(({ findings }) => findings),
+    MOST_FINDINGS.report,
+  );
+  const countOf = (pair: string, state: FindingState) =>
+    findings.filter((finding) => finding.pair === pair && finding.state === state).length;
+  // Of those that are told of it may be known only now, when each is asked of by its id.
+  const listed = new Map(judged.map(({ pair, left = 0 }) => [pair, left - countOf(pair, 'left')]));
   if (repair !== undefined) findings = await repairAll(findings, { ...repair, youngMs });
   // Where nothing is to be opened it is looked up which of them a person has.
-  const told = await acting['backstitch.openDriftCases'](findings, desk ? MOST_CASES : 0);
+  const told = await acting['backstitch.openDriftCases'](findings, desk ? MOST_CASES : 0, youngMs);
   const { opened } = told;
   findings = [...told.findings];
   if (desk) await tell(findings, judged);
-  const countOf = (pair: string, state: FindingState) =>
-    findings.filter((finding) => finding.pair === pair && finding.state === state).length;
   const reports = judged.map(
     ({ pair, what, rows, candidates, agreed, inFlight, drift, tookMs, failure }): PairReport => {
       return {
         ...{ pair, what, rows, candidates, agreed, inFlight, drift, tookMs },
-        ...{ repaired: countOf(pair, 'repaired'), left: countOf(pair, 'left') },
+        ...{ repaired: countOf(pair, 'repaired'), left: (listed.get(pair) ?? 0) + countOf(pair, 'left') },
         ...(failure !== undefined && { failure }),
       };
     },
@@ -146,12 +153,13 @@ async function judgeAgain(found: Found, order: Pick<ReconcileOrder, 'since' | 'y
   }
 }
 
-function joined(found: Found, { findings, drift, agreed, inFlight }: Judged): Found {
+function joined(found: Found, { findings, drift, agreed, inFlight, left = 0 }: Judged): Found {
   const all = { ...found.drift };
   for (const [name, count] of Object.entries(drift)) all[name] = (all[name] ?? 0) + count;
   return {
     ...found,
-    findings: [...found.findings, ...findings].slice(0, MOST_FINDINGS.pair),
+    findings: foremost([...found.findings, ...findings]),
+    left: (found.left ?? 0) + left,
     drift: all,
     agreed: found.agreed + agreed,
     inFlight: found.inFlight + inFlight,
@@ -180,8 +188,7 @@ function whyOf(error: unknown): string {
 }
 
 /**
- * What a repair is known for is no case: one alarm tells of all of it, and of the same not again. So does one of pairs that could not be
- * compared, once a day: nobody looks at the report of a run that a schedule has begun.
+ * What a repair is known for is no case: one alarm a day tells of all of it. So does one of pairs that could not be compared: nobody looks at the report of a run that a schedule has begun.
  */
 async function tell(findings: readonly Finding[], pairs: readonly Found[]): Promise<void> {
   const at = Date.now();
@@ -190,7 +197,12 @@ async function tell(findings: readonly Finding[], pairs: readonly Found[]): Prom
   if (ids.length > 0) {
     const first = ids.slice(0, 10).join(', ');
     const message = `${ids.length} findings can be repaired by reconcile --repair, the first: ${first}`;
-    alarms.push({ id: `drift/repairable/${ids.length}/${first}`, kind: 'drift', at, message });
+    alarms.push({
+      id: `drift/repairable/${Math.floor(at / DAY_MS)}/${ids.length}/${first}`,
+      kind: 'drift',
+      at,
+      message,
+    });
   }
   const failed = pairs.flatMap(({ pair, failure }) => (failure === undefined ? [] : [`${pair}: ${failure}`]));
   if (failed.length > 0) {
