@@ -211,7 +211,7 @@ export async function createShopWorker(
         ...relays.activities,
         ...alarms,
         ...log,
-        ...reconcileActivities({ pairs: shop.pairs, databases }),
+        ...reconcileActivities({ pairs: shop.pairs, databases, operations }),
         ...refusalActivities({ databases, participants: shop.participants }),
       },
     });

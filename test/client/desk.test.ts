@@ -10,6 +10,7 @@ import {
   type ShownTransaction,
   type StuckTransaction,
 } from '../../src/kit/client/index.js';
+import { testDatabase, type TestDatabase } from '../support/servers.js';
 import { until } from '../support/until.js';
 import { openClientWorld, type ClientWorld } from './support.js';
 import { until } from '../support/until.js';
@@ -17,11 +18,14 @@ import { until } from '../support/until.js';
 describe('the command line of the desk', function () {
   this.timeout(120_000);
   let world: ClientWorld;
+  let operations: TestDatabase;
   let connection: Connection;
   let client: Client;
   before(async () => {
+    operations = await testDatabase('operations');
     world = await openClientWorld(
       'inventory.reserve.action:refuse@order-stuck-*,payments.charge.action:hang@order-slow-*',
+      operations.url,
     );
     connection = await Connection.connect({ address: world.address });
     client = new Client({ connection });
@@ -32,6 +36,7 @@ describe('the command line of the desk', function () {
   after(async () => {
     await connection.close();
     await world.close();
+    await operations.drop();
   });
 
   const breakRefunds = () => {
@@ -159,21 +164,22 @@ describe('the command line of the desk', function () {
       assert.ok(report?.undone.includes('pay'));
     }
     mend();
-    // Of one of them the server keeps nothing any more.
-    const [forgotten = ''] = gids.toSorted();
-    await client.workflowService.deleteWorkflowExecution({
-      namespace: 'default',
-      workflowExecution: { workflowId: forgotten },
-    });
-    const isGone = () =>
-      client.workflow
-        .getHandle(forgotten)
-        .describe()
-        .then(
-          () => false,
-          () => true,
-        );
-    await until(isGone);
+    // Of two of them the server keeps nothing any more; of one of these the log has kept what was decided.
+    const [forgotten = '', logged = ''] = gids.toSorted();
+    assert.equal((await world.run('log', logged)).code, 0);
+    for (const gid of [forgotten, logged]) {
+      const workflowExecution = { workflowId: gid };
+      await client.workflowService.deleteWorkflowExecution({ namespace: 'default', workflowExecution });
+      const isGone = () =>
+        client.workflow
+          .getHandle(gid)
+          .describe()
+          .then(
+            () => false,
+            () => true,
+          );
+      await until(isGone);
+    }
     // The rows look as if the money had been forgotten: who has given it back by hand is not asked to pay twice.
     const repair = ['reconcile', '--pairs', 'orders-payments', '--young', '1ms', '--repair'];
     const repaired = await world.run(...repair, '--actor', 'bob', '--reason', 'the daily figures', '--json');

@@ -1,6 +1,8 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
+import { compensationLog } from '../../database/log/store.js';
 import type { Pair } from '../../database/reconcile/pair.js';
+import type { Database } from '../../database/sql.js';
 import type { PairOrder, ReconcileActivities } from '../../workflow/reconcile/reconcile.js';
 import type { ParticipantDatabases } from '../adopt.js';
 import { distinctOf } from '../read-all.js';
@@ -16,17 +18,20 @@ export interface ReconcileOptions {
   readonly pairs: readonly Pair[];
   /** The participants' databases: in them it is looked whether a transaction is on its way. */
   readonly databases: ParticipantDatabases;
+  /** The operations database, if there is one: what persons have decided it knows for longer than the server. It need not be reachable. */
+  readonly operations?: Database;
 }
 
 /** How often an activity that waits for a database gives a sign of life, in milliseconds. */
 const BEAT_MS = 5_000;
 
 /** The activities behind the workflows `reconcile` and `reconcileDesk`. */
-export function reconcileActivities({ pairs, databases }: ReconcileOptions): ReconcileActivities {
+export function reconcileActivities({ pairs, databases, operations }: ReconcileOptions): ReconcileActivities {
   const known = new Map(pairs.map((pair) => [pair.name, pair]));
   const classes = pairs.flatMap((pair) => Object.keys(pair.classes));
   const twice = [...pairs.map(({ name }) => name), ...classes].find((name, place, all) => all.indexOf(name) !== place);
   if (twice !== undefined) throw new RangeError(`two pairs, or two classes of drift, have the name '${twice}'`);
+  const log = operations && compensationLog(operations);
   const home = [...distinctOf(databases).values()];
 
   const pairOf = (name: string): Pair => {
@@ -37,7 +42,7 @@ export function reconcileActivities({ pairs, databases }: ReconcileOptions): Rec
   };
   const judging = ({ youngMs, asked }: Pick<PairOrder, 'youngMs' | 'asked'>): Judging => {
     const { client, cancellationSignal: signal } = Context.current();
-    return { client, databases: home, youngMs, signal, asked };
+    return { client, databases: home, youngMs, signal, asked, ...(log && { log }) };
   };
 
   return {

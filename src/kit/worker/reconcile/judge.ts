@@ -8,16 +8,14 @@ import { findingId, foremost, type Finding, type Judged } from '../../workflow/r
 import { ofServer } from '../limited.js';
 import { ENDED_FROM_OUTSIDE, hasEndedItself } from '../settle.js';
 import { listedCases, type CaseState } from './cases.js';
-import { decidedAbout } from './decided.js';
+import { decidedAbout, type DecidedIn } from './decided.js';
 
 /**
  * The second look. The pair reads all about its keys afresh; of what has drifted it is asked after that whether a transaction is on its
  * way. In this sequence: one that was changing what was read either still runs, or has left steps that are young. So nothing waits.
  */
 
-export interface Judging {
-  readonly client: Client;
-  readonly databases: readonly Pick<Database, 'run'>[];
+export interface Judging extends DecidedIn {
   /** For how long after its last step a transaction is in flight, in milliseconds. Default: 5 minutes */
   readonly youngMs: number | undefined;
   readonly signal: AbortSignal;
@@ -110,9 +108,8 @@ export async function withoutSettled<T extends Judged>(pair: Pair, judged: T, ju
 
 /** Why a repair is no program's to do, as persons have decided something of the key's transactions, or may have. */
 export async function decidedOf(pair: Pair, key: string, judging: Judging): Promise<string | undefined> {
-  const { client, databases, asked } = judging;
-  const decided = await decidedAbout(client, databases, pair.gidsOf(key));
-  return decided?.isGuess === true && asked === true ? undefined : decided?.why;
+  const decided = await decidedAbout(judging, pair.gidsOf(key));
+  return decided?.isGuess === true && judging.asked === true ? undefined : decided?.why;
 }
 
 export function lookOf(client: Client): Look {
