@@ -1,16 +1,21 @@
 /** The statements of execution records. `$1` is the task, `$2` the business id. Times are the database's. */
 
 /**
- * Takes an execution: the first one, one that has failed, or one that is stale: `$3` milliseconds old. Of several who would take it over
- * at once one does: the others wait for it, and find it fresh. No row comes back then, nor for what has succeeded.
+ * Takes an execution for the owner `$4`: the first one, one that has failed, or one that is stale: `$3` milliseconds old. Of several who
+ * would take it over at once one does: the others wait for it, and find it fresh. No row comes back then, nor for what has succeeded.
+ *
+ * Asked again by its owner, who did not hear the answer, it is the same execution. What comes late of an owner whose execution has ended
+ * takes nothing.
  */
 export const take = `
-insert into backstitch.executions as e (task, business_id, state, started_at)
-values ($1, $2, 'PROCESSING', clock_timestamp())
+insert into backstitch.executions as e (task, business_id, state, started_at, owner)
+values ($1, $2, 'PROCESSING', clock_timestamp(), $4)
 on conflict (task, business_id) do update set
-  state = 'PROCESSING', attempt = e.attempt + 1, started_at = clock_timestamp(), ended_at = null, result = null
-where e.state = 'FAILED'
-   or e.state = 'PROCESSING' and e.started_at <= clock_timestamp() - make_interval(secs => $3::float8 / 1000)
+  state = 'PROCESSING', attempt = e.attempt + case when e.owner = excluded.owner then 0 else 1 end,
+  started_at = clock_timestamp(), ended_at = null, result = null, owner = excluded.owner
+where e.state = 'PROCESSING' and e.owner = excluded.owner
+   or e.owner is distinct from excluded.owner and (e.state = 'FAILED'
+     or e.state = 'PROCESSING' and e.started_at <= clock_timestamp() - make_interval(secs => $3::float8 / 1000))
 returning attempt`;
 
 export const read = `

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { fromJson, toJson, toLog } from '../guard/json.js';
 import type { Database, Sql } from '../sql.js';
 import { end, read, take } from './execution-statements.js';
@@ -53,7 +54,10 @@ export interface Execution extends ExecutionKey {
   complete(sql: Sql, result?: unknown): Promise<void>;
 }
 
-/** What became of it. `success`: it was executed before, with this result. `processing`: somebody does it, since a time in milliseconds since 1970. */
+/**
+ * What became of it. `success`: it was executed before, with this result. `processing`: somebody does it, since a time in milliseconds
+ * since 1970, or did until it died: whoever needs it done asks again, at the latest when it is stale.
+ */
 export type Executed<Result> =
   | { readonly outcome: 'done'; readonly result: Result; readonly attempt: number }
   | { readonly outcome: 'skipped'; readonly because: 'success'; readonly result: Result }
@@ -73,8 +77,8 @@ export class ExecutionTakenOver extends Error {
 export interface ExecutionOptions {
   readonly database: Database;
   /**
-   * After how long an execution that has not ended is stale, in milliseconds, by the database's clock: longer than any takes. Default:
-   * 10 minutes
+   * After how long an execution that has not ended is stale, in milliseconds, by the database's clock: longer than any takes, and less
+   * than 2^31. Default: 10 minutes
    */
   readonly staleAfterMs?: number;
 }
@@ -93,15 +97,26 @@ interface Row {
 
 /** Makes the execution records of a database. The tables are made by `idempotencyMigrations`. @throws a RangeError for wrong options */
 export function createExecutions({ database, staleAfterMs = 600_000 }: ExecutionOptions): Executions {
-  if (!(Number.isSafeInteger(staleAfterMs) && staleAfterMs >= 1)) {
-    throw new RangeError(`staleAfterMs is ${staleAfterMs}: it must be a whole number of milliseconds, 1 at least`);
+  // A timer takes no more.
+  if (!(Number.isSafeInteger(staleAfterMs) && staleAfterMs >= 1 && staleAfterMs < 2 ** 31)) {
+    throw new RangeError(
+      `staleAfterMs is ${staleAfterMs}: it must be a whole number of milliseconds from 1 to 2^31 - 1`,
+    );
+  }
+
+  /** The answer of the first may be lost, and the execution be this owner's without its knowing: it asks once more. */
+  async function takeFor(owner: string, { task, businessId }: ExecutionKey): Promise<number | undefined> {
+    const ask = () => database.run<{ attempt: number }>(take, [task, businessId, staleAfterMs, owner], ASK_MS);
+    const [taken] = await ask().catch(ask);
+    return taken?.attempt;
   }
 
   /** Takes it, or says why it is not to be had. */
   async function begin<Result>({ task, businessId }: ExecutionKey): Promise<number | Executed<Result>> {
+    const owner = randomUUID();
     for (let look = 0; look < LOOKS; look++) {
-      const [taken] = await database.run<{ attempt: number }>(take, [task, businessId, staleAfterMs], ASK_MS);
-      if (taken !== undefined) return taken.attempt;
+      const taken = await takeFor(owner, { task, businessId });
+      if (taken !== undefined) return taken;
       const [row] = await database.run<Row>(read, [task, businessId], ASK_MS);
       if (row?.state === 'SUCCESS') {
         return { outcome: 'skipped', because: 'success', result: fromJson(row.result) as Result };

@@ -17,7 +17,10 @@ export interface Fact {
   readonly table: string;
   /** The business key, by its columns, all of the unique index and no other. */
   readonly key: Values;
-  /** What else the row says. Of a fact that is there it has to be the same. */
+  /**
+   * What else the row says. Of a fact that is there it has to be the same. What goes into a column of type `json` is given as an object: a
+   * text or a list can be compared in `jsonb` only.
+   */
   readonly values?: Values;
 }
 
@@ -56,9 +59,12 @@ export async function insertOrRead<Row extends object>(sql: Sql, fact: Fact): Pr
   const insert = `
 insert into ${tableName(table)} (${columns.map(columnName).join(', ')}) values (${places.join(', ')})
 on conflict (${keyColumns.join(', ')}) do nothing returning *`;
-  const isSame = Object.keys(values).map(
-    (column, place) => `${columnName(column)} is not distinct from $${keyColumns.length + place + 1}`,
-  );
+  const isSame = Object.entries(values).map(([column, value], place) => {
+    const given = `$${keyColumns.length + place + 1}`;
+    // The type json has no equality of its own: two are the same by what they mean.
+    if (isJson(value)) return `to_jsonb(${columnName(column)}) is not distinct from ${given}::jsonb`;
+    return `${columnName(column)} is not distinct from ${given}`;
+  });
   const read = `
 select *, ${['true', ...isSame].join(' and ')} as "isSameFact" from ${tableName(table)}
 where ${keyColumns.map((column, place) => `${column} = ${places[place] ?? ''}`).join(' and ')}`;
@@ -74,4 +80,11 @@ where ${keyColumns.map((column, place) => `${column} = ${places[place] ?? ''}`).
   throw new Error(
     `the row ${JSON.stringify(key)} of ${table} was removed again and again while it was read: try again`,
   );
+}
+
+/** What a client writes as JSON: a plain object, and none that says by itself how it is written (`toPostgres`). */
+function isJson(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || 'toPostgres' in value) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }

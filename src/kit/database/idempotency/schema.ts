@@ -30,4 +30,10 @@ create table backstitch.executions (
 ) with (fillfactor = 80);
 create index executions_ended on backstitch.executions (ended_at) where ended_at is not null;`,
   },
+  {
+    name: '002-execution-owner',
+    sql: `
+-- Whose execution it is: one call of the program, which takes it again if it did not hear that it had it.
+alter table backstitch.executions add column owner text;`,
+  },
 ];

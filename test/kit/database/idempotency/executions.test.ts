@@ -143,6 +143,31 @@ describe('execution records', () => {
     assert.deepEqual(await executions().run(other, never), { outcome: 'skipped', because: 'success', result: 3 });
   });
 
+  it('has what it took though it did not hear of it; what comes late of it takes nothing more', async () => {
+    const of = key();
+    const late: (() => Promise<unknown>)[] = [];
+    let asked = 0;
+    const database = {
+      ...stage.db,
+      run: async (...given: Parameters<typeof stage.db.run>) => {
+        const rows = await stage.db.run(...given);
+        if (++asked > 1) return rows;
+        late.push(() => stage.db.run(...given));
+        throw new Error('the answer was lost');
+      },
+    } as typeof stage.db;
+    const failing = createExecutions({ database }).run(of, ({ attempt }) =>
+      Promise.reject(new Error(`${attempt} fails`)),
+    );
+    await assert.rejects(failing, /^Error: 1 fails/);
+    // As if its first question had been on its way all the time.
+    for (const ask of late) assert.deepEqual(await ask(), []);
+    assert.equal((await row(of)).state, 'FAILED');
+    const again = await executions().run(of, () => Promise.resolve('well'));
+    assert.deepEqual([again.outcome, (await row(of)).attempt], ['done', 2]);
+    assert.throws(() => executions(2 ** 31), RangeError);
+  });
+
   it('tells work that is stale, so that it can end', async () => {
     const of = key();
     const run = executions(30).run(of, async ({ signal }) => {

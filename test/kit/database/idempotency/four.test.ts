@@ -105,6 +105,16 @@ describe('doing it once', () => {
       assert.deepEqual(outcomes.toSorted(), [false, false, true]);
     });
 
+    it('are one fact where a value is an object, in a column of type json or jsonb', async () => {
+      const id = fresh('fact');
+      const of = (terms: object, wide: object | null = { a: [1, 2] }) =>
+        insertOrRead(stage.db.run, { table: 'facts', key: { id }, values: { terms, wide } });
+      assert.equal((await of({ a: 1, b: 'x' })).inserted, true);
+      assert.equal((await of({ b: 'x', a: 1 })).inserted, false);
+      await assert.rejects(of({ a: 2, b: 'x' }), OtherFact);
+      await assert.rejects(of({ a: 1, b: 'x' }, null), OtherFact);
+    });
+
     it('are refused as another fact, where they are not 100 the second time', async () => {
       const order = fresh('order');
       await insertOrRead(stage.db.run, fact(order));

@@ -19,6 +19,7 @@ create table orders (id text primary key, status text not null, tracking text, r
 create table points (customer text primary key, points integer not null default 0);
 create table point_entries (order_id text, reason text, amount integer not null, unique (order_id, reason));
 create table careless_entries (order_id text, reason text, amount integer not null);
+create table facts (id text primary key, terms json, wide jsonb);
 create table effects (name text not null, value text);
 create table resources (name text primary key, value text not null);`;
 
