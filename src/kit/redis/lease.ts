@@ -55,7 +55,9 @@ export function redisLeaseLock({ redis, prefix = 'backstitch', ...options }: Red
   const store: LeaseStore = {
     async take(resource, owner, leaseMs) {
       const answer = await runScript(redis, TAKE, keysOf(resource), [owner, String(leaseMs), String(TOKEN_MS)]);
-      return typeof answer === 'number' ? { heldForMs: answer } : { token: Number(answer) };
+      if (typeof answer !== 'number') return { token: Number(answer) };
+      // Below 0 it has no end that is known: somebody made the key without one.
+      return { heldForMs: answer < 0 ? Infinity : answer };
     },
     async renew(resource, owner, leaseMs) {
       const [key] = keysOf(resource);

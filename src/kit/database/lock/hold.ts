@@ -15,13 +15,22 @@ import {
 /** The first pause between two times that a resource is asked for, and the longest, in milliseconds. */
 const PAUSES = { first: 10, longest: 250 } as const;
 
+/** Who asks for a resource. */
+interface Asker {
+  readonly resource: string;
+  readonly owner: string;
+  /** What it has asked of the store, and has not come to its end: also what it does not wait for any more. */
+  readonly asking: Set<Promise<unknown>>;
+}
+
 /** A lock upon a store of leases. @throws a RangeError for wrong options */
 export function leaseLockIn(store: LeaseStore, options: LeaseOptions = {}): LeaseLock {
   const rules = rulesOf(options);
   const { leaseMs, graceMs, onWarning } = rules;
+  const limitMs = askMs(leaseMs);
 
-  /** Asks until it has the resource, or has waited long enough. */
-  async function take(resource: string, owner: string, waitMs: number, signal: AbortSignal | undefined) {
+  /** Asks until it has the resource, or has waited long enough. @param asking those that have not come to their end */
+  async function take({ resource, owner, asking }: Asker, waitMs: number, signal: AbortSignal | undefined) {
     const until = performance.now() + waitMs;
     let isUnclear = false;
     for (let pause: number = PAUSES.first; ; pause = Math.min(pause * 2, PAUSES.longest)) {
@@ -29,7 +38,11 @@ export function leaseLockIn(store: LeaseStore, options: LeaseOptions = {}): Leas
       let heldForMs = Infinity;
       const asked = performance.now();
       try {
-        const taken = await within(askMs(leaseMs), store.take(resource, owner, leaseMs), 'the store of its lock');
+        const one = store.take(resource, owner, leaseMs, limitMs);
+        asking.add(one);
+        const settled = () => asking.delete(one);
+        one.then(settled, settled);
+        const taken = await within(limitMs, one, 'the store of its lock');
         if ('token' in taken) return { token: taken.token, asked };
         ({ heldForMs } = taken);
       } catch (error) {
@@ -39,7 +52,7 @@ export function leaseLockIn(store: LeaseStore, options: LeaseOptions = {}): Leas
       const leftMs = until - performance.now();
       if (leftMs <= 0 || signal?.aborted === true) {
         // It may be ours without our knowing it.
-        if (isUnclear) await release(resource, owner);
+        if (isUnclear) await release({ resource, owner, asking });
         signal?.throwIfAborted();
         if (failure !== undefined) throw new LockUnavailable(resource, failure);
         return undefined;
@@ -50,9 +63,12 @@ export function leaseLockIn(store: LeaseStore, options: LeaseOptions = {}): Leas
   }
 
   /** What is not given back is over by itself. */
-  async function release(resource: string, owner: string): Promise<void> {
+  async function release({ resource, owner, asking }: Asker): Promise<void> {
+    // What was given up may come after this, and would have the resource for nobody.
+    const again = () => release({ resource, owner, asking: new Set() });
+    for (const late of asking) late.then(again, again);
     try {
-      await within(askMs(leaseMs), store.release(resource, owner), 'the store of its lock');
+      await within(limitMs, store.release(resource, owner, limitMs), 'the store of its lock');
     } catch (error) {
       onWarning(
         `the lease of '${resource}' could not be given back, and is over in ${leaseMs} ms at most: ${String(error)}`,
@@ -72,7 +88,8 @@ export function leaseLockIn(store: LeaseStore, options: LeaseOptions = {}): Leas
       check('waitMs', waitMs, 0);
       signal?.throwIfAborted();
       const owner = randomUUID();
-      const taken = await take(resource, owner, waitMs, signal);
+      const asker: Asker = { resource, owner, asking: new Set() };
+      const taken = await take(asker, waitMs, signal);
       if (taken === undefined) {
         onWarning(`the lock of '${resource}' was not got within ${waitMs} ms: what it is for is skipped`);
         return { outcome: 'skipped', why: 'not-got' };
@@ -90,7 +107,7 @@ export function leaseLockIn(store: LeaseStore, options: LeaseOptions = {}): Leas
         return await whileKept(working, keeper, graceMs);
       } finally {
         await keeper.end();
-        await release(resource, owner);
+        await release(asker);
       }
     },
   };

@@ -86,7 +86,7 @@ export class Keeper {
       if (asked < renewAt) continue; // A timer may fire a moment early.
       try {
         const limit = Math.min(askMs(leaseMs), this.#until - asked);
-        if (!(await within(limit, store.renew(resource, owner, leaseMs), 'the store of its lock'))) {
+        if (!(await within(limit, store.renew(resource, owner, leaseMs, limit), 'the store of its lock'))) {
           this.#lose('it was over, or was taken away');
           return;
         }

@@ -92,7 +92,10 @@ export class LockUnavailable extends Error {
 /** What came of asking for a resource: its token, or for how long at most it is another's, in milliseconds. */
 export type Taken = { readonly token: number } | { readonly heldForMs: number };
 
-/** Where leases are kept. Its clock counts, and no other. */
+/**
+ * Where leases are kept. Its clock counts, and no other. `limitMs` is how long the holder waits for an answer: what a store can end then it
+ * ends, so that no more of what was given up is under way than its holder has asked lately.
+ */
 export interface LeaseStore {
   /**
    * Takes a resource, if it is free, over, or this owner's: who lost the answer asks again.
@@ -100,9 +103,9 @@ export interface LeaseStore {
    * The token is higher than the resource's last one, and no lower than the store's clock in microseconds: so it goes on growing if the
    * store has lost what it had, unless its clock was put back.
    */
-  take(resource: string, owner: string, leaseMs: number): Promise<Taken>;
+  take(resource: string, owner: string, leaseMs: number, limitMs: number): Promise<Taken>;
   /** Makes it last so long from now. @returns false if it is not this owner's any more, or over */
-  renew(resource: string, owner: string, leaseMs: number): Promise<boolean>;
+  renew(resource: string, owner: string, leaseMs: number, limitMs: number): Promise<boolean>;
   /** Gives it back, if it is this owner's. */
-  release(resource: string, owner: string): Promise<void>;
+  release(resource: string, owner: string, limitMs: number): Promise<void>;
 }

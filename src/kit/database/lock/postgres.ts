@@ -3,7 +3,7 @@ import type { Database } from '../sql.js';
 import { leaseLockIn } from './hold.js';
 import type { LeaseLock, LeaseOptions, LeaseStore } from './lease.js';
 
-/** The statements of leases. `$1` is the resource, `$2` the owner, `$3` the length of the lease in milliseconds. */
+/** The statements of leases. `$1` is the resource, `$2` the owner, `$3` the length of the lease in milliseconds, `$4` how long it may wait. */
 
 const nowInMicroseconds = '(extract(epoch from clock_timestamp()) * 1000000)::bigint';
 const inLease = 'clock_timestamp() + make_interval(secs => $3::float8 / 1000)';
@@ -13,9 +13,11 @@ const inLease = 'clock_timestamp() + make_interval(secs => $3::float8 / 1000)';
  * first since the statement began, neither part has a row.
  */
 const take = `
-with taken as (
+with limits as materialized (
+  select set_config('lock_timeout', $4, true)
+), taken as (
   insert into backstitch.leases as l (resource, token, owner, taken_at, expires_at)
-  values ($1, ${nowInMicroseconds}, $2, clock_timestamp(), ${inLease})
+  select $1, ${nowInMicroseconds}, $2, clock_timestamp(), ${inLease} from limits
   on conflict (resource) do update set
     token = greatest(l.token + 1, ${nowInMicroseconds}), owner = excluded.owner,
     taken_at = clock_timestamp(), expires_at = ${inLease}
@@ -51,19 +53,16 @@ export function createLeaseLock(database: Database, options: LeaseOptions = {}):
 }
 
 function storeIn(database: Database): LeaseStore {
+  type Row = { readonly token: number | null; readonly heldForMs: number | null };
   return {
-    async take(resource, owner, leaseMs) {
-      const rows = await database.run<{ token: number | null; heldForMs: number | null }>(take, [
-        resource,
-        owner,
-        leaseMs,
-      ]);
-      const [row] = rows;
+    async take(resource, owner, leaseMs, limitMs) {
+      const [row] = await database.run<Row>(take, [resource, owner, leaseMs, String(limitMs)], limitMs);
       return row?.token != null ? { token: row.token } : { heldForMs: row?.heldForMs ?? 0 };
     },
-    renew: async (resource, owner, leaseMs) => (await database.run(renew, [resource, owner, leaseMs])).length > 0,
-    async release(resource, owner) {
-      await database.run(release, [resource, owner]);
+    renew: async (resource, owner, leaseMs, limitMs) =>
+      (await database.run(renew, [resource, owner, leaseMs], limitMs)).length > 0,
+    async release(resource, owner, limitMs) {
+      await database.run(release, [resource, owner], limitMs);
     },
   };
 }

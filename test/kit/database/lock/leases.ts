@@ -171,6 +171,24 @@ export function leaseTests(home: LeaseHome): void {
     assert.equal((await home.lock({ waitMs: 0 }).hold(resource, nothing)).outcome, 'done');
   });
 
+  it('gives back what it is given after it has given it up', async () => {
+    const resource = fresh('after-all');
+    const gate = new Gate();
+    let [asked, ended] = [0, 0];
+    const lock = home.lock({ leaseMs: 600, waitMs: 0, onWarning: () => undefined }, async (ask) => {
+      // The first question is on its way until the second, which gives back, has its answer.
+      if (++asked === 1) await gate.pass();
+      const answer = await ask();
+      ended += 1;
+      return answer;
+    });
+    await assert.rejects(lock.hold(resource, never), LockUnavailable);
+    assert.deepEqual([asked, ended], [2, 1]);
+    gate.open();
+    await until(() => ended === 3);
+    assert.equal((await home.lock({ waitMs: 0 }).hold(resource, nothing)).outcome, 'done');
+  });
+
   it('is not renewed for ever for work that is stuck, which is not waited for', async () => {
     const resource = fresh('stuck');
     const stuck = home.lock({ leaseMs: 300, longestMs: 400, graceMs: 10 });
