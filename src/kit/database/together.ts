@@ -1,5 +1,5 @@
 import { messageOf } from './message.js';
-import { isDataRefused } from './sqlstate.js';
+import { isDataRefused, sqlStateOf } from './sqlstate.js';
 
 /** So many are waiting already that one more is not taken: nothing of it was begun. */
 export class TooMany extends Error {
@@ -20,6 +20,8 @@ export interface TogetherOptions<Asked, Answer> {
   /** How many may wait; one more is refused with {@link TooMany}. Default: 10,000 */
   readonly waiting?: number;
 }
+
+const QUERY_CANCELED = '57014';
 
 interface Waiting<Asked, Answer> {
   readonly asked: Asked;
@@ -91,7 +93,8 @@ export class Together<Asked, Answer> {
         else resolve(answer);
       }
     } catch (error) {
-      if (waiting.length > 1 && isDataRefused(error)) {
+      // A statement that took too long was refused nothing: one by one, all of them would take longer still.
+      if (waiting.length > 1 && isDataRefused(error) && sqlStateOf(error) !== QUERY_CANCELED) {
         for (const each of waiting) await this.#send([each]);
         return;
       }

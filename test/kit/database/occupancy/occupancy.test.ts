@@ -182,6 +182,12 @@ describe('what goes together', () => {
       ['rejected', 'fulfilled'],
     );
     assert.deepEqual(sent, [['a', 'b'], ['c', 'd'], ['c'], ['d']]);
+    // What took too long would take longer one by one.
+    const slow = Promise.allSettled(['e', 'f'].map((each) => together.ask(each)));
+    await turn();
+    await go(Object.assign(new Error('canceling statement'), { code: '57014' }));
+    assert.deepEqual(new Set((await slow).map(({ status }) => status)), new Set(['rejected']));
+    assert.equal(sent.length, 5);
   });
 
   it('has a bound', async () => {
