@@ -1,9 +1,14 @@
 import { orderGid } from '../contracts/place-order.js';
 import { bankNames } from '../contracts/transfer.js';
-import { GUARD_RETENTION_DAYS, type Database, type KeepingRemoval } from '../kit/database/index.js';
+import {
+  GUARD_RETENTION_DAYS,
+  OCCUPANCY_RETENTION_DAYS,
+  type Database,
+  type KeepingRemoval,
+} from '../kit/database/index.js';
 import { forgetEnded, openAtBank } from './banks/retention.js';
 import type { ShopDatabases } from './index.js';
-import { EVENTS_RETENTION_DAYS, forgetEvents, openOrders } from './orders/retention.js';
+import { EVENTS_RETENTION_DAYS, forgetEvents, forgetSaleOrders, openOrders } from './orders/retention.js';
 
 /** What of the shop's own tables is forgotten, and what it needs still of the kit's (docs/operations.md, Retention). */
 
@@ -15,6 +20,10 @@ export function shopRetention(databases: ShopDatabases) {
       {
         ...{ database: 'orders', table: 'order_events', days: EVENTS_RETENTION_DAYS },
         forget: (how: How) => forgetEvents(databases.orders, how),
+      },
+      {
+        ...{ database: 'orders', table: 'sale_orders', days: OCCUPANCY_RETENTION_DAYS },
+        forget: (how: How) => forgetSaleOrders(databases, how),
       },
       ...bankNames.flatMap((bank) =>
         (['holds', 'transfers'] as const).map((table) => ({

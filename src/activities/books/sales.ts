@@ -65,6 +65,7 @@ function checkPurchase(
   };
   const status = order?.status ?? NONE;
   if (occupied === undefined) {
+    if (order?.is_old === true) return;
     agree('an order of a sale has its units', 'units', NONE);
     return;
   }

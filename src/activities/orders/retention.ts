@@ -1,5 +1,5 @@
-import { removeInBatches, type Removal } from '../../kit/database/batches.js';
-import type { Database } from '../../kit/database/index.js';
+import { FORGET_MS, ofJson, removeInBatches, type Removal } from '../../kit/database/batches.js';
+import { forgottenOf, OCCUPANCY_RETENTION_DAYS, type Database } from '../../kit/database/index.js';
 
 /** How long the events of an order are kept after its end: a year, and some time to look back at it. */
 export const EVENTS_RETENTION_DAYS = 400;
@@ -37,4 +37,33 @@ const OPEN = `select order_id as id from orders where order_id = any ($1::text[]
 /** Which of these orders are not final: the books ask the state table of those that it has created. */
 export async function openOrders(database: Database, orderIds: readonly string[]): Promise<string[]> {
   return (await database.run<{ id: string }>(OPEN, [orderIds])).map(({ id }) => id);
+}
+
+const OLD_SALE_ORDERS = `
+select order_id as id, sale as pool, ended_at < now() - make_interval(days => $1::int) as "isOld"
+from sale_orders where order_id > $3 order by order_id limit $2::int`;
+
+/** `ended_at` again: it is the statement that removes which has to be right. */
+const FORGET_SALE_ORDERS = `
+delete from sale_orders where order_id in (${ofJson('$2')}) and ended_at < now() - make_interval(days => $1::int)
+returning 1`;
+
+/**
+ * Forgets orders of sales that have ended so long ago, when the inventory has forgotten their units, and their sale is settled: an order
+ * that came late is kept out by its row here for as long as anything could be released there.
+ */
+export async function forgetSaleOrders(
+  { orders, inventory }: { readonly orders: Database; readonly inventory: Database },
+  { olderThanDays = OCCUPANCY_RETENTION_DAYS, batch = 1_000, onBatch }: Partial<Removal> = {},
+): Promise<number> {
+  let after = '';
+  return removeInBatches({ olderThanDays, batch, onBatch }, async (days, limit) => {
+    type Row = { id: string; pool: string; isOld: boolean | null };
+    const page = await orders.run<Row>(OLD_SALE_ORDERS, [days, limit, after], FORGET_MS);
+    after = page.at(-1)?.id ?? after;
+    const old = page.filter(({ isOld }) => isOld === true);
+    const free = old.length === 0 ? [] : await forgottenOf(inventory, old);
+    const gone = free.length === 0 ? [] : await orders.run(FORGET_SALE_ORDERS, [days, JSON.stringify(free)], FORGET_MS);
+    return { removed: gone.length, isFull: page.length >= limit };
+  });
 }

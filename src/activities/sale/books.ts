@@ -1,5 +1,11 @@
 import type { SaleOrderStatus } from '../../contracts/sale.js';
-import { readPools, type Database, type OccupiedState, type PoolState } from '../../kit/database/index.js';
+import {
+  OCCUPANCY_RETENTION_DAYS,
+  readPools,
+  type Database,
+  type OccupiedState,
+  type PoolState,
+} from '../../kit/database/index.js';
 import { streamByOrder, type OrderRow } from '../books/pages.js';
 
 /** What was occupied for a purchase, as the books read it. */
@@ -18,10 +24,14 @@ export interface SaleOrderRecord extends OrderRow {
   customer_id: string;
   units: number;
   status: SaleOrderStatus;
+  /** It ended so long ago that its units may have been forgotten. */
+  is_old: boolean | null;
 }
 
 /** After how long it is a difference that nobody has reclaimed what is due: two rounds of the schedule, and a moment. */
 const OVERDUE_MINUTES = 15;
+/** From when units may be forgotten before their order is, in days after its end: a day early, as clocks differ. */
+const FORGOTTEN_DAYS = OCCUPANCY_RETENTION_DAYS - 1;
 /** Sales that are read at a time. */
 const PAGE = 100;
 
@@ -48,7 +58,8 @@ export function readSales({ inventory, orders }: { readonly inventory: Database;
     orders: () =>
       streamByOrder<SaleOrderRecord>(
         orders,
-        `select order_id, sale, customer_id, units, status from sale_orders where order_id > $1 order by order_id limit $2`,
+        `select order_id, sale, customer_id, units, status, ended_at < now() - interval '${FORGOTTEN_DAYS} days' as is_old
+         from sale_orders where order_id > $1 order by order_id limit $2`,
       ),
     /** What the stock has given to sales, and not got back. */
     async fromStock(): Promise<string> {

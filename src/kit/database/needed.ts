@@ -13,17 +13,19 @@ export interface GrowingTables {
   readonly log: boolean;
   readonly once: boolean;
   readonly locks: boolean;
+  readonly occupancy: boolean;
 }
 
 const tables = `
 select to_regclass('backstitch.guard') is not null as guard, to_regclass('backstitch.inbox') is not null as inbox,
   to_regclass('backstitch.state_table') is not null as states, to_regclass('backstitch.outbox') is not null as outbox,
   to_regclass('backstitch.log') is not null as log, to_regclass('backstitch.executions') is not null as once,
-  to_regclass('backstitch.leases') is not null as locks`;
+  to_regclass('backstitch.leases') is not null as locks, to_regclass('backstitch.occupancy') is not null as occupancy`;
 
 export async function growingTables(database: Database): Promise<GrowingTables> {
   const [found] = await database.run<GrowingTables>(tables, [], FORGET_MS);
-  return found ?? { guard: false, inbox: false, states: false, outbox: false, log: false, once: false, locks: false };
+  if (found === undefined) throw new Error('the database did not say what tables it has');
+  return found;
 }
 
 /** By its age, or as somebody still has it: of all its rows, of whichever branch. */

@@ -125,4 +125,12 @@ begin
   end if;
 end $$;`,
   },
+  {
+    name: '002-occupancy-past',
+    sql: `
+-- Units of rows that were forgotten: the pool's sums go on.
+alter table backstitch.occupancy_pools
+  add column past_consumed bigint not null default 0 check (past_consumed >= 0),
+  add column past_released bigint not null default 0 check (past_released >= 0);`,
+  },
 ];

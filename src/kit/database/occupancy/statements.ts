@@ -26,7 +26,7 @@ from backstitch.occupancy_pools where pool = $1`;
 export const pools = `
 select p.pool, p.units, p.free, p.returned, p.most_at_once as "mostAtOnce", p.most_per_holder as "mostPerHolder",
   p.hold_ms::float8 as "holdMs", p.terms::text as terms, ${ms('p.opened_at', 'openedAt')}, ${ms('p.closed_at', 'closedAt')},
-  ${ms('p.settled_at', 'settledAt')}, o.occupied, o.consumed, o.released, o.rows
+  ${ms('p.settled_at', 'settledAt')}, o.occupied, p.past_consumed + o.consumed as consumed, p.past_released + o.released as released, o.rows
 from backstitch.occupancy_pools p, lateral (
   select coalesce(sum(units) filter (where state = 'occupied'), 0)::float8 as occupied,
     coalesce(sum(units) filter (where state = 'consumed'), 0)::float8 as consumed,

@@ -6,6 +6,7 @@ import { forgetFences } from '../../database/lock/fence.js';
 import { forgetLeases, LOCK_RETENTION_DAYS } from '../../database/lock/postgres.js';
 import { forgetLog, LOG_RETENTION_DAYS } from '../../database/log/retention.js';
 import type { GrowingTables } from '../../database/needed.js';
+import { forgetOccupancy, OCCUPANCY_RETENTION_DAYS } from '../../database/occupancy/retention.js';
 import { keepDelivered } from '../../database/outbox/archive.js';
 import { DECISIONS_RETENTION_DAYS, forgetDecisions } from '../../database/outbox/retention.js';
 import type { Database } from '../../database/sql.js';
@@ -29,7 +30,7 @@ export interface Forgetter extends ForgetPart {
 export function kitForgetters(
   name: string,
   database: Database,
-  { guard, inbox, states, outbox, log, once, locks }: GrowingTables,
+  { guard, inbox, states, outbox, log, once, locks, occupancy }: GrowingTables,
   keepDays: number | undefined,
 ): Forgetter[] {
   const of = (table: string, days: number, forget: Forgetter['forget'], of?: Forgetter['of']) => ({
@@ -53,6 +54,7 @@ export function kitForgetters(
           of('fences', LOCK_RETENTION_DAYS, (how) => forgetFences(database, how)),
         ]
       : []),
+    ...(occupancy ? [of('occupancy', OCCUPANCY_RETENTION_DAYS, (how) => forgetOccupancy(database, how))] : []),
     ...(outbox ? [of('outbox_decisions', DECISIONS_RETENTION_DAYS, (how) => forgetDecisions(database, how))] : []),
     ...(outbox && keepDays !== undefined
       ? [of('outbox_delivered', keepDays, async () => (await keepDelivered(database, keepDays)).length)]
