@@ -27,7 +27,7 @@ export interface Fault {
 }
 
 /** The point of the guard at which a fault strikes. */
-const points = {
+export const faultPoints = {
   refuse: 'working',
   fail: 'before',
   'fail-worked': 'worked',
@@ -59,7 +59,8 @@ export function createFaults(): Faults {
   return {
     async probe(point, operation) {
       for (const { fault, matches } of faults) {
-        if (fault.function !== operation.function || points[fault.kind] !== point || !matches(operation.gid)) continue;
+        if (fault.function !== operation.function || faultPoints[fault.kind] !== point || !matches(operation.gid))
+          continue;
         if (operation.attempt <= (fault.attempts ?? defaultAttempts(fault.kind))) await strike(fault, operation);
       }
     },
