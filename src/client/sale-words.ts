@@ -10,20 +10,26 @@ const refusals: Readonly<Record<SaleRefusal, string>> = {
   reclaimed: 'it was not paid in time, and its units were taken back: buy under another id',
   conflict: 'the id is that of another purchase',
   'unknown sale': 'there is no such sale',
+  'paid by another': 'another payment has paid it: this one has to be given back',
   'unknown purchase': 'no order of this id waits for a payment',
 };
 
-/** What a buyer hears, in one line. */
-export function describeAnswer(answer: SaleAnswer): string {
+/** What a buyer hears, in one line. @param now in milliseconds since 1970, to tell of a time that is past */
+export function describeAnswer(answer: SaleAnswer, now = Date.now()): string {
   const { id } = answer;
   switch (answer.answer) {
     case 'sold': {
       const { paid, cents, payBy } = answer;
       const until = payBy === null ? '' : ` until ${new Date(payBy).toISOString()}`;
-      return `purchase ${id}: sold, ${formatCents(cents)} ${paid ? 'paid' : `to be paid${until}: sale pay ${id}`}`;
+      // As long as nobody has taken it back it can be paid.
+      const late = payBy !== null && payBy <= now ? ', which is past: its units may be taken back at any moment' : '';
+      const pay = `to be paid${until}${late}: sale pay ${id} --payment ID`;
+      return `purchase ${id}: sold, ${formatCents(cents)} ${paid ? 'paid' : pay}`;
     }
     case 'refused':
       return `purchase ${id}: ${refusals[answer.why]}`;
+    case 'torn':
+      return `purchase ${id}: paid, and its units had been released: a person has to give the money back, or find units`;
     case 'pending':
       return `purchase ${id}: pending: ask again by its id, ${id} (${answer.message})`;
   }
@@ -55,12 +61,19 @@ export function describeReclaim({
   failed,
   failedCount,
   settled,
+  unsettled,
+  torn,
   next,
 }: ReclaimReport): string {
   const lines = [
     `${due} purchases were due: ${released} released, ${consumed} found paid, ${failedCount} not reclaimed`,
   ];
   lines.push(...failed.map(({ sale, id, message }) => `  ${id} of sale ${sale}: ${message}`));
-  if (next !== undefined) lines.push('there may be more: the next round goes on from there');
-  return [...lines, ...settled.map((sale) => `sale ${sale} is settled`)].join('\n');
+  if (next !== undefined) lines.push('there may be more: reclaim again');
+  lines.push(...settled.map((sale) => `sale ${sale} is settled`));
+  lines.push(...unsettled.map(({ sale, message }) => `sale ${sale} could not be settled: ${message}`));
+  for (const { sale, count, id } of torn) {
+    lines.push(`sale ${sale}: ${count} purchases were paid when their units had been released, ${id} among them`);
+  }
+  return lines.join('\n');
 }

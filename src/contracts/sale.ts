@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ScheduledWorkflow } from '../kit/client/index.js';
 import { parserOf } from '../kit/client/index.js';
 import { placeOrderSchema } from './place-order.js';
+import type { NotReclaimed } from './reclaim.js';
 
 /** Flash sales: units of an article, many buyers at once. See docs/flash-sale.md. */
 
@@ -41,6 +42,10 @@ export const buySaleSchema = z.strictObject({ id, sale: id, customerId, units })
 export type BuySale = z.output<typeof buySaleSchema>;
 export const parseSalePurchase = parserOf(buySaleSchema);
 
+/** What says that the money of a purchase has come. The payment's id is that of whoever took the money. */
+const paySaleSchema = z.strictObject({ id, paymentId: id });
+export const parseSalePayment = parserOf(paySaleSchema);
+
 export const ofSalePurchaseSchema = z.strictObject({ id });
 export type OfSalePurchase = z.output<typeof ofSalePurchaseSchema>;
 export const parseOfSalePurchase = parserOf(ofSalePurchaseSchema);
@@ -57,6 +62,8 @@ export type SaleRefusal =
   /** The id is that of another purchase. */
   | 'conflict'
   | 'unknown sale'
+  /** Another payment has paid it: this one has to be given back. */
+  | 'paid by another'
   /** No order of this id waits for a payment. */
   | 'unknown purchase';
 
@@ -65,12 +72,14 @@ export type SaleAnswer =
   | {
       answer: 'sold';
       id: string;
-      /** It was paid; else it waits for that until `payBy`, in milliseconds since 1970. */
+      /** It was paid; else it waits for that until `payBy`, in milliseconds since 1970; past that, until the next round takes it back. */
       paid: boolean;
       cents: number;
       payBy: number | null;
     }
   | { answer: 'refused'; id: string; why: SaleRefusal }
+  /** It is paid, and its units had been released: they may be somebody else's. It stays so, and a person decides. */
+  | { answer: 'torn'; id: string }
   /** Not known, or not over: who asks again under the same id hears more. If nobody does, its units are reclaimed. */
   | { answer: 'pending'; id: string; message: string };
 
@@ -129,9 +138,11 @@ export interface ReclaimedStock {
   released: number;
   /** Those that turned out to be paid. */
   consumed: number;
-  /** Those that could not be reclaimed: the next round tries again. At most {@link MAX_NOT_RECLAIMED} are named. */
+  /** Those that could not be reclaimed: the next round tries again. At most 20 are named. */
   failed: { sale: string; id: string; message: string }[];
   failedCount: number;
+  /** The same by their sales, for the first 100 of them: how many, and one purchase with its reason. */
+  failedBySale: NotReclaimed[];
   /** There may be more behind this place. */
   next?: ReclaimPlace;
 }
@@ -140,10 +151,21 @@ export interface ReclaimedStock {
 export interface ReclaimReport extends ReclaimedStock {
   /** Closed sales of which nothing was left to be paid: what they had not sold is in the stock again. */
   settled: string[];
+  /** Those that could not be settled: the next round tries again. */
+  unsettled: { sale: string; message: string }[];
+  /** Sales in which somebody has paid for units that had been released, within the last day. */
+  torn: TornSale[];
 }
 
-/** Purchases that a report names as not reclaimed. */
-export const MAX_NOT_RECLAIMED = 20;
+/** What came of settling. */
+export type SettledSales = Pick<ReclaimReport, 'settled' | 'unsettled'>;
+
+/** A sale with purchases that are paid, whose units had been released: how many, and one of them. */
+export interface TornSale {
+  sale: string;
+  count: number;
+  id: string;
+}
 
 /** The schedule that reclaims what is not paid. */
 export const reclaimSchedule: ScheduledWorkflow = {
@@ -162,7 +184,7 @@ export interface AskedOfBuyer {
 /** What buys, in a process of its own: it needs the databases of inventory and orders, and no Temporal server. */
 export interface SaleBuyer {
   buy(purchase: BuySale, asked?: AskedOfBuyer): Promise<SaleAnswer>;
-  /** Says that the money of a purchase has come. */
-  pay(id: string, asked?: AskedOfBuyer): Promise<SaleAnswer>;
+  /** Says that the money of a purchase has come, by one payment: the same one may be told again, another one is refused. */
+  pay(id: string, paymentId: string, asked?: AskedOfBuyer): Promise<SaleAnswer>;
   close(): Promise<void>;
 }

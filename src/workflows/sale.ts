@@ -1,5 +1,6 @@
 import { ActivityFailure, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import type { ShopActivities } from '../activities/index.js';
+import { bySale, MAX_NOT_RECLAIMED } from '../contracts/reclaim.js';
 import type {
   OfSale,
   OfSalePurchase,
@@ -22,8 +23,6 @@ const reclaiming = proxyActivities<ShopActivities>({
 
 /** Batches of one round: what is due beyond that the next round goes on with, from where this one was. */
 const MOST_BATCHES = 200;
-/** Purchases that a round names as not reclaimed. */
-const NAMED = 20;
 /** How long a round waits until its alarms are raised. */
 const ALARMS_MS = 60_000;
 const DAY_MS = 24 * 60 * 60_000;
@@ -36,7 +35,7 @@ export async function openSale(sale: OpenSale): Promise<SaleBooks | null> {
 /** Closes a sale, and settles it if nothing of it waits any more; `null`: there is none. */
 export async function closeSale(of: OfSale): Promise<SaleBooks | null> {
   if ((await asked['sale.close'](of)) === null) return null;
-  await asked['sale.settle']();
+  await asked['sale.settle'](of);
   return asked['sale.books'](of);
 }
 
@@ -51,15 +50,19 @@ export async function salePurchase(of: OfSalePurchase): Promise<SalePurchase | n
 }
 
 /**
- * A round of reclaiming: all that is due, batch by batch; then closed sales are settled. What could not be reclaimed an alarm tells of, once a
- * day, and the next round tries again; it stops none of the others.
+ * A round of reclaiming: all that is due, batch by batch; then closed sales are settled. What could not be reclaimed or settled an alarm
+ * tells of, once a day for each sale, and the next round tries again; it stops none of the others. And it tells of what was paid when its
+ * units had been released: whoever took that money has no alarms.
  *
  * @param order `batches`: at most so many; default 200, of 500 purchases each
  * @throws the failure of a database that could not be asked, of which an alarm tells too: the next round begins again
  */
 export async function reclaimStock({ batches = MOST_BATCHES }: { batches?: number } = {}): Promise<ReclaimReport> {
   const last = workflowInfo().lastResult as ReclaimReport | undefined;
-  const report: ReclaimReport = { due: 0, released: 0, consumed: 0, failed: [], failedCount: 0, settled: [] };
+  const report: ReclaimReport = {
+    ...{ due: 0, released: 0, consumed: 0, failed: [], failedCount: 0, failedBySale: [] },
+    ...{ settled: [], unsettled: [], torn: [] },
+  };
   let after: ReclaimPlace | undefined = last?.next;
   try {
     for (let batch = 0; batch < batches; batch++) {
@@ -68,28 +71,42 @@ export async function reclaimStock({ batches = MOST_BATCHES }: { batches?: numbe
       report.released += done.released;
       report.consumed += done.consumed;
       report.failedCount += done.failedCount;
-      report.failed = [...report.failed, ...done.failed].slice(0, NAMED);
+      report.failed = [...report.failed, ...done.failed].slice(0, MAX_NOT_RECLAIMED);
+      report.failedBySale = bySale([...report.failedBySale, ...done.failedBySale]);
       after = done.next;
       if (after === undefined) break;
     }
-    report.settled = await reclaiming['sale.settle']();
+    Object.assign(report, await reclaiming['sale.settle']());
+    report.torn = await reclaiming['sale.torn']();
   } catch (error) {
     if (!(error instanceof ActivityFailure)) throw error;
     await raise({ what: 'round', message: `no round of reclaiming could be made: ${error.cause?.message ?? ''}` });
     throw error;
   }
-  for (const sale of new Set(report.failed.map((each) => each.sale))) {
-    const [first] = report.failed.filter((each) => each.sale === sale);
-    if (first === undefined) continue;
-    const message = `sale ${sale}: ${report.failedCount} purchases could not be reclaimed, ${first.id} among them: ${first.message}`;
+  for (const { sale, count, id, message: why } of report.failedBySale) {
+    const message = `sale ${sale}: ${count} purchases could not be reclaimed, ${id} among them: ${why}`;
     await raise({ what: sale, message });
+  }
+  for (const { sale, message: why } of report.unsettled) {
+    await raise({ what: `settle/${sale}`, message: `sale ${sale} could not be settled: ${why}` });
+  }
+  for (const { sale, count, id } of report.torn) {
+    const message = `sale ${sale}: ${count} purchases were paid when their units had been released, ${id} among them: give the money back, or find units`;
+    await raise({ what: `torn/${sale}`, kind: 'paid-not-held', message });
   }
   return { ...report, ...(after && { next: after }) };
 }
 
+interface Told {
+  /** What it is about: of one thing there is one alarm a day. */
+  readonly what: string;
+  readonly kind?: string;
+  readonly message: string;
+}
+
 /** To raise an alarm is to send a signal: where that does not work, the report still tells. */
-async function raise({ what, message }: { what: string; message: string }): Promise<void> {
+async function raise({ what, kind = 'not-reclaimed', message }: Told): Promise<void> {
   const at = Date.now();
-  const alarm: Alarm = { id: `reclaim/${what}/${Math.floor(at / DAY_MS)}`, kind: 'not-reclaimed', at, message };
+  const alarm: Alarm = { id: `reclaim/${what}/${Math.floor(at / DAY_MS)}`, kind, at, message };
   await Promise.race([raiseAlarm(alarm).catch(() => undefined), sleep(ALARMS_MS)]);
 }

@@ -31,6 +31,7 @@ import { purchases, type PurchaseWay } from './bookstore.js';
 import { recordLifecycles } from './lifecycle.js';
 import { messages } from './message.js';
 import { reconciliations } from './reconcile.js';
+import { retention, sales } from './sale.js';
 import { bringToDesk, stateTable } from './state-table.js';
 import { agents, threePhase } from './three-phase.js';
 import { twoPhase } from './two-phase.js';
@@ -171,6 +172,8 @@ async function main(): Promise<void> {
     // Before the orders, which raise alarms of their own.
     if ('alarms'.startsWith(wanted)) await write('alarms', await raiseAlarms(client, taskQueue));
     if ('reconcile'.startsWith(wanted)) await reconciliations(client, { taskQueue, urls }, write);
+    if ('sale'.startsWith(wanted)) await sales(client, { taskQueue, urls }, write);
+    if ('forgotten'.startsWith(wanted)) await retention(client, { taskQueue, urls }, write);
     await openAccounts(client, temporal);
     await recordLifecycles(client, temporal, wanted, write);
     const record = async (name: string, gid: string, { then }: Way) => {

@@ -27,13 +27,17 @@ describe('the reclaim of flash sales', function () {
     for (const id of ['locked', 'free'])
       assert.equal((await buy({ id, sale, customerId: 'c1', units: 1 })).answer, 'sold');
     await job('closeSale', { sale });
+    await job('openSale', { sale: 'second', sku: 'cd', units: 2, cents: 100, holdMs: 0 });
+    for (const id of ['second-1', 'second-2']) await buy({ id, sale: 'second', customerId: 'c1', units: 1 });
     const [applied] = await applySchedules(world.client, world.taskQueue, [reclaimSchedule]);
     const handle = world.client.schedule.getHandle(applied?.id ?? '');
     try {
       await world.database('orders').transaction(async (sql) => {
-        await sql(`select from sale_orders where order_id = 'locked' for update`);
+        await sql(`select from sale_orders where order_id in ('locked', 'second-1', 'second-2') for update`);
         await handle.trigger();
-        await until(() => raised('locked among them'));
+        // Each sale has its own count, and its own alarm.
+        await until(() => raised('sale second: 2 purchases could not be reclaimed, second-1 among them'));
+        await until(() => raised('sale scheduled: 1 purchases could not be reclaimed, locked among them'));
       });
       const alarm = alarms.received.find(({ event }) => event.data.message.includes('locked among them'));
       assert.equal(alarm?.event.data.kind, 'not-reclaimed');
@@ -63,7 +67,17 @@ describe('the reclaim of flash sales', function () {
     } finally {
       await inventory.up();
     }
-    const { due, released } = await job<ReclaimReport>('reclaimStock');
-    assert.deepEqual([due, released], [1, 1]);
+    // And one for what was paid when its units had been released: nobody else hears of it.
+    await job('openSale', { sale: 'torn', sku: 'cd', units: 1, cents: 100, holdMs: 3_600_000 });
+    const shop = createSale({ inventory: world.database('inventory'), orders: world.database('orders') });
+    await shop.buy({ id: 'torn', sale: 'torn', customerId: 'c1', units: 1 });
+    await world.sql(
+      'inventory',
+      `update backstitch.occupancy set state = 'released', ended_at = now() where id = 'torn'`,
+    );
+    assert.equal((await shop.pay('torn', 'pay-1')).answer, 'torn');
+    const { due, released, torn } = await job<ReclaimReport>('reclaimStock');
+    assert.deepEqual([due, released, torn], [1, 1, [{ sale: 'torn', count: 1, id: 'torn' }]]);
+    await until(() => raised('sale torn: 1 purchases were paid when their units had been released, torn among them'));
   });
 });

@@ -1,5 +1,12 @@
-import type { OpenSale } from '../../contracts/sale.js';
-import { PoolConflict, Rejection, type Database, type Occupancy } from '../../kit/database/index.js';
+import type { OpenSale, SettledSales } from '../../contracts/sale.js';
+import {
+  PoolConflict,
+  Rejection,
+  type Database,
+  type Occupancy,
+  type TransactionSql,
+} from '../../kit/database/index.js';
+import { messageOf } from '../../kit/database/message.js';
 import { safeInteger } from '../integers.js';
 
 /**
@@ -14,8 +21,21 @@ export interface SaleTerms {
   readonly cents: number;
 }
 
-/** Closed sales that are settled in one go, at most. */
+/** Closed sales that are settled in one go, at most, and for how long, in milliseconds: the next round goes on. */
 const SETTLED_AT_ONCE = 100;
+const SETTLING_MS = 120_000;
+
+/** How long one transaction here may take, in milliseconds, and how long it waits for one lock: less than the activity that asks for it. */
+const TRANSACTION_MS = 8_000;
+const LOCK_MS = 1_000;
+
+/** In a transaction that neither waits nor goes on for longer than whoever asked for it. */
+function briefly<T>(database: Database, work: (sql: TransactionSql) => Promise<T>): Promise<T> {
+  return database.transaction(async (sql) => {
+    await sql(`select set_config('lock_timeout', $1, true)`, [String(LOCK_MS)]);
+    return work(sql);
+  }, TRANSACTION_MS);
+}
 
 const LOCK_STOCK = 'select available::text as available from stock where sku = $1 for no key update';
 const MOVE = 'insert into stock_entries (sku, kind, amount) select $1, $2, $3::bigint where $3::bigint <> 0';
@@ -30,7 +50,7 @@ export async function openSale(database: Database, occupancy: Occupancy, asked: 
   const terms: SaleTerms = { sku, cents };
   const pool = { pool: sale, units, mostAtOnce: perPurchase, mostPerHolder: perCustomer, holdMs, terms };
   try {
-    await database.transaction(async (sql) => {
+    await briefly(database, async (sql) => {
       if (!(await occupancy.open(sql, pool))) return;
       const [stock] = await sql<{ available: string }>(LOCK_STOCK, [sku]);
       if (stock === undefined) throw new Rejection('UnknownSku', `the shop has no article ${sku} (sale ${sale})`);
@@ -46,17 +66,38 @@ export async function openSale(database: Database, occupancy: Occupancy, asked: 
   }
 }
 
-/** Settles closed sales of which nothing waits any more: what they have not sold goes back to the stock. @returns their names */
-export async function settleSales(database: Database, occupancy: Occupancy): Promise<string[]> {
-  const settled: string[] = [];
-  for (const sale of await occupancy.settleable(SETTLED_AT_ONCE)) {
-    await database.transaction(async (sql) => {
-      const done = await occupancy.settle(sql, sale);
-      if (done === undefined) return;
-      const { sku } = done.terms as SaleTerms;
-      await sql(MOVE, [sku, 'unsold', done.returned]);
-      settled.push(sale);
-    });
+/**
+ * Settles closed sales of which nothing waits any more: what they have not sold goes back to the stock. One that cannot be settled stops no
+ * other.
+ *
+ * @param options `only`: this one; default: all
+ */
+export async function settleSales(
+  database: Database,
+  occupancy: Occupancy,
+  { only, beat = () => undefined }: { readonly only?: string; readonly beat?: () => void } = {},
+): Promise<SettledSales> {
+  const done: SettledSales = { settled: [], unsettled: [] };
+  const until = performance.now() + SETTLING_MS;
+  for (const sale of only === undefined ? await occupancy.settleable(SETTLED_AT_ONCE) : [only]) {
+    if (performance.now() >= until) break;
+    beat();
+    try {
+      if (await settle(database, occupancy, sale)) done.settled.push(sale);
+    } catch (error) {
+      done.unsettled.push({ sale, message: messageOf(error) });
+    }
   }
-  return settled;
+  return done;
+}
+
+/** @returns whether it was settled now */
+function settle(database: Database, occupancy: Occupancy, sale: string): Promise<boolean> {
+  return briefly(database, async (sql) => {
+    const settled = await occupancy.settle(sql, sale);
+    if (settled === undefined) return false;
+    const { sku } = settled.terms as SaleTerms;
+    await sql(MOVE, [sku, 'unsold', settled.returned]);
+    return true;
+  });
 }

@@ -156,4 +156,33 @@ alter table orders add constraint orders_sub_state check (sub_state is null or (
   ('REFUNDING', 'REFUSED'), ('REFUNDING', 'KEPT_REFUSED')));
 `,
   },
+  {
+    name: '009-sale-payments',
+    sql: `
+-- Which payment has paid an order of a sale, as whoever took the money calls it: another one of the same order is refused.
+alter table sale_orders add column payment_id text collate "C";
+-- Since when it is known that its units had been released when it was paid: somebody else may have them.
+alter table sale_orders add column torn_at timestamptz;
+alter table sale_orders add constraint sale_orders_paid_by
+  check ((payment_id is null and torn_at is null) or status = 'paid');
+create index sale_orders_torn on sale_orders (torn_at) where torn_at is not null;
+
+drop trigger sale_orders_moves on sale_orders;
+create trigger sale_orders_moves before update on sale_orders for each row
+  when ((old.order_id, old.sale, old.customer_id, old.units, old.cents, old.submitted_at)
+      is distinct from (new.order_id, new.sale, new.customer_id, new.units, new.cents, new.submitted_at)
+    or (old.status <> 'unpaid' and (old.status, old.ended_at, old.payment_id)
+      is distinct from (new.status, new.ended_at, new.payment_id))
+    or (old.status <> 'barred' and new.status = 'barred')
+    or (old.torn_at is not null and new.torn_at is distinct from old.torn_at))
+  execute function ledger_refuse('an order of a sale is paid or cancelled, once, and changes by nothing else');
+
+drop trigger sale_orders_stay on sale_orders;
+create trigger sale_orders_stay before delete on sale_orders for each row
+  when (old.ended_at is null or old.ended_at > now() - interval '1 day')
+  execute function ledger_refuse('orders of sales are not deleted before their end, and a day after it');
+create trigger sale_orders_all_stay before truncate on sale_orders for each statement
+  execute function ledger_refuse('orders of sales are not deleted all at once');
+`,
+  },
 ] as const;

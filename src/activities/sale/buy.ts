@@ -70,17 +70,21 @@ export function createBuying({ occupancy, saleOrders, probe }: BuyingOf) {
     return answerOf(order, occupied.dueAt);
   };
 
-  const payOnce = async (id: string, attempt: number): Promise<SaleAnswer> => {
-    const order = await doing('orders.pay.action', id, attempt, () => saleOrders.pay(id));
+  const payOnce = async (id: string, paymentId: string, attempt: number): Promise<SaleAnswer> => {
+    const order = await doing('orders.pay.action', id, attempt, () => saleOrders.pay(id, paymentId));
     if (order === undefined) return { answer: 'refused', id, why: 'unknown purchase' };
     // It came while this was asked: who is told that it is sold would take it for paid.
     if (order.status === 'unpaid') throw new Error('its order came at the same moment');
     if (order.status === 'paid') {
+      if (order.paymentId !== paymentId) return { answer: 'refused', id, why: 'paid by another' };
       // It is paid, and stays so: where this is not done now the reclaim does it.
       const consume = () => occupancy.consume([id]);
       const now = await doing('inventory.consume.action', id, attempt, consume).catch(() => undefined);
-      if (now?.get(id)?.state === 'released')
-        throw new Error('it is paid, and its units were released: a person has to look at it');
+      if (now?.get(id)?.state === 'released') {
+        // To ask again changes nothing. The row says it, so that the next round of the reclaim tells of it.
+        await saleOrders.tear(id);
+        return { answer: 'torn', id };
+      }
     }
     return answerOf(order, null);
   };
@@ -93,9 +97,9 @@ export function createBuying({ occupancy, saleOrders, probe }: BuyingOf) {
     buy: (purchase: BuySale, asked?: AskedOfBuyer): Promise<SaleAnswer> =>
       patiently(purchase.id, asked, (attempt) => buyOnce(purchase, attempt)),
 
-    /** Pays an order that waits for it, and consumes its units. Idempotent, and answers as {@link buy} does. */
-    pay: (id: string, asked?: AskedOfBuyer): Promise<SaleAnswer> =>
-      patiently(id, asked, (attempt) => payOnce(id, attempt)),
+    /** Pays an order that waits for it, and consumes its units. Idempotent by both ids, and answers as {@link buy} does. */
+    pay: (id: string, paymentId: string, asked?: AskedOfBuyer): Promise<SaleAnswer> =>
+      patiently(id, asked, (attempt) => payOnce(id, paymentId, attempt)),
   };
 }
 

@@ -1,5 +1,5 @@
+import { bySale, MAX_NOT_RECLAIMED } from '../../contracts/reclaim.js';
 import {
-  MAX_NOT_RECLAIMED,
   ofSalePurchaseSchema,
   ofSaleSchema,
   openSaleSchema,
@@ -10,6 +10,8 @@ import {
   type ReclaimPlace,
   type SaleBooks,
   type SalePurchase,
+  type SettledSales,
+  type TornSale,
 } from '../../contracts/sale.js';
 import {
   createOccupancy,
@@ -82,10 +84,14 @@ export function createSale(
         return {
           ...{ due, released: released.length, consumed: consumed.length, failedCount: failed.length },
           failed: named.map(({ pool: sale, id, message }) => ({ sale, id, message })),
+          failedBySale: bySale(failed.map(({ pool: sale, id, message }) => ({ sale, count: 1, id, message }))),
           ...(next && { next }),
         };
       },
-      'sale.settle': (): Promise<string[]> => settleSales(inventory, occupancy),
+      /** Settles one sale, or all that can be. */
+      'sale.settle': ({ sale }: Partial<OfSale> = {}): Promise<SettledSales> =>
+        settleSales(inventory, occupancy, { only: sale, beat: heartbeat }),
+      'sale.torn': (): Promise<TornSale[]> => saleOrders.torn(),
     },
   };
 }

@@ -5,6 +5,7 @@ import {
   parseOfSale,
   parseOfSalePurchase,
   parseSale,
+  parseSalePayment,
   parseSalePurchase,
   type ReclaimReport,
   type SaleAnswer,
@@ -74,7 +75,7 @@ It needs DATABASE_URL (or DATABASE_URL_INVENTORY and DATABASE_URL_ORDERS), and n
 Examples:
   $ backstitch sale open launch --units 100 --cents 4900 --per-customer 2
   $ backstitch sale buy launch --customer c1 --id p-1
-  $ backstitch sale pay p-1`,
+  $ backstitch sale pay p-1 --payment pay-77`,
     )
     .action(
       cli.does(async (name, { customer, units, id: given, wait }) => {
@@ -89,12 +90,20 @@ Examples:
     .command('pay')
     .description('say that the money of a purchase has come: it is sold for good')
     .argument('<id>', 'the id of the purchase')
+    .addOption(
+      new Option('--payment <id>', 'the id of the payment, as whoever took the money has it').makeOptionMandatory(),
+    )
     .option('--wait <duration>', 'how long to wait for an answer', duration, '5s' as const)
-    .addHelpText('after', '\nExit codes: 0 paid; 1 it was reclaimed, or there is none; 3 pending: ask again.')
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 paid; 1 it was reclaimed, another payment has paid it, or there is none: give the money back; 3 pending: ask again; 4 paid,
+and its units had been released: a person has to look at it.`,
+    )
     .action(
-      cli.does(async (given, { wait }) => {
-        const { id } = parseOfSalePurchase({ id: given });
-        return buying(cli, (buyer) => buyer.pay(id, { withinMs: msToNumber(wait) }));
+      cli.does(async (purchase, { payment, wait }) => {
+        const { id, paymentId } = parseSalePayment({ id: purchase, paymentId: payment });
+        return buying(cli, (buyer) => buyer.pay(id, paymentId, { withinMs: msToNumber(wait) }));
       }),
     );
 
@@ -136,15 +145,21 @@ Examples:
   sale
     .command('reclaim')
     .description('take back what waits for its payment for too long, now; the schedule does it every five minutes')
-    .addHelpText('after', '\nExit codes: 0 done; 1 some could not be reclaimed: each is named.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done; 1 some could not be reclaimed, or settled: each is named; 3 there may be more: ask again.',
+    )
     .action(
       cli.does(async () => {
         const report = await job<ReclaimReport>('reclaimStock');
         cli.output.result(report, () => describeReclaim(report));
-        return report.failedCount === 0 ? EXIT.done : EXIT.undone;
+        if (report.failedCount > 0 || report.unsettled.length > 0) return EXIT.undone;
+        return report.next === undefined ? EXIT.done : EXIT.pending;
       }),
     );
 }
+
+const exits = { sold: EXIT.done, torn: EXIT.stuck, pending: EXIT.pending } as const;
 
 async function buying(cli: Cli, ask: (buyer: SaleBuyer) => Promise<SaleAnswer>): Promise<ExitCode> {
   const buyer = await openSaleBuyer();
@@ -152,7 +167,7 @@ async function buying(cli: Cli, ask: (buyer: SaleBuyer) => Promise<SaleAnswer>):
     const answer = await ask(buyer);
     cli.output.result(answer, () => describeAnswer(answer));
     if (answer.answer === 'refused') return answer.why === 'unknown sale' ? EXIT.bad : EXIT.undone;
-    return answer.answer === 'sold' ? EXIT.done : EXIT.pending;
+    return exits[answer.answer];
   } finally {
     await buyer.close();
   }

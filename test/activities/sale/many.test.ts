@@ -59,7 +59,7 @@ describe('a flash sale with 200 buyers at once for 100 units', function () {
     assert.ok(submitted < 100, 'what the dead had deducted has no order');
     assert.ok(count(heard, 'sold') <= submitted);
 
-    for (const [id, answer] of heard) if (answer === 'sold') await world.test.shop.sale.pay(id);
+    for (const [id, answer] of heard) if (answer === 'sold') await world.test.shop.sale.pay(id, `pay-${id}`);
     await world.makeDue(sale);
     const reclaimed = await world.reclaim();
     assert.equal(reclaimed.failedCount, 0);

@@ -71,7 +71,9 @@ describe('a flash sale, in any order of buying, paying, dying, reclaiming and cl
         const occupancy = createOccupancy(inventory);
         const saleOrders = createSaleOrders(orders);
         const alive: Actor[] = [];
-        const paid = new Set<string>();
+        /** By which payment each was. */
+        const paid = new Map<string, string>();
+        let payments = 0;
         const failures: string[] = [];
         const nameOf = (n: number) => `${sale}-${n}`;
 
@@ -102,9 +104,13 @@ describe('a flash sale, in any order of buying, paying, dying, reclaiming and cl
               });
             }
           } else if (each.kind === 'pay') {
+            const payment = `pay-${++payments % 3}`;
             await begin(async (gate) => {
-              const answer = await world.process(() => gate()).pay(nameOf(each.id), { withinMs: 600_000 });
-              if (answer.answer === 'sold') paid.add(answer.id);
+              const answer = await world.process(() => gate()).pay(nameOf(each.id), payment, { withinMs: 600_000 });
+              if (answer.answer !== 'sold') return;
+              const by = paid.get(answer.id) ?? payment;
+              if (by !== payment) failures.push(`${answer.id} was paid by ${by} and by ${payment}`);
+              paid.set(answer.id, by);
             });
           } else if (each.kind === 'reclaim') {
             await begin(async (gate) => {
@@ -142,7 +148,7 @@ describe('a flash sale, in any order of buying, paying, dying, reclaiming and cl
         const { state, sold, waiting, left, returned } = await world.books(sale);
         assert.deepEqual([state, sold + returned, waiting, left], ['settled', UNITS, 0, 0]);
         const rows = await occupancy.look([0, 1, 2, 3].map(nameOf));
-        for (const each of paid) assert.equal(rows.get(each)?.state, 'consumed', `${each} was paid`);
+        for (const each of paid.keys()) assert.equal(rows.get(each)?.state, 'consumed', `${each} was paid`);
       }),
       { numRuns: RUNS },
     );

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { forgetOccupancy } from '../../../src/kit/database/index.js';
 import { pausing } from '../../kit/database/state-table/stage.js';
 import { until } from '../../support/until.js';
 import { linesOf, refused } from '../support.js';
@@ -25,10 +26,18 @@ describe('a flash sale', function () {
     assert.deepEqual(await buy(sale, 's-4'), { answer: 'refused', id: 's-4', why: 'sold out' });
     assert.equal((await buy(sale, 's-1', 1)).answer, 'refused', 'another purchase under that id');
 
-    assert.deepEqual(await world.test.shop.sale.pay('s-1'), { ...first, paid: true, payBy: null });
-    assert.deepEqual(await world.test.shop.sale.pay('s-1'), { ...first, paid: true, payBy: null });
+    assert.deepEqual(await world.test.shop.sale.pay('s-1', 'pay-1'), { ...first, paid: true, payBy: null });
+    assert.deepEqual(await world.test.shop.sale.pay('s-1', 'pay-1'), { ...first, paid: true, payBy: null });
+    // Somebody has paid twice: the second payment is told apart, and has to be given back.
+    assert.deepEqual(await world.test.shop.sale.pay('s-1', 'pay-2'), {
+      ...{ answer: 'refused', id: 's-1', why: 'paid by another' },
+    });
     assert.equal((await buy(sale, 's-1', 2)).answer, 'sold');
-    assert.deepEqual(await world.test.shop.sale.pay('s-4'), { answer: 'refused', id: 's-4', why: 'unknown purchase' });
+    assert.deepEqual(await world.test.shop.sale.pay('s-4', 'pay-4'), {
+      answer: 'refused',
+      id: 's-4',
+      why: 'unknown purchase',
+    });
     assert.ok(payBy > Date.now() + 1_700_000, 'half an hour to pay');
     const { opened, sold, waiting, left } = await world.books(sale);
     assert.deepEqual([opened, sold, waiting, left], [3, 2, 1, 0]);
@@ -71,6 +80,96 @@ describe('a flash sale', function () {
     assert.equal(await world.plain['sale.books']({ sale: `${sale}-b` }), null);
   });
 
+  it('waits for nobody for long when it is opened or settled; one that cannot be settled keeps no other from it', async () => {
+    const { inventory } = world.test.databases;
+    const [stuck, well] = [await world.open(4), await world.open(5)];
+    for (const sale of [stuck, well]) await world.plain['sale.close']({ sale });
+    const next = { sale: `${stuck}-next`, sku: 'cd', units: 1, cents: 100, holdMs: 0 };
+    await inventory.transaction(async (sql) => {
+      await sql('select from backstitch.occupancy_pools where pool = $1 for update', [stuck]);
+      const { settled, unsettled } = await world.plain['sale.settle']();
+      assert.deepEqual([settled.includes(well), unsettled.map(({ sale }) => sale)], [true, [stuck]]);
+      assert.match(unsettled[0]?.message ?? '', /lock timeout/);
+      await sql(`select from stock where sku = 'cd' for update`);
+      await assert.rejects(world.plain['sale.open'](next), /lock timeout/);
+    });
+    assert.deepEqual((await world.plain['sale.settle']()).settled, [stuck]);
+    assert.equal((await world.plain['sale.open'](next))?.left, 1);
+  });
+
+  it('deducts and submits once where the answer to either is lost', async () => {
+    const sale = await world.open(5);
+    const lost: string[] = [];
+    const losing = world.process(async (point, { function: name, attempt }) => {
+      if (point !== 'committed' || attempt > 2 || lost.includes(name)) return;
+      await Promise.resolve(lost.push(name));
+      throw new Error('the answer was lost');
+    });
+    const id = `${sale}-1`;
+    assert.equal((await losing.buy({ id, sale, customerId: 'c', units: 2 })).answer, 'sold');
+    assert.deepEqual(lost, ['inventory.occupy.action', 'orders.submit.action']);
+    assert.equal((await losing.pay(id, 'pay-1')).answer, 'sold');
+    assert.deepEqual(lost.slice(2), ['orders.pay.action', 'inventory.consume.action']);
+    const { sold, waiting, left } = await world.books(sale);
+    assert.deepEqual([sold, waiting, left, await world.orders(sale)], [2, 0, 3, { paid: 1 }]);
+    assert.deepEqual(await differences(), []);
+  });
+
+  it('tells whoever pays for units that had been released, for good; and the round of the reclaim tells of it', async () => {
+    const sale = await world.open(2);
+    const id = `${sale}-1`;
+    await buy(sale, id);
+    // The orders' database has lost the bar.
+    await world.test.damage(
+      'inventory',
+      `update backstitch.occupancy set state = 'released', ended_at = now() where id = '${id}';`,
+    );
+    for (let times = 0; times < 2; times++) {
+      assert.deepEqual(await world.test.shop.sale.pay(id, 'pay-1'), { answer: 'torn', id });
+    }
+    const torn = await world.plain['sale.torn']();
+    assert.deepEqual(
+      torn.filter((each) => each.sale === sale),
+      [{ sale, count: 1, id }],
+    );
+    await world.test.damage('inventory', `update backstitch.occupancy set state = 'consumed' where id = '${id}'`);
+    await world.test.damage('inventory', `update backstitch.occupancy_pools set free = 1 where pool = '${sale}'`);
+  });
+
+  it('is forgotten long after it was settled: first the units, then the orders; its books say the same', async () => {
+    const [old, open] = [await world.open(5), await world.open(5)];
+    for (const sale of [old, open]) {
+      await buy(sale, `${sale}-paid`, 2);
+      await world.test.shop.sale.pay(`${sale}-paid`, 'pay-1');
+      await buy(sale, `${sale}-late`);
+      await world.makeDue(sale);
+    }
+    await world.reclaim();
+    await world.plain['sale.close']({ sale: old });
+    await world.plain['sale.settle']({ sale: old });
+    const before = await world.books(old);
+    const { own } = world.test.shop.retention;
+    const forgetOrders = () => own.find(({ table }) => table === 'sale_orders')?.forget({ olderThanDays: 90 });
+    const forgetUnits = () => forgetOccupancy(world.test.databases.inventory, { batch: 1 });
+    assert.equal(await forgetUnits(), 0);
+    const ago = `- interval '91 days'`;
+    const both = `in ('${old}', '${open}')`;
+    await world.test.damage('inventory', `update backstitch.occupancy_pools set settled_at = settled_at ${ago}`);
+    await world.test.damage(
+      'inventory',
+      `update backstitch.occupancy set ended_at = ended_at ${ago} where pool ${both}`,
+    );
+    await world.test.damage('orders', `update sale_orders set ended_at = ended_at ${ago} where sale ${both}`);
+    assert.equal(await forgetOrders(), 0, 'not before their units are');
+    assert.ok(((await forgetUnits()) ?? 0) >= 2);
+    assert.deepEqual(await world.books(old), before);
+    assert.deepEqual(await differences(), [], 'in between');
+    assert.equal(await forgetOrders(), 2);
+    assert.deepEqual(await differences(), []);
+    assert.deepEqual([await world.orders(old), await world.orders(open)], [{}, { cancelled: 1, paid: 1 }]);
+    assert.deepEqual(await buy(old, `${old}-paid`, 2), { answer: 'refused', id: `${old}-paid`, why: 'closed' });
+  });
+
   it('takes back what is not paid in time, and sells it again; what was paid in between is consumed', async () => {
     const sale = await world.open(2);
     await buy(sale, 'late');
@@ -80,13 +179,17 @@ describe('a flash sale', function () {
       await Promise.resolve();
     });
     await dying.buy({ id: 'paid', sale, customerId: 'c', units: 1 });
-    assert.equal((await dying.pay('paid')).answer, 'sold');
+    assert.equal((await dying.pay('paid', 'pay-1')).answer, 'sold');
     assert.equal((await world.books(sale)).sold, 0);
     await world.makeDue(sale);
     assert.deepEqual(await world.reclaim(), { due: 2, released: 1, consumed: 1, failedCount: 0 });
     assert.deepEqual(await world.reclaim(), { due: 0, released: 0, consumed: 0, failedCount: 0 });
     assert.deepEqual(await world.orders(sale), { cancelled: 1, paid: 1 });
-    assert.deepEqual(await world.test.shop.sale.pay('late'), { answer: 'refused', id: 'late', why: 'reclaimed' });
+    assert.deepEqual(await world.test.shop.sale.pay('late', 'pay-2'), {
+      answer: 'refused',
+      id: 'late',
+      why: 'reclaimed',
+    });
     assert.deepEqual(await buy(sale, 'late'), { answer: 'refused', id: 'late', why: 'reclaimed' });
     assert.equal((await buy(sale, 'next')).answer, 'sold', 'the same unit, to somebody else');
     const { sold, waiting, left, reclaimed } = await world.books(sale);
@@ -122,8 +225,12 @@ describe('a flash sale', function () {
       await world.makeDue(sale);
       await world.test.databases[service].transaction(async (sql) => {
         await sql(row, [ids[1]]);
-        const { released, failed, failedCount } = await world.plain['sale.reclaim']({});
+        const { released, failed, failedCount, failedBySale } = await world.plain['sale.reclaim']({});
         assert.deepEqual([released, failedCount], [2, 1]);
+        assert.deepEqual(
+          failedBySale.map((each) => [each.sale, each.count, each.id]),
+          [[sale, 1, ids[1]]],
+        );
         assert.deepEqual([failed[0]?.sale, failed[0]?.id], [sale, ids[1]]);
         assert.match(failed[0]?.message ?? '', /lock timeout/);
       });
@@ -142,11 +249,11 @@ describe('a flash sale', function () {
     assert.deepEqual(await buy(sale, `${sale}-x`), { answer: 'refused', id: `${sale}-x`, why: 'closed' });
     assert.equal((await buy(sale, ids[0] ?? '', 2)).answer, 'sold', 'who has bought hears so still');
     assert.deepEqual([(await world.books(sale)).state, (await world.books(sale)).waiting], ['closed', 4]);
-    await world.test.shop.sale.pay(ids[0] ?? '');
+    await world.test.shop.sale.pay(ids[0] ?? '', 'pay-1');
     await world.makeDue(sale);
     await world.reclaim();
-    assert.deepEqual(await world.plain['sale.settle'](), [sale]);
-    assert.deepEqual(await world.plain['sale.settle'](), []);
+    assert.deepEqual(await world.plain['sale.settle']({ sale }), { settled: [sale], unsettled: [] });
+    assert.deepEqual(await world.plain['sale.settle']({ sale }), { settled: [], unsettled: [] });
     const { state, opened, sold, waiting, left, returned } = await world.books(sale);
     assert.deepEqual([state, opened, sold, waiting, left, returned], ['settled', 10, 2, 0, 0, 8]);
     assert.equal((await world.plain['books.prove']()).figures.stockUnits, before - 2);
@@ -156,7 +263,7 @@ describe('a flash sale', function () {
   it('is kept by the databases themselves: each is moved once, and nothing goes below nothing', async () => {
     const sale = await world.open(1);
     await buy(sale, `${sale}-1`);
-    await world.test.shop.sale.pay(`${sale}-1`);
+    await world.test.shop.sale.pay(`${sale}-1`, 'pay-1');
     const says = (service: 'inventory' | 'orders', text: string, rule: RegExp) =>
       assert.rejects(world.test.sql(service, text, [sale]), rule);
     const set = (what: string) => `update backstitch.occupancy set ${what} where pool = $1`;
@@ -165,6 +272,7 @@ describe('a flash sale', function () {
     await says('inventory', 'update backstitch.occupancy_pools set free = -1 where pool = $1', /occupancy_pools_free/);
     await says('inventory', 'update backstitch.occupancy_pools set free = 2 where pool = $1', /occupancy_pools_free/);
     await says('orders', `update sale_orders set status = 'cancelled' where sale = $1`, /paid or cancelled, once/);
+    await says('orders', `update sale_orders set payment_id = 'pay-2' where sale = $1`, /paid or cancelled, once/);
     await says('orders', 'delete from sale_orders where sale = $1', /not deleted/);
   });
 
@@ -173,9 +281,12 @@ describe('a flash sale', function () {
     const ids = ['gone', 'unpaid', 'stands', 'overdue', 'alone'].map((name) => `${sale}-${name}`);
     const [gone, unpaid, stands, overdue, alone] = ids;
     for (const id of ids) await buy(sale, id);
-    await world.test.shop.sale.pay(unpaid ?? '');
+    await world.test.shop.sale.pay(unpaid ?? '', 'pay-1');
     const damage = (service: 'inventory' | 'orders', text: string) => world.test.damage(service, text);
-    await damage('orders', `update sale_orders set status = 'unpaid', ended_at = null where order_id = '${unpaid}'`);
+    await damage(
+      'orders',
+      `update sale_orders set status = 'unpaid', payment_id = null, ended_at = null where order_id = '${unpaid}'`,
+    );
     await damage(
       'inventory',
       `update backstitch.occupancy set state = 'released', ended_at = now() where id in ('${stands}')`,
