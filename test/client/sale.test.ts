@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ReclaimReport, SaleAnswer, SaleBooks, SalePurchase } from '../../src/contracts/sale.js';
 import type { Books } from '../../src/contracts/shop.js';
+import { describeAnswer } from '../../src/client/sale-words.js';
 import { openClientWorld, startProgram, type ClientWorld } from './support.js';
 
 describe('the command line of flash sales', function () {
@@ -64,6 +65,16 @@ describe('the command line of flash sales', function () {
     assert.deepEqual([closed.code, state, units, waiting, left], [3, 'closed', 2, 1, 0]);
     assert.equal((await run('close', 'nothing')).code, 1);
     assert.equal((await run('show', 'nothing')).code, 1);
+  });
+
+  it('says of a time to pay that is past that it is, and of what is paid and not held that a person has to look', () => {
+    const sold = { ...{ answer: 'sold', id: 'p-1', paid: false }, cents: 100, payBy: 1_000 } as const;
+    assert.match(describeAnswer(sold, 999), /to be paid until 1970-01-01T00:00:01.000Z: sale pay p-1 --payment ID$/);
+    assert.match(
+      describeAnswer(sold, 1_000),
+      /00:01.000Z, which is past: its units may be taken back at any moment: sale pay/,
+    );
+    assert.match(describeAnswer({ answer: 'torn', id: 'p-1' }), /paid, and its units had been released: a person/);
   });
 
   it('kills a buyer between the two databases: what it had is reclaimed, and the sale says its books', async () => {
