@@ -25,6 +25,17 @@ describe('Redis', function () {
     });
   });
 
+  it('is asked seldom for a lease that somebody has made without an end', async () => {
+    const resource = fresh('endless');
+    await stage.send('SET', `backstitch:lease:{${resource}}`, 'somebody');
+    let asked = 0;
+    const counted = through((ask) => ((asked += 1), ask()));
+    const lock = redisLeaseLock({ redis: counted, waitMs: 300, onWarning: () => undefined });
+    const held = await lock.hold(resource, () => Promise.resolve());
+    assert.equal(held.outcome, 'skipped');
+    assert.ok(asked < 20, `${asked} times in 300 ms`);
+  });
+
   describe('a paused holder', () => {
     pausedTests(sql, {
       lock: () => redisLeaseLock({ redis: stage.redis, waitMs: 60_000 }),

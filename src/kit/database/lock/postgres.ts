@@ -3,9 +3,11 @@ import type { Database } from '../sql.js';
 import { leaseLockIn } from './hold.js';
 import type { LeaseLock, LeaseOptions, LeaseStore } from './lease.js';
 
-/** The statements of leases. `$1` is the resource, `$2` the owner, `$3` the length of the lease in milliseconds, `$4` how long it may wait. */
+/** The statements of leases. `$1` is the resource, `$2` the owner, `$3` the length of the lease in milliseconds. */
 
 const nowInMicroseconds = '(extract(epoch from clock_timestamp()) * 1000000)::bigint';
+/** A row that somebody keeps locked is waited for on the server no longer than the holder waits. @param of so many milliseconds, as a text */
+const limits = (of: string) => `limits as materialized (select set_config('lock_timeout', ${of}, true))`;
 const inLease = 'clock_timestamp() + make_interval(secs => $3::float8 / 1000)';
 
 /**
@@ -13,9 +15,7 @@ const inLease = 'clock_timestamp() + make_interval(secs => $3::float8 / 1000)';
  * first since the statement began, neither part has a row.
  */
 const take = `
-with limits as materialized (
-  select set_config('lock_timeout', $4, true)
-), taken as (
+with ${limits('$4')}, taken as (
   insert into backstitch.leases as l (resource, token, owner, taken_at, expires_at)
   select $1, ${nowInMicroseconds}, $2, clock_timestamp(), ${inLease} from limits
   on conflict (resource) do update set
@@ -30,11 +30,15 @@ select null, extract(epoch from expires_at - clock_timestamp()) * 1000 from back
 where resource = $1 and not exists (select from taken)`;
 
 const renew = `
-update backstitch.leases set expires_at = ${inLease}
+with ${limits('$4')}
+update backstitch.leases set expires_at = ${inLease} from limits
 where resource = $1 and owner = $2 and expires_at > clock_timestamp()
 returning 1`;
 
-const release = `update backstitch.leases set owner = null, expires_at = clock_timestamp() where resource = $1 and owner = $2`;
+const release = `
+with ${limits('$3')}
+update backstitch.leases set owner = null, expires_at = clock_timestamp() from limits
+where resource = $1 and owner = $2`;
 
 const forget = `
 delete from backstitch.leases where ctid = any (array(
@@ -60,9 +64,9 @@ function storeIn(database: Database): LeaseStore {
       return row?.token != null ? { token: row.token } : { heldForMs: row?.heldForMs ?? 0 };
     },
     renew: async (resource, owner, leaseMs, limitMs) =>
-      (await database.run(renew, [resource, owner, leaseMs], limitMs)).length > 0,
+      (await database.run(renew, [resource, owner, leaseMs, String(Math.ceil(limitMs))], limitMs)).length > 0,
     async release(resource, owner, limitMs) {
-      await database.run(release, [resource, owner], limitMs);
+      await database.run(release, [resource, owner, String(limitMs)], limitMs);
     },
   };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { createLeaseLock, forgetLeases } from '../../../../src/kit/database/index.js';
+import { createLeaseLock, forgetLeases, LockUnavailable } from '../../../../src/kit/database/index.js';
+import { until } from '../../../support/until.js';
 import { fresh, LockStage } from '../idempotency/stage.js';
 import { leaseTests } from './leases.js';
 
@@ -17,6 +18,20 @@ describe('a lease lock in a database', () => {
     },
     expire: (resource) =>
       stage.db.run('update backstitch.leases set expires_at = clock_timestamp() where resource = $1', [resource]),
+  });
+
+  it('leaves nothing waiting in the database when it has given up', async () => {
+    const resource = fresh('row');
+    const lock = createLeaseLock(stage.db, { leaseMs: 600, waitMs: 0, onWarning: () => undefined });
+    const nothing = () => Promise.resolve();
+    await lock.hold(resource, nothing);
+    await stage.db.transaction(async (sql) => {
+      await sql('select from backstitch.leases where resource = $1 for update', [resource]);
+      await assert.rejects(lock.hold(resource, nothing), LockUnavailable);
+      const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      await until(async () => (await stage.db.run(waiting)).length === 0, 10_000);
+    });
+    assert.equal((await lock.hold(resource, nothing)).outcome, 'done');
   });
 
   it('goes on with its tokens when its row was forgotten, and when the clock was put back', async () => {
