@@ -2,7 +2,6 @@ import { z } from 'zod';
 import type { ScheduledWorkflow } from '../kit/client/index.js';
 import { parserOf } from '../kit/client/index.js';
 import { placeOrderSchema } from './place-order.js';
-import type { NotReclaimed } from './reclaim.js';
 
 /** Flash sales: units of an article, many buyers at once. See docs/flash-sale.md. */
 
@@ -138,10 +137,10 @@ export interface ReclaimedStock {
   released: number;
   /** Those that turned out to be paid. */
   consumed: number;
-  /** Those that could not be reclaimed: the next round tries again. At most 20 are named. */
+  /** Those that could not be reclaimed: the next round tries again. At most {@link MAX_NOT_RECLAIMED} are named. */
   failed: { sale: string; id: string; message: string }[];
   failedCount: number;
-  /** The same by their sales, for the first 100 of them: how many, and one purchase with its reason. */
+  /** The same by their sales, for the first {@link MAX_SALES_NAMED} of them. */
   failedBySale: NotReclaimed[];
   /** There may be more behind this place. */
   next?: ReclaimPlace;
@@ -166,6 +165,18 @@ export interface TornSale {
   count: number;
   id: string;
 }
+
+/** What could not be reclaimed of a sale: how many purchases, and one of them with its reason. */
+export interface NotReclaimed {
+  sale: string;
+  count: number;
+  id: string;
+  message: string;
+}
+
+/** Purchases that a report names as not reclaimed; and sales of which it tells how many. */
+export const MAX_NOT_RECLAIMED = 20;
+export const MAX_SALES_NAMED = 100;
 
 /** The schedule that reclaims what is not paid. */
 export const reclaimSchedule: ScheduledWorkflow = {

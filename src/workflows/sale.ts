@@ -1,6 +1,5 @@
 import { ActivityFailure, proxyActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import type { ShopActivities } from '../activities/index.js';
-import { bySale, MAX_NOT_RECLAIMED } from '../contracts/reclaim.js';
 import type {
   OfSale,
   OfSalePurchase,
@@ -23,6 +22,8 @@ const reclaiming = proxyActivities<ShopActivities>({
 
 /** Batches of one round: what is due beyond that the next round goes on with, from where this one was. */
 const MOST_BATCHES = 200;
+/** Purchases that a round names as not reclaimed; and sales of which it tells how many. */
+const NAMED = { purchases: 20, sales: 100 };
 /** How long a round waits until its alarms are raised. */
 const ALARMS_MS = 60_000;
 const DAY_MS = 24 * 60 * 60_000;
@@ -71,8 +72,12 @@ export async function reclaimStock({ batches = MOST_BATCHES }: { batches?: numbe
       report.released += done.released;
       report.consumed += done.consumed;
       report.failedCount += done.failedCount;
-      report.failed = [...report.failed, ...done.failed].slice(0, MAX_NOT_RECLAIMED);
-      report.failedBySale = bySale([...report.failedBySale, ...done.failedBySale]);
+      report.failed = [...report.failed, ...done.failed].slice(0, NAMED.purchases);
+      for (const part of done.failedBySale) {
+        const known = report.failedBySale.find(({ sale }) => sale === part.sale);
+        if (known !== undefined) known.count += part.count;
+        else if (report.failedBySale.length < NAMED.sales) report.failedBySale.push(part);
+      }
       after = done.next;
       if (after === undefined) break;
     }

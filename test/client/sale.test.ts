@@ -68,7 +68,7 @@ describe('the command line of flash sales', function () {
   });
 
   it('says of a time to pay that is past that it is, and of what is paid and not held that a person has to look', () => {
-    const sold = { ...{ answer: 'sold', id: 'p-1', paid: false }, cents: 100, payBy: 1_000 } as const;
+    const sold: SaleAnswer = { answer: 'sold', id: 'p-1', paid: false, cents: 100, payBy: 1_000 };
     assert.match(describeAnswer(sold, 999), /to be paid until 1970-01-01T00:00:01.000Z: sale pay p-1 --payment ID$/);
     assert.match(
       describeAnswer(sold, 1_000),

@@ -102,7 +102,9 @@ export function createSaleOrders(database: Database) {
     look,
 
     /** Writes down that an order is torn. */
-    tear: async (id: string): Promise<void> => void (await run(TEAR, [id])),
+    tear: async (id: string): Promise<void> => {
+      await run(TEAR, [id]);
+    },
 
     /** Sales with orders that were found to be torn within a day: how many, and one of them. */
     torn: () => run<TornSale>(TORN, []),

@@ -1,8 +1,10 @@
-import { bySale, MAX_NOT_RECLAIMED } from '../../contracts/reclaim.js';
 import {
+  MAX_NOT_RECLAIMED,
+  MAX_SALES_NAMED,
   ofSalePurchaseSchema,
   ofSaleSchema,
   openSaleSchema,
+  type NotReclaimed,
   type OfSale,
   type OfSalePurchase,
   type OpenSale,
@@ -20,6 +22,7 @@ import {
   type Occupancy,
   type OccupiedRow,
   type Probe,
+  type ReclaimedBatch,
 } from '../../kit/database/index.js';
 import { validInput } from '../input.js';
 import { openSale, settleSales, type SaleTerms } from '../inventory/sale.js';
@@ -84,7 +87,7 @@ export function createSale(
         return {
           ...{ due, released: released.length, consumed: consumed.length, failedCount: failed.length },
           failed: named.map(({ pool: sale, id, message }) => ({ sale, id, message })),
-          failedBySale: bySale(failed.map(({ pool: sale, id, message }) => ({ sale, count: 1, id, message }))),
+          failedBySale: bySale(failed).slice(0, MAX_SALES_NAMED),
           ...(next && { next }),
         };
       },
@@ -94,6 +97,15 @@ export function createSale(
       'sale.torn': (): Promise<TornSale[]> => saleOrders.torn(),
     },
   };
+}
+
+function bySale(failed: ReclaimedBatch['failed']): NotReclaimed[] {
+  const first = new Map<string, NotReclaimed>();
+  for (const { pool: sale, id, message } of failed) {
+    const count = (first.get(sale)?.count ?? 0) + 1;
+    first.set(sale, { id, message, ...first.get(sale), sale, count });
+  }
+  return [...first.values()];
 }
 
 /** A sale's books; `null`: there is none of that name. */
