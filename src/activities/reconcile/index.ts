@@ -4,9 +4,11 @@ import type { Database, Guard, Pair } from '../../kit/database/index.js';
 import type { Bank } from '../banks/index.js';
 import { bankOutbox } from '../banks/messages.js';
 import { outboxes } from '../choreography/outboxes.js';
+import type { Coupons } from '../coupons/index.js';
 import type { Inventory } from '../inventory/index.js';
 import type { Notifications } from '../notifications/index.js';
 import type { Payments } from '../payments/index.js';
+import { couponsMoves, couponsOrders } from './pairs/coupons.js';
 import {
   accountBalances,
   ledgerBalances,
@@ -15,8 +17,11 @@ import {
   reservationsEntries,
 } from './pairs/entries.js';
 import { holds } from './pairs/holds.js';
+import { liveOrders } from './pairs/live-orders.js';
 import { messages, type MessageLink } from './pairs/messages.js';
 import { ordersExecutions } from './pairs/orders-executions.js';
+import { ordersJobs } from './pairs/orders-jobs.js';
+import { ordersMachines } from './pairs/orders-machines.js';
 import { ordersNotifications } from './pairs/orders-notifications.js';
 import { ordersPayments } from './pairs/orders-payments.js';
 import { ordersPoints } from './pairs/orders-points.js';
@@ -24,6 +29,7 @@ import { ordersRecalls } from './pairs/orders-recalls.js';
 import { ordersShipments } from './pairs/orders-shipments.js';
 import { ordersStock } from './pairs/orders-stock.js';
 import { purchasesDebits, purchasesSide } from './pairs/purchases.js';
+import { salesOrders, salesStock, salesUnits } from './pairs/sales.js';
 import { decisions, transfers } from './pairs/transfers.js';
 
 /**
@@ -31,7 +37,8 @@ import { decisions, transfers } from './pairs/transfers.js';
  * every day while the shop works; and what does not agree has a name, and a repair or a person.
  */
 
-type Service = 'orders' | 'payments' | 'inventory' | 'shipping' | 'notifications' | 'warehouse' | 'callers' | BankName;
+type Service =
+  ('orders' | 'payments' | 'inventory' | 'shipping' | 'notifications' | 'warehouse' | 'callers' | 'coupons') | BankName;
 
 /** What the pairs read, and what their repairs are done by. */
 export interface Reconciled {
@@ -40,6 +47,7 @@ export interface Reconciled {
     readonly payments: Payments;
     readonly inventory: Inventory;
     readonly notifications: Notifications;
+    readonly coupons: Coupons;
   };
   readonly guardOf: (service: Service) => Guard;
   /** Who hears of choreographed orders, by subscriber; the warehouse is known. */
@@ -49,7 +57,7 @@ export interface Reconciled {
 export function reconciledPairs({ databases, participants, guardOf, listeners }: Reconciled): Pair[] {
   const { bank_a, bank_b, bank_c } = databases;
   const banks = { bank_a, bank_b, bank_c };
-  const { payments, inventory, notifications, ...holding } = participants;
+  const { payments, inventory, notifications, coupons, ...holding } = participants;
   return [
     ordersPayments(databases, payments),
     ordersStock(databases, inventory),
@@ -58,6 +66,14 @@ export function reconciledPairs({ databases, participants, guardOf, listeners }:
     ordersRecalls(databases),
     ordersNotifications(databases, notifications),
     ordersExecutions(databases),
+    ordersMachines(databases),
+    liveOrders(databases, notifications),
+    ordersJobs(databases, guardOf('orders')),
+    couponsOrders(databases, coupons),
+    couponsMoves(databases),
+    salesOrders(databases, guardOf('orders')),
+    salesUnits(databases),
+    salesStock(databases),
     paymentsEntries(databases.payments),
     reservationsEntries(databases.inventory),
     ...ledgerBalances(databases),

@@ -83,7 +83,7 @@ export function orderPair<Row extends { readonly order_id: string }>(
       return keys.flatMap((key) => {
         const own = parts.filter(({ order_id }) => order_id === key);
         const order = byId.get(key);
-        // Its state machine takes care of it; the books say where it is.
+        // What it is to have by then is another thing in each of its states: the pair `live-orders` judges it.
         if (order?.lifecycle && order.status === order.status.toUpperCase()) return [];
         const about = { order, rows: own, hasLeft: gone.has(key), asked: states.get(orderGid(key)) };
         const drift = judge(key, about);
