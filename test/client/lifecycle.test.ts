@@ -177,7 +177,8 @@ describe('the command line of orders with a lifecycle', function () {
     const pairs = ['payments', 'stock', 'points', 'shipments', 'recalls', 'notifications'].map(
       (part) => `orders-${part}`,
     );
-    const own = [...pairs, 'payments-entries', 'reservations-entries', 'order-messages'].join(',');
+    const lives = ['orders-machines', 'live-orders', 'orders-jobs', 'coupons-orders', 'coupons-moves'];
+    const own = [...pairs, ...lives, 'payments-entries', 'reservations-entries', 'order-messages'].join(',');
     const reconcile = async (...args: string[]) => {
       const run = await world.run('reconcile', '--pairs', own, '--json', ...args);
       assert.ok(run.code === 0 || run.code === 1, run.stderr.join('\n'));

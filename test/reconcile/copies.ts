@@ -49,42 +49,69 @@ async function copyRows(
   );
 }
 
-/** Copies of an order in some services, with the guard's rows. @param to a set of ids, such as `(values ('x'))` or a query in brackets */
-export async function copyOrders(
-  databases: Databases,
-  from: string,
-  to: string,
-  services: readonly OrderService[] = orderServices,
-): Promise<void> {
-  for (const service of services) {
-    for (const table of orderTables[service]) {
-      await copyRows(databases, { service, table, where: `template.order_id = '${from}'`, text: from, to });
+/** The tables of something that is copied, by service; each with where its rows are: `:from` is the id of what is copied. */
+type Tables<At extends ServiceName = ServiceName> = Partial<Record<At, Readonly<Record<string, string>>>>;
+
+/** Makes what copies something; `to` is a set of ids, such as `(values ('x'))` or a query in brackets. */
+const copying =
+  <At extends ServiceName>(tables: Tables<At>) =>
+  async (databases: Databases, from: string, to: string, at?: readonly At[]): Promise<void> => {
+    for (const [service, own] of Object.entries(tables) as [At, Readonly<Record<string, string>>][]) {
+      if (at !== undefined && !at.includes(service)) continue;
+      for (const [table, where] of Object.entries(own)) {
+        await copyRows(databases, { service, table, where: where.replaceAll(':from', from), text: from, to });
+      }
     }
-    const where = `template.gid = 'order-${from}'`;
-    await copyRows(databases, { service, table: 'backstitch.guard', where, text: from, to });
-  }
-}
+  };
+
+const OF_ORDER = `template.order_id = ':from'`;
+const GUARD = `template.gid = 'order-:from'`;
+
+/** Copies of an order, with the guard's rows. */
+export const copyOrders = copying(
+  Object.fromEntries(
+    orderServices.map((service) => [
+      service,
+      { ...Object.fromEntries(orderTables[service].map((table) => [table, OF_ORDER])), 'backstitch.guard': GUARD },
+    ]),
+  ) as Tables<OrderService>,
+);
+
+const OF_PURCHASE = `template.gid = 'purchase-:from'`;
 
 /** Copies of a purchase: at its customer's bank, the merchant's and the warehouse. */
-export async function copyPurchases(
-  databases: Databases,
-  from: string,
-  to: string,
-  at: readonly ('bank_a' | 'bank_c' | 'warehouse')[] = ['bank_a', 'bank_c', 'warehouse'],
-): Promise<void> {
-  const where = `template.gid = 'purchase-${from}'`;
-  const tables = {
-    bank_a: ['purchases', 'entries'],
-    bank_c: ['entries'],
-    warehouse: ['parcels'],
-  } as const;
-  for (const service of at) {
-    for (const table of tables[service]) await copyRows(databases, { service, table, where, text: from, to });
-    if (service === 'warehouse') {
-      const ofEntries = `template.order_id = 'purchase-${from}'`;
-      await copyRows(databases, { service, table: 'book_entries', where: ofEntries, text: from, to });
-    }
-  }
+export const copyPurchases = copying({
+  bank_a: { purchases: OF_PURCHASE, entries: OF_PURCHASE },
+  bank_c: { entries: OF_PURCHASE },
+  warehouse: { parcels: OF_PURCHASE, book_entries: `template.order_id = 'purchase-:from'` },
+});
+export type PurchaseService = 'bank_a' | 'bank_c' | 'warehouse';
+
+const OF_CUSTOMER = `template.customer_id = ':from'`;
+const SAGAS = { 'backstitch.guard': `${GUARD} or starts_with(template.gid, 'order-:from.')` };
+
+/** Copies of an order that lives for weeks, with its customer, whose id is the order's. */
+export const copyLifecycles = copying({
+  orders: {
+    ...{ customers: OF_CUSTOMER, orders: OF_ORDER, point_entries: OF_CUSTOMER, ...SAGAS },
+    order_moves: `template.id = ':from'`,
+  },
+  payments: { wallets: OF_CUSTOMER, payments: OF_ORDER, wallet_entries: OF_CUSTOMER, ...SAGAS },
+  inventory: { reservations: OF_ORDER, stock_entries: OF_ORDER, ...SAGAS },
+  shipping: { shipments: OF_ORDER, recalls: OF_ORDER, ...SAGAS },
+  notifications: { notifications: OF_ORDER, ...SAGAS },
+  warehouse: { pick_jobs: OF_ORDER },
+  coupons: { coupons: OF_CUSTOMER, coupon_moves: `template.code = 'welcome-:from'`, ...SAGAS },
+});
+
+const copyUnits = copying({ inventory: { 'backstitch.occupancy': `template.id = ':from'` } });
+const copySaleOrders = copying({ orders: { sale_orders: OF_ORDER } });
+
+/** Copies of a sale's purchase: of the units of one, and the order of another or the same. @param from such as `tpl-paid/unpaid` */
+export async function copySales(databases: Databases, from: string, to: string): Promise<void> {
+  const [units, order] = from.replace('tpl-', '').split('/');
+  if (units !== 'none') await copyUnits(databases, `sold-${units}`, to);
+  if (order !== 'none') await copySaleOrders(databases, `sold-${order}`, to);
 }
 
 /** All that the services have of an order, but for its times and numbers: two orders are alike if these are. */
@@ -124,6 +151,13 @@ export async function balance(databases: Databases): Promise<void> {
   await ledger('payments', 'wallets', 'wallet_entries', 'customer_id', 'balance = sums.amount, frozen = frozen_sum');
   await ledger('inventory', 'stock', 'stock_entries', 'sku', 'available = sums.amount, frozen = frozen_sum');
   await ledger('warehouse', 'books', 'book_entries', 'book', 'copies = sums.amount');
+  await damage(
+    databases,
+    'inventory',
+    `update backstitch.occupancy_pools as p set free = p.units - p.returned - (
+      select coalesce(sum(o.units), 0) from backstitch.occupancy as o where o.pool = p.pool and o.state <> 'released'
+    ) where p.pool = 'launch'`,
+  );
   for (const bank of ['bank_a', 'bank_b', 'bank_c'] as const) {
     await damage(
       databases,
@@ -137,6 +171,11 @@ export async function balance(databases: Databases): Promise<void> {
 /** Makes all that has happened old: none of it is young any more. */
 export async function age(databases: Databases): Promise<void> {
   const day = `interval '1 day'`;
+  await damage(
+    databases,
+    'warehouse',
+    `update pick_jobs set received_at = received_at - ${day}, moved_at = moved_at - ${day}`,
+  );
   for (const service of Object.keys(databases) as ServiceName[]) {
     await damage(
       databases,

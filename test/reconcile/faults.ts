@@ -1,26 +1,13 @@
-import type { ServiceName } from '../../src/activities/index.js';
 import type { OrderService } from './copies.js';
+import type { Fault } from './faults-of.js';
 
-/**
- * Damage, by class: what is done to a healthy copy, and what is to be found of it. `:id` is the copy's id. What a single row breaks
- * between two pairs is found by both.
- */
-export interface OrderFault {
-  /** The classes that are to be found, of the copy's key. */
-  readonly expect: readonly string[];
-  /** What is copied first: an order that was placed, one that was paid and refunded, one that could not be paid; none. */
-  readonly base?: 'placed' | 'refunded' | 'refused';
-  /** Only in these services. Default: all */
-  readonly at?: readonly OrderService[];
-  readonly sql?: Partial<Record<ServiceName, string>>;
-  /** Classes that a repair mends. */
-  readonly repaired?: readonly string[];
-}
+/** Damage of orders that end at once: one that was placed, one that was paid and refunded, one that could not be paid. */
+export type OrderFault = Fault<'placed' | 'refunded' | 'refused', OrderService>;
 
-const UNPAID = `delete from payments where order_id = ':id'; delete from wallet_entries where order_id = ':id'`;
-const UNRESERVED = `delete from reservations where order_id = ':id'; delete from stock_entries where order_id = ':id'`;
-const UNSHIPPED = `delete from shipments where order_id = ':id'`;
-const UNTOLD = `delete from notifications where order_id = ':id'`;
+export const UNPAID = `delete from payments where order_id = ':id'; delete from wallet_entries where order_id = ':id'`;
+export const UNRESERVED = `delete from reservations where order_id = ':id'; delete from stock_entries where order_id = ':id'`;
+export const UNSHIPPED = `delete from shipments where order_id = ':id'`;
+export const UNTOLD = `delete from notifications where order_id = ':id'`;
 const REOPENED = `update orders set status = 'created', ended_at = null where order_id = ':id'`;
 const REFUNDED = `update payments set status = 'refunded', refunded_at = now() where order_id = ':id';
 insert into wallet_entries (customer_id, kind, amount, order_id) select customer_id, 'refund', amount, order_id from payments where order_id = ':id'`;
@@ -29,7 +16,7 @@ insert into stock_entries (sku, kind, amount, order_id) select sku, 'released', 
 const POINTS_BACK = `insert into point_entries (customer_id, kind, amount, order_id)
 select customer_id, 'returned', points_spent, order_id from orders where order_id = ':id'`;
 const RETURNED = `update orders set status = 'returned', recalled_at = now() where order_id = ':id'; ${POINTS_BACK}`;
-const CARRIER = (status: string) =>
+export const CARRIER = (status: string) =>
   `insert into recalls (order_id, status, reason, actor, ended_at) values (':id', '${status}', 'r', 'a', ${status === 'requested' ? 'null' : 'now()'})`;
 /** A table without the rules that keep a key from being there twice. */
 const twice = (table: string) =>

@@ -1,4 +1,6 @@
 import type { ServiceName } from '../../src/activities/index.js';
+import type { PurchaseService } from './copies.js';
+import type { Fault } from './faults-of.js';
 
 /** Damage of balances, and of purchases: see faults.ts. */
 
@@ -59,12 +61,7 @@ export const balanceFaults = [
 ] as const satisfies readonly { service: ServiceName; sql: string; expect: readonly [string, string] }[];
 
 /** Of a purchase that was paid at bank_a, credited at bank_c, and sent. */
-export interface PurchaseFault {
-  readonly expect: readonly string[];
-  readonly at?: readonly ('bank_a' | 'bank_c' | 'warehouse')[];
-  readonly sql?: Partial<Record<ServiceName, string>>;
-  readonly repaired?: readonly string[];
-}
+export type PurchaseFault = Fault<'bought', PurchaseService>;
 
 const SENT = `delete from parcels where gid = 'purchase-:id'; delete from book_entries where order_id = 'purchase-:id'`;
 const CREDITED = `delete from entries where gid = 'purchase-:id'`;
@@ -72,18 +69,20 @@ const BOUGHT = `delete from purchases where gid = 'purchase-:id'`;
 const moved = (by: number) => `update entries set amount = amount + sign(amount) * ${by} where gid = 'purchase-:id'`;
 
 export const purchaseFaults: readonly PurchaseFault[] = [
-  { expect: ['purchase-not-debited'], sql: { bank_a: CREDITED } },
-  { expect: ['debit-without-purchase'], sql: { bank_a: BOUGHT, bank_c: CREDITED, warehouse: SENT } },
-  { expect: ['purchase-debit-differs'], sql: { bank_a: moved(1) } },
-  { expect: ['purchase-without-parcel'], sql: { warehouse: SENT } },
-  { expect: ['parcel-without-purchase'], at: ['warehouse'] },
+  { base: 'bought', expect: ['purchase-not-debited'], sql: { bank_a: CREDITED } },
+  { base: 'bought', expect: ['debit-without-purchase'], sql: { bank_a: BOUGHT, bank_c: CREDITED, warehouse: SENT } },
+  { base: 'bought', expect: ['purchase-debit-differs'], sql: { bank_a: moved(1) } },
+  { base: 'bought', expect: ['purchase-without-parcel'], sql: { warehouse: SENT } },
+  { base: 'bought', expect: ['parcel-without-purchase'], at: ['warehouse'] },
   {
+    base: 'bought',
     expect: ['parcel-differs'],
     sql: {
       warehouse: `update parcels set copies = copies + 1 where gid = 'purchase-:id'; update book_entries set amount = amount - 1 where order_id = 'purchase-:id'`,
     },
   },
   {
+    base: 'bought',
     expect: ['warehouse-not-told'],
     repaired: ['warehouse-not-told'],
     sql: {
@@ -91,10 +90,11 @@ export const purchaseFaults: readonly PurchaseFault[] = [
       warehouse: SENT,
     },
   },
-  { expect: ['purchase-not-credited'], sql: { bank_c: CREDITED } },
-  { expect: ['credit-without-purchase'], at: ['bank_c'] },
-  { expect: ['purchase-credit-differs'], sql: { bank_c: moved(1) } },
+  { base: 'bought', expect: ['purchase-not-credited'], sql: { bank_c: CREDITED } },
+  { base: 'bought', expect: ['credit-without-purchase'], at: ['bank_c'] },
+  { base: 'bought', expect: ['purchase-credit-differs'], sql: { bank_c: moved(1) } },
   {
+    base: 'bought',
     expect: ['merchant-not-told'],
     repaired: ['merchant-not-told'],
     sql: {
@@ -103,14 +103,17 @@ export const purchaseFaults: readonly PurchaseFault[] = [
     },
   },
   {
+    base: 'bought',
     expect: ['parcel-without-entries'],
     sql: { warehouse: `delete from book_entries where order_id = 'purchase-:id'` },
   },
   {
+    base: 'bought',
     expect: ['entries-without-parcel', 'purchase-without-parcel'],
     sql: { warehouse: `delete from parcels where gid = 'purchase-:id'` },
   },
   {
+    base: 'bought',
     expect: ['parcel-entries-differ'],
     sql: { warehouse: `update book_entries set amount = amount - 1 where order_id = 'purchase-:id'` },
   },

@@ -8,10 +8,14 @@ import type { AlarmsView } from '../../src/kit/workflow/index.js';
 import { until } from '../support/until.js';
 import { balance, copyOrders, shapeOf } from './copies.js';
 import { balanceFaults } from './more-faults.js';
+import { copyFlying, copyHealthy } from './real-lives.js';
+import { poolFaults } from './sale-faults.js';
 import { makeReal, openReconcileWorld, seed, type ReconcileWorld, type Seeded } from './world.js';
 
 const HEALTHY = Number(process.env.BACKSTITCH_RECONCILE_HEALTHY ?? 2_000);
 const FLYING = Number(process.env.BACKSTITCH_RECONCILE_FLYING ?? 50);
+/** Of them, those that live for weeks. */
+const LIVING = 2 * Math.ceil(FLYING / 10);
 
 describe('reconciliation of a shop whose books were damaged', function () {
   this.timeout(1_800_000);
@@ -39,9 +43,11 @@ describe('reconciliation of a shop whose books were damaged', function () {
 
   it('finds nothing where nothing was damaged, though orders of every kind are there, and some on their way', async () => {
     const { databases } = world;
-    const [most, rest] = [Math.ceil(HEALTHY * 0.8), Math.floor(HEALTHY * 0.2)];
+    const [most, rest] = [Math.ceil(HEALTHY * 0.6), Math.floor(HEALTHY * 0.2)];
     await copyOrders(databases, 'tpl-placed', `(select 'h-' || n from generate_series(1, ${most}) as n)`);
     await copyOrders(databases, 'tpl-refunded', `(select 'r-' || n from generate_series(1, ${rest}) as n)`);
+    // Those that live have a machine each, which takes longer than a copy.
+    await copyHealthy(world, Math.ceil(HEALTHY * 0.025), Math.ceil(HEALTHY * 0.0025));
     assert.deepEqual(
       await shapeOf(databases, 'h-1'),
       await shapeOf(databases, 'real-placed'),
@@ -75,11 +81,12 @@ describe('reconciliation of a shop whose books were damaged', function () {
       `insert into backstitch.announcements (gid, owner, take_over_at)
       select 'order-fl-told-' || n, 'somebody', now() + interval '1 hour' from generate_series(1, ${FLYING}) as n`,
     );
+    await copyFlying(world, LIVING);
     for (const n of [1, 2]) {
       await client.workflow.start('placeOrder', { workflowId: `order-fl-runs-${n}`, taskQueue: 'nobody', args: [{}] });
     }
     await balance(databases);
-    for (const { service, sql, expect } of balanceFaults) {
+    for (const { service, sql, expect } of [...balanceFaults, ...poolFaults]) {
       await world.damage(service, sql);
       seeded.expected.push(expect.join(' '));
     }
@@ -88,7 +95,7 @@ describe('reconciliation of a shop whose books were damaged', function () {
     const report = await reconcile(1, '--html', html);
     assert.deepEqual(found(report), seeded.expected.toSorted());
     assert.equal(new Set(report.findings.map(({ class: name }) => name)).size, classesOf(world).length);
-    assert.ok(flying(report) >= 2 * FLYING + 3, `${flying(report)} in flight`);
+    assert.ok(flying(report) >= 2 * FLYING + LIVING + 3, `${flying(report)} in flight`);
     assert.deepEqual([report.repaired, report.opened], [false, 0], 'nothing is done about it unless that is asked');
     assert.match(await readFile(html, 'utf8'), /<svg[^]*paid-but-cancelled/);
     await rm(html);

@@ -6,13 +6,19 @@ import { transferGid } from '../../src/contracts/transfer.js';
 import { pgDatabase, type Database, type Operation } from '../../src/kit/database/index.js';
 import { openClientWorld, startProgram, type ClientWorld, type ProgramRun } from '../client/support.js';
 import { until } from '../support/until.js';
-import { age, copyOrders, copyPurchases, damage, orderServices } from './copies.js';
+import { age, copyLifecycles, copyOrders, copyPurchases, copySales, damage, orderServices } from './copies.js';
+import { expected as lineOf, type Fault } from './faults-of.js';
 import { orderFaults } from './faults.js';
+import { lifecycleFaults, living } from './lifecycle-faults.js';
 import { purchaseFaults } from './more-faults.js';
+import { lifecycleCustomers, makeLives, makeSales, reopenEnded, startMachines } from './real-lives.js';
+import { saleFaults } from './sale-faults.js';
+
+type Databases = Readonly<Record<ServiceName, Database>>;
 
 /** A shop on real servers, with transactions of every scheme that were really made, and the program pointed at it. */
 export interface ReconcileWorld extends ClientWorld {
-  readonly databases: Readonly<Record<ServiceName, Database>>;
+  readonly databases: Databases;
   readonly client: Client;
   /** Runs a statement with the rules of the database switched off. */
   readonly damage: (service: ServiceName, text: string) => Promise<void>;
@@ -56,11 +62,10 @@ function succeeded({ code, stderr, stdout }: ProgramRun, expected = 0): void {
 
 /** Makes real transactions: those that are copied, and those that are damaged themselves. */
 export async function makeReal(world: ReconcileWorld): Promise<void> {
-  const customers = await world.ordersFile([{ customerId: 'c1' }, { customerId: 'c2' }]);
+  const customers = await world.ordersFile(['c1', 'c2', ...lifecycleCustomers].map((customerId) => ({ customerId })));
   const most = '2000000000';
-  succeeded(
-    await world.run('shop', 'open', '--file', customers, '--wallet', most, '--points', most, '--stock', '500000'),
-  );
+  const has = ['--wallet', most, '--points', most, '--stock', '500000', '--coupon', '100'];
+  succeeded(await world.run('shop', 'open', '--file', customers, ...has));
   await world.deliver();
   const order = { customerId: 'c1', units: 1, amount: 200 };
   const direct = await world.ordersFile([
@@ -82,6 +87,7 @@ export async function makeReal(world: ReconcileWorld): Promise<void> {
   succeeded(await choreographed('ch-placed'));
   succeeded(await choreographed('ch-waits', '--pay-later', '--wait', '1s'), 3);
 
+  await Promise.all([makeLives(world), makeSales(world)]);
   succeeded(await world.run('bank', 'open'));
   succeeded(await world.run('bank', 'open', 'bank_c:dave:1000'));
   succeeded(await world.run('bookstore', 'open', 'emma:1000'));
@@ -113,7 +119,7 @@ export async function makeReal(world: ReconcileWorld): Promise<void> {
   ];
   succeeded(await world.run('bookstore', ...bought));
   await until(async () => {
-    const waiting = ['bank_a', 'orders', 'inventory', 'payments', 'shipping'] as const;
+    const waiting = ['bank_a', 'orders', 'inventory', 'payments', 'shipping', 'warehouse'] as const;
     const rows = await Promise.all(
       waiting.map((name) => world.databases[name].run('select 1 from backstitch.outbox limit 1')),
     );
@@ -238,21 +244,50 @@ export async function seed(world: ReconcileWorld): Promise<Seeded> {
   await hold(world, seeded);
   await age(databases);
   await damageReal(world, seeded);
-  for (const [place, { base, at, sql = {}, expect, repaired = [] }] of orderFaults.entries()) {
-    const id = `f-${place}-${expect[0] ?? ''}`.slice(0, 60);
-    if (base !== undefined) await copyOrders(databases, `tpl-${base}`, `(values ('${id}'))`, at);
-    for (const [service, text] of Object.entries(sql))
-      await world.damage(service as ServiceName, text.replaceAll(':id', id));
-    seeded.expected.push(...expect.map((name) => `${name} ${id}`));
-    seeded.repaired.push(...repaired.map((name) => `${name} ${id}`));
-  }
-  for (const [place, { at, sql = {}, expect, repaired = [] }] of purchaseFaults.entries()) {
-    const id = `p-${place}`;
-    await copyPurchases(databases, 'tpl-bought', `(values ('${id}'))`, at);
-    for (const [service, text] of Object.entries(sql))
-      await world.damage(service as ServiceName, text.replaceAll(':id', id));
-    seeded.expected.push(...expect.map((name) => `${name} purchase-${id}`));
-    seeded.repaired.push(...repaired.map((name) => `${name} purchase-${id}`));
-  }
+  await seedCopies(world, seeded, { name: 'f', faults: orderFaults, copy: copyOrders });
+  const keyOf = (id: string) => `purchase-${id}`;
+  await seedCopies(world, seeded, { name: 'p', faults: purchaseFaults, copy: copyPurchases, keyOf });
+  await seedCopies(world, seeded, { name: 'l', faults: lifecycleFaults, copy: copyLifecycles });
+  for (const [state, ids] of machinesOfCopies()) await startMachines(world, state, ids);
+  await seedCopies(world, seeded, { name: 's', faults: saleFaults, copy: copySales });
+  seeded.expected.push(await reopenEnded(world));
   return seeded;
+}
+
+/** Faults of one kind, and how what they damage is copied. */
+interface Copied<Base extends string, At extends ServiceName> {
+  /** What the ids begin with. */
+  readonly name: string;
+  readonly faults: readonly Fault<Base, At>[];
+  readonly copy: (databases: Databases, from: string, to: string, at?: readonly At[]) => Promise<void>;
+  /** Default: the id */
+  readonly keyOf?: (id: string) => string;
+}
+
+const copyId = (name: string, place: number, expect: readonly string[]) =>
+  `${name}-${place}-${expect[0]?.split(' ')[0] ?? ''}`.slice(0, 60);
+
+/** Damages copies, one for each line of a table of faults. */
+async function seedCopies<Base extends string, At extends ServiceName>(
+  world: ReconcileWorld,
+  seeded: Seeded,
+  { name, faults, copy, keyOf = (id) => id }: Copied<Base, At>,
+): Promise<void> {
+  for (const [place, { base, at, sql = {}, expect, repaired = [] }] of faults.entries()) {
+    const id = copyId(name, place, expect);
+    if (base !== undefined) await copy(world.databases, `tpl-${base}`, `(values ('${id}'))`, at);
+    for (const [service, text] of Object.entries(sql))
+      await world.damage(service as ServiceName, text.replaceAll(':id', id));
+    seeded.expected.push(...expect.map((line) => lineOf(line, id, keyOf(id))));
+    seeded.repaired.push(...repaired.map((line) => lineOf(line, id, keyOf(id))));
+  }
+}
+
+/** The copies that live, by the states of their machines: all have one, but for those that are to have none. */
+function machinesOfCopies(): [string, string[]][] {
+  return lifecycleFaults.flatMap(({ base, at, expect }, place): [string, string[]][] => {
+    const state = base === undefined || at !== undefined ? undefined : living[base];
+    if (state === undefined || expect.includes('open-without-machine')) return [];
+    return [[state, [copyId('l', place, expect)]]];
+  });
 }
