@@ -4,7 +4,7 @@ import type { Database, Drift, Pair } from '../../../kit/database/index.js';
 import { gidsOfOrder } from '../orders.js';
 
 /** The states of what lives, as the column has them. */
-export const LIVING = ['WAIT_PAY', 'PAID', 'WAIT_DELIVER', 'DELIVERED', 'REFUNDING'] as const;
+const LIVING = ['WAIT_PAY', 'PAID', 'WAIT_DELIVER', 'DELIVERED', 'REFUNDING'] as const;
 /** Of rows of orders that live: whenever they were made, as what lives is not older than what became of it. */
 export const LIVES = `status in (${LIVING.map((state) => `'${state}'`).join(', ')})`;
 
