@@ -86,7 +86,12 @@ const ORDER_RELAY_POOL = 4;
 
 /** What the warehouse tells of an order is a signal to the order's machine. */
 export const lifecycleTopics = {
-  '*': { workflow: 'orderLifecycle', signal: 'event', workflowId: ({ key = '' }: Message) => orderGid(key) },
+  '*': {
+    workflow: 'orderLifecycle',
+    signal: 'event',
+    machine: true,
+    workflowId: ({ key = '' }: Message) => orderGid(key),
+  },
 } as const;
 
 /** An outbox by its own rules, but for those that the worker is given. */

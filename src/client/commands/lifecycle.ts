@@ -189,10 +189,11 @@ export function addLifecycleCommands(cli: Cli, order: OrderCommand): void {
     .addOption(new Option('--to <time>', 'its new time').argParser(timeOption).conflicts('by'))
     .addOption(new Option('--by <duration>', 'so much later; with a minus earlier, as --by=-10m').argParser(signedMs))
     .addOption(new Option('--reason <text>', 'why; it is kept').makeOptionMandatory())
+    .option('--request-id <id>', 'what makes it one order, however often it is asked for (default: each is a new one)')
     .addOption(actor())
     .addHelpText('after', HELP);
   deadline.action(
-    cli.does(async (id, name, { to, by, reason: why, actor: who = account() }) => {
+    cli.does(async (id, name, { to, by, reason: why, requestId: request, actor: who = account() }) => {
       if (to === undefined && by === undefined) return deadline.error('error: give --to TIME or --by DURATION');
       const session = await openFor(cli, id);
       await requireWorker(session);
@@ -202,6 +203,7 @@ export function addLifecycleCommands(cli: Cli, order: OrderCommand): void {
         ...when,
         actor: who,
         reason: why,
+        ...(request !== undefined && { requestId: request }),
       };
       const note = await machinesOf(session).moveDeadline(orderLifecycleContract.gid(id), moving);
       session.output.result(

@@ -82,7 +82,12 @@ export interface MachineClient<Machine, Data> {
   send(id: string, event: EventOf<Machine>, options?: SendOptions): Promise<EventAnswer>;
   /** Looks at it; one that has ended is read from its history. @throws TransactionNotFound */
   view(id: string): Promise<MachineView>;
-  /** Moves a deadline that runs. @throws OrderRefused with what would fit; TransactionNotFound */
+  /**
+   * Moves a deadline that runs. With a request id it is the same order however often it is sent, and is answered the same: whoever asks again
+   * after `WorkerSilent`, and moves it by so much, needs one.
+   *
+   * @throws OrderRefused with what would fit; TransactionNotFound
+   */
   moveDeadline(
     id: string,
     order: Omit<DeadlineOrder, 'name'> & { readonly name: DeadlineOf<Machine> },

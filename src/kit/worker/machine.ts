@@ -1,9 +1,9 @@
 import { Context } from '@temporalio/activity';
-import { WorkflowFailedError } from '@temporalio/client';
+import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import { CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
 import { longCall } from '../client/server.js';
 import { TimeIsOver } from '../client/race.js';
-import { AWAIT_SAGA, endOf, WATCH_MS, type AwaitSaga } from '../workflow/state-machine/saga-end.js';
+import { AWAIT_SAGA, endOf, SAGA_GONE, WATCH_MS, type AwaitSaga } from '../workflow/state-machine/saga-end.js';
 
 /** The activities behind the workflows of state machines. */
 export type MachineActivities = AwaitSaga;
@@ -12,6 +12,8 @@ export type MachineActivities = AwaitSaga;
 const BEAT_MS = 8_000;
 /** How long it waits for the scan to start a saga again whose run was ended from outside, in milliseconds, before it looks again. */
 const AGAIN_MS = 5_000;
+/** A saga of which there is no run so often is none. */
+const MISSES = 2;
 
 /** Makes the activities behind the workflows of state machines; a worker of `machineWorkflow` needs them. */
 export function machineActivities(): MachineActivities {
@@ -19,6 +21,7 @@ export function machineActivities(): MachineActivities {
     [AWAIT_SAGA]: async (gid) => {
       const context = Context.current();
       const until = Date.now() + WATCH_MS;
+      let missed = 0;
       while (Date.now() < until) {
         // Its newest run: the one before may have been ended from outside.
         const ended = longCall(context.client, () => context.client.workflow.getHandle(gid).result());
@@ -26,6 +29,12 @@ export function machineActivities(): MachineActivities {
           return { how: 'committed', result: await waitBeating(ended, until) };
         } catch (error) {
           if (error instanceof TimeIsOver) return null;
+          if (error instanceof WorkflowNotFoundError) {
+            // Looked at again: one that has just been started may not be seen yet.
+            if (++missed === MISSES) return { how: 'ended', failure: { type: SAGA_GONE, message: gone(gid) } };
+            await context.sleep(AGAIN_MS);
+            continue;
+          }
           if (!(error instanceof WorkflowFailedError) || error.cause === undefined) throw error;
           if (!isFromOutside(error.cause)) return { how: 'ended', ...endOf(error.cause) };
         } finally {
@@ -38,6 +47,8 @@ export function machineActivities(): MachineActivities {
     },
   };
 }
+
+const gone = (gid: string) => `the server keeps no run of ${gid} any more`;
 
 async function waitBeating(ended: ReturnType<typeof longCall<unknown>>, until: number): Promise<unknown> {
   const context = Context.current();

@@ -3,81 +3,77 @@ import {
   WorkflowExecutionAlreadyStartedError,
   type WorkflowExecutionDescription,
 } from '@temporalio/client';
-import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { initialAttributes } from '../workflow/attributes.js';
-import {
-  DEADLINE_UPDATE,
-  EVENT_SIGNAL,
-  type DeadlineNote,
-  type EffectOrder,
-} from '../workflow/state-machine/protocol.js';
+import { EVENT_SIGNAL } from '../workflow/state-machine/protocol.js';
 import type { Carried, Resumed } from '../workflow/state-machine/carried.js';
+import { endedEffect, gidOf, readEndedMachine } from './ended-machine.js';
+
+/** So much of messages goes with a start, as JSON in characters, and each of the others by itself: the server takes 2 MB at once. */
+const MOST_STARTED = 500_000;
+/** Ends of sagas, and refused messages, that are told from run to run. */
+const MOST_ENDS = 100;
+const MOST_REFUSED = 1_000;
 
 /**
  * Starts a state machine's workflow again whose newest run was ended from outside. Where its object is, the row tells, and its moves what
- * happened; the history of the ended run tells what neither knows: sagas that it had begun, messages that had come, deadlines that were moved.
+ * happened; the history of the ended run tells what neither knows: sagas and jobs that it had begun, messages that it had not seen to or had
+ * refused, deadlines that were moved, alarms that were not handed over.
  *
  * @returns whether it was started; not, if another run was faster
  * @throws what keeps it from being started: nothing has changed then
  */
 export async function settleMachine(client: Client, ended: WorkflowExecutionDescription): Promise<boolean> {
   const { workflowId, type, taskQueue, memo } = ended;
-  const [start, carried] = await readEnded(client, ended);
+  const [start, { resumed, ...carried }] = await takeOver(client, ended);
+  const first = countThatFit(resumed.messages);
+  const handle = client.workflow.getHandle(workflowId);
   try {
     await client.workflow.start(type, {
-      ...{ workflowId, taskQueue, memo, args: [start, carried] },
+      ...{ workflowId, taskQueue, memo },
+      args: [start, { ...carried, resumed: { ...resumed, messages: resumed.messages.slice(0, first) } }],
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       workflowIdConflictPolicy: 'FAIL',
       staticSummary: await ended.staticSummary(),
       staticDetails: await ended.staticDetails(),
       typedSearchAttributes: initialAttributes('machine'),
     });
-    return true;
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
     throw error;
   }
+  for (const message of resumed.messages.slice(first)) await handle.signal(EVENT_SIGNAL, message);
+  return true;
 }
 
-async function readEnded(
+async function takeOver(
   client: Client,
-  { workflowId, runId }: Pick<WorkflowExecutionDescription, 'workflowId' | 'runId'>,
-): Promise<[unknown, Carried]> {
-  const decode = (payloads: Parameters<typeof decodeArrayFromPayloads>[1]) =>
-    decodeArrayFromPayloads(client.options.loadedDataConverter, payloads);
-  const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-  let args: unknown[] | undefined;
-  const effects: EffectOrder[] = [];
-  const messages: unknown[] = [];
-  const moved: DeadlineNote[] = [];
-  const moves = new Set<string>();
-  for (const event of events ?? []) {
-    const started = event.workflowExecutionStartedEventAttributes;
-    if (started != null) args = await decode(started.input?.payloads);
-    const child = event.startChildWorkflowExecutionInitiatedEventAttributes;
-    if (child?.input?.payloads != null) {
-      const [order] = (await decode(child.input.payloads)) as [Partial<EffectOrder> | undefined];
-      // What deadlines and entered states begin has no move, and is begun anew: under its id it is the same.
-      if (order?.move !== undefined) effects.push(order as EffectOrder);
-    }
-    const signal = event.workflowExecutionSignaledEventAttributes;
-    if (signal?.signalName === EVENT_SIGNAL) messages.push((await decode(signal.input?.payloads))[0]);
-    const request = event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest;
-    if (request?.input?.name === DEADLINE_UPDATE) moves.add(request.meta?.updateId ?? '');
-    const done = event.workflowExecutionUpdateCompletedEventAttributes;
-    if (moves.has(done?.meta?.updateId ?? '') && done?.outcome?.success != null) {
-      const [note] = (await decode(done.outcome.success.payloads)) as [DeadlineNote];
-      moved.push(note);
-    }
-  }
-  if (args === undefined) throw new Error(`the history of run ${runId} of ${workflowId} is gone: it cannot be settled`);
-  const [start, given] = args as [unknown, Carried | null | undefined];
-  const before = given?.resumed;
+  ended: WorkflowExecutionDescription,
+): Promise<[unknown, Carried & { readonly resumed: Resumed }]> {
+  const run = await readEndedMachine(client, ended);
+  const [start, given] = run.args as [unknown, Carried | null | undefined];
   // A run that had taken over from one that was ended, and was ended itself: what that one knew it may not have seen to.
+  const { effects = [], ends = [], messages = [], refused = [], moved = [] } = given?.resumed ?? {};
+  const left = run.wasIdle ? [] : effects.filter((effect) => !run.watched.has(gidOf(effect)));
+  const watched = effects.flatMap((effect) => {
+    const end = run.watched.get(gidOf(effect));
+    return end === undefined ? [] : [endedEffect(effect, end)];
+  });
+  const before = run.wasIdle ? [] : [...messages, ...(given?.messages ?? [])];
   const resumed: Resumed = {
-    effects: [...(before?.effects ?? []), ...effects],
-    messages: [...(before?.messages ?? []), ...messages],
-    moved: [...(before?.moved ?? []), ...moved],
+    effects: [...left, ...run.effects],
+    ends: [...ends, ...watched, ...run.ends].slice(-MOST_ENDS),
+    messages: [...before, ...run.messages],
+    refused: [...new Set([...refused, ...run.refused])].slice(-MOST_REFUSED),
+    moved: [...moved, ...run.moved],
   };
-  return [start ?? undefined, { runs: given?.runs ?? 0, jobs: given?.jobs ?? [], ...given, resumed }];
+  const [jobs, alarms] = run.hasBegun ? [run.jobs, run.alarms] : [given?.jobs ?? [], given?.alarms ?? []];
+  const carried = { runs: 0, ...given, messages: undefined, jobs, alarms, resumed };
+  return [start ?? undefined, carried];
+}
+
+/** How many messages, from the first one, go with a start. */
+function countThatFit(messages: readonly unknown[]): number {
+  let size = 0;
+  const place = messages.findIndex((message) => (size += JSON.stringify(message ?? null).length) > MOST_STARTED);
+  return place < 0 ? messages.length : place;
 }

@@ -19,6 +19,7 @@
  * - `messages-undelivered`: the scan found messages that wait for too long.
  * - `schedule`: a schedule fails, or has not run for too long.
  * - `event-refused`: a message for a state machine is illegal in its state, and its table does not say that it is ignored.
+ * - `event-busy`: too many messages for a state machine wait: this one was not taken, and has to be sent again.
  * - `deadline-passed`: what a deadline of a state machine has run did not bring it on, as often as it was run.
  * - `deadline-failed`: what a deadline of a state machine fires was refused or undone; it is tried again.
  * - `entry-failed`: what began when a state was entered has failed, and its table names no event for that.
@@ -41,6 +42,7 @@ export type AlarmKind =
   | 'messages-undelivered'
   | 'schedule'
   | 'event-refused'
+  | 'event-busy'
   | 'deadline-passed'
   | 'deadline-failed'
   | 'entry-failed'

@@ -19,6 +19,7 @@ import {
   participantActivities,
   type Deployment,
 } from '../../../src/kit/worker/index.js';
+import { EVENT_SIGNAL, type Alarm } from '../../../src/kit/workflow/index.js';
 import { bundleOf } from '../../support/bundles.js';
 import { temporalAddress, testDatabase } from '../../support/servers.js';
 import { until } from '../../support/until.js';
@@ -37,6 +38,7 @@ describe('machines under a real server', function () {
   let native: NativeConnection;
   let client: Client;
   let pool: pg.Pool;
+  const alarms: string[] = [];
   before(async () => {
     const address = await temporalAddress();
     native = await NativeConnection.connect({ address });
@@ -68,7 +70,13 @@ describe('machines under a real server', function () {
     const tickets = machineRows(db, createGuard(db), { table: 'tickets', moves: 'ticket_moves' });
     const worker = await Worker.create({
       ...{ connection: native, taskQueue, workflowBundle: await bundleOf(pathOf(release)) },
-      activities: { ...participantActivities({ tickets }, { who: release }), ...machineActivities() },
+      activities: {
+        ...participantActivities({ tickets }, { who: release }),
+        ...machineActivities(),
+        'backstitch.raiseAlarm': ({ message }: Alarm) => {
+          alarms.push(message);
+        },
+      },
       ...deploymentOptions(deployment),
       shutdownGraceTime: 0,
     });
@@ -157,12 +165,17 @@ describe('machines under a real server', function () {
     const stopFirst = await startWorker(taskQueue, 'one', { name, buildId: 'v1' });
     await current('v1');
     const tickets = machineClient<Ticket>(client, { taskQueue }, { workflow: 'ticketLife', machine: ticket as never });
-    const [busy, idle] = [await open(), await open()];
+    const [busy, idle, told] = [await open(), await open(), await open()];
     for (const id of [busy, idle]) {
       await tickets.start(id, {});
       await assert.rejects(tickets.send(id, 'check', { requestId: 'early' }), /there is no event 'check'/);
     }
     await tickets.send(busy, 'note');
+    // One that is moved by messages only.
+    await tickets.start(told, {});
+    const tell = (id: string, event: string) => client.workflow.getHandle(told).signal(EVENT_SIGNAL, { id, event });
+    await tell('t-1', 'note');
+    await until(async () => (await tickets.view(told)).version === 1);
     const runOf = async (id: string) => {
       const { raw, runId } = await client.workflow.getHandle(id).describe();
       return [raw.workflowExecutionInfo?.versioningInfo?.deploymentVersion?.buildId, runId] as const;
@@ -177,6 +190,23 @@ describe('machines under a real server', function () {
     assert.deepEqual(await runOf(busy), ['v2', began]);
     await tickets.wake(idle);
     await until(async () => (await tickets.view(idle)).runs === 1);
+    // A deadline that is new runs from when it came to its state.
+    const { since, deadlines } = await tickets.view(idle);
+    assert.deepEqual(deadlines, [{ name: 'slow', at: since + 30 * 86_400_000, then: 'raises ticket-slow', rounds: 0 }]);
+    // What the old table refuses the new one takes, and nothing overtakes it.
+    for (const [id, event] of [
+      ['t-2', 'check'],
+      ['t-3', 'note'],
+      ['t-2', 'check'],
+      ['t-4', 'close'],
+    ] as const)
+      await tell(id, event);
+    const { state, transitions } = await tickets.result(told);
+    assert.deepEqual([state, transitions.map(({ event }) => event)], ['CLOSED', ['note', 'check', 'close']]);
+    assert.deepEqual(
+      alarms.filter((each) => each.startsWith(told)).map((each) => /'\w+' is illegal in \w+/.exec(each)?.[0]),
+      [`'note' is illegal in CHECKED`],
+    );
     for (const id of [busy, idle]) {
       await tickets.send(id, 'check', { requestId: 'checked' });
       assert.equal((await tickets.view(id)).runs, 1);

@@ -3,6 +3,7 @@ import { explained } from '../../client/server.js';
 import { ServerNotPrepared, ServerUnavailable } from '../../client/errors.js';
 import type { Message } from '../../messages/message.js';
 import { Poison, SinkUnavailable, type Sink } from '../../messages/sink.js';
+import { signalMachine } from './signal-machine.js';
 
 /** What a message does at Temporal: it starts a workflow of its own, or is a signal to one. The workflow gets the whole message. */
 export interface TemporalTarget {
@@ -13,6 +14,13 @@ export interface TemporalTarget {
    * id is the message's. A signal may come twice: who handles it asks `firstTime` of `backstitch/workflow`.
    */
   readonly signal?: string;
+  /**
+   * With a signal: the workflow is one of `machineWorkflow`. A message never begins it, as a run that it begins knows nothing of what was moved,
+   * had come or was under way in the run before: one whose newest run was ended from outside is started again with all that, and gets the message
+   * then; one that has ended drops it. One that has never begun, or of which the server keeps nothing any more, makes a dead letter of it in
+   * the end. Default: false
+   */
+  readonly machine?: boolean;
   /** The workflow's id. Default: of the message's source, topic and id, and the workflow; with a signal the key instead of the id. */
   readonly workflowId?: (message: Message) => string;
   /** Default: that of the sink. */
@@ -40,7 +48,7 @@ export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkO
       if (target === undefined) {
         throw new Poison(`no workflow takes the topic '${message.topic}': name one among the sink's topics`);
       }
-      const { workflow, signal, workflowId, taskQueue = queue } = target;
+      const { workflow, signal, workflowId, machine = false, taskQueue = queue } = target;
       const idFor = workflowId ?? ((of: Message) => (signal === undefined ? ownId : sharedId)(workflow, of));
       const options = { workflowId: idFor(message), taskQueue, args: [message] };
       try {
@@ -48,6 +56,8 @@ export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkO
           if (signal === undefined) {
             // Whether it still runs or has ended in whatever way: it was started for this message.
             await client.workflow.start(workflow, { ...options, workflowIdReusePolicy: 'REJECT_DUPLICATE' });
+          } else if (machine) {
+            await signalMachine(client, options.workflowId, signal, message);
           } else {
             await client.workflow.signalWithStart(workflow, { ...options, args: [], signal, signalArgs: [message] });
           }
@@ -66,8 +76,8 @@ export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkO
 
 /** The server has not answered in time, or takes nothing now: no message is to blame. */
 function isOverloaded(error: unknown): boolean {
-  const grpc = isGrpcServiceError(error) ? error : error instanceof Error ? error.cause : undefined;
-  return isGrpcServiceError(grpc) && OVERLOADED.includes(grpc.code);
+  if (isGrpcServiceError(error)) return OVERLOADED.includes(error.code);
+  return error instanceof Error && isOverloaded(error.cause);
 }
 
 /** Parts that are joined so that no two lists of them come to the same. */

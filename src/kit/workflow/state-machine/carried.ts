@@ -1,6 +1,8 @@
+import type { Alarm } from '../alarms.js';
+import type { FailureNote } from '../failure.js';
 import type { KeptMachine } from './core.js';
 import type { Job } from './jobs.js';
-import type { DeadlineNote, EffectOrder } from './protocol.js';
+import type { DeadlineNote, EffectOrder, MoveOrder } from './protocol.js';
 
 /** What a run hands to the next one. */
 export interface Carried {
@@ -9,6 +11,10 @@ export interface Carried {
   /** How many runs there were. */
   readonly runs: number;
   readonly jobs: readonly Job[];
+  /** Messages that wait for the next run: an earlier table has refused the first of them, which the newest may take. */
+  readonly messages?: readonly unknown[];
+  /** Alarms that are not handed over yet, as far as this run knows. */
+  readonly alarms?: readonly Alarm[];
   /** Of a run that was ended from outside: what its history tells beyond what it was started with. */
   readonly resumed?: Resumed;
 }
@@ -17,7 +23,21 @@ export interface Carried {
 export interface Resumed {
   /** Sagas of transitions that it had started, and whose end it had not seen. */
   readonly effects: readonly EffectOrder[];
-  /** Messages that had come: those that it had seen to are known by what became of them. */
+  /** Sagas of transitions whose end it had seen: what is asked again is answered the same. */
+  readonly ends: readonly EndedEffect[];
+  /** Messages that had come, and that it may not have seen to. */
   readonly messages: readonly unknown[];
+  /** The ids of messages that it had refused, and told people of: they stay refused. */
+  readonly refused: readonly string[];
   readonly moved: readonly DeadlineNote[];
+}
+
+/** How the saga of a transition ended. */
+export interface EndedEffect {
+  readonly move: MoveOrder;
+  readonly result?: unknown;
+  /** Absent: it was committed. */
+  readonly failure?: FailureNote;
+  /** It was not undone, but left by a person: after its pivot the row has moved. */
+  readonly wasLeft?: true;
 }

@@ -1,7 +1,11 @@
+import type { FailureNote } from '../failure.js';
+import type { Resumed } from './carried.js';
 import type { Move, StateMachine } from './definition.js';
 import { Deadlines, type KeptDeadlines } from './deadlines.js';
+import { isRequestId, requestOf, WRONG_REQUEST_ID } from './ids.js';
 import {
   machineFailure,
+  MOVED_ELSEWHERE,
   type EventAnswer,
   type EventOrder,
   type MoveOrder,
@@ -42,7 +46,7 @@ export interface KeptMachine {
   readonly since: number;
   readonly answers: EventAnswer[];
   readonly failed: FailedRequest[];
-  /** Ids of messages, the oldest first. */
+  /** Of messages: the request ids that are made of theirs, the oldest first. */
   readonly seen: string[];
   readonly refused: RefusedMessage[];
   readonly deadlines: KeptDeadlines;
@@ -55,7 +59,6 @@ export type Asked =
   | { readonly kind: 'refused'; readonly type: string; readonly message: string; readonly refusal: Refusal }
   | { readonly kind: 'go'; readonly move: Move; readonly requestId: string };
 
-const REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/;
 /** Of an event's input, as JSON. */
 const MOST_INPUT = 100_000;
 /** Of a result, as JSON: a larger one is told once, and not remembered. */
@@ -118,8 +121,14 @@ export class MachineCore {
     return this.machine.legalIn(this.state);
   }
 
-  /** Takes over where the row is. @returns whether it was elsewhere than this machine believed */
+  /**
+   * Takes over where the row is.
+   *
+   * @returns whether it was elsewhere than this machine believed
+   * @throws if it is where no state of this table is: a worker with another release has to come
+   */
   resync({ state, version, since, moves }: ReadRow, now: number): boolean {
+    if (!this.machine.states.includes(state)) throw new UnknownState(this.id, state, this.machine);
     const isOther = state !== this.state || version !== this.version;
     const isFirst = this.#kept.since === 0;
     if (!isOther && !isFirst) return false;
@@ -148,11 +157,8 @@ export class MachineCore {
         `there is no event '${String(event)}': ${this.machine.events.join(', ')}`,
       );
     }
-    if (requestId !== undefined && !(typeof requestId === 'string' && REQUEST_ID.test(requestId))) {
-      return this.#refuse(
-        machineFailure.invalid,
-        'a request id is 1 to 100 letters, digits and ._:- and begins with none of these signs',
-      );
+    if (requestId !== undefined && !isRequestId(requestId)) {
+      return this.#refuse(machineFailure.invalid, WRONG_REQUEST_ID);
     }
     if (input !== undefined && JSON.stringify(input).length > MOST_INPUT) {
       return this.#refuse(machineFailure.invalid, `what '${event}' gets has more than ${MOST_INPUT} characters`);
@@ -183,8 +189,7 @@ export class MachineCore {
   moved(order: MoveOrder, version: number, result?: unknown): EventAnswer {
     const { event, requestId, from, to, at } = order;
     const answer: EventAnswer = { event, requestId, from, to, version, at, ...(result !== undefined && { result }) };
-    const isLarge = result !== undefined && JSON.stringify(result).length > MOST_RESULT;
-    this.#remember(isLarge ? { ...answer, result: undefined } : answer);
+    this.#remember(isLarge(result) ? { ...answer, result: undefined } : answer);
     // Somebody else may have moved it on meanwhile, and been taken over.
     if (version > this.version) {
       this.#kept = { ...this.#kept, state: to, version, since: at };
@@ -200,13 +205,42 @@ export class MachineCore {
     if (failed.length > this.#most) failed.shift();
   }
 
-  /** Whether a message comes for the first time, and remembers it. */
-  isNew(id: string): boolean {
+  /** Whether a message came before, by the request id that is made of its own. */
+  hasSeen(requestId: string): boolean {
+    return this.#kept.seen.includes(requestId);
+  }
+
+  /** Remembers that a message has come. */
+  see(requestId: string): void {
     const { seen } = this.#kept;
-    if (seen.includes(id)) return false;
-    seen.push(id);
+    if (seen.includes(requestId)) return;
+    seen.push(requestId);
     if (seen.length > MOST_SEEN) seen.shift();
-    return true;
+  }
+
+  /** A message that has come is not seen to by this run. */
+  unsee(requestId: string): void {
+    const { seen } = this.#kept;
+    const place = seen.indexOf(requestId);
+    if (place >= 0) seen.splice(place, 1);
+  }
+
+  /** Takes over what a run has known that was ended from outside, once it is known where the row is. */
+  restore({ ends, refused, moved }: Pick<Resumed, 'ends' | 'refused' | 'moved'>): void {
+    for (const { move, result, failure, wasLeft } of ends) {
+      const isThere = this.state === move.to && this.version === move.version + 1;
+      if (failure === undefined || (wasLeft === true && isThere)) this.#restoreResult(move, result);
+      // Of one that was left, and of which no moves tell, nobody knows once the row is elsewhere.
+      else if (wasLeft !== true || this.version === move.version) this.#restoreEnd(move, failure);
+    }
+    for (const id of refused) this.see(requestOf(id));
+    this.deadlines.restore(moved, this.#kept.since);
+  }
+
+  /** Takes the state as it is, under another table than before. @throws if that has not its state: a worker with another release has to come */
+  adopt(): void {
+    if (!this.machine.states.includes(this.state)) throw new UnknownState(this.id, this.state, this.machine);
+    this.deadlines.adopt(this.#kept, this.#kept.answers);
   }
 
   /** A message was refused. */
@@ -218,6 +252,31 @@ export class MachineCore {
 
   illegalNow(message: string): Asked & { kind: 'refused' } {
     return this.#illegal(message);
+  }
+
+  /** What the moves of the row do not tell: what the effects returned; and the move itself, where no moves are kept. */
+  #restoreResult({ event, requestId, from, to, version: before, at }: MoveOrder, result: unknown): void {
+    const { answers } = this.#kept;
+    const version = before + 1;
+    const place = answers.findIndex((each) => each.requestId === requestId);
+    const told = result === undefined || isLarge(result) ? {} : { result };
+    const known = answers[place];
+    if (known !== undefined) answers[place] = { ...known, ...told };
+    else if (version <= this.version) {
+      this.#remember({ event, requestId, from, to, version, at, ...told });
+      answers.sort((one, other) => one.version - other.version);
+    }
+  }
+
+  /** A request that came to nothing stays so. */
+  #restoreEnd({ event, requestId, version }: MoveOrder, { type, message }: FailureNote): void {
+    if (this.#known(event, requestId) !== undefined) return;
+    const isLate = type === MOVED_ELSEWHERE;
+    this.failed({
+      ...{ event, requestId, version, type: isLate ? machineFailure.illegal : machineFailure.undone },
+      message: `${this.id}: '${event}' came to nothing: ${type}: ${message}`,
+      refusal: { state: this.state, legal: this.legal, ...(!isLate && { cause: { type, message } }) },
+    });
   }
 
   /** What is remembered of a request id. */
@@ -280,5 +339,18 @@ export class MachineCore {
     if (answers.some(({ requestId }) => requestId === answer.requestId)) return;
     answers.push(answer);
     if (answers.length > this.#most) answers.shift();
+  }
+}
+
+/** Whether a result is told once, and not remembered. */
+export function isLarge(result: unknown): boolean {
+  return result !== undefined && JSON.stringify(result).length > MOST_RESULT;
+}
+
+/** An object is in a state that the table has not: no failure of its, but of the release that the worker has. */
+class UnknownState extends Error {
+  constructor(id: string, state: string, { name }: StateMachine) {
+    super(`${id} is in ${state}, which is no state of '${name}' in this release`);
+    this.name = 'UnknownState';
   }
 }

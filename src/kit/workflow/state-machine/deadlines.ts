@@ -1,5 +1,6 @@
 import type { DeadlineRule } from './definition.js';
 import type { DeadlineNote, DeadlineOrder, DeadlineView } from './protocol.js';
+import { isRequestId, WRONG_REQUEST_ID } from './ids.js';
 import { thenOf } from './mermaid.js';
 
 /**
@@ -23,6 +24,21 @@ export interface RunningDeadline {
   rounds: number;
   /** How often what it fired was refused. */
   failed: number;
+}
+
+/** Where a machine is, and since when. */
+interface Place {
+  readonly state: string;
+  readonly version: number;
+  readonly since: number;
+}
+
+/** A move that has brought it there. */
+interface Moved {
+  readonly from: string;
+  readonly to: string;
+  readonly version: number;
+  readonly at: number;
 }
 
 /** What is kept of deadlines from run to run. */
@@ -74,6 +90,23 @@ export class Deadlines {
     }
   }
 
+  /**
+   * Begins those that do not run though they should: a newer table has them, which came when the machine was there already. They run
+   * from when it came to where they run, as far as its moves tell.
+   */
+  adopt({ state, version, since }: Place, moves: readonly Moved[]): void {
+    for (const { name, during, afterMs } of this.#rules.values()) {
+      if (!during.has(state) || this.#running.has(name)) continue;
+      let began = { version, at: since };
+      for (const { from, to, version: each, at } of [...moves].reverse()) {
+        if (!during.has(to)) break;
+        began = { version: each, at };
+        if (!during.has(from)) break;
+      }
+      this.#running.set(name, { name, at: began.at + afterMs, version: began.version, rounds: 0, failed: 0 });
+    }
+  }
+
   /** When the next one is due. */
   get wakeAt(): number | undefined {
     const times = [...this.#running.values()].flatMap(({ at }) => (at === undefined ? [] : [at]));
@@ -103,10 +136,20 @@ export class Deadlines {
     return running.failed === 1;
   }
 
+  /** What became of an order that was made before. */
+  movedBefore({ requestId }: Partial<DeadlineOrder>): DeadlineNote | undefined {
+    return requestId === undefined ? undefined : this.#moved.find((note) => note.requestId === requestId);
+  }
+
   /** Why a deadline cannot be moved so, if so. */
   wrong(order: Partial<DeadlineOrder>, now: number): string | undefined {
-    const { name = '', to, byMs, actor, reason } = order;
+    const { name = '', to, byMs, actor, reason, requestId } = order;
     if (!actor || !reason) return 'who moves a deadline, and why, has to be said';
+    if (requestId !== undefined && !isRequestId(requestId)) return WRONG_REQUEST_ID;
+    const before = this.movedBefore(order);
+    if (before?.name === name) return undefined;
+    if (before !== undefined)
+      return `request ${before.requestId ?? ''} moved deadline '${before.name}': this needs an id of its own`;
     if (!this.#rules.has(name))
       return `there is no deadline '${name}': ${[...this.#rules.keys()].join(', ') || 'it has none'}`;
     const running = this.#running.get(name);
@@ -122,22 +165,41 @@ export class Deadlines {
   }
 
   /** Moves a deadline, by an order that is not {@link wrong}. One that is moved into the past is due at once. */
-  move({ name, to, byMs, actor, reason }: DeadlineOrder, now: number): DeadlineNote {
+  move(order: DeadlineOrder, now: number): DeadlineNote {
+    const before = this.movedBefore(order);
+    if (before !== undefined) return before;
+    const { name, to, byMs, actor, reason, requestId } = order;
     const running = this.#running.get(name);
     const from = running?.at ?? now;
     const time = Math.max(to ?? from + (byMs ?? 0), now);
     if (running !== undefined) running.at = time;
-    const note: DeadlineNote = { name, from, to: time, actor, reason, at: now };
+    const version = running?.version ?? 0;
+    const note: DeadlineNote = {
+      name,
+      from,
+      to: time,
+      actor,
+      reason,
+      at: now,
+      version,
+      ...(requestId && { requestId }),
+    };
     this.#moved.push(note);
     if (this.#moved.length > MOST_NOTES) this.#moved.shift();
     return note;
   }
 
-  /** Takes over what was moved in a run that was ended from outside. */
-  restore(notes: readonly DeadlineNote[]): void {
+  /**
+   * Takes over what was moved in a run that was ended from outside: of the deadlines that run still. One of the same name that has begun
+   * since, as its state came again, nobody has moved.
+   *
+   * @param since when the machine came to its state: what was moved after that runs still, though it is not known with which move it began
+   */
+  restore(notes: readonly DeadlineNote[], since: number): void {
     for (const note of notes) {
       const running = this.#running.get(note.name);
-      if (running?.at !== undefined) running.at = note.to;
+      const isSame = running !== undefined && (running.version === note.version || note.at >= since);
+      if (isSame && running.at !== undefined) running.at = note.to;
       if (!this.#moved.some(({ name, at }) => name === note.name && at === note.at)) this.#moved.push(note);
     }
   }

@@ -1,3 +1,10 @@
+const REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/;
+export const WRONG_REQUEST_ID = 'a request id is 1 to 100 letters, digits and ._:- and begins with none of these signs';
+
+export function isRequestId(given: unknown): given is string {
+  return typeof given === 'string' && REQUEST_ID.test(given);
+}
+
 /** The branch of an event in the guard's rows, and with the machine's id the id of its saga: a request id that was derived names its event. */
 export function branchOf({ event, requestId }: { readonly event: string; readonly requestId: string }): string {
   return requestId.startsWith(`${event}.`) ? requestId : `${event}.${requestId}`;

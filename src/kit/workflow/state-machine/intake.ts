@@ -1,7 +1,13 @@
 import { condition } from '@temporalio/workflow';
 import type { MachineCore } from './core.js';
 import { requestOf } from './ids.js';
-import { machineFailure, type EventAnswer, type EventOrder, type MachineMessage } from './protocol.js';
+import {
+  machineFailure,
+  type EventAnswer,
+  type EventOrder,
+  type MachineMessage,
+  type RefusedMessage,
+} from './protocol.js';
 import { join, refusal, type Turn, type Turns } from './queue.js';
 import type { Rows } from './rows.js';
 import type { Telling } from './telling.js';
@@ -11,6 +17,8 @@ import { failureOf, type Refused, type Transitions } from './transitions.js';
 interface Machine {
   /** This run goes by an earlier table than the newest one. */
   readonly isOld: boolean;
+  /** Has the run continue as new as soon as nothing is under way: by the newest table. */
+  readonly goOver: () => void;
   /** Absent: it is not known yet where the row is. */
   readonly core: () => MachineCore | undefined;
   /** Its history is far longer than it should be: nothing more begins before the next run. */
@@ -24,12 +32,24 @@ interface Machine {
   readonly telling: Telling;
 }
 
+/** Of a message's id. */
+const MOST_ID = 500;
+/** What another table may say otherwise. */
+const OF_TABLE: readonly string[] = [machineFailure.illegal, machineFailure.invalid];
 /** So many moves are looked through for a request that is not remembered. */
 const MOST_MOVES = 1_000;
 
-/** How events come to a machine: as updates, which can be refused, and as messages, which cannot. */
+/**
+ * How events come to a machine: as updates, which can be refused, and as messages, which cannot.
+ *
+ * States of a message: come → dropped, as it was seen before; or waiting for its turn, and remembered → happened, ignored or refused; or, where an
+ * earlier table refuses it, held for the next run, as all that come after it, so that their sequence stays. One that finds no room is refused and
+ * not remembered: the same message may be sent again.
+ */
 export class Intake {
   readonly #of: Machine;
+  /** Messages for the next run. */
+  readonly #held: unknown[] = [];
   /** Messages that came before it was known where the row is. */
   readonly #early: unknown[] = [];
 
@@ -80,15 +100,34 @@ export class Intake {
     const message = onMessage === undefined ? given : onMessage(given);
     if (message === undefined) return;
     const { id, event, input, by } = (message ?? {}) as Partial<MachineMessage>;
-    if (typeof id !== 'string' || typeof event !== 'string') {
+    if (typeof id !== 'string' || id.length > MOST_ID || typeof event !== 'string') {
       telling.log('a signal that is no message for a state machine was ignored', given);
       return;
     }
-    if (!core.isNew(id)) return;
-    const order: EventOrder = { event, requestId: requestOf(id), input, by };
-    const turn: Turn = { via: 'message', order, at: Date.now(), messageId: id, waiters: [] };
-    if (!turns.isFullFor('message')) turns.push(turn);
-    else this.refused(core, turn, { type: machineFailure.busy, message: 'too many messages wait' });
+    const requestId = requestOf(id);
+    if (core.hasSeen(requestId)) return;
+    const turn: Turn = {
+      ...{ via: 'message', order: { event, requestId, input, by }, at: Date.now(), messageId: id, given, waiters: [] },
+    };
+    if (this.holds(core, turn)) return;
+    if (turns.isFullFor('message')) {
+      this.#refusedBusy(core, turn);
+      return;
+    }
+    core.see(requestId);
+    turns.push(turn);
+  }
+
+  /** Messages for the next run, in their sequence. */
+  get held(): readonly unknown[] {
+    return this.#held;
+  }
+
+  /** Whether a message waits for the next run, as one before it does. */
+  holds(core: MachineCore, turn: Turn): boolean {
+    if (this.#held.length === 0 || turn.given === undefined) return false;
+    this.#hold(core, turn);
+    return true;
   }
 
   /** Takes what came too early. */
@@ -96,16 +135,21 @@ export class Intake {
     for (const given of this.#early.splice(0)) this.message(given);
   }
 
-  /** Notes a message that was refused, and raises an alarm, unless the table says that it is ignored. */
-  refused(
-    core: MachineCore,
-    { order, messageId = '', at }: Turn,
-    { type, message }: { readonly type: string; readonly message: string },
-  ): void {
+  /**
+   * Notes a message that was refused, and raises an alarm, unless the table says that it is ignored. What an earlier table refuses the newest
+   * one may take: it waits for the next run, which begins as soon as nothing is under way.
+   */
+  refused(core: MachineCore, turn: Turn, why: { readonly type: string; readonly message: string }): void {
+    if (this.#of.isOld && turn.given !== undefined && OF_TABLE.includes(why.type)) {
+      this.#hold(core, turn);
+      this.#of.goOver();
+      return;
+    }
     const { state, machine } = core;
-    if (machine.ignored[order.event]?.has(state) === true) return;
-    core.refusedMessage({ id: messageId, event: order.event, state, at, type, message });
-    this.#of.telling.alarm('event-refused', messageId, `a message was refused: ${message}`);
+    if (machine.ignored[turn.order.event]?.has(state) === true) return;
+    this.#note(core, turn, why);
+    // Who takes a run over that was ended from outside knows by it that this message was refused.
+    this.#of.telling.alarm('event-refused', turn.messageId ?? '', `a message was refused: ${why.message}`);
   }
 
   /** Waits until it is known where the row is. @throws why it cannot begin */
@@ -120,6 +164,30 @@ export class Intake {
   /** What an earlier table refuses the newest one may take: whoever asks has the run go over, and asks again. */
   #failureOf(asked: Refused): Error {
     return failureOf(this.#of.isOld ? { ...asked, refusal: { ...asked.refusal, outdated: true } } : asked);
+  }
+
+  #hold(core: MachineCore, turn: Turn): void {
+    core.unsee(turn.order.requestId ?? '');
+    if (this.#held.length < this.#of.turns.mostOf('message')) this.#held.push(turn.given);
+    else this.#refusedBusy(core, turn);
+  }
+
+  #refusedBusy(core: MachineCore, turn: Turn): void {
+    const { messageId = '' } = turn;
+    this.#note(core, turn, { type: machineFailure.busy, message: 'too many messages wait' });
+    const what = `message ${messageId} was not taken, as too many wait: it has to be sent again`;
+    this.#of.telling.alarm('event-busy', messageId, what);
+  }
+
+  #note(core: MachineCore, { order, messageId = '', at }: Turn, why: Pick<RefusedMessage, 'type' | 'message'>): void {
+    core.refusedMessage({
+      id: messageId,
+      event: order.event,
+      state: core.state,
+      at,
+      type: why.type,
+      message: why.message,
+    });
   }
 
   get #isBusy(): boolean {

@@ -84,7 +84,7 @@ export interface EventAnswer {
 
 /** An event that comes as a message: at least once, in any order. */
 export interface MachineMessage extends Omit<EventOrder, 'requestId'> {
-  /** The message's own id: a second one of the same id is dropped. */
+  /** The message's own id, up to 500 characters: a second one of the same id is dropped. What has a longer one is no message. */
   readonly id: string;
 }
 
@@ -180,6 +180,8 @@ export interface RunOrder<Data = unknown> {
 /** What moves a deadline: give `to`, or `by`. */
 export interface DeadlineOrder {
   readonly name: string;
+  /** What makes it one order, however often it is sent, as that of an event: for as long as its note is kept. Default: each is a new one */
+  readonly requestId?: string;
   /** Its new time. */
   readonly to?: number;
   /** So many milliseconds later; less than 0: earlier. */
@@ -196,6 +198,9 @@ export interface DeadlineNote {
   readonly actor: string;
   readonly reason: string;
   readonly at: number;
+  /** The move with which it had begun: with its name it is one deadline, also where a state comes again. */
+  readonly version: number;
+  readonly requestId?: string;
 }
 
 /** A deadline that runs. */

@@ -12,6 +12,8 @@ export interface Turn {
   readonly at: number;
   /** With a message: its id. */
   readonly messageId?: string;
+  /** With a message: as it came. */
+  readonly given?: unknown;
   readonly waiters: { readonly resolve: (answer: EventAnswer) => void; readonly reject: (why: Error) => void }[];
   /** The saga of it runs, and a run before has started it: it is waited for. */
   readonly resumes?: EffectOrder;
@@ -42,7 +44,12 @@ export class Turns {
 
   isFullFor(via: Via): boolean {
     const count = this.#waiting.filter((turn) => turn.via === via).length;
-    return count >= (via === 'message' ? this.#most * MESSAGES_A_PLACE : this.#most);
+    return count >= this.mostOf(via);
+  }
+
+  /** How many may wait. */
+  mostOf(via: Via): number {
+    return via === 'message' ? this.#most * MESSAGES_A_PLACE : this.#most;
   }
 
   push(turn: Turn): void {
@@ -58,9 +65,12 @@ export class Turns {
     return this.#waiting.find((turn) => isSame(turn, order));
   }
 
-  /** Whoever waits for a turn is told why it takes long; the turns of updates are given up, as nothing of them has begun. */
+  /**
+   * Whoever waits for a turn is told why it takes long. The turns of updates are given up, as nothing of them has begun; but for those
+   * that go on with what a run before has begun.
+   */
   giveUp(why: (turn: Turn) => Error): void {
-    for (const turn of this.#waiting.filter(({ via }) => via === 'update')) {
+    for (const turn of this.#waiting.filter(({ via, resumes }) => via === 'update' && resumes === undefined)) {
       this.#waiting.splice(this.#waiting.indexOf(turn), 1);
       tell(turn, why(turn));
     }

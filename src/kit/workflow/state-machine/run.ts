@@ -9,21 +9,19 @@ import {
 } from '@temporalio/workflow';
 import { AlarmClock } from '../alarm-clock.js';
 import { TX_SCHEME, TX_STATE } from '../attributes.js';
-import { failureOf } from '../saga/report.js';
-import type { Carried } from './carried.js';
-import { runSaga } from './child.js';
-import { MachineCore, type KeptMachine } from './core.js';
+import type { Carried, Resumed } from './carried.js';
+import { MachineCore } from './core.js';
 import type { StateMachine } from './definition.js';
 import { passDeadline } from './due.js';
 import { Intake } from './intake.js';
 import { Jobs, type Job } from './jobs.js';
+import { Opening } from './opening.js';
 import {
   type DeadlineNote,
   type DeadlineOrder,
   type MachineResult,
   type MachineStart,
   type MachineView,
-  type ReadRow,
   type RunOrder,
 } from './protocol.js';
 import { refusal, Turns } from './queue.js';
@@ -36,8 +34,8 @@ import type { MachineOptions } from './workflow.js';
 /**
  * One run of a machine's workflow.
  *
- * States: reading (where the row is) → open, and there one thing at a time: an event, a deadline, or nothing → ended, in a final state; or the
- * next run, when nothing is under way and the history is long or somebody has asked for it.
+ * States: reading (where the row is) → open, and there one thing at a time: an event, a deadline, or nothing → ended, in a final state, when
+ * its last alarms are handed over; or the next run, when nothing is under way and the history is long or somebody has asked for it.
  *
  * Transitions of an event: it comes (update, message, deadline) → refused at once, or it has its turn → it is asked about as things stand
  * then → the row is moved, by one call or by a saga's pivot → the machine follows the row, and whoever waits is told.
@@ -48,8 +46,6 @@ import type { MachineOptions } from './workflow.js';
 
 /** After a run that was ended from outside a move of its own may still be on its way: the row is read again so much later, in milliseconds. */
 const RECHECK_MS = 30_000;
-/** How long an end waits for its alarms to be handed over. */
-const LAST_ALARMS_MS = 10_000;
 const DEFAULTS = { queue: 20, patienceMs: 60_000, remembered: 100, historyEvents: 4_000 };
 
 export class MachineRun {
@@ -63,6 +59,7 @@ export class MachineRun {
   readonly #rows: Rows;
   readonly #telling: Telling;
   readonly #transitions: Transitions;
+  readonly #opening: Opening;
   /** Takes what comes by updates and signals. */
   readonly intake: Intake;
   readonly #clock = new AlarmClock(() => {
@@ -104,18 +101,25 @@ export class MachineRun {
         this.#show();
       },
       resync: (core) => this.#resync(core),
+      holds: (core, turn) => this.intake.holds(core, turn),
       refused: (core, turn, why) => {
         this.intake.refused(core, turn, why);
       },
     });
     this.intake = new Intake({
       isOld: machine !== newest,
+      goOver: () => {
+        this.wake();
+      },
       isOverlong: () => workflowInfo().historyLength >= 2 * this.#options.historyEvents,
       ...{ core: () => this.#core, failure: () => this.#failure, onMessage: this.#options.onMessage },
       ...{ turns: this.#turns, transitions: this.#transitions, rows: this.#rows, telling: this.#telling },
     });
+    for (const alarm of this.#carried.alarms ?? []) this.#telling.raise(alarm);
     const { kept, resumed } = this.#carried;
-    if (kept !== undefined && resumed === undefined) this.#open(kept);
+    const { begin, remembered } = this.#options;
+    this.#opening = new Opening({ id: this.#id, machine, rows: this.#rows, remembered, begin, data: this.#data, kept });
+    if (kept !== undefined && resumed === undefined) this.#open(this.#opening.fromBefore(kept));
   }
 
   async run(): Promise<MachineResult> {
@@ -143,7 +147,7 @@ export class MachineRun {
           await this.#resync(core);
           break;
         case 'end':
-          return this.#end(core);
+          return this.#result(core);
         case 'continue':
           await this.#continue(core);
       }
@@ -186,8 +190,13 @@ export class MachineRun {
     if (wakeAt !== undefined && wakeAt <= now && (first === undefined || wakeAt < first.at)) return 'deadline';
     if (first !== undefined) return 'turn';
     if (this.#recheckAt !== undefined && this.#recheckAt <= now) return 'recheck';
-    if (core.isFinal) return 'end';
-    return this.#isLong && allHandlersFinished() && this.#telling.pending === 0 ? 'continue' : undefined;
+    if (!allHandlersFinished()) return undefined;
+    // What an earlier table has refused the newest one is asked, though it is only for a word of it.
+    if (core.isFinal && this.intake.held.length === 0) return this.#telling.pending === 0 ? 'end' : undefined;
+    if (!this.#isLong) return undefined;
+    // Those that cannot be handed over for long go along: a history has its bound.
+    const { historyLength } = workflowInfo();
+    return this.#telling.pending === 0 || historyLength >= 1.5 * this.#options.historyEvents ? 'continue' : undefined;
   }
 
   get #isLong(): boolean {
@@ -205,64 +214,39 @@ export class MachineRun {
 
   /** Finds out where the row is, or has it made. */
   async #begin(): Promise<void> {
-    const { begin, remembered } = this.#options;
-    const { resumed } = this.#carried;
-    let row = await this.#rows.read(remembered);
-    if (row === null && begin !== undefined) {
-      const order: RunOrder = {
-        ...{ id: this.#id, why: 'begin', state: this.#machine.initial, version: 0, round: 1, data: this.#data },
-      };
-      const end = await runSaga(begin, `${this.#id}.begin`, order, `begin ${this.#machine.name} ${this.#id}`);
-      if (end.how === 'ended') {
-        const { failure, report } = end;
-        // As that of any transaction: its type says what is left.
-        this.#failure =
-          report === undefined
-            ? ApplicationFailure.create({ ...failure, nonRetryable: true })
-            : failureOf(report, undefined);
-        return;
-      }
-      row = await this.#rows.read(remembered);
-    }
-    if (row === null) {
-      this.#failure = refusal('NoSuchRow', `there is no row of ${this.#id}: nothing to begin with`, {});
+    const opened = await this.#opening.fromRow();
+    if (opened instanceof ApplicationFailure) {
+      this.#failure = opened;
       return;
     }
-    const core = this.#open(this.#carried.kept, row);
-    for (const order of resumed?.effects ?? []) {
+    this.#open(opened);
+    const { resumed } = this.#carried;
+    if (resumed !== undefined) this.#resume(opened, resumed);
+    this.intake.takeEarly();
+    this.#jobs.enter(opened.state, opened.version);
+  }
+
+  #open(core: MachineCore): void {
+    this.#core = core;
+    for (const job of this.#carried.jobs) this.#jobs.start(job);
+    for (const message of this.#carried.messages ?? []) this.intake.message(message);
+  }
+
+  /** Goes on with what was under way, or had come, in a run that was ended from outside. */
+  #resume(core: MachineCore, resumed: Resumed): void {
+    core.restore(resumed);
+    for (const order of resumed.effects) {
       const { event, requestId, input, by } = order;
       // The next turn, before all that comes from now on.
       this.#turns.push({ via: 'update', order: { event, requestId, input, by }, at: 0, waiters: [], resumes: order });
     }
-    core.deadlines.restore(resumed?.moved ?? []);
-    for (const message of resumed?.messages ?? []) this.intake.message(message);
-    this.intake.takeEarly();
-    if (resumed !== undefined) this.#recheckAt = Date.now() + RECHECK_MS;
-    this.#jobs.enter(core.state, core.version);
-  }
-
-  #open(kept: KeptMachine | undefined, row?: ReadRow): MachineCore {
-    const data = this.#data ?? row?.data;
-    const core = new MachineCore(this.#machine, { id: this.#id, data, most: this.#options.remembered }, kept);
-    if (row !== undefined) this.#takeOver(core, row);
-    this.#core = core;
-    for (const job of this.#carried.jobs) this.#jobs.start(job);
-    return core;
-  }
-
-  /** @throws if the row is where no state of this table is: a worker with another release of it has to come */
-  #takeOver(core: MachineCore, row: ReadRow): boolean {
-    if (!this.#machine.states.includes(row.state)) {
-      throw new Error(`${this.#id} is in ${row.state}, which is no state of '${this.#machine.name}' in this release`);
-    }
-    return core.resync(row, Date.now());
+    for (const message of resumed.messages) this.intake.message(message);
+    this.#recheckAt = Date.now() + RECHECK_MS;
   }
 
   /** Takes over where the row is now. */
   async #resync(core: MachineCore): Promise<void> {
-    const row = await this.#rows.read(this.#options.remembered);
-    if (row === null || !this.#takeOver(core, row)) return;
-    this.#jobs.enter(core.state, core.version);
+    if (await this.#opening.again(core)) this.#jobs.enter(core.state, core.version);
   }
 
   get #parts() {
@@ -286,10 +270,7 @@ export class MachineRun {
     ]);
   }
 
-  async #end(core: MachineCore): Promise<MachineResult> {
-    this.#show();
-    const isQuiet = () => allHandlersFinished() && this.#telling.pending === 0;
-    if (!isQuiet()) await condition(isQuiet, LAST_ALARMS_MS);
+  #result(core: MachineCore): MachineResult {
     const { state, version, since, answers } = core.kept;
     return { state, version, since, transitions: answers };
   }
@@ -303,9 +284,13 @@ export class MachineRun {
   }
 
   async #continue(core: MachineCore): Promise<never> {
+    const { held } = this.intake;
+    const alarms = this.#telling.carried;
     const carried: Carried = {
       ...{ kept: core.kept, runs: this.#carried.runs + 1, jobs: this.#jobs.all },
       ...(core.data !== undefined && { data: core.data }),
+      ...(held.length > 0 && { messages: held }),
+      ...(alarms.length > 0 && { alarms }),
     };
     return continueAsNew<(start: MachineStart | undefined, carried: Carried) => Promise<MachineResult>>(
       undefined,

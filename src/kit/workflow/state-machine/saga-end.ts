@@ -9,6 +9,12 @@ export type SagaEnd =
   /** It was undone, or it failed: its report says what is left. */
   | { readonly how: 'ended'; readonly failure: FailureNote; readonly report?: TransactionReport };
 
+/**
+ * The failure of a saga whose runs the server has no more, as they have ended for longer than it keeps them: how it ended nobody can tell. The
+ * row tells whether it has moved it.
+ */
+export const SAGA_GONE = 'SagaGone';
+
 /** The activity that waits for a saga which another run has started. */
 export const AWAIT_SAGA = 'backstitch.awaitSaga';
 

@@ -1,11 +1,14 @@
 import { log } from '@temporalio/workflow';
-import type { AlarmKind } from '../alarms.js';
+import type { Alarm, AlarmKind } from '../alarms.js';
 import { raiseAlarm } from '../alarms-workflow.js';
+
+/** So many alarms go from run to run. */
+const MOST_CARRIED = 500;
 
 /** How a machine tells people what they should know. */
 export class Telling {
   readonly #id: string;
-  #pending = 0;
+  readonly #pending = new Set<Alarm>();
 
   constructor(id: string) {
     this.#id = id;
@@ -13,15 +16,27 @@ export class Telling {
 
   /** Alarms that are not handed over yet. */
   get pending(): number {
-    return this.#pending;
+    return this.#pending.size;
+  }
+
+  /** The same, for the next run, which hands them over: under their ids they are the same, if they were by then. */
+  get carried(): readonly Alarm[] {
+    const all = [...this.#pending];
+    for (const { id, message } of all.slice(MOST_CARRIED))
+      this.log(`alarm ${id} was not raised: ${message}`, undefined);
+    return all.slice(0, MOST_CARRIED);
   }
 
   /** @param key what makes it one alarm, in whichever run it is raised */
   alarm(kind: AlarmKind, key: string, message: string): void {
-    this.#pending++;
     const id = [this.#id, kind, key].join('/');
-    void raiseAlarm({ id, kind, gid: this.#id, at: Date.now(), message: `${this.#id}: ${message}` }).finally(() => {
-      this.#pending--;
+    this.raise({ id, kind, gid: this.#id, at: Date.now(), message: `${this.#id}: ${message}` });
+  }
+
+  raise(alarm: Alarm): void {
+    this.#pending.add(alarm);
+    void raiseAlarm(alarm).finally(() => {
+      this.#pending.delete(alarm);
     });
   }
 

@@ -17,7 +17,7 @@ import {
 } from './protocol.js';
 import { isSame, join, refusal, tell, type Turn, type Turns } from './queue.js';
 import type { Rows } from './rows.js';
-import type { SagaEnd } from './saga-end.js';
+import { SAGA_GONE, type SagaEnd } from './saga-end.js';
 import type { Telling } from './telling.js';
 
 /**
@@ -49,6 +49,8 @@ interface Machine {
   readonly show: () => void;
   /** Takes over where the row is. */
   readonly resync: (core: MachineCore) => Promise<void>;
+  /** Whether a message waits for the next run, as one before it does. */
+  readonly holds: (core: MachineCore, turn: Turn) => boolean;
   /** Told of a message that was refused. */
   readonly refused: (core: MachineCore, turn: Turn, why: Refused) => void;
 }
@@ -96,6 +98,7 @@ export class Transitions {
   /** Gives a turn to an event: asks about it as things stand now, moves the row, and tells whoever waits. */
   async take(core: MachineCore, turn: Turn): Promise<void> {
     const { resumes } = turn;
+    if (this.#of.holds(core, turn)) return;
     const asked = core.ask(turn.order);
     if (asked.kind === 'answered') {
       tell(turn, asked.answer);
@@ -184,7 +187,7 @@ export class Transitions {
     if (end.how === 'committed') return core.moved(order, isThere ? version + 1 : core.version, end.result);
     const { failure, report } = end;
     // Past its pivot: the row has moved, and what was to follow was left to a person.
-    if (report?.state === 'failed' && isThere) return core.moved(order, version + 1);
+    if ((report?.state === 'failed' || failure.type === SAGA_GONE) && isThere) return core.moved(order, version + 1);
     if (failure.type === MOVED_ELSEWHERE) return this.#lost(core, order, gid);
     const what = `'${event}' came to nothing: ${failure.type}: ${failure.message}`;
     return this.#nothing(core, order, machineFailure.undone, what, failure, gid);

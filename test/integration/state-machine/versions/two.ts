@@ -13,6 +13,7 @@ const ticket = stateMachine({
     check: { from: 'OPEN', to: 'CHECKED' },
     close: { from: 'CHECKED', to: 'CLOSED' },
   },
+  deadlines: { slow: { during: 'OPEN', after: '30 days', alarm: 'ticket-slow' } },
 });
 
 export type Ticket = typeof ticket;

@@ -147,6 +147,44 @@ describe('what a state machine is and remembers', () => {
     assert.equal(next.deadlines.take(12 * HOUR), undefined);
   });
 
+  it('has a deadline moved again only where it is the same one', () => {
+    const core = newCore();
+    const around = ['pay', 'pick', 'pack', 'pick', 'pack'];
+    for (const [at, event] of around.entries()) send(core, { event }, at * HOUR);
+    const order = { name: 'unsent', byMs: HOUR, actor: 'ann', reason: 'a strike', requestId: 'd-1' };
+    const note = core.deadlines.move(order, 5 * HOUR);
+    assert.deepEqual([note.version, note.to], [2, 10 * HOUR]);
+    assert.equal(core.deadlines.move(order, 6 * HOUR), note);
+    assert.match(core.deadlines.wrong({ ...order, name: 'kept' }, 0) ?? '', /needs an id of its own/);
+    const restored = (moves: Parameters<MachineCore['resync']>[0]['moves'], given: typeof note) => {
+      const next = newCore();
+      next.resync({ state: 'PAID.PACK', version: 5, since: 4 * HOUR, moves }, 7 * HOUR);
+      next.restore({ ends: [], refused: [], moved: [given] });
+      return next.deadlines.wakeAt;
+    };
+    const moves = core.kept.answers;
+    assert.equal(restored(moves, note), 10 * HOUR);
+    // Of an earlier term; and where no moves are kept: as long as it was in the state that it is in.
+    assert.equal(restored(moves, { ...note, version: 1, at: HOUR }), 9 * HOUR);
+    assert.equal(restored([], note), 10 * HOUR);
+    assert.equal(restored([], { ...note, at: 3 * HOUR }), 12 * HOUR);
+  });
+
+  it('begins the deadlines that a newer table has, from when it came to where they run', () => {
+    const old = newCore();
+    for (const [at, event] of ['pay', 'pick', 'pack'].entries()) send(old, { event }, at * HOUR);
+    const { deadlines, ...rest } = old.kept;
+    const without = { ...deadlines, running: deadlines.running.filter(({ name }) => name !== 'unsent') };
+    const next = new MachineCore(parcel, { id: 'p-1', data: undefined, most: 10 }, { ...rest, deadlines: without });
+    assert.equal(next.deadlines.wakeAt, undefined);
+    next.adopt();
+    assert.deepEqual(next.deadlines.kept.running, old.deadlines.kept.running);
+    const lost = new MachineCore(parcel, { id: 'p-1', data: undefined, most: 10 }, { ...old.kept, state: 'LOST' });
+    assert.throws(() => {
+      lost.adopt();
+    }, /p-1 is in LOST, which is no state of 'parcel' in this release/);
+  });
+
   it('takes over what somebody else has made of the row, with the deadlines as they began', () => {
     const core = newCore();
     const move = (event: string, from: string, to: string, version: number) => ({

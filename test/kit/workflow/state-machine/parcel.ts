@@ -12,6 +12,7 @@ import {
 /** What has effects elsewhere. */
 export interface Side {
   take: Undoable<{ id: string }, { taken: number }>;
+  open: Undoable<{ id: string }, null>;
   fetch: Undoable<{ id: string }, null>;
   tell: Forward<{ id: string }, null>;
   remind: Forward<RunOrder, null>;

@@ -19,10 +19,13 @@ import { machineActivities, participantActivities } from '../../../../src/kit/wo
 import {
   MACHINE_QUERY,
   searchAttributeTypes,
+  TRANSACTION_QUERY,
   type Alarm,
   type MachineView,
   type Operation,
+  type TransactionView,
 } from '../../../../src/kit/workflow/index.js';
+import { DECIDE_UPDATE } from '../../../../src/kit/workflow/desk.js';
 import { bundleOf } from '../../../support/bundles.js';
 import { testDatabase, timeSkippingEnvironment, type TestDatabase } from '../../../support/servers.js';
 import { until } from '../../../support/until.js';
@@ -41,7 +44,7 @@ create table parcels (
 );
 create table takings (id text not null, amount integer not null);`;
 
-type ParcelWorkflow = 'parcelLife' | 'parcelShort' | 'parcelHasty';
+type ParcelWorkflow = 'parcelLife' | 'parcelShort' | 'parcelHasty' | 'parcelBegun';
 
 /** What the other service does, by parcel; default: what it is asked. */
 type Mood = 'refuses' | 'waits';
@@ -49,6 +52,8 @@ type Mood = 'refuses' | 'waits';
 export class ParcelWorld {
   readonly moods = new Map<string, Mood>();
   readonly alarms: Alarm[] = [];
+  /** Whoever takes alarms is away. */
+  isDeaf = false;
   readonly reminded: string[] = [];
   readonly taskQueue = `parcels-${randomUUID()}`;
   readonly pool: pg.Pool;
@@ -109,7 +114,19 @@ export class ParcelWorld {
           guard.undo(operation, { id }, (sql) => sql('insert into takings (id, amount) values ($1, -1)', [id])),
       },
       fetch: { action: take(100), compensation: () => Promise.resolve() },
-      tell: { action: () => Promise.resolve(null) },
+      tell: {
+        action: async (operation: Operation, { id }: { id: string }) => {
+          await this.#asked(`tell ${id}`, operation);
+          return null;
+        },
+      },
+      open: {
+        action: async (operation: Operation, { id }: { id: string }) => {
+          await this.#asked(id, operation);
+          return guard.apply(operation, { id }, () => this.openRow(id).then(() => null));
+        },
+        compensation: () => Promise.resolve(),
+      },
       remind: {
         action: (operation: Operation) => {
           this.reminded.push(`${operation.gid} ${operation.branch}`);
@@ -125,6 +142,7 @@ export class ParcelWorld {
         ...participantActivities({ parcels, side }, { who: 'test' }),
         ...machineActivities(),
         'backstitch.raiseAlarm': (alarm: Alarm) => {
+          if (this.isDeaf) throw new Error('nobody takes alarms');
           this.alarms.push(alarm);
         },
       },
@@ -160,12 +178,26 @@ export class ParcelWorld {
   /** A parcel with its row and its machine. */
   async parcel(workflow: ParcelWorkflow = 'parcelLife'): Promise<string> {
     const id = `parcel-${randomUUID().slice(0, 8)}`;
-    // This server's time runs ahead of the database's.
-    const now = await this.environment.currentTimeMs();
-    await this.pool.query('insert into parcels (id, moved_at) values ($1, to_timestamp($2::float8 / 1000))', [id, now]);
+    await this.openRow(id);
     await this.machines(workflow).start(id, { of: id });
     await this.reaches(id, 'OPEN');
     return id;
+  }
+
+  async openRow(id: string): Promise<void> {
+    // This server's time runs ahead of the database's.
+    const now = await this.environment.currentTimeMs();
+    await this.pool.query('insert into parcels (id, moved_at) values ($1, to_timestamp($2::float8 / 1000))', [id, now]);
+  }
+
+  /** A person gives up a step of a saga that waits for one. */
+  async skip(gid: string, branch: string): Promise<void> {
+    const order = { branch, action: 'skip', actor: 'ann', reason: 'a test' };
+    await until(async () => {
+      const { desk } = await this.handle(gid).query<TransactionView>(TRANSACTION_QUERY);
+      return desk.some((each) => each.branch === branch);
+    });
+    await this.handle(gid).executeUpdate(DECIDE_UPDATE, { args: [order] });
   }
 
   handle(id: string): WorkflowHandle {

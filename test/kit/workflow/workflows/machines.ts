@@ -14,8 +14,20 @@ export const returnParcel = saga({ retries: 0 }, async (tx, { id }: RunOrder) =>
   await tx.run('fetch', side.fetch, { id });
 });
 
+export const openParcel = saga({}, async (tx, { id }: RunOrder) => {
+  await tx.run('open', side.open, { id }, { timeout: '5 minutes' });
+});
+
 export const parcelLife = machineWorkflow(parcel, { rows });
 /** It continues as new after a few events of its history; not before it is open, as this server never answers a query that meets that. */
 export const parcelShort = machineWorkflow(parcel, { rows, historyEvents: 30 });
 /** Nobody waits for long. */
 export const parcelHasty = machineWorkflow(parcel, { rows, patienceMs: 1_500 });
+/** It has its row made, gets messages of an outbox, and has room for few. */
+export const parcelBegun = machineWorkflow(parcel, {
+  ...{ rows, begin: 'openParcel', queue: 1 },
+  onMessage: (given) => {
+    const { id, payload } = given as { id: string; payload: string };
+    return { id, event: payload };
+  },
+});

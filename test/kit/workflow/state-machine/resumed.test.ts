@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { MachineNotBegun, TransitionUndone } from '../../../../src/kit/client/index.js';
+import type { Message } from '../../../../src/kit/messages/message.js';
+import { Poison, type Sink } from '../../../../src/kit/messages/sink.js';
+import { temporalSink } from '../../../../src/kit/worker/index.js';
+import { settle } from '../../../../src/kit/worker/settle.js';
+import { EVENT_SIGNAL, type EffectOrder } from '../../../../src/kit/workflow/index.js';
+import type { Carried } from '../../../../src/kit/workflow/state-machine/carried.js';
+import { until } from '../../../support/until.js';
+import { ParcelWorld } from './world.js';
+
+const HOUR = 3_600_000;
+
+describe('a state machine whose run was ended from outside', function () {
+  this.timeout(120_000);
+  let world: ParcelWorld;
+  let sink: Sink;
+  before(async () => {
+    world = await ParcelWorld.open();
+    const { client, taskQueue } = world;
+    const target = { workflow: 'parcelBegun', signal: EVENT_SIGNAL, machine: true };
+    const topics = { parcels: { ...target, workflowId: ({ key = '' }: Message) => key } };
+    sink = temporalSink({ client, taskQueue, topics });
+  });
+  after(() => world.close());
+
+  const tell = (key: string, id: string, payload: string) =>
+    sink.deliver(
+      { id, key, payload, topic: 'parcels', source: 'test', seq: 1, attempt: 1, addedAt: 1 },
+      new AbortController().signal,
+    );
+  const terminate = async (id: string) => {
+    const { runId } = await world.handle(id).describe();
+    await world.handle(id).terminate('a test');
+    return runId;
+  };
+  const again = async (id: string) => {
+    assert.equal(await settle(world.client, { workflowId: id, runId: await terminate(id) }), true);
+  };
+  const isUnderWay = (id: string) => until(async () => (await world.view(id)).underWay !== undefined);
+
+  it('is begun by a message with all that it knew, also before it had its row; what it had refused stays so', async () => {
+    const machines = world.machines('parcelBegun');
+    const id = `parcel-${randomUUID().slice(0, 8)}`;
+    await assert.rejects(tell(id, 'none', 'pick'), /no state machine .* was started/);
+    world.moods.set(id, 'waits');
+    await machines.start(id, { of: id });
+    const opening = () => world.handle(`${id}.begin`).describe();
+    await until(() =>
+      opening()
+        .then(() => true)
+        .catch(() => false),
+    );
+    await terminate(id);
+    await tell(id, 'm-1', 'pick');
+    world.moods.delete(id);
+    await world.reaches(id, 'OPEN');
+    await until(() => world.alarmsOf(id).includes('event-refused'));
+
+    const order = { name: 'unpaid', byMs: HOUR, actor: 'ann', reason: 'a test', requestId: 'd-1' } as const;
+    const note = await machines.moveDeadline(id, order);
+    // Asked again, as its answer was lost.
+    assert.deepEqual(await machines.moveDeadline(id, order), note);
+    world.moods.set(id, 'waits');
+    const paying = machines.send(id, 'pay', { requestId: 'p-1' }).catch(() => 'lost');
+    await isUnderWay(id);
+    await tell(id, 'm-2', 'pick');
+    await terminate(id);
+    await paying;
+    await tell(id, 'm-3', 'pack');
+    await isUnderWay(id);
+    const { deadlines, underWay } = await world.view(id);
+    assert.deepEqual([deadlines[0]?.at, underWay?.requestId], [note.to, 'p-1']);
+    world.moods.delete(id);
+    await world.reaches(id, 'PAID.PACK');
+    assert.equal((await machines.send(id, 'pay', { requestId: 'p-1' })).version, 1);
+    assert.deepEqual(await machines.moveDeadline(id, order), note);
+    // Delivered a second time: the first of them was refused, though it would be legal now.
+    for (const each of ['m-1', 'm-2']) await tell(id, each, 'pick');
+    await tell(id, 'm-4', 'cancel');
+    await machines.result(id);
+    assert.deepEqual(await world.moves(id), ['PAID', 'PAID.PICK', 'PAID.PACK', 'CANCELLED']);
+    assert.deepEqual([world.alarmsOf(id), await world.taken(id)], [['event-refused'], 1]);
+    // It has ended: no message begins it.
+    const { runId } = await world.handle(id).describe();
+    await tell(id, 'm-5', 'pick');
+    const newest = await world.handle(id).describe();
+    assert.deepEqual([newest.runId, newest.status.name], [runId, 'COMPLETED']);
+    // Nor one that never was there.
+    const other = await world.machines().start(`parcel-${randomUUID()}`, {});
+    await assert.rejects(machines.result(other.id), MachineNotBegun);
+    await assert.rejects(tell(other.id, 'm-1', 'pick'), Poison);
+  });
+
+  it('takes a message again for which it had no room', async () => {
+    const machines = world.machines('parcelBegun');
+    const id = `parcel-${randomUUID().slice(0, 8)}`;
+    await machines.start(id, { of: id });
+    await world.reaches(id, 'OPEN');
+    world.moods.set(id, 'waits');
+    const paying = machines.send(id, 'pay');
+    await isUnderWay(id);
+    for (let each = 0; each < 20; each++) await tell(id, `m-${each}`, 'pick');
+    await tell(id, 'over', 'pack');
+    await until(() => world.alarmsOf(id).includes('event-busy'));
+    world.moods.delete(id);
+    await paying;
+    await world.reaches(id, 'PAID.PICK');
+    await tell(id, 'over', 'pack');
+    await world.reaches(id, 'PAID.PACK');
+  });
+
+  it('waits for no saga of which nobody knows any more, and gives up none that goes on', async () => {
+    const id = `parcel-${randomUUID().slice(0, 8)}`;
+    await world.openRow(id);
+    const move = { id, event: 'pay', from: 'OPEN', to: 'PAID', version: 0, at: 1 } as const;
+    const effect = (requestId: string): EffectOrder => ({
+      ...{ ...move, requestId, input: undefined, data: {}, move: { ...move, requestId } },
+    });
+    world.moods.set(id, 'waits');
+    const { taskQueue } = world;
+    await world.client.workflow.start('payParcel', { taskQueue, workflowId: `${id}.pay.real`, args: [effect('real')] });
+    const resumed = { effects: [effect('gone'), effect('real')], ends: [], messages: [], refused: [], moved: [] };
+    const carried: Carried = { runs: 0, jobs: [], resumed };
+    await world.client.workflow.start('parcelHasty', { taskQueue, workflowId: id, args: [undefined, carried] });
+    await until(async () => (await world.view(id)).underWay?.requestId === 'real');
+    world.moods.delete(id);
+    await world.reaches(id, 'PAID');
+    const machines = world.machines('parcelHasty');
+    const undone = (type: string) => (error: unknown) => {
+      assert.ok(error instanceof TransitionUndone, String(error));
+      assert.equal(error.why?.type, type);
+      return true;
+    };
+    await assert.rejects(machines.send(id, 'pay', { requestId: 'gone' }), undone('SagaGone'));
+    assert.deepEqual([await world.row(id), await world.taken(id)], ['PAID 1', 1]);
+
+    // One that has seen the end of its sagas waits for none of them when it is taken over, and answers as before.
+    const other = await world.parcel();
+    world.moods.set(other, 'refuses');
+    await assert.rejects(world.machines().send(other, 'pay', { requestId: 'no' }), undone('Refused'));
+    world.moods.delete(other);
+    const paid = await world.machines().send(other, 'pay', { requestId: 'yes' });
+    for (let round = 0; round < 2; round++) {
+      await again(other);
+      await world.reaches(other, 'PAID');
+      await assert.rejects(world.machines().send(other, 'pay', { requestId: 'no' }), undone('Refused'));
+      assert.deepEqual(await world.machines().send(other, 'pay', { requestId: 'yes' }), paid);
+    }
+    const { events } = await world.handle(other).fetchHistory();
+    assert.ok(events);
+    assert.ok(events.every((event) => event.startChildWorkflowExecutionInitiatedEventAttributes == null));
+    assert.equal(events.filter((event) => event.activityTaskScheduledEventAttributes).length, 1, 'reads its row');
+  });
+
+  it('has moved when a saga is left by a person past its pivot, whether its run lives or not', async () => {
+    const machines = world.machines();
+    for (const isEnded of [true, false]) {
+      const id = await world.parcel();
+      world.moods.set(`tell ${id}`, 'refuses');
+      const paying = machines.send(id, 'pay', { requestId: 'p-1' }).catch(() => undefined);
+      await until(async () => (await world.row(id)) === 'PAID 1');
+      if (isEnded) {
+        await again(id);
+        // The row tells: it waits no more.
+        await world.reaches(id, 'PAID');
+        await machines.send(id, 'pick');
+      }
+      await world.skip(`${id}.pay.p-1`, 'tell');
+      await assert.rejects(world.handle(`${id}.pay.p-1`).result());
+      await paying;
+      assert.equal((await machines.send(id, 'pay', { requestId: 'p-1' })).version, 1);
+      assert.deepEqual([await world.row(id), await world.taken(id)], [isEnded ? 'PAID.PICK 2' : 'PAID 1', 1]);
+    }
+  });
+
+  it('loses no alarm, neither from run to run nor at its end', async () => {
+    const machines = world.machines('parcelShort');
+    const id = await world.parcel('parcelShort');
+    world.isDeaf = true;
+    await world.handle(id).signal(EVENT_SIGNAL, { id: 'm-1', event: 'pick' });
+    await until(async () => (await world.view(id)).refused.length === 1);
+    await machines.send(id, 'pay');
+    for (let round = 0; round < 4; round++)
+      for (const event of ['pick', 'pack'] as const) await machines.send(id, event);
+    assert.ok((await world.view(id)).runs >= 1);
+    await machines.send(id, 'cancel');
+    await world.reaches(id, 'CANCELLED');
+    assert.equal((await world.handle(id).describe()).status.name, 'RUNNING');
+    world.isDeaf = false;
+    await machines.result(id);
+    assert.ok(world.alarmsOf(id).includes('event-refused'));
+  });
+});
