@@ -90,6 +90,7 @@ class Reading {
   readonly #begun = new Map<number, Begun>();
   /** Its tasks that were completed: when each began, and when it ended. */
   readonly #tasks: { readonly began: number; readonly ended: number }[] = [];
+  #began = 0;
   readonly #messages: { readonly came: number; readonly message: unknown }[] = [];
   readonly #moves = new Set<string>();
   readonly #moved: DeadlineNote[] = [];
@@ -105,7 +106,8 @@ class Reading {
     const started = event.workflowExecutionStartedEventAttributes;
     if (started != null) this.args = await this.#decode(started.input?.payloads);
     const task = event.workflowTaskCompletedEventAttributes;
-    if (task != null) this.#tasks.push({ began: number(task.startedEventId), ended: place });
+    if (event.workflowTaskStartedEventAttributes != null) this.#began = place;
+    if (task != null) this.#tasks.push({ began: this.#began, ended: place });
     const signal = event.workflowExecutionSignaledEventAttributes;
     if (signal?.signalName === EVENT_SIGNAL) {
       const [message] = await this.#decode(signal.input?.payloads);
@@ -156,7 +158,7 @@ class Reading {
       const gid = initiated.workflowId ?? '';
       const effect = order?.move === undefined ? undefined : (order as EffectOrder);
       const job = effect === undefined ? this.#jobOf(order, gid.slice(this.#id.length + 1)) : undefined;
-      const by = number(initiated.workflowTaskCompletedEventId);
+      const by = this.#lastTask;
       this.#begun.set(place, { by, holds: job === undefined, gid, effect, job });
       return;
     }
@@ -189,7 +191,7 @@ class Reading {
   async #activity(event: Event, place: number): Promise<void> {
     const scheduled = event.activityTaskScheduledEventAttributes;
     if (scheduled != null) {
-      const by = number(scheduled.workflowTaskCompletedEventId);
+      const by = this.#lastTask;
       const args = await this.#decode(scheduled.input?.payloads);
       const type = scheduled.activityType?.name;
       if (type === RAISE_ALARM) this.#begun.set(place, { by, holds: false, alarm: args[0] as Alarm });
@@ -219,6 +221,11 @@ class Reading {
     if (failed != null) this.#ended(failed.scheduledEventId, place);
   }
 
+  /** What a task has asked for comes right after it. Not every server says in the events which one that was. */
+  get #lastTask(): number {
+    return this.#tasks.at(-1)?.ended ?? 0;
+  }
+
   #ended(id: Id, place: number, end?: SagaEnd): void {
     this.#of(id, (each) => {
       each.ended = place;
@@ -245,7 +252,8 @@ export function gidOf({ id, move }: EffectOrder): string {
   return `${id}.${branchOf(move)}`;
 }
 
-export function endedEffect({ move: { input: _, ...move } }: EffectOrder, end: SagaEnd): EndedEffect {
+export function endedEffect({ move: given }: EffectOrder, end: SagaEnd): EndedEffect {
+  const move = { ...given, input: undefined };
   if (end.how === 'committed') return { move, ...(!isLarge(end.result) && { result: end.result }) };
   return { move, failure: end.failure, ...(end.report?.state === 'failed' && { wasLeft: true }) };
 }

@@ -4,6 +4,7 @@ import { MachineNotBegun, TransitionUndone } from '../../../../src/kit/client/in
 import type { Message } from '../../../../src/kit/messages/message.js';
 import { Poison, type Sink } from '../../../../src/kit/messages/sink.js';
 import { temporalSink } from '../../../../src/kit/worker/index.js';
+import { readEndedMachine } from '../../../../src/kit/worker/ended-machine.js';
 import { settle } from '../../../../src/kit/worker/settle.js';
 import { EVENT_SIGNAL, type EffectOrder } from '../../../../src/kit/workflow/index.js';
 import type { Carried } from '../../../../src/kit/workflow/state-machine/carried.js';
@@ -66,7 +67,13 @@ describe('a state machine whose run was ended from outside', function () {
     const paying = machines.send(id, 'pay', { requestId: 'p-1' }).catch(() => 'lost');
     await isUnderWay(id);
     await tell(id, 'm-2', 'pick');
-    await terminate(id);
+    // This server loses a signal that it has taken during a task, if the run is terminated then.
+    await until(async () => (await world.view(id)).waiting === 1);
+    const ended = { workflowId: id, runId: await terminate(id) };
+    // What had come before it was idle it had seen to.
+    const { messages, refused, wasIdle } = await readEndedMachine(world.client, ended);
+    const ids = (messages as Message[]).map((message) => message.id);
+    assert.deepEqual([ids, refused, wasIdle], [['m-2'], ['m-1'], true]);
     await paying;
     await tell(id, 'm-3', 'pack');
     await isUnderWay(id);

@@ -103,6 +103,7 @@ export class ParcelWorld {
       async (operation: Operation, { id }: { id: string }) => {
         await this.#asked(id, operation);
         return guard.apply(operation, { id }, async (sql) => {
+          this.#refused(id, operation);
           await sql('insert into takings (id, amount) values ($1, $2)', [id, amount]);
           return { taken: amount };
         });
@@ -115,9 +116,11 @@ export class ParcelWorld {
       },
       fetch: { action: take(100), compensation: () => Promise.resolve() },
       tell: {
-        action: async (operation: Operation, { id }: { id: string }) => {
-          await this.#asked(`tell ${id}`, operation);
-          return null;
+        action: (operation: Operation, { id }: { id: string }) => {
+          return guard.apply(operation, { id }, () => {
+            this.#refused(`tell ${id}`, operation);
+            return Promise.resolve(null);
+          });
         },
       },
       open: {
@@ -159,9 +162,13 @@ export class ParcelWorld {
     };
   }
 
-  /** Refuses, or waits until the mood has changed, or the driver does not wait any more. */
-  async #asked(id: string, { signal, branch }: Operation): Promise<void> {
+  /** Refuses, for good. */
+  #refused(id: string, { branch }: Operation): void {
     if (this.moods.get(id) === 'refuses') throw new Rejection('Refused', `${branch} is refused`);
+  }
+
+  /** Waits until the mood has changed, or the driver does not wait any more. */
+  async #asked(id: string, { signal }: Operation): Promise<void> {
     while (this.moods.get(id) === 'waits') {
       signal.throwIfAborted();
       await new Promise((resolve) => setTimeout(resolve, 10));
