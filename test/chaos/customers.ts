@@ -25,6 +25,8 @@ export interface Asking {
   /** Told before a transaction is asked for the first time. */
   readonly onAsked: (gid: string) => void;
   readonly onAnswer: (answer: Answer) => void;
+  /** Told why an answer was none: the customer asks again. */
+  readonly onAgain?: (gid: string, reason: string) => void;
   /** Told, in one line, of two answers for one transaction that differ. */
   readonly onContradiction: (line: string) => void;
   /** Nobody asks any more. */
@@ -116,7 +118,10 @@ class Customer {
   }
 
   #note(told: Told): void {
-    if (told.told === 'again') return;
+    if (told.told === 'again') {
+      this.#asking.onAgain?.(this.#wanted.gid, told.reason);
+      return;
+    }
     const first = (this.#first ??= told);
     const same = told.told === first.told && (told.told !== 'done' || isDeepStrictEqual(told, first));
     if (same || told.told === 'stuck' || first.told === 'stuck') return;

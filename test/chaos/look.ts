@@ -37,7 +37,10 @@ export async function look(
       const known = workflows.get(gid);
       if (known === undefined || isUnfinished(known)) workflows.set(gid, await workflowState(place.client, gid));
     }
-    const states = new Map(gids.map((gid) => [gid, stateOf(guards.get(gid), workflows.get(gid))]));
+    const ends = await business.ends?.(place, wanted);
+    const states = new Map(
+      gids.map((gid) => [gid, ends?.get(gid) ?? stateOf(guards.get(gid), workflows.get(gid))] as const),
+    );
     const waiting =
       [...guards.values()].some(({ announced, fate }) => announced || isUnfinished(fate)) ||
       [...states.values()].some(isUnfinished);
@@ -74,12 +77,13 @@ full join backstitch.announcements a using (gid)`;
 
 async function readGuards({ first }: Business, { databaseUrl }: Place): Promise<Map<string, Guarded>> {
   const guards = new Map<string, Guarded>();
-  for (const service of first.services) {
+  const places = first.flatMap(({ branch, services }) => services.map((service) => ({ branch, service })));
+  for (const { branch, service } of places) {
     const database = new pg.Client({ connectionString: databaseUrl(service), connectionTimeoutMillis: 10_000 });
     await database.connect();
     try {
       type Row = { gid: string; announced: boolean; fate: FoundState | null; rejected: boolean };
-      const { rows } = await database.query<Row>(GUARDS, [first.branch]);
+      const { rows } = await database.query<Row>(GUARDS, [branch]);
       for (const { gid, announced, fate, rejected } of rows) {
         guards.set(gid, { announced, rejected, ...(fate !== null && { fate }) });
       }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Output } from '../../src/client/output.js';
+import type { BusinessName } from './business/index.js';
 import { chaosMessages, describeMessages, faultsFor, messagesStates, type MessagesReport } from './messages/run.js';
 import { chaosCommand, minutesFor } from './options.js';
 import { describeRun, verdictLine, type RunReport } from './report.js';
@@ -12,11 +13,13 @@ const DEFAULT_ORDERS = 500;
 
 async function main(): Promise<boolean> {
   const options = chaosCommand().parse().opts();
-  const { transfers, orders = DEFAULT_ORDERS, messages, runs, concurrency, lane, json = false } = options;
-  const asked =
-    transfers === undefined
-      ? ({ business: 'orders', transactions: orders } as const)
-      : ({ business: 'transfers', transactions: transfers } as const);
+  const { transfers, everything, orders = DEFAULT_ORDERS, messages, runs, concurrency, lane, json = false } = options;
+  const asked: { business: BusinessName; transactions: number } =
+    transfers !== undefined
+      ? { business: 'transfers', transactions: transfers }
+      : everything !== undefined
+        ? { business: 'everything', transactions: everything }
+        : { business: 'orders', transactions: orders };
   const minutes = options.minutes ?? (messages === undefined ? minutesFor(asked.transactions) : 30);
   const first = options.seed ?? Math.floor(Math.random() * 1_000_000);
   const output = new Output(json);

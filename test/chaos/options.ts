@@ -25,6 +25,11 @@ export function chaosCommand() {
         .argParser(integer(1, 1_000_000))
         .conflicts(['orders', 'transfers']),
     )
+    .addOption(
+      new Option('--everything <n>', 'all that the shop can do, mixed, instead: so many of them')
+        .argParser(integer(1, 6_919))
+        .conflicts(['orders', 'transfers', 'messages']),
+    )
     .option('--seed <n>', 'the seed of the schedule of faults; the same seed, the same faults', integer(0, 2 ** 31))
     .option('--runs <n>', 'runs, each with the next seed', integer(1, 1_000), 1)
     .option(

@@ -148,6 +148,8 @@ async function disturb(
       );
     },
   });
+  /** Why those who have no answer have none. */
+  const again = new Map<string, string>();
   const answered = askForAll(wanted, {
     callers: new Callers(crew),
     concurrency,
@@ -158,6 +160,10 @@ async function disturb(
     onAnswer: (answer) => {
       answers.set(answer.gid, answer);
       progress.step();
+      again.delete(answer.gid);
+    },
+    onAgain: (gid, reason) => {
+      if (!answers.has(gid)) again.set(gid, reason);
     },
     onContradiction: (line) => {
       problems.push(line);
@@ -171,14 +177,22 @@ async function disturb(
       problems.push(line);
     },
   });
+  const rest = new AbortController();
+  const meanwhile = businesses[business].meanwhile?.(stage, AbortSignal.any([signal, rest.signal]));
   const serving = () => Promise.all([...workers, ...callers].map((name) => crew.serving(name)));
   try {
     await unlessAborted(Promise.all([cutting, injected, answered]), signal);
     await unlessAborted(serving(), signal);
+    rest.abort();
+    await unlessAborted(Promise.resolve(meanwhile), signal);
+    await unlessAborted(Promise.resolve(businesses[business].settle?.(stage, signal)), signal);
   } catch (error) {
+    problems.push(...[...again].map(([gid, reason]) => `${gid}: its customer heard at last: ${reason}`));
     // What was taken down comes up again, so that what is left can be looked at.
     await unlessAborted(Promise.allSettled([injected.then(serving)]), AbortSignal.timeout(AFTERMATH_MS));
     throw error;
+  } finally {
+    rest.abort();
   }
   onProgress(`${((Date.now() - since) / 1000).toFixed(1)} s: all faults are over, all customers have their answer`);
 }

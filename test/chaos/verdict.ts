@@ -66,7 +66,7 @@ export function judge(evidence: Evidence): string[] {
  */
 function judgeMix({ asked, mix, states, answers }: Evidence): string[] {
   const least = Math.floor(asked.size / mix.length);
-  return mix.flatMap((name) => {
+  return [...new Set(mix)].flatMap((name) => {
     const gids = [...asked].flatMap(([gid, transaction]) => (transaction === name ? [gid] : []));
     if (gids.length < least)
       return [`${name}: ${gids.length} of ${asked.size} transactions, at least ${least} were due`];

@@ -13,7 +13,7 @@ const MEANINGS: Readonly<Record<string, string>> = { placed: 'done', cancelled: 
 
 /** Orders of the shop, of examples/orders.csv. */
 export const orders: Business = {
-  first: { branch: 'create-order', services: ['orders'] },
+  first: [{ branch: 'create-order', services: ['orders'] }],
   mix: ['placeOrder'],
 
   async wanted(seed, count, lane) {

@@ -30,7 +30,7 @@ const accounts: readonly (readonly [BankName, string])[] = bankNames.flatMap((ba
 
 /** Money that moves between 300 accounts of three banks, by every scheme. */
 export const transfers: Business = {
-  first: { branch: 'from-1', services: bankNames },
+  first: [{ branch: 'from-1', services: bankNames }],
   mix: schemes.map(({ transaction }) => transaction),
 
   wanted(seed, count, choice) {
@@ -109,16 +109,20 @@ function comparedWith(wanted: Wanted | undefined, entries: Seen['entries']): str
   return same ? 'done' : `moved ${[...amounts].map(([key, amount]) => `${amount} on ${key}`).join(', ')} only`;
 }
 
-/** From 1 to 3 accounts to 1 to 3 others. */
-function randomTransfer(random: Random, id: string): Transfer {
+/** From 1 to 3 accounts to 1 to 3 others, or as many as are said. */
+export function randomTransfer(
+  random: Random,
+  id: string,
+  counts: { readonly from?: number; readonly to?: number } = {},
+): Transfer {
   const chosen = random.shuffled(accounts);
-  const from = chosen.slice(0, random.integer(1, MAX_LEGS)).map(([bank, account]) => ({
+  const from = chosen.slice(0, counts.from ?? random.integer(1, MAX_LEGS)).map(([bank, account]) => ({
     bank,
     account,
     amount: random.integer(MAX_LEGS, MAX_CENTS),
   }));
   const sum = from.reduce((total, { amount }) => total + amount, 0);
-  const targets = chosen.slice(from.length, from.length + random.integer(1, MAX_LEGS));
+  const targets = chosen.slice(from.length, from.length + (counts.to ?? random.integer(1, MAX_LEGS)));
   const share = Math.floor(sum / targets.length);
   const to = targets.map(([bank, account], index) => ({
     bank,
@@ -128,6 +132,6 @@ function randomTransfer(random: Random, id: string): Transfer {
   return { id, from, to };
 }
 
-function accountOf(index: number): string {
+export function accountOf(index: number): string {
   return `a${String(index + 1).padStart(3, '0')}`;
 }
