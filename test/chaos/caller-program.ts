@@ -83,8 +83,14 @@ async function run({ transaction, input, options }: Asked): Promise<Told> {
     }
     // A look that failed, as a database was away: nothing is known by it.
     if (transaction in mixedCalls && isLook(error)) return { told: 'again', reason: error.message };
-    return { told: 'error', reason: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+    return { told: 'error', reason: describe(error) };
   }
+}
+
+/** An error with its causes, in one line. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return `${error.name}: ${error.message}${error.cause === undefined ? '' : `: ${describe(error.cause)}`}`;
 }
 
 /** Whether an error is of a job that could not be done, and says nothing of what was asked for. */

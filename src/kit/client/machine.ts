@@ -220,6 +220,8 @@ export function machineClient<Machine, Data = unknown>(
       } catch (error) {
         if (error instanceof TimeIsOver) throw await pending(id);
         if (error instanceof WorkflowNotFoundError) return answerOfEnded(id, order);
+        // Dropped until the time was over: that is no answer either.
+        if (wasDropped(error) || isBetweenRuns(error)) throw await pending(id, error);
         const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
         if (!(cause instanceof ApplicationFailure)) throw explained(client, error);
         const { message } = cause;
@@ -233,10 +235,17 @@ export function machineClient<Machine, Data = unknown>(
     },
 
     async view(id) {
-      try {
-        return await ask(client, () => handleOf(id).query<MachineView>(MACHINE_QUERY));
-      } catch (error) {
-        throw error instanceof WorkflowNotFoundError ? new TransactionNotFound(id, namespace) : error;
+      const until = Date.now() + ANSWER_MS;
+      for (;;) {
+        try {
+          return await ask(client, () => handleOf(id).query<MachineView>(MACHINE_QUERY));
+        } catch (error) {
+          if (error instanceof WorkflowNotFoundError) throw new TransactionNotFound(id, namespace);
+          // Its worker was killed, or too slow, in the midst of a task: the next one answers.
+          if (!wasDropped(error)) throw error;
+          if (Date.now() >= until) throw new WorkerSilent(id, ANSWER_MS);
+          await sleep(AGAIN_MS);
+        }
       }
     },
 
@@ -244,7 +253,7 @@ export function machineClient<Machine, Data = unknown>(
       try {
         return await update<DeadlineNote>(id, DEADLINE_UPDATE, order, Date.now() + ANSWER_MS);
       } catch (error) {
-        if (error instanceof TimeIsOver) throw new WorkerSilent(id, ANSWER_MS);
+        if (error instanceof TimeIsOver || wasDropped(error)) throw new WorkerSilent(id, ANSWER_MS);
         if (error instanceof WorkflowNotFoundError) throw new TransactionNotFound(id, namespace, 'running');
         if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
           throw new OrderRefused(id, error.cause.message);

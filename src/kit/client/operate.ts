@@ -42,7 +42,7 @@ async function update<Note>(
       }
     }
   } catch (error) {
-    if (error instanceof TimeIsOver) throw new WorkerSilent(gid, ANSWER_MS);
+    if (error instanceof TimeIsOver || wasDropped(error)) throw new WorkerSilent(gid, ANSWER_MS);
     if (error instanceof WorkflowNotFoundError) throw new TransactionNotFound(gid, client.options.namespace, 'running');
     if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
       throw new OrderRefused(gid, error.cause.message);

@@ -58,10 +58,7 @@ const ROUND_MS = 2_000;
 const MOST_CENTS = 3_000;
 
 export const everything: Business = {
-  first: [
-    { branch: 'create-order', services: ['orders'] },
-    ...transfers.first,
-  ],
+  first: [{ branch: 'create-order', services: ['orders'] }, ...transfers.first],
   mix: pack.map(([name]) => name),
 
   async wanted(seed, count, choice) {

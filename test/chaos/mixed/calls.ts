@@ -6,10 +6,7 @@ import type { Shop } from '../../../src/activities/index.js';
 import type { ChoreographedOrder, LookedOrder } from '../../../src/contracts/events.js';
 import { orderGid, type PlaceOrder } from '../../../src/contracts/place-order.js';
 import type { BuySale, SaleAnswer } from '../../../src/contracts/sale.js';
-import {
-  placeOrderChoreographedTransaction,
-  transferMessageTransaction,
-} from '../../../src/contracts/transactions.js';
+import { placeOrderChoreographedTransaction, transferMessageTransaction } from '../../../src/contracts/transactions.js';
 import { transferGid, type Transfer } from '../../../src/contracts/transfer.js';
 import { messageSender, runJob, transactionClient, type CallOptions } from '../../../src/kit/client/index.js';
 import type { Database, StateAnswer } from '../../../src/kit/database/index.js';
@@ -49,11 +46,13 @@ export const mixedCalls: Partial<Record<string, Serve>> = {
     const { orderId, payLater } = order;
     const ask = <Result>(workflow: string) =>
       runJob<Result>(client, { taskQueue }, workflow, `${workflow}-${randomUUID()}`, [orderId]);
-    for (const until = Date.now() + GO_MS; Date.now() < until; await delay(PAUSE_MS)) {
+    const until = Date.now() + GO_MS;
+    while (Date.now() < until) {
       const { path } = await ask<LookedOrder>('lookAtOrder');
       if (path?.state === 'placed') return { told: 'done', result: orderId };
       if (path?.state === 'cancelled') return { told: 'undone', reason: 'choreographed' };
       if (payLater && path?.waitsFor?.who === 'customer') await ask('payOrder');
+      await delay(PAUSE_MS);
     }
     return { told: 'again', reason: 'it is not final yet' };
   },
