@@ -73,8 +73,9 @@ async function fromLog(
     why: `whether a person has decided about ${gid} is not known: its history is not kept any more`,
     isGuess: true,
   } as const;
+  if (log === undefined) return guess;
   try {
-    const asked = [...new Set([...gids, gid])].map((each) => log?.entries(each) ?? []);
+    const asked = [...new Set([...gids, gid])].map((each) => log.entries(each));
     const rows = (await within(READ_MS, Promise.all(asked), 'the operations database')).flat();
     for (const { source, who, ...row } of rows) {
       const decided = source === 'history' ? decidedBy({ ...row, who: who ?? undefined }, row.gid) : undefined;
