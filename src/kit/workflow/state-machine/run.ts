@@ -195,8 +195,8 @@ export class MachineRun {
     if (core.isFinal && this.intake.held.length === 0) return this.#telling.pending === 0 ? 'end' : undefined;
     if (!this.#isLong) return undefined;
     // Those that cannot be handed over for long go along: a history has its bound.
-    const { historyLength } = workflowInfo();
-    return this.#telling.pending === 0 || historyLength >= 1.5 * this.#options.historyEvents ? 'continue' : undefined;
+    const goAlong = this.#telling.events >= this.#options.historyEvents / 2;
+    return this.#telling.pending === 0 || goAlong ? 'continue' : undefined;
   }
 
   get #isLong(): boolean {

@@ -1,4 +1,4 @@
-import { log } from '@temporalio/workflow';
+import { log, workflowInfo } from '@temporalio/workflow';
 import type { Alarm, AlarmKind } from '../alarms.js';
 import { raiseAlarm } from '../alarms-workflow.js';
 
@@ -8,7 +8,8 @@ const MOST_CARRIED = 500;
 /** How a machine tells people what they should know. */
 export class Telling {
   readonly #id: string;
-  readonly #pending = new Set<Alarm>();
+  /** With the length of the history when each was raised. */
+  readonly #pending = new Map<Alarm, number>();
 
   constructor(id: string) {
     this.#id = id;
@@ -19,9 +20,14 @@ export class Telling {
     return this.#pending.size;
   }
 
+  /** Events of the history since the newest of them was raised; 0 where none is pending. */
+  get events(): number {
+    return this.pending === 0 ? 0 : workflowInfo().historyLength - Math.max(...this.#pending.values());
+  }
+
   /** The same, for the next run, which hands them over: under their ids they are the same, if they were by then. */
   get carried(): readonly Alarm[] {
-    const all = [...this.#pending];
+    const all = [...this.#pending.keys()];
     for (const { id, message } of all.slice(MOST_CARRIED))
       this.log(`alarm ${id} was not raised: ${message}`, undefined);
     return all.slice(0, MOST_CARRIED);
@@ -34,7 +40,7 @@ export class Telling {
   }
 
   raise(alarm: Alarm): void {
-    this.#pending.add(alarm);
+    this.#pending.set(alarm, workflowInfo().historyLength);
     void raiseAlarm(alarm).finally(() => {
       this.#pending.delete(alarm);
     });
