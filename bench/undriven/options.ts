@@ -19,8 +19,8 @@ export function parseUndrivenOptions(argv: readonly string[]): UndrivenOptions {
   return { ...options, ...(quick && quickly) };
 }
 
-/** The command, for its help and for tests. */
-export function undrivenCommand() {
+/** The command, for its help. */
+function undrivenCommand() {
   return new Command('bench undriven')
     .description(
       'Orders by the state table (stock, then the order, from this process) and choreographed orders (from their creation until they are ' +

@@ -25,7 +25,7 @@ export interface SaleVisit {
 }
 
 /** What a caller has. */
-export interface CallerTools {
+interface CallerTools {
   readonly client: Client;
   readonly taskQueue: string;
   readonly shop: Shop;
