@@ -13,7 +13,6 @@ import {
 import { testDatabase, type TestDatabase } from '../support/servers.js';
 import { until } from '../support/until.js';
 import { openClientWorld, type ClientWorld } from './support.js';
-import { until } from '../support/until.js';
 
 describe('the command line of the desk', function () {
   this.timeout(120_000);

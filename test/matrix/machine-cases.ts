@@ -33,8 +33,8 @@ const ofWarehouse = ['received', 'pick', 'picked', 'pack', 'packed'];
 
 /** What may bring a transition about. */
 function waysOf({ event, from }: { readonly event: string; readonly from: string }): readonly By[] {
-  const begun = entry[from as keyof typeof entry];
-  if (begun !== undefined && [begun.done, begun.failed].includes(event as never)) return ['entry'];
+  const begun = entry[from];
+  if (begun !== undefined && [begun.done, begun.failed].includes(event)) return ['entry'];
   return [
     'update',
     ...(ofWarehouse.includes(event) ? (['message'] as const) : []),

@@ -78,7 +78,7 @@ export const mixedCalls: Partial<Record<string, Serve>> = {
     const bought = await shop.sale.buy(purchase);
     if (bought.answer !== 'sold') return toldOfSale(bought);
     if (isLeft) return { told: 'undone', reason: 'Left' };
-    return toldOfSale(bought.paid ? bought : await shop.sale.pay(purchase.id));
+    return toldOfSale(bought.paid ? bought : await shop.sale.pay(purchase.id, `payment of ${purchase.id}`));
   },
 
   async transferMessage({ client, taskQueue, shop }, transfer: Transfer, { deadline }) {
@@ -111,6 +111,7 @@ export const mixedCalls: Partial<Record<string, Serve>> = {
 function toldOfSale(answer: SaleAnswer): Told {
   if (answer.answer === 'sold') return { told: 'done', result: answer.id };
   if (answer.answer === 'refused') return { told: 'undone', reason: answer.why };
+  if (answer.answer === 'torn') return { told: 'error', reason: 'its units had been released when it was paid' };
   return { told: 'again', reason: answer.message };
 }
 

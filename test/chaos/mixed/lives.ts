@@ -28,6 +28,8 @@ const usual: Life = {
   'REFUNDING.RECALLED': ['returned'],
   'REFUNDING.LOST': ['refund'],
   'REFUNDING.KEPT': [],
+  'REFUNDING.REFUSED': ['refund'],
+  'REFUNDING.KEPT_REFUSED': ['refund'],
 };
 const atWarehouse = {
   'PAID.WAIT_PICK': ['@pick'],
