@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import pg from 'pg';
 import { startServers, type Servers } from '../../src/dev/servers.js';
@@ -71,6 +72,14 @@ export async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment
       if (attempt === 4 || !String(error).includes('did not start within')) throw error;
     }
   }
+}
+
+/**
+ * A client of a time-skipping server whose questions do not let its time go on. The environment's own does so while it asks for a result: if
+ * the workflow has ended and nothing else is due, the time may be ten years later by then, at which a run of that server is over.
+ */
+export function clientWithoutSkipping({ connection, namespace }: TestWorkflowEnvironment): Client {
+  return new Client({ connection, namespace });
 }
 
 /** A database of a test's own. */

@@ -86,7 +86,7 @@ describe('a state machine whose run was ended from outside', function () {
     // Delivered a second time: the first of them was refused, though it would be legal now.
     for (const each of ['m-1', 'm-2']) await tell(id, each, 'pick');
     await tell(id, 'm-4', 'cancel');
-    await machines.result(id);
+    await world.handle(id).result();
     assert.deepEqual(await world.moves(id), ['PAID', 'PAID.PICK', 'PAID.PACK', 'CANCELLED']);
     assert.deepEqual([world.alarmsOf(id), await world.taken(id)], [['event-refused'], 1]);
     // It has ended: no message begins it.
@@ -196,7 +196,7 @@ describe('a state machine whose run was ended from outside', function () {
     await world.reaches(id, 'CANCELLED');
     assert.equal((await world.handle(id).describe()).status.name, 'RUNNING');
     world.isDeaf = false;
-    await machines.result(id);
+    await world.handle(id).result();
     assert.ok(world.alarmsOf(id).includes('event-refused'));
   });
 });

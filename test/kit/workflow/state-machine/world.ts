@@ -27,7 +27,12 @@ import {
 } from '../../../../src/kit/workflow/index.js';
 import { DECIDE_UPDATE } from '../../../../src/kit/workflow/desk.js';
 import { bundleOf } from '../../../support/bundles.js';
-import { testDatabase, timeSkippingEnvironment, type TestDatabase } from '../../../support/servers.js';
+import {
+  clientWithoutSkipping,
+  testDatabase,
+  timeSkippingEnvironment,
+  type TestDatabase,
+} from '../../../support/servers.js';
 import { until } from '../../../support/until.js';
 import { parcel } from './parcel.js';
 
@@ -89,7 +94,8 @@ export class ParcelWorld {
   }
 
   machines(workflow: ParcelWorkflow = 'parcelLife'): MachineClient<typeof parcel, unknown> {
-    return machineClient<typeof parcel>(this.client, { taskQueue: this.taskQueue }, { workflow, machine: parcel });
+    const client = clientWithoutSkipping(this.environment);
+    return machineClient<typeof parcel>(client, { taskQueue: this.taskQueue }, { workflow, machine: parcel });
   }
 
   async startWorker(): Promise<void> {
