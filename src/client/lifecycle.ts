@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import type { LifecycleOrder, LookedLifecycle, WorkAtWarehouse } from '../contracts/lifecycle.js';
 import type { orderLifecycleMachine } from '../contracts/order-lifecycle.js';
 import { orderLifecycleContract } from '../contracts/transactions.js';
@@ -13,6 +13,7 @@ import {
   type MachineClient,
   type MachineView,
 } from '../kit/client/index.js';
+import { NotKnown } from './exit.js';
 import type { Session } from './session.js';
 
 /** What is asked of orders that live for weeks: their machines are asked, and where those are gone, their rows. */
@@ -45,9 +46,14 @@ export async function isLifecycle(session: Session, orderId: string): Promise<bo
   }
 }
 
-/** An order as its row has it; `null`: there is none, or it is of another scheme. */
-export function lookAtRow({ client, settings }: Session, orderId: string): Promise<LookedLifecycle | null> {
-  return runJob<LookedLifecycle | null>(client, settings, 'lifecycleState', `look-${randomUUID()}`, [orderId]);
+/** An order as its row has it; `null`: there is none, or it is of another scheme. @throws NotKnown: its database gives no answer */
+export async function lookAtRow({ client, settings }: Session, orderId: string): Promise<LookedLifecycle | null> {
+  try {
+    return await runJob<LookedLifecycle | null>(client, settings, 'lifecycleState', `look-${randomUUID()}`, [orderId]);
+  } catch (error) {
+    if (!(error instanceof Error && error.cause instanceof WorkflowFailedError)) throw error;
+    throw new NotKnown(`it is not known where order ${orderId} is: ask again (${error.message})`, error);
+  }
 }
 
 /** Looks at an order. @throws TransactionNotFound: there is none */
@@ -63,6 +69,15 @@ export async function findLifecycle(session: Session, orderId: string): Promise<
   if (row === null) throw new TransactionNotFound(gid, session.settings.namespace);
   const stuck = view && (await stuckOf(session, view));
   return { row, ...(view && { view }), ...(stuck !== undefined && { stuck }) };
+}
+
+/** The transaction of an order that waits for a person, as far as its machine tells: nothing, where that cannot be asked now. */
+export async function lookForStuck(session: Session, orderId: string): Promise<string | undefined> {
+  try {
+    return await stuckOf(session, await machinesOf(session).view(orderLifecycleContract.gid(orderId)));
+  } catch {
+    return undefined;
+  }
 }
 
 /** The transaction of an order that waits for a person, if one does. */
@@ -116,17 +131,17 @@ export async function workAtWarehouse({ client, settings }: Session, work: WorkA
   await runJob(client, settings, 'workAtWarehouse', `work-${randomUUID()}`, [work]);
 }
 
-/** Looks until an order is past a state, or the time is over. @returns the state that it is in */
+/** Looks until an order is where it should come to, or the time is over. @returns the state that it is in */
 export async function followLifecycle(
   session: Session,
   orderId: string,
-  from: string,
+  isThere: (state: string | undefined) => boolean,
   until: number,
 ): Promise<string | undefined> {
   const machines = machinesOf(session);
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MOST_PAUSE_MS)) {
     const { state } = await machines.view(orderLifecycleContract.gid(orderId));
-    if (state !== from || Date.now() >= until) return state;
+    if (isThere(state) || Date.now() >= until) return state;
     await delay(pauseMs);
   }
 }

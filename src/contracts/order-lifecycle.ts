@@ -16,6 +16,10 @@ const said = ({ by }: GuardOrder) =>
     ? undefined
     : 'say who asks for it and why, each in one line';
 
+/** Only what runs the refund knows how it has ended: a person who says so while it runs would have it paid twice. */
+const byRefund = ({ by }: GuardOrder) =>
+  by?.actor === 'entry' ? undefined : 'only its refund itself says so: what of it waits for a person is decided at its desk';
+
 /**
  * The life of an order, from the moment when it waits for its payment: weeks, in which its customer, the warehouse, the carrier and people
  * of the shop move it. What belongs to a move elsewhere (money, stock, a parcel) is a saga of its own, see src/workflows/order-lifecycle-sagas.ts.
@@ -57,12 +61,14 @@ export const orderLifecycleMachine = stateMachine({
     recall: { from: 'DELIVERED.*', to: 'REFUNDING.RECALLED', guard: said, effect: 'recallParcel' },
     returned: { from: 'REFUNDING.RECALLED', to: 'REFUNDING', effect: 'takeParcelBack' },
     lost: { from: 'REFUNDING.RECALLED', to: 'REFUNDING.LOST', guard: said, effect: 'loseParcel' },
-    // The refund tells of its end itself; or somebody says that it is done, who has seen to it by hand.
-    refunded: { from: [...REFUND_RUNS, ...REFUND_REFUSED], to: 'REFUNDED', guard: said },
+    // The refund tells of its end itself.
+    refundDone: { from: REFUND_RUNS, to: 'REFUNDED', guard: byRefund },
     refundRefused: [
-      { from: 'REFUNDING', to: 'REFUNDING.REFUSED' },
-      { from: 'REFUNDING.KEPT', to: 'REFUNDING.KEPT_REFUSED' },
+      { from: 'REFUNDING', to: 'REFUNDING.REFUSED', guard: byRefund },
+      { from: 'REFUNDING.KEPT', to: 'REFUNDING.KEPT_REFUSED', guard: byRefund },
     ],
+    // Somebody has seen to it by hand: only where none runs any more.
+    refunded: { from: REFUND_REFUSED, to: 'REFUNDED', guard: said },
   },
   deadlines: {
     unpaid: { during: 'WAIT_PAY', after: '30 minutes', fires: 'cancel' },
@@ -76,8 +82,8 @@ export const orderLifecycleMachine = stateMachine({
     refundAgain: { during: REFUND_REFUSED, after: '1 day', fires: 'refund' },
   },
   entry: {
-    REFUNDING: { saga: 'refundOrder', done: 'refunded', failed: 'refundRefused' },
-    'REFUNDING.KEPT': { saga: 'refundOrder', done: 'refunded', failed: 'refundRefused' },
+    REFUNDING: { saga: 'refundOrder', done: 'refundDone', failed: 'refundRefused' },
+    'REFUNDING.KEPT': { saga: 'refundOrder', done: 'refundDone', failed: 'refundRefused' },
   },
   ignored: {
     received: [...AT_WAREHOUSE, ...AFTER],

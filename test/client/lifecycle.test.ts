@@ -77,7 +77,15 @@ describe('the command line of orders with a lifecycle', function () {
     }
     await becomes('w1', 'PAID.WAIT_PICK');
     const steps = [
-      [['pick', 'w1', '--at-warehouse'], 'order w1: pick: PAID.WAIT_PICK to PAID.PICKING\n'],
+      // Said twice it is done once, and the second one does not wait for what has happened.
+      ...Array.from(
+        { length: 2 },
+        () =>
+          [
+            ['pick', 'w1', '--at-warehouse', '--wait', '1 minute'],
+            "order w1: the warehouse has done 'pick', and the order is PAID.PICKING\n",
+          ] as const,
+      ),
       [['pick', 'w1', '--done'], 'order w1: picked: PAID.PICKING to PAID.WAIT_PACK\n'],
       [['pack', 'w1'], 'order w1: pack: PAID.WAIT_PACK to PAID.PACKING\n'],
       [['pack', 'w1', '--done'], 'order w1: packed: PAID.PACKING to WAIT_DELIVER\n'],

@@ -9,6 +9,21 @@ describe('the life of an order, as a table', () => {
     assert.ok(page.includes(drawn), `put this into docs/state-machine.md, under "The shop's order":\n${drawn}`);
   });
 
+  it('is refunded by hand only where no refund runs; how one ends only itself can say', () => {
+    const from = (event: string) => orderLifecycleMachine.moves.filter((move) => move.event === event);
+    assert.deepEqual(
+      from('refunded').map((move) => move.from),
+      ['REFUNDING.REFUSED', 'REFUNDING.KEPT_REFUSED'],
+    );
+    const ends = [...from('refundDone'), ...from('refundRefused')];
+    assert.equal(ends.length, 4);
+    for (const { event, from: state, guard } of ends) {
+      const order = (actor: string) => ({ event, id: 'order-1', state, data: {}, by: { actor, reason: 'by hand' } });
+      assert.match(guard?.(order('ann') as never) ?? '', /decided at its desk/);
+      assert.equal(guard?.(order('entry') as never), undefined);
+    }
+  });
+
   it('numbers the moves of one order, and marks where it is', () => {
     const path = [
       { event: 'pay', from: 'WAIT_PAY', to: 'PAID' },

@@ -217,5 +217,5 @@ export class MachineMatrix {
 /** The moves that a case makes. */
 function expected({ by: how, event, to }: MachineCase): string[] {
   if (how === 'begin') return [];
-  return restOf(to) === to ? [event] : [event, 'refunded'];
+  return restOf(to) === to ? [event] : [event, 'refundDone'];
 }

@@ -12,6 +12,7 @@ import {
   findLifecycle,
   followLifecycle,
   isLifecycle,
+  lookForStuck,
   lookAtRow,
   machinesOf,
   openLifecycle,
@@ -104,7 +105,8 @@ export async function sendEvent(
   } catch (error) {
     if (error instanceof TransactionNotFound) throw await finalOf(session, orderId, event, error);
     if (!(error instanceof TransactionPending)) throw error;
-    const { stuck } = await findLifecycle(session, orderId);
+    // What it is that waits is worth a look; that the event goes on is so whatever comes of that.
+    const stuck = await lookForStuck(session, orderId);
     if (stuck === undefined) throw error;
     session.output.result(
       { orderId, event, stuck },
@@ -219,16 +221,28 @@ export function addLifecycleCommands(cli: Cli, order: OrderCommand): void {
 async function work(session: Session, step: WorkAtWarehouse, limit: Duration): Promise<ExitCode> {
   const { orderId } = step;
   await requireWorker(session);
-  const from = (await findLifecycle(session, orderId)).view?.state ?? '';
   await workAtWarehouse(session, step);
-  const state = await followLifecycle(session, orderId, from, Date.now() + msToNumber(limit));
-  session.output.result({ orderId, step: step.step, state }, () =>
-    state === from
-      ? `order ${orderId}: the warehouse has done '${step.step}', and the order has not heard of it yet: it is ${from}`
-      : `order ${orderId}: ${step.step}: ${from} to ${state ?? 'nowhere'}`,
+  const hasHeard = (state = '') => !WAY.includes(state) || WAY.indexOf(state) >= WAY.indexOf(LEADS_TO[step.step]);
+  const state = await followLifecycle(session, orderId, hasHeard, Date.now() + msToNumber(limit));
+  const how = hasHeard(state) ? 'the order' : 'the order has not heard of it yet: it';
+  session.output.result(
+    { orderId, step: step.step, state },
+    () => `order ${orderId}: the warehouse has done '${step.step}', and ${how} is ${state ?? 'not begun'}`,
   );
-  return state === from ? EXIT.pending : EXIT.done;
+  return hasHeard(state) ? EXIT.done : EXIT.pending;
 }
+
+/** The way of an order through the warehouse, and to where each step leads: what is no longer on it is past them all. */
+const WAY = [
+  ...(['WAIT_PAY', 'PAID', 'PAID.WAIT_PICK', 'PAID.PICKING'] as const),
+  ...(['PAID.WAIT_PACK', 'PAID.PACKING', 'WAIT_DELIVER'] as const),
+] as readonly string[];
+const LEADS_TO: Readonly<Record<WorkAtWarehouse['step'], string>> = {
+  pick: 'PAID.PICKING',
+  picked: 'PAID.WAIT_PACK',
+  pack: 'PAID.PACKING',
+  packed: 'WAIT_DELIVER',
+};
 
 function signedMs(text: string): number {
   const ms = msToNumber(duration(text.replace(/^-/, '')));
