@@ -2,6 +2,7 @@ import Table from 'cli-table3';
 import type { Books } from '../contracts/shop.js';
 import {
   barringOf,
+  failingMessage,
   type BulkReport,
   type ListedTransaction,
   type ShownBranch,
@@ -34,6 +35,8 @@ export function describeTransaction(transaction: ShownTransaction, link?: string
     const since = new Date(paused.at).toISOString();
     lines.push(`PAUSED by ${paused.actor} since ${since}: ${paused.reason}; to go on: tx resume ${gid}`);
   }
+  const { failingTask } = transaction;
+  if (failingTask !== undefined) lines.push(failingMessage({ gid, ...failingTask }));
   lines.push(branchTable(transaction.branches), ...explain(transaction));
   if (!transaction.workerAnswered) {
     lines.push(

@@ -1,4 +1,4 @@
-import { scanNow, type ScanReport } from '../../kit/client/index.js';
+import { failingMessage, scanNow, type ScanReport } from '../../kit/client/index.js';
 import type { Cli } from '../cli.js';
 import { EXIT } from '../exit.js';
 import { requireWorker } from '../session.js';
@@ -33,6 +33,7 @@ function describeScan({
   inDoubt,
   undelivered = [],
   schedules = [],
+  failing = [],
 }: ScanReport): string {
   const lines = [
     `${found} runs were ended from outside, as far back as is kept; ${settled.length} of them are being settled now`,
@@ -62,5 +63,6 @@ function describeScan({
     lines.push(`${waiting} messages of ${stream} wait, the oldest since ${new Date(since).toISOString()}: ${how}`);
   }
   lines.push(...schedules.map(({ id, trouble }) => `the schedule ${id}: ${trouble}`));
+  lines.push(...failing.map((run) => `${run.gid}: ${failingMessage(run)}`));
   return lines.join('\n');
 }

@@ -10,6 +10,7 @@ import {
 } from '../workflow/outbox.js';
 import type { ScanOrder, ScanReport } from '../workflow/scan.js';
 import { NoWorker } from './errors.js';
+import { TASK_FAILURES } from './failing-task.js';
 import { isRelayRunning } from './outbox.js';
 import { ask, explained, hasWorker, waitUntil } from './server.js';
 import { TimeIsOver } from './race.js';
@@ -19,8 +20,6 @@ import { TimeIsOver } from './race.js';
 const JOB_MS = 10 * 60_000;
 /** How often it is looked whether a worker is still there, and can do it, while a job is waited for. */
 const LOOK_MS = 20_000;
-/** A workflow task that has failed so often fails by the worker's code. */
-const TASK_FAILURES = 3;
 
 /**
  * Runs a workflow and waits for it, at most ten minutes; what has not ended then is ended.

@@ -46,6 +46,8 @@ export interface EndedMachine {
   readonly moved: readonly DeadlineNote[];
   /** Alarms that were not handed over. */
   readonly alarms: readonly Alarm[];
+  /** Why it was terminated, as whoever did so says; empty: it was not. */
+  readonly reason: string;
 }
 
 type Decode = (payloads: Parameters<typeof decodeArrayFromPayloads>[1]) => Promise<unknown[]>;
@@ -87,6 +89,7 @@ class Reading {
   readonly #converter: LoadedDataConverter;
   readonly #decode: Decode;
   args: unknown[] | undefined;
+  #reason = '';
   readonly #begun = new Map<number, Begun>();
   /** Its tasks that were completed: when each began, and when it ended. */
   readonly #tasks: { readonly began: number; readonly ended: number }[] = [];
@@ -108,6 +111,7 @@ class Reading {
     const task = event.workflowTaskCompletedEventAttributes;
     if (event.workflowTaskStartedEventAttributes != null) this.#began = place;
     if (task != null) this.#tasks.push({ began: this.#began, ended: place });
+    this.#reason = event.workflowExecutionTerminatedEventAttributes?.reason ?? this.#reason;
     const signal = event.workflowExecutionSignaledEventAttributes;
     if (signal?.signalName === EVENT_SIGNAL) {
       const [message] = await this.#decode(signal.input?.payloads);
@@ -138,6 +142,7 @@ class Reading {
       messages: this.#messages.flatMap(({ came, message }) => (came > (idle?.began ?? 0) ? [message] : [])),
       refused: alarms.flatMap(({ alarm }) => refusedOf(this.#id, alarm)),
       moved: this.#moved,
+      reason: this.#reason,
       alarms: alarms.flatMap(({ alarm, isDone }) => (isDone ? [] : [alarm])),
     };
   }

@@ -7,6 +7,7 @@ import type { Database } from '../database/sql.js';
 import type { ScanReport, ScanSince } from '../workflow/scan.js';
 import { THREE_PHASE_AGENT } from '../workflow/three-phase/protocol.js';
 import { lookAfterHolds, type ExpiredHolds } from './expired-holds.js';
+import { lookAfterFailing } from './failing.js';
 import { endInDoubt } from './in-doubt.js';
 import { eachInTime, ofServer } from './limited.js';
 import { lookAfterMessages, type WatchedOutbox } from './outbox/undelivered.js';
@@ -90,6 +91,12 @@ export function scanActivities({ expired = {}, databases, outboxes = [], who = '
       const messages = await part('what waits in outboxes', () =>
         lookAfterMessages(client, outboxes, { taskQueue, ageMs, beat }),
       );
+      const onFailure = (gid: string, message: string) => {
+        context.log.warn(`whether the task of ${gid} keeps failing could not be looked at: ${message}`);
+      };
+      const failing = await part('whose task keeps failing', () =>
+        lookAfterFailing(client, order, { beat, onFailure }),
+      );
       const scheduled = await lookAfterSchedules(client, taskQueue);
       beat();
       for (let tries = 1; !looked.isComplete && tries < TRIES; tries++) {
@@ -119,6 +126,7 @@ export function scanActivities({ expired = {}, databases, outboxes = [], who = '
         ],
         undelivered: messages?.undelivered ?? [],
         ...(scheduled.schedules.length > 0 && { schedules: scheduled.schedules }),
+        ...failing,
         ...(databases !== undefined && { inDoubt: told }),
         ...(failure !== '' && { failure }),
       };

@@ -13,6 +13,8 @@ const MOST_STARTED = 500_000;
 /** Ends of sagas, and refused messages, that are told from run to run. */
 const MOST_ENDS = 100;
 const MOST_REFUSED = 1_000;
+/** The reason with which the scan ends a machine's run, to begin it anew. */
+export const BEGUN_ANEW = 'its workflow task kept failing: it is begun anew from its row';
 
 /**
  * Starts a state machine's workflow again whose newest run was ended from outside. Where its object is, the row tells, and its moves what
@@ -67,7 +69,8 @@ async function takeOver(
     moved: [...moved, ...run.moved],
   };
   const [jobs, alarms] = run.hasBegun ? [run.jobs, run.alarms] : [given?.jobs ?? [], given?.alarms ?? []];
-  const carried = { runs: 0, ...given, messages: undefined, jobs, alarms, resumed };
+  const isAnew = run.reason.startsWith(BEGUN_ANEW) ? (true as const) : undefined;
+  const carried = { runs: 0, ...given, messages: undefined, jobs, alarms, resumed, isAnew };
   return [start ?? undefined, carried];
 }
 

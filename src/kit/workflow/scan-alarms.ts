@@ -1,5 +1,5 @@
 import type { Alarm } from './alarms.js';
-import type { ScanReport } from './scan.js';
+import type { FailingRun, ScanReport } from './scan.js';
 
 /** What a scan raises, as plain rules. An alarm's id says what it is about, so that the next scan does not tell it again. */
 
@@ -18,7 +18,7 @@ const SINGLE_ALARMS = 10;
  * @param now milliseconds since 1970
  */
 export function scanAlarms(
-  { settled, compared, failed, old, orphaned, inDoubt, undelivered = [], schedules = [] }: ScanReport,
+  { settled, compared, failed, old, orphaned, inDoubt, undelivered = [], schedules = [], failing = [] }: ScanReport,
   runId: string,
   now: number,
 ): Alarm[] {
@@ -71,6 +71,12 @@ export function scanAlarms(
       data: { schedule: id },
     };
   });
+  const stuck = failing.map((run): Alarm => {
+    const { gid, since = 0 } = run;
+    const id = `task-failing/${run.runId}/${since}/${run.isBegunAnew === true ? 'anew' : day}`;
+    return { id, kind: 'task-failing', gid, at: now, message: failingMessage(run) };
+  });
+  const [anew, told] = [true, false].map((is) => stuck.filter((_, at) => (failing[at]?.isBegunAnew ?? false) === is));
   return [
     ...messages,
     ...scheduled,
@@ -80,7 +86,24 @@ export function scanAlarms(
     ...few(waiting, `desk-case-old/many/${day}`),
     ...few(prepared, `in-doubt/many/${day}`),
     ...few(held, `expired-hold/many/${day}`),
+    ...few(anew ?? [], `task-failing/many-anew/${runId}`),
+    ...few(told ?? [], `task-failing/many/${day}`),
   ];
+}
+
+/** What a person is told of a run whose task keeps failing, and what there is to be done. */
+export function failingMessage({
+  gid,
+  attempts,
+  since,
+  cause,
+  isBegunAnew,
+}: Omit<FailingRun, 'runId' | 'scheme'>): string {
+  const from = since === undefined ? '' : `, since ${new Date(since).toISOString()}`;
+  const what = `its workflow task keeps failing, ${attempts} times by now${from}: ${cause ?? "the workers' log says why"}`;
+  if (isBegunAnew === true) return `${what}; it was ended, and is begun anew from its row`;
+  const end = `temporal workflow terminate --workflow-id '${gid}' --reason '…'`;
+  return `${what}; roll back the release that came before that, or end the run, and the scan begins it again: ${end}`;
 }
 
 /** @param id of the one alarm, where there are too many */

@@ -12,7 +12,8 @@ import { scanAlarms } from './scan-alarms.js';
  * its id is the transaction's.
  *
  * It also finds prepared transactions of two-phase commits that nobody has ended, and ends those whose coordinator has decided; and
- * messages that nobody delivers any more, and has them delivered again.
+ * messages that nobody delivers any more, and has them delivered again. It tells of runs whose workflow task keeps failing, and begins those
+ * of state machines anew.
  */
 
 /** What a scan is asked. */
@@ -32,6 +33,28 @@ export interface ScanOrder {
   readonly inDoubtAlarmMs?: number;
   /** How long a message may wait in an outbox until it is looked whether anybody delivers it, in milliseconds. Default: 10 minutes. */
   readonly messagesAgeMs?: number;
+  /**
+   * For how long the workflow task of a state machine's run may fail as its code does not fit its history, until the run is ended and begun
+   * anew from its row; in milliseconds. Default: 10 minutes.
+   */
+  readonly failingMs?: number;
+  /** How often a workflow task has to fail until it is told. Default: 3. */
+  readonly taskFailures?: number;
+}
+
+/** An open run whose workflow task keeps failing. */
+export interface FailingRun {
+  readonly gid: string;
+  readonly runId: string;
+  readonly scheme: string;
+  /** Tries of its task. */
+  readonly attempts: number;
+  /** Since when, in milliseconds since 1970; absent: no history tells. */
+  readonly since?: number;
+  /** In one line; absent: it runs out of time, or only the workers' log tells. */
+  readonly cause?: string;
+  /** It was ended, and is begun anew from its row. */
+  readonly isBegunAnew?: true;
 }
 
 /** Messages of an outbox that wait for longer than they should. */
@@ -84,6 +107,10 @@ export interface ScanReport {
   readonly undelivered?: readonly UndeliveredMessages[];
   /** Schedules of the task queue that a person should look at, and why, in one line; absent: none. */
   readonly schedules?: readonly { readonly id: string; readonly trouble: string }[];
+  /** Runs whose workflow task keeps failing, up to 1,000; absent in reports of before there were any. */
+  readonly failing?: readonly FailingRun[];
+  /** Where the next scan goes on to look for such, as there were too many open ones; in milliseconds since 1970. Absent: from the newest. */
+  readonly failingFrom?: number;
   /** Absent: the worker that scanned was given no databases. */
   readonly inDoubt?: InDoubtReport;
   /**
@@ -107,7 +134,7 @@ export interface InDoubtReport {
 }
 
 /** What the activity gets: the order with the time to look back to. */
-export type ScanSince = ScanOrder & { readonly since: number };
+export type ScanSince = ScanOrder & { readonly since: number; readonly failingFrom?: number };
 
 const LOOK_BACK_MS = 10 * 60_000;
 /** How long a scan waits until its alarms are raised. */
@@ -130,7 +157,10 @@ export async function scanTransactions(order: ScanOrder = {}): Promise<ScanRepor
   const { lookBackMs = LOOK_BACK_MS, deskAgeMs = DAY_MS } = order;
   // The first scan looks at all that is kept.
   const since = last === undefined ? 0 : Math.min(last.completeTo, Date.now() - lookBackMs);
-  const report = await activities['backstitch.scan']({ ...order, deskAgeMs, since });
+  const report = await activities['backstitch.scan']({
+    ...{ ...order, deskAgeMs, since },
+    ...(last?.failingFrom !== undefined && { failingFrom: last.failingFrom }),
+  });
   const alarms = scanAlarms(report, workflowInfo().runId, Date.now());
   // To raise an alarm is to send a signal: where that does not work, the report still tells.
   await Promise.race([Promise.allSettled(alarms.map(raiseAlarm)), sleep(ALARMS_MS)]);

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
 import pg from 'pg';
-import { IllegalTransition, machineClient } from '../../../src/kit/client/index.js';
+import { IllegalTransition, machineClient, showTransaction, type ScanReport } from '../../../src/kit/client/index.js';
 import {
   createGuard,
   guardMigrations,
@@ -19,7 +20,8 @@ import {
   participantActivities,
   type Deployment,
 } from '../../../src/kit/worker/index.js';
-import { EVENT_SIGNAL, type Alarm } from '../../../src/kit/workflow/index.js';
+import { scanActivities } from '../../../src/kit/worker/scan.js';
+import { EVENT_SIGNAL, TX_SCHEME, type Alarm } from '../../../src/kit/workflow/index.js';
 import { bundleOf } from '../../support/bundles.js';
 import { temporalAddress, testDatabase } from '../../support/servers.js';
 import { until } from '../../support/until.js';
@@ -65,6 +67,7 @@ describe('machines under a real server', function () {
     taskQueue: string,
     release: string,
     deployment?: Deployment,
+    maxCachedWorkflows?: number,
   ): Promise<() => Promise<void>> {
     const db = pgDatabase(pool);
     const tickets = machineRows(db, createGuard(db), { table: 'tickets', moves: 'ticket_moves' });
@@ -78,6 +81,7 @@ describe('machines under a real server', function () {
         },
       },
       ...deploymentOptions(deployment),
+      ...(maxCachedWorkflows !== undefined && { maxCachedWorkflows }),
       shutdownGraceTime: 0,
     });
     const running = worker.run();
@@ -219,5 +223,98 @@ describe('machines under a real server', function () {
     const history = await client.workflow.getHandle(busy, began).fetchHistory();
     await Worker.runReplayHistory({ workflowBundle: await bundleOf(pathOf('two')) }, history, busy);
     await stop();
+  });
+
+  it('are begun anew from their rows when their code does not fit their history: nothing that was taken is lost, or done twice', async () => {
+    const taskQueue = `unfit-${randomUUID()}`;
+    const since = Date.now();
+    const stopFirst = await startWorker(taskQueue, 'one', undefined, 0);
+    const tickets = machineClient<typeof ticket>(client, { taskQueue }, { workflow: 'ticketLife', machine: ticket });
+    const [id, saga] = [await open(), await open()];
+    await tickets.start(id, {});
+    // Shown as a transaction of another scheme: that one is told, and left alone.
+    await client.workflow.start('ticketLife', {
+      ...{ taskQueue, workflowId: saga, typedSearchAttributes: [{ key: TX_SCHEME, value: 'saga' }] },
+    });
+    for (const each of [id, saga]) await tickets.send(each, 'note', { requestId: 'n-1' });
+    const runOf = async (of: string) => (await client.workflow.getHandle(of).describe()).runId;
+    const [began, sagaBegan] = [await runOf(id), await runOf(saga)];
+    // In the midst of a transition: its activity waits for the row, and two more wait for their turn; then another release comes.
+    const holder = await pool.connect();
+    await holder.query('begin');
+    await holder.query('select 1 from tickets where id = $1 for update', [id]);
+    const requests = ['n-2', 'n-3', 'n-4'];
+    const ends = requests.map((requestId) =>
+      tickets.send(id, 'note', { requestId, wait: '1 minute' }).catch((error: unknown) => error as Error),
+    );
+    await until(async () => {
+      const { underWay, waiting } = await tickets.view(id);
+      return underWay !== undefined && waiting === 2;
+    });
+    const stopped = stopFirst();
+    await holder.query('rollback');
+    holder.release();
+    await stopped;
+    const stopSecond = await startWorker(taskQueue, 'unfit', undefined, 0);
+    const late = tickets.send(saga, 'note', { requestId: 'n-2', wait: '20 seconds' }).catch((error: unknown) => error);
+    void late;
+
+    const scan = (failingMs: number): Promise<ScanReport> => {
+      const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
+      const order = { since, failingMs, taskFailures: 1 };
+      return environment.run(scanActivities()['backstitch.scan'], order) as Promise<ScanReport>;
+    };
+    const failingOf = async (of: string, failingMs: number) =>
+      (await scan(failingMs)).failing?.find(({ gid }) => gid === of);
+    // Not for long enough: told.
+    await until(async () => (await failingOf(id, 3_600_000)) !== undefined);
+    const told = await failingOf(id, 3_600_000);
+    assert.match(told?.cause ?? '', /Nondeterminism/);
+    assert.deepEqual([told?.scheme, told?.isBegunAnew, await runOf(id)], ['machine', undefined, began]);
+    await until(async () => (await failingOf(saga, 3_600_000)) !== undefined);
+    assert.match(JSON.stringify((await showTransaction(client, saga)).failingTask ?? null), /Nondeterminism/);
+    const report = await scan(0);
+    const failing = report.failing ?? [];
+    assert.deepEqual(
+      [id, saga].map((of) => failing.find(({ gid }) => gid === of)?.isBegunAnew),
+      [true, undefined],
+    );
+    assert.deepEqual([await runOf(saga), (await runOf(id)) === began], [sagaBegan, false]);
+    // Whoever waited has its answer, or a clear error, and asks again: once each.
+    const answers = await Promise.all(ends);
+    const versions = await Promise.all(
+      requests.map(async (requestId, at) => {
+        const { version } = await tickets.send(id, 'note', { requestId });
+        const answer = answers[at];
+        if (!(answer instanceof Error)) assert.equal(answer?.version, version);
+        return version;
+      }),
+    );
+    console.error(`      (${answers.filter((each) => !(each instanceof Error)).length} of 3 who waited were answered)`);
+    assert.deepEqual(versions.sort(), [2, 3, 4]);
+    const { rows } = await pool.query<{ request_id: string }>(
+      'select request_id from ticket_moves where id = $1 order by request_id',
+      [id],
+    );
+    assert.deepEqual(
+      rows.map((row) => row.request_id),
+      ['n-1', ...requests],
+    );
+
+    // The release is rolled back: what was begun anew under it does not fit, and is told, not ended again.
+    const anew = await runOf(id);
+    await stopSecond();
+    await startWorker(taskQueue, 'one', undefined, 0);
+    await tickets.wake(id);
+    await until(async () => (await failingOf(id, 0)) !== undefined);
+    assert.deepEqual([(await failingOf(id, 0))?.isBegunAnew, await runOf(id)], [undefined, anew]);
+    // Whoever ends it has it begun by the scan.
+    await client.workflow.getHandle(id).terminate('a test');
+    await until(async () => {
+      await scan(0);
+      return (await runOf(id)) !== anew;
+    });
+    assert.equal((await tickets.send(id, 'note', { requestId: 'n-4' })).version, versions.at(-1));
+    for (const each of [id, saga]) await client.workflow.getHandle(each).terminate('the test is over');
   });
 });

@@ -26,11 +26,19 @@ describe('the alarms of a scan', () => {
     ended: [],
     old: gids(many).map((gid) => ({ gid, branch: 'pay', since: NOON - DAY / 24, message: 'its coordinator runs' })),
   });
+  const failing = (many: number) =>
+    gids(many).map((gid) => ({ gid, runId: `run-of-${gid}`, scheme: 'saga', attempts: 4, since: 1, cause: 'unfit' }));
   const idsOf = (found: Partial<ScanReport>, runId: string, now: number) =>
     scanAlarms(report(found), runId, now).map(({ id }) => id);
 
   it('tell of up to ten transactions of a kind each, of more in one, with the first ten', () => {
-    for (const found of [{ settled: gids(10) }, { failed: failed(10) }, { old: old(10) }, { inDoubt: prepared(10) }]) {
+    for (const found of [
+      { settled: gids(10) },
+      { failed: failed(10) },
+      { old: old(10) },
+      { inDoubt: prepared(10) },
+      { failing: failing(10) },
+    ]) {
       const alarms = scanAlarms(report(found), 'run', NOON);
       assert.deepEqual(
         alarms.map(({ gid }) => gid),

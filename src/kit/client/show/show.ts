@@ -11,6 +11,7 @@ import type { Journal } from '../../workflow/journal.js';
 import { deskIdOf } from '../../workflow/state-table/desk.js';
 import { TRANSACTION_QUERY, type BranchView, type TransactionView } from '../../workflow/view.js';
 import { JournalUnreadable, TransactionNotFound } from '../errors.js';
+import { failingTask } from '../failing-task.js';
 import { readJournal, type JournalPlace } from '../journal.js';
 import { foundState } from '../list.js';
 import { ask } from '../server.js';
@@ -92,6 +93,7 @@ async function showRun(client: Client, gid: string): Promise<ShownTransaction | 
     await log.addPending(known.raw.pendingActivities ?? []);
   };
   const [view] = await Promise.all([askWorker(client, gid, known.runId), readHistory()]);
+  const failing = known.status.name === 'RUNNING' ? await ask(client, () => failingTask(client, known)) : undefined;
   const close = await closing(loadedDataConverter, last);
   return {
     gid,
@@ -118,6 +120,7 @@ async function showRun(client: Client, gid: string): Promise<ShownTransaction | 
     report: close.report ?? view?.report,
     ended: close.ended,
     result: close.result,
+    ...(failing !== undefined && { failingTask: failing }),
     workerAnswered: view !== undefined,
   };
 }

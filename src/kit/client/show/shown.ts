@@ -3,6 +3,7 @@ import type { DeskCase, DeskNote } from '../../workflow/desk.js';
 import type { FailureNote, TransactionReport } from '../../workflow/failure.js';
 import type { OperatorNote } from '../../workflow/operate.js';
 import type { SecondState } from '../../workflow/view.js';
+import type { FailingTask } from '../failing-task.js';
 import type { FoundState } from '../list.js';
 
 /**
@@ -36,6 +37,8 @@ export interface ShownTransaction {
   readonly report?: TransactionReport;
   /** Why the run was ended from outside. */
   readonly ended?: FailureNote;
+  /** Its workflow task keeps failing: nothing of it goes on. */
+  readonly failingTask?: FailingTask;
   /** What the transaction answered, when it is committed. */
   readonly result?: unknown;
   /**

@@ -17,6 +17,8 @@ export interface Carried {
   readonly alarms?: readonly Alarm[];
   /** Of a run that was ended from outside: what its history tells beyond what it was started with. */
   readonly resumed?: Resumed;
+  /** It was begun anew as the task of the run before kept failing: if its own does, it is not ended again. The run after it does not say so. */
+  readonly isAnew?: true;
 }
 
 /** What was under way, or had come, in a run that was ended from outside. */

@@ -1,0 +1,61 @@
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+
+/** A run whose workflow task fails again and again: by its code, as that does not fit its history, or throws. */
+export interface FailingTask {
+  /** Tries of the task that lies there, the next one included. */
+  readonly attempts: number;
+  /** When it failed first since the run last went on, in milliseconds since 1970; absent: no history tells. */
+  readonly since?: number;
+  /** The first line of its newest recorded failure; absent: it only ran out of time, or the history does not tell. */
+  readonly cause?: string;
+  /** The code that the workers have does other things than the history says. */
+  readonly isNonDeterminism: boolean;
+}
+
+/** A task that has failed so often fails by the worker's code; fewer are of workers that died, or were slow. */
+export const TASK_FAILURES = 3;
+
+/** `WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR` */
+const NON_DETERMINISTIC = 24;
+/** Events that are looked at, from the newest on: those since the run last went on. */
+const EVENTS = 200;
+const MOST_CAUSE = 300;
+
+/**
+ * Says whether, and why, the task of an open run keeps failing. One that does not costs nothing but what the caller has asked already.
+ *
+ * @param failures of how many on
+ * @throws what the server says
+ */
+export async function failingTask(
+  client: Client,
+  { workflowId, runId, raw }: Pick<WorkflowExecutionDescription, 'workflowId' | 'runId' | 'raw'>,
+  failures = TASK_FAILURES,
+): Promise<FailingTask | undefined> {
+  const attempts = raw.pendingWorkflowTask?.attempt ?? 0;
+  if (attempts <= failures) return undefined;
+  // Of all tries the history has only the first, and no event comes between it and the last task that was done but what waits.
+  const { history } = await client.workflowService.getWorkflowExecutionHistoryReverse({
+    namespace: client.options.namespace,
+    execution: { workflowId, runId },
+    maximumPageSize: EVENTS,
+  });
+  const failed = [];
+  for (const {
+    eventTime,
+    workflowTaskCompletedEventAttributes,
+    workflowTaskFailedEventAttributes,
+  } of history?.events ?? []) {
+    if (workflowTaskCompletedEventAttributes != null) break;
+    if (workflowTaskFailedEventAttributes != null) failed.push({ eventTime, of: workflowTaskFailedEventAttributes });
+  }
+  const [newest] = failed;
+  const first = failed.at(-1)?.eventTime?.seconds;
+  const cause = newest?.of.failure?.message?.split('\n')[0]?.slice(0, MOST_CAUSE);
+  return {
+    attempts,
+    ...(first != null && { since: Number(first) * 1_000 }),
+    ...(cause !== undefined && { cause }),
+    isNonDeterminism: newest?.of.cause === NON_DETERMINISTIC,
+  };
+}

@@ -1,0 +1,123 @@
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import { failingTask, TASK_FAILURES } from '../client/failing-task.js';
+import { messageOf } from '../database/message.js';
+import { TX_SCHEME } from '../workflow/attributes.js';
+import type { FailingRun, ScanSince } from '../workflow/scan.js';
+import type { Carried } from '../workflow/state-machine/carried.js';
+import { eachInTime, ofServer } from './limited.js';
+import { settle } from './settle.js';
+import { BEGUN_ANEW } from './settle-machine.js';
+
+/**
+ * Open runs whose workflow task keeps failing: the server tries it forever, tells nobody, and whoever waits hears nothing.
+ *
+ * States of such a run: failing → told, and left: a release is to be rolled back, or a person ends it. A state machine's, whose code does
+ * not fit its history for longer than a while → ended and begun anew from its row, once → failing again: told.
+ *
+ * Why a machine may be ended: all that it has done is in its row, and what it had not seen to its history tells
+ * (`settle-machine.ts`). Why nothing else is: of a transaction the run is what knows, and to end it may undo it.
+ * Why not many at once: that is a release that does not fit. Rolled back it heals all of them; those begun anew meanwhile would then not fit
+ * the release before. So of more than {@link MOST_AT_ONCE} that fail so none is ended.
+ *
+ * The server's list does not say which runs fail (`TemporalReportedProblems` is of servers from 1.30 on): they are looked at one by one, the newest
+ * first, so many a scan, and the next scan goes on where this one has ended.
+ */
+
+const MOST_LOOKED_AT = 1_000;
+const CONCURRENCY = 10;
+const PAGE = 200;
+/** So many machines that do not fit are a defect of a few; more are a release. */
+const MOST_AT_ONCE = 20;
+const MOST_TOLD = 1_000;
+/** What is younger has not failed for long. */
+const YOUNG_MS = 60_000;
+const FAILING_MS = 10 * 60_000;
+
+export interface FailingFound {
+  readonly failing: readonly FailingRun[];
+  /** Where the next scan goes on, in milliseconds since 1970; absent: from the newest. */
+  readonly failingFrom?: number;
+}
+
+/** @param onFailure told of one that could not be looked at, or begun anew: the next scan that comes to it tries again */
+export async function lookAfterFailing(
+  client: Client,
+  order: Pick<ScanSince, 'failingMs' | 'failingFrom' | 'taskFailures'>,
+  { beat, onFailure }: { readonly beat: () => void; readonly onFailure: (gid: string, message: string) => void },
+): Promise<FailingFound> {
+  const { failingMs = FAILING_MS, taskFailures = TASK_FAILURES } = order;
+  const now = Date.now();
+  const from = order.failingFrom ?? now - Math.min(YOUNG_MS, failingMs);
+  const query = `ExecutionStatus = 'Running' AND ${TX_SCHEME.name} IS NOT NULL AND StartTime <= '${new Date(from).toISOString()}'`;
+  const open = eachInTime(client.workflow.list({ query, pageSize: PAGE }));
+  const failing: FailingRun[] = [];
+  const unfit: { readonly at: number; readonly run: WorkflowExecutionDescription }[] = [];
+  let looked = 0;
+  let last = from;
+  let isOver = false;
+  const lane = async (): Promise<void> => {
+    while (!isOver && looked < MOST_LOOKED_AT) {
+      looked++;
+      const next = await open.next();
+      if (next.done === true) {
+        isOver = true;
+        return;
+      }
+      const { workflowId, runId, startTime } = next.value;
+      last = Math.min(last, startTime.getTime());
+      beat();
+      try {
+        const run = await ofServer(client.workflow.getHandle(workflowId, runId).describe());
+        const task = run.status.name === 'RUNNING' ? await ofServer(failingTask(client, run, taskFailures)) : undefined;
+        if (task === undefined || failing.length >= MOST_TOLD) continue;
+        const scheme = String(run.typedSearchAttributes.get(TX_SCHEME));
+        const { isNonDeterminism, ...told } = task;
+        const isOld = task.since !== undefined && now - task.since >= failingMs;
+        if (scheme === 'machine' && isNonDeterminism && isOld) unfit.push({ at: failing.length, run });
+        failing.push({ gid: workflowId, runId, scheme, ...told });
+      } catch (error) {
+        onFailure(workflowId, messageOf(error));
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, lane));
+  if (!isOver) void open.return(undefined).catch(() => undefined);
+  if (unfit.length <= MOST_AT_ONCE) {
+    for (const { at, run } of unfit) {
+      const found = failing[at];
+      beat();
+      try {
+        if (found !== undefined && (await beginAnew(client, run, found))) failing[at] = { ...found, isBegunAnew: true };
+      } catch (error) {
+        onFailure(run.workflowId, messageOf(error));
+      }
+    }
+  }
+  // All of them may have begun at one moment: then what is left of that moment is left out.
+  const place = last === from ? from - 1 : last;
+  return { failing, ...(!isOver && { failingFrom: place }) };
+}
+
+/** Ends a machine's run, and begins it anew. @returns not, if it was begun anew by this before */
+async function beginAnew(client: Client, run: WorkflowExecutionDescription, { cause }: FailingRun): Promise<boolean> {
+  const { workflowId, runId } = run;
+  if (await wasBegunAnew(client, run)) return false;
+  await ofServer(client.workflow.getHandle(workflowId, runId).terminate(`${BEGUN_ANEW}: ${cause ?? ''}`));
+  // If this comes to nothing, the next scan finds a run that was ended from outside.
+  await settle(client, { workflowId, runId });
+  return true;
+}
+
+async function wasBegunAnew(client: Client, { workflowId, runId }: WorkflowExecutionDescription): Promise<boolean> {
+  const { history } = await ofServer(
+    client.workflowService.getWorkflowExecutionHistory({
+      namespace: client.options.namespace,
+      execution: { workflowId, runId },
+      maximumPageSize: 1,
+    }),
+  );
+  const input = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads;
+  const [, carried] = await decodeArrayFromPayloads(client.options.loadedDataConverter, input);
+  return (carried as Carried | null | undefined)?.isAnew === true;
+}
