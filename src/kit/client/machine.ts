@@ -130,7 +130,12 @@ export function machineClient<Machine, Data = unknown>(
   const handleOf = (id: string) => client.workflow.getHandle(id);
 
   /** Makes an update, again as long as the server drops it: one that meets a change of runs belongs to the next run. */
-  const update = async <Answer>(id: string, what: string, order: unknown, until: number): Promise<Answer> => {
+  const update = async <Answer>(
+    id: string,
+    what: string,
+    order: { readonly requestId?: string },
+    until: number,
+  ): Promise<Answer> => {
     const updateId = randomUUID();
     for (;;) {
       try {
@@ -138,7 +143,9 @@ export function machineClient<Machine, Data = unknown>(
           handleOf(id).executeUpdate<Answer, [unknown]>(what, { args: [order], updateId }),
         );
       } catch (error) {
-        if (!(wasDropped(error) || isBetweenRuns(error)) || Date.now() >= until) throw error;
+        // What was asked of a run that was ended from outside the next one answers, by the request id: without one it may be a second event.
+        const again = wasDropped(error) || isBetweenRuns(error) || (wasCutOff(error) && order.requestId !== undefined);
+        if (!again || Date.now() >= until) throw error;
         await sleep(AGAIN_MS);
       }
     }
@@ -221,7 +228,7 @@ export function machineClient<Machine, Data = unknown>(
         if (error instanceof TimeIsOver) throw await pending(id);
         if (error instanceof WorkflowNotFoundError) return answerOfEnded(id, order);
         // Dropped until the time was over: that is no answer either.
-        if (wasDropped(error) || isBetweenRuns(error)) throw await pending(id, error);
+        if (wasDropped(error) || isBetweenRuns(error) || wasCutOff(error)) throw await pending(id, error);
         const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
         if (!(cause instanceof ApplicationFailure)) throw explained(client, error);
         const { message } = cause;
@@ -253,7 +260,7 @@ export function machineClient<Machine, Data = unknown>(
       try {
         return await update<DeadlineNote>(id, DEADLINE_UPDATE, order, Date.now() + ANSWER_MS);
       } catch (error) {
-        if (error instanceof TimeIsOver || wasDropped(error)) throw new WorkerSilent(id, ANSWER_MS);
+        if (error instanceof TimeIsOver || wasDropped(error) || wasCutOff(error)) throw new WorkerSilent(id, ANSWER_MS);
         if (error instanceof WorkflowNotFoundError) throw new TransactionNotFound(id, namespace, 'running');
         if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
           throw new OrderRefused(id, error.cause.message);
@@ -277,6 +284,12 @@ export function machineClient<Machine, Data = unknown>(
 function refusalOf(error: unknown): Refusal | undefined {
   const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
   return cause instanceof ApplicationFailure ? (cause.details?.[0] as Refusal | undefined) : undefined;
+}
+
+/** Whether the run was ended from outside when it had accepted an update, and had not answered: what it was asked may have happened. */
+function wasCutOff(error: unknown): boolean {
+  const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+  return cause instanceof ApplicationFailure && cause.type === 'AcceptedUpdateCompletedWorkflow';
 }
 
 /** gRPC: not found, aborted, unavailable. */

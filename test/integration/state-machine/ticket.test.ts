@@ -290,8 +290,9 @@ describe('machines under a real server', function () {
         return version;
       }),
     );
+    for (const each of answers) if (each instanceof Error) console.error(`${each.name}: ${each.message}`);
     console.error(`      (${answers.filter((each) => !(each instanceof Error)).length} of 3 who waited were answered)`);
-    assert.deepEqual(versions.sort(), [2, 3, 4]);
+    assert.deepEqual(versions.toSorted(), [2, 3, 4]);
     const { rows } = await pool.query<{ request_id: string }>(
       'select request_id from ticket_moves where id = $1 order by request_id',
       [id],
