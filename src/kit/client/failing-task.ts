@@ -56,6 +56,6 @@ export async function failingTask(
     attempts,
     ...(first != null && { since: Number(first) * 1_000 }),
     ...(cause !== undefined && { cause }),
-    isNonDeterminism: newest?.of.cause === NON_DETERMINISTIC,
+    isNonDeterminism: Number(newest?.of.cause) === NON_DETERMINISTIC,
   };
 }

@@ -55,7 +55,7 @@ export async function lookAfterFailing(
   const unfit: { readonly at: number; readonly run: WorkflowExecutionDescription }[] = [];
   let looked = 0;
   let last = from;
-  let isOver = false;
+  let isOver = false as boolean;
   const lane = async (): Promise<void> => {
     while (!isOver && looked < MOST_LOOKED_AT) {
       looked++;

@@ -264,7 +264,7 @@ describe('machines under a real server', function () {
     const scan = (failingMs: number): Promise<ScanReport> => {
       const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
       const order = { since, failingMs, taskFailures: 1 };
-      return environment.run(scanActivities()['backstitch.scan'], order) as Promise<ScanReport>;
+      return environment.run(scanActivities()['backstitch.scan'], order);
     };
     const failingOf = async (of: string, failingMs: number) =>
       (await scan(failingMs)).failing?.find(({ gid }) => gid === of);
