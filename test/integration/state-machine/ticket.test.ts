@@ -263,7 +263,7 @@ describe('machines under a real server', function () {
 
     const scan = (failingMs: number): Promise<ScanReport> => {
       const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
-      const order = { since, failingMs, taskFailures: 1 };
+      const order = { since, failingMs, taskFailures: 1, failingFrom: Date.now() };
       return environment.run(scanActivities()['backstitch.scan'], order);
     };
     const failingOf = async (of: string, failingMs: number) =>
