@@ -86,8 +86,25 @@ describe('orders with a lifecycle', () => {
     assert.equal(race.filter(({ status }) => status === 'fulfilled').length, 1);
     await refused(order.move('pay', 'WAIT_PAY', 'PAID', { version: 0, requestId: 'other' }), 'MovedElsewhere');
     await refused(order.move('pay', 'WAIT_PAY', 'PAID', { id: 'order-2', version: 0 }), 'NoSuchRow');
+    // Each part of where it has to be counts by itself: the state, the sub-state, and how often it has moved, as a state may come again.
+    await test.damage('orders', `update orders set status = 'PAID', sub_state = 'PICKING', version = 3`);
+    const elsewhere = [
+      { from: 'WAIT_DELIVER', version: 3 },
+      { from: 'PAID', version: 3 },
+      { from: 'PAID.WAIT_PICK', version: 3 },
+      { from: 'PAID.PICKING', version: 2 },
+      { from: 'PAID.PICKING', version: 4 },
+    ];
+    for (const [place, { from, version }] of elsewhere.entries()) {
+      const asked = order.move('picked', from, 'PAID.WAIT_PACK', { version, requestId: `picked-${place}` });
+      await refused(asked, 'MovedElsewhere');
+    }
+    await order.move('picked', 'PAID.PICKING', 'PAID.WAIT_PACK', { version: 3 });
     for (const status of ['COMPLETED', 'CANCELLED', 'REFUNDED']) {
-      await test.damage('orders', `update orders set status = '${status}', ended_at = now() where order_id = '1'`);
+      await test.damage(
+        'orders',
+        `update orders set status = '${status}', sub_state = null, ended_at = now() where order_id = '1'`,
+      );
       const back = [`status = 'WAIT_PAY', ended_at = null`, `sub_state = 'PICKING'`, `status = 'placed'`];
       for (const set of back)
         await assert.rejects(test.sql('orders', `update orders set ${set} where order_id = '1'`), set);

@@ -252,7 +252,9 @@ describe('the command line of orders with a lifecycle', function () {
   it('refuses what makes no sense in one line', async () => {
     const saga = JSON.stringify({ orderId: 'w7', customerId: 'c1', units: 1, amount: 100 });
     assert.equal((await order('place', '--order', saga)).code, 0);
+    const other = JSON.stringify({ orderId: 'w4', customerId: 'c2', units: 1, amount: 100 });
     const runs: [string[], number, RegExp][] = [
+      [['place', '--lifecycle', '--order', other], 2, /order-w4 was started before with other content/],
       [
         ['place', '--lifecycle', '--order', saga, '--choreographed'],
         2,

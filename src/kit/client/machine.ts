@@ -27,6 +27,7 @@ import {
   type Refusal,
 } from '../workflow/state-machine/protocol.js';
 import { GidConflict, OrderRefused, TransactionNotFound, TransactionPending, WorkerSilent } from './errors.js';
+import { hashOf } from './input.js';
 import { EventRefused, IllegalTransition, MachineNotBegun, TransitionUndone } from './machine-errors.js';
 import { wasDropped } from './operate.js';
 import { outcomeOf } from './outcome.js';
@@ -63,8 +64,8 @@ export interface MachineClient<Machine, Data> {
   /**
    * Starts it, or uses what runs or has ended.
    *
-   * @param data what guards and effects get; a duplicate keeps what it was started with
-   * @throws GidConflict if another workflow has the id
+   * @param data what guards and effects get
+   * @throws GidConflict if another workflow has the id, or one that was started with other data
    */
   start(id: string, data: Data, options?: { readonly summary?: string }): Promise<StartedMachine>;
   /**
@@ -200,6 +201,7 @@ export function machineClient<Machine, Data = unknown>(
 
   return {
     async start(id, data, { summary } = {}) {
+      const inputHash = data === undefined ? undefined : hashOf(data);
       try {
         const handle = await ask(client, () =>
           client.workflow.start(workflow, {
@@ -208,13 +210,17 @@ export function machineClient<Machine, Data = unknown>(
             workflowIdReusePolicy: 'REJECT_DUPLICATE',
             staticSummary: summary ?? `${name} ${id}`,
             typedSearchAttributes: initialAttributes('machine'),
+            ...(inputHash !== undefined && { memo: { inputHash } }),
           }),
         );
         return { id, runId: handle.firstExecutionRunId, duplicate: false };
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-        const { type, runId } = await ask(client, () => handleOf(id).describe());
+        const { type, runId, memo } = await ask(client, () => handleOf(id).describe());
         if (type !== workflow) throw new GidConflict(id, `as a run of '${type}'`);
+        // One of an earlier release, or that was started without any data, has no hash.
+        const before = memo?.inputHash;
+        if (before !== undefined && before !== inputHash) throw new GidConflict(id, 'with other content');
         return { id, runId, duplicate: true };
       }
     },

@@ -37,6 +37,44 @@ export function waysOut(open: () => LifecycleWorld): void {
     assert.deepEqual(await world.differences(), []);
   });
 
+  it('of which a message of the warehouse is lost refuses what follows it, says why, and goes on once it is said or sent again', async () => {
+    const world = open();
+    const ways = [
+      ['gap-said', () => world.send('gap-said', 'pick', said)],
+      ['gap-sent', () => world.deliver({ again: true })],
+    ] as const;
+    for (const [orderId, mend] of ways) {
+      await world.open(orderId);
+      await world.send(orderId, 'pay');
+      await world.delivered(orderId, 'PAID.WAIT_PICK');
+      await world.work(orderId, 'pick');
+      await world.deliver({ lost: 'warehouse' });
+      await world.work(orderId, 'picked');
+      await world.deliver();
+      await until(() => alarmed(orderId).length === 1);
+      const { state, refused } = await world.view(orderId);
+      assert.deepEqual(
+        [state, refused.map(({ id, event, state: at }) => [id, event, at])],
+        ['PAID.WAIT_PICK', [[`job-${orderId}/picked`, 'picked', 'PAID.WAIT_PICK']]],
+      );
+      const told = world.alarms.find(({ gid }) => gid === `order-${orderId}`);
+      assert.equal(told?.kind, 'event-refused');
+      assert.match(told.message, /a message was refused: .*'picked' is illegal in PAID\.WAIT_PICK; legal are: pick$/);
+      await mend();
+      await world.at(orderId, 'PAID.PICKING');
+      // What was refused stays so, though it comes again: somebody says it too.
+      await world.deliver({ again: true });
+      await world.at(orderId, 'PAID.PICKING');
+      assert.equal((await world.send(orderId, 'picked', said)).to, 'PAID.WAIT_PACK');
+      await world.work(orderId, 'pack');
+      await world.delivered(orderId, 'PAID.PACKING');
+      await world.work(orderId, 'packed');
+      await world.delivered(orderId, 'WAIT_DELIVER');
+      assert.equal(alarmed(orderId).length, 1);
+    }
+    assert.deepEqual(await world.differences(), []);
+  });
+
   it('whose refund is refused says so, tries it again each day, and can be refunded meanwhile, or by hand', async () => {
     const world = open();
     const coupon = async (orderId: string) => {
@@ -105,6 +143,20 @@ export function waysOut(open: () => LifecycleWorld): void {
     await skip('2 minutes');
     const { state } = await world.machines.result('order-ended', { wait: '30 seconds' });
     assert.deepEqual([state, await world.differences()], ['CANCELLED', []]);
+  });
+
+  it('whose deadline comes to nothing is due again until it does, and people are told once', async () => {
+    const world = open();
+    world.test.faults.set({ function: 'orders.move.action', kind: 'refuse', gid: 'order-late*' });
+    await world.open('late', await world.coupon('late'));
+    for (const minutes of [31, 16, 16]) await skip(`${minutes} minutes`);
+    const refusals = 'deadline-failed';
+    await until(() => alarmed('late').includes(refusals));
+    assert.deepEqual([(await world.view('late')).state, alarmed('late')], ['WAIT_PAY', [refusals]]);
+    world.test.faults.clear();
+    await skip('16 minutes');
+    await world.at('late', 'CANCELLED');
+    assert.deepEqual([alarmed('late'), await world.differences()], [[refusals], []]);
   });
 
   it('whose payment was given back, as its answer was lost, says that it was not paid', async () => {

@@ -9,7 +9,7 @@ const RUNS = Number(process.env.BACKSTITCH_RUNS ?? 1_000);
 const HOUR = 3_600_000;
 
 const newCore = (most = 100) => {
-  const core = new MachineCore(parcel, { id: 'p-1', data: undefined, most });
+  const core = new MachineCore(parcel, { id: 'p-1', data: { of: 'p-1' }, most });
   core.resync({ state: 'OPEN', version: 0, since: 1, moves: [] }, 1);
   return core;
 };
@@ -138,7 +138,7 @@ describe('what a state machine is and remembers', () => {
     // As a next run has it.
     const next = new MachineCore(
       parcel,
-      { id: 'p-1', data: undefined, most: 100 },
+      { id: 'p-1', data: { of: 'p-1' }, most: 100 },
       JSON.parse(JSON.stringify(core.kept)) as typeof core.kept,
     );
     assert.equal(next.deadlines.wakeAt, 11 * HOUR);
@@ -175,11 +175,11 @@ describe('what a state machine is and remembers', () => {
     for (const [at, event] of ['pay', 'pick', 'pack'].entries()) send(old, { event }, at * HOUR);
     const { deadlines, ...rest } = old.kept;
     const without = { ...deadlines, running: deadlines.running.filter(({ name }) => name !== 'unsent') };
-    const next = new MachineCore(parcel, { id: 'p-1', data: undefined, most: 10 }, { ...rest, deadlines: without });
+    const next = new MachineCore(parcel, { id: 'p-1', data: { of: 'p-1' }, most: 10 }, { ...rest, deadlines: without });
     assert.equal(next.deadlines.wakeAt, undefined);
     next.adopt();
     assert.deepEqual(next.deadlines.kept.running, old.deadlines.kept.running);
-    const lost = new MachineCore(parcel, { id: 'p-1', data: undefined, most: 10 }, { ...old.kept, state: 'LOST' });
+    const lost = new MachineCore(parcel, { id: 'p-1', data: { of: 'p-1' }, most: 10 }, { ...old.kept, state: 'LOST' });
     assert.throws(() => {
       lost.adopt();
     }, /p-1 is in LOST, which is no state of 'parcel' in this release/);
@@ -231,7 +231,7 @@ describe('what a state machine is and remembers', () => {
           if (again)
             core = new MachineCore(
               parcel,
-              { id: 'p-1', data: undefined, most: 10 },
+              { id: 'p-1', data: { of: 'p-1' }, most: 10 },
               JSON.parse(JSON.stringify(core.kept)) as typeof core.kept,
             );
           if (elsewhere !== undefined) core.resync({ state: elsewhere, version: core.version + 1, moves: [] }, now);

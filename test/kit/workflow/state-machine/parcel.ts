@@ -34,7 +34,10 @@ export const parcel = stateMachine({
     send: {
       from: 'PAID.PACK',
       to: 'SENT',
-      guard: ({ input }) => ((input as { grams?: number } | undefined)?.grams ? undefined : 'its weight is not known'),
+      guard: ({ input, data }) => {
+        if (!(input as { grams?: number } | undefined)?.grams) return 'its weight is not known';
+        return (data as { of?: string } | undefined)?.of === undefined ? 'whose it is is not known' : undefined;
+      },
     },
     giveBack: { from: 'SENT', to: 'BACK' },
     returned: { from: 'BACK', to: 'CANCELLED' },

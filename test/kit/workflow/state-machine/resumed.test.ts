@@ -192,6 +192,9 @@ describe('a state machine whose run was ended from outside', function () {
     for (let round = 0; round < 4; round++)
       for (const event of ['pick', 'pack'] as const) await machines.send(id, event);
     assert.ok((await world.view(id)).runs >= 1);
+    // Nor when its run is ended.
+    await again(id);
+    await world.reaches(id, 'PAID.PACK');
     await machines.send(id, 'cancel');
     await world.reaches(id, 'CANCELLED');
     assert.equal((await world.handle(id).describe()).status.name, 'RUNNING');
