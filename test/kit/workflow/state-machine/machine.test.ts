@@ -300,6 +300,8 @@ describe('a state machine as a workflow', function () {
       await message(id, { id: each, event: 'pick', by: { actor: 'warehouse' } });
     await message(id, { id: 'm 3/ä', event: 'pack' });
     await world.reaches(id, 'PAID.PACK');
+    // Nor is one refused twice.
+    assert.equal((await world.view(id)).refused.length, 1);
     await machines.send(id, 'cancel');
     assert.deepEqual(await world.moves(id), ['PAID', 'PAID.PICK', 'PAID.PACK', 'CANCELLED']);
     const other = await world.parcel();
@@ -352,6 +354,13 @@ describe('a state machine as a workflow', function () {
     const { runId } = await world.handle(id).describe();
     await world.handle(id).terminate('a test');
     await paying;
+    // This server ends no child with its parent, whatever it is told; a real one does, unless it is to be abandoned (2).
+    const { events } = await world.client.workflow.getHandle(id, runId).fetchHistory();
+    const children = events?.flatMap((each) => each.startChildWorkflowExecutionInitiatedEventAttributes ?? []);
+    assert.deepEqual(
+      children?.map(({ parentClosePolicy }) => parentClosePolicy),
+      [2],
+    );
     assert.equal(await settle(world.client, { workflowId: id, runId }), true);
     await until(async () => (await world.view(id)).underWay !== undefined);
     const { deadlines, moved } = await world.view(id);
