@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
+import pg from 'pg';
+import { serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { placeOrderTransaction } from '../../src/contracts/transactions.js';
 import {
   countDesk,
@@ -62,6 +64,28 @@ describe('the command line of the desk', function () {
     // The server's list lags behind.
     await until(async () => (await countDesk(client, { where: whereOf(group) })) >= count);
     return gids;
+  }
+  /** As the server's retention does. */
+  async function forget(gid: string): Promise<void> {
+    await client.workflowService.deleteWorkflowExecution({
+      ...{ namespace: 'default', workflowExecution: { workflowId: gid } },
+    });
+    await until(() =>
+      client.workflow
+        .getHandle(gid)
+        .describe()
+        .then(
+          () => false,
+          () => true,
+        ),
+    );
+  }
+  /** With the rules of the database switched off. */
+  async function sqlOf(service: ServiceName, text: string, values: unknown[] = []): Promise<void> {
+    const pool = new pg.Pool({ connectionString: world.databaseEnv[`DATABASE_URL_${service.toUpperCase()}`], max: 1 });
+    await pool.query('set session_replication_role = replica');
+    await pool.query(text, values);
+    await pool.end();
   }
   const whereOf = (group: string) => `WorkflowId STARTS_WITH 'order-stuck-${group}'`;
   const ended = async (gid: string) => {
@@ -163,22 +187,20 @@ describe('the command line of the desk', function () {
       assert.ok(report?.undone.includes('pay'));
     }
     mend();
-    // Of two of them the server keeps nothing any more; of one of these the log has kept what was decided.
-    const [forgotten = '', logged = ''] = gids.toSorted();
-    assert.equal((await world.run('log', logged)).code, 0);
-    for (const gid of [forgotten, logged]) {
-      const workflowExecution = { workflowId: gid };
-      await client.workflowService.deleteWorkflowExecution({ namespace: 'default', workflowExecution });
-      const isGone = () =>
-        client.workflow
-          .getHandle(gid)
-          .describe()
-          .then(
-            () => false,
-            () => true,
-          );
-      await until(isGone);
-    }
+    // Of four of them the server keeps nothing any more, and of two of these the guards neither; of two the log has kept what was decided.
+    const [forgotten = '', logged = '', oldest = '', unheard = '', kept = ''] = gids.toSorted();
+    for (const gid of [logged, oldest]) assert.equal((await world.run('log', gid)).code, 0);
+    const { runId } = await client.workflow.getHandle(kept).describe();
+    await Promise.all([forgotten, logged, oldest, unheard].map(forget));
+    for (const service of serviceNames)
+      await sqlOf(service, `delete from backstitch.guard where gid = any ($1)`, [[oldest, unheard]]);
+    // What was done later, and is kept, tells nothing of what was done before.
+    await sqlOf(
+      'payments',
+      `insert into backstitch.guard (gid, branch, phase, op, outcome, input_hash, driver, seq, function, who, attempt, ended_at)
+      values ($1, 'later', 1, 'action', 'applied', '', 'workflow:' || $2::text, 1, 'payments.charge.action', 'test', 1, now())`,
+      [`${forgotten}.later.1`, runId],
+    );
     // The rows look as if the money had been forgotten: who has given it back by hand is not asked to pay twice.
     const repair = ['reconcile', '--pairs', 'orders-payments', '--young', '1ms', '--repair'];
     const repaired = await world.run(...repair, '--actor', 'bob', '--reason', 'the daily figures', '--json');
@@ -191,7 +213,9 @@ describe('the command line of the desk', function () {
     );
     assert.equal(opened, gids.length);
     const decided = gids.toSorted().map((gid) => `ann has decided 'resolve' of 'pay' in ${gid}: refunded by hand`);
-    decided[0] = `whether a person has decided about ${forgotten} is not known: its history is not kept any more`;
+    for (const [place, gid] of [forgotten, '', '', unheard].entries())
+      if (gid !== '')
+        decided[place] = `whether a person has decided about ${gid} is not known: its history is not kept any more`;
     assert.deepEqual(
       findings.map(({ note }) => note),
       decided,
@@ -211,6 +235,34 @@ describe('the command line of the desk', function () {
       return code === 4;
     });
     assert.match(shown, /ann has decided 'resolve' of 'pay'/);
+  });
+
+  it('keeps a finding that a person has left from repairs when the server has forgotten its case', async () => {
+    breakRefunds();
+    mend();
+    const order = { orderId: 'stuck-left', customerId: 'c1', units: 1, amount: 100 };
+    assert.equal((await world.run('order', 'place', '--order', JSON.stringify(order))).code, 1);
+    await sqlOf(
+      'payments',
+      `update payments set status = 'captured', refunded_at = null where order_id = 'stuck-left'`,
+    );
+    const repair = async () => {
+      const by = ['--repair', '--actor', 'bob', '--reason', 'the daily figures'];
+      const run = await world.run('reconcile', '--pairs', 'orders-payments', '--young', '1ms', ...by, '--json');
+      assert.equal(run.code, 1, run.stderr.join('\n'));
+      return run.json<ReconcileReport>().findings.find(({ key }) => key === order.orderId);
+    };
+    world.faults.set({ function: 'reconcile.paid-but-cancelled', kind: 'fail', attempts: 1_000, gid: 'reconcile/*' });
+    const found = await repair();
+    assert.equal(found?.state, 'at-desk', JSON.stringify(found));
+    const drift = 'reconcile/paid-but-cancelled/stuck-left';
+    const skipped = await world.run('desk', 'skip', drift, '--actor', 'ann', '--reason', 'paid outside');
+    assert.equal(skipped.code, 0, skipped.stderr.join('\n'));
+    assert.equal(await client.workflow.getHandle(drift).result(), 'left');
+    assert.equal((await world.run('log', drift)).code, 0);
+    await forget(drift);
+    mend();
+    assert.equal((await repair())?.state, 'left');
   });
 
   it('cancels, pauses and resumes a transaction, and moves its deadline', async () => {

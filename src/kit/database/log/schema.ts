@@ -69,4 +69,10 @@ create index log_runs_closed on backstitch.log_runs (closed_at) where closed;`,
 -- What is old is found, and removed.
 create index log_collected on backstitch.log (collected_at);`,
   },
+  {
+    name: '003-log-sagas',
+    sql: `
+-- The sagas of a state machine are found by its id, as in the guards: theirs is that, a dot, and more.
+create index log_sagas on backstitch.log (gid collate "C") where strpos(gid, '.') > 0;`,
+  },
 ];

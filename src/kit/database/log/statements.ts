@@ -1,3 +1,5 @@
+import { belongs } from '../guard/belongs.js';
+
 /**
  * The log's statements, on a participant's database (the guard's rows as JSON text) and on the operations database
  * (which takes that text as it is). Rows are passed on without being read here.
@@ -181,3 +183,20 @@ export const forgetRuns = `delete from backstitch.log_runs where closed and clos
 export const entriesOfGid = `
 select coalesce(json_agg(e)::text, '[]') as rows
 from (select * from backstitch.log where gid = $1) e`;
+
+/**
+ * What is kept of transactions (`$1`) and of their sagas about what persons have decided, how their runs have ended, and who has made their
+ * steps: the newest last.
+ */
+export const settledOf = `
+with found as (
+  select * from backstitch.log where gid = any ($1::text[])
+  union all
+  select log.* from unnest($1::text[]) as asked (gid) join backstitch.log on ${belongs('log.gid', 'asked.gid')}
+), told as (
+  select gid, origin, branch, op, outcome, input, who, driver, final, began_at
+  from found where source = 'history' and op in ('decide', 'end')
+  union all
+  select gid, null, null, 'step', 'done', null, null, driver, true, max(began_at) from found where source = 'guard' group by gid, driver
+)
+select coalesce(json_agg(told order by began_at)::text, '[]') as rows from told`;

@@ -66,7 +66,18 @@ export interface CompensationLog {
   /** Forgets the closed runs that had ended before. */
   forgetRuns(before: string): Promise<void>;
   entries(gid: string): Promise<LogRow[]>;
+  /** What persons have decided about transactions and their sagas, how runs of them ended, and who has made their steps: the newest last. */
+  settled(gids: readonly string[]): Promise<SettledRow[]>;
 }
+
+/** A decision (`decide`), an `end`, or a `step` with nothing but its driver: columns of {@link LogRow}. */
+export type SettledRow = Pick<
+  LogRow,
+  'gid' | 'branch' | 'op' | 'outcome' | 'input' | 'who' | 'driver' | 'final' | 'began_at'
+> & {
+  /** The run; null: a step. */
+  readonly origin: string | null;
+};
 
 /** No such table, no such schema: the database was lost since it was opened, and begins anew. */
 const GONE = ['42P01', '3F000'];
@@ -130,6 +141,10 @@ export function compensationLog(database: Database): CompensationLog {
     async entries(gid) {
       const [found] = await run<{ rows: string }>(statements.entriesOfGid, [textToLog(gid)]);
       return JSON.parse(found?.rows ?? '[]') as LogRow[];
+    },
+    async settled(gids) {
+      const [found] = await run<{ rows: string }>(statements.settledOf, [gids.map(textToLog)]);
+      return JSON.parse(found?.rows ?? '[]') as SettledRow[];
     },
   };
 }

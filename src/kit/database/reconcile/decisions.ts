@@ -10,11 +10,9 @@ export interface Discarded {
   readonly reason: string;
 }
 
-/** Who has made the newest step of some transactions here. */
-export interface NewestStep {
+/** Who has made steps of a transaction here. */
+export interface StepsBy {
   readonly gid: string;
-  /** Milliseconds since 1970. */
-  readonly at: number;
   /** The workflow's run; null: it was none. */
   readonly runId: string | null;
 }
@@ -27,16 +25,13 @@ select message->>'id' as id, actor, reason from backstitch.outbox_decisions
 where action = 'discarded' and split_part(message->>'id', '/', 1) = any ($1) limit 1`;
 
 /** As `participantActivities` names the driver of what a workflow calls. */
-const DRIVER = 'workflow:';
-const STEPS = 'guard.gid, greatest(began_at, ended_at) as done_at, driver';
-const NEWEST = `
-select gid, extract(epoch from done_at)::float8 * 1000 as at,
-  case when starts_with(driver, '${DRIVER}') then substr(driver, ${DRIVER.length + 1}) end as "runId"
-from (
-  select ${STEPS} from backstitch.guard where gid = any ($1)
+export const DRIVER = 'workflow:';
+const STEPS = `
+select distinct gid, case when starts_with(driver, '${DRIVER}') then substr(driver, ${DRIVER.length + 1}) end as "runId" from (
+  select guard.gid, driver from backstitch.guard where gid = any ($1)
   union all
-  select ${STEPS} from unnest($1::text[]) as asked (gid) join backstitch.guard on ${belongs('guard.gid', 'asked.gid')}
-) as steps order by done_at desc limit 1`;
+  select guard.gid, driver from unnest($1::text[]) as asked (gid) join backstitch.guard on ${belongs('guard.gid', 'asked.gid')}
+) as steps`;
 
 /** How long it may take with its connection, in milliseconds. */
 const READ_MS = 10_000;
@@ -44,10 +39,10 @@ const READ_MS = 10_000;
 export async function decisionsHere(
   database: Pick<Database, 'run'>,
   gids: readonly string[],
-): Promise<{ readonly discarded: readonly Discarded[]; readonly steps: readonly NewestStep[] }> {
+): Promise<{ readonly discarded: readonly Discarded[]; readonly steps: readonly StepsBy[] }> {
   const [has] = await database.run<{ outbox: boolean; guard: boolean }>(HAS, [], READ_MS);
   return {
     discarded: has?.outbox ? await database.run<Discarded>(DISCARDED, [gids], READ_MS) : [],
-    steps: has?.guard ? await database.run<NewestStep>(NEWEST, [gids], READ_MS) : [],
+    steps: has?.guard ? await database.run<StepsBy>(STEPS, [gids], READ_MS) : [],
   };
 }

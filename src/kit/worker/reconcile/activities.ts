@@ -68,7 +68,9 @@ export function reconcileActivities({ pairs, databases, operations }: ReconcileO
       beating(() => repairFindings(pairOf(pair), findings, { actor, reason }, judging(order))),
     'backstitch.openDriftCases': (findings, most, youngMs) => {
       const { client, info } = Context.current();
-      return beating(() => openCases(findings, most, { client, taskQueue: info.taskQueue, youngMs }));
+      return beating(() =>
+        openCases(findings, most, { client, taskQueue: info.taskQueue, youngMs, ...(log && { log }) }),
+      );
     },
   };
 }

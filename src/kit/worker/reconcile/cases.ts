@@ -5,6 +5,7 @@ import { TX_SCHEME } from '../../workflow/attributes.js';
 import type { DriftEnd } from '../../workflow/reconcile/desk-workflow.js';
 import { findingId, RECONCILE_DESK, type Finding } from '../../workflow/reconcile/reconcile.js';
 import { eachInTime, ofServer } from '../limited.js';
+import { leftInLog, type DecidedIn } from './decided.js';
 
 /** The cases of findings: who has them. */
 
@@ -35,15 +36,22 @@ export async function listedCases(client: Client, classes: readonly string[]): P
   return new Map([...found].flatMap(([id, { state }]) => (state === 'none' ? [] : [[id, state] as const])));
 }
 
-/** Where a finding is, for certain. One that was closed as gone and is found again has no case. */
-export async function caseOf(finding: Pick<Finding, 'class' | 'key'>, client: Client): Promise<CaseState | 'none'> {
+/**
+ * Where a finding is, for certain. One that was closed as gone and is found again has no case. What a person has left the log knows for longer
+ * than the server does; `unread`: it cannot be asked now.
+ */
+export async function caseOf(
+  finding: Pick<Finding, 'class' | 'key'>,
+  { client, log }: Pick<DecidedIn, 'client' | 'log'>,
+): Promise<CaseState | 'none' | 'unread'> {
   const handle = client.workflow.getHandle<() => Promise<DriftEnd>>(findingId(finding));
   try {
     const { status } = await ofServer(handle.describe());
     if (status.name !== 'COMPLETED') return 'at-desk';
     return (await ofServer(handle.result())) === 'left' ? 'left' : 'none';
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return 'none';
-    throw error;
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    const left = await leftInLog(log, findingId(finding));
+    return left === 'unread' ? left : left ? 'left' : 'none';
   }
 }

@@ -1,8 +1,8 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { HistoryNote } from '../../client/log/notes.js';
 import { readRun, runsById, runsWithDecisions, type FoundRun } from '../../client/log/runs.js';
-import type { CompensationLog } from '../../database/log/store.js';
-import { decisionsHere } from '../../database/reconcile/decisions.js';
+import type { CompensationLog, SettledRow } from '../../database/log/store.js';
+import { decisionsHere, DRIVER, type StepsBy } from '../../database/reconcile/decisions.js';
 import type { Database } from '../../database/sql.js';
 import type { DeskAction } from '../../workflow/desk.js';
 import { within } from '../../database/within.js';
@@ -12,8 +12,9 @@ import { eachInTime, READ_MS } from '../limited.js';
  * What persons have settled about the transactions of a key: nothing that a program gives back then is its to give. Rows do not say so: a
  * payment that the bank has given back by hand, and one that a person has left as it is, look like one that was forgotten.
  *
- * It is looked for in all runs that the server knows of them, and in the messages that were discarded. Where the newest step of them is a
- * workflow's whose history is not kept any more, the compensation log may have kept it; else any decision may have followed that step.
+ * It is looked for in all runs that the server knows of them, in the messages that were discarded, and in the compensation log. Guards and
+ * server forget, each in its own time. So where a step was made by a run that neither server nor log have to its end, and where nobody has
+ * kept a step of the key's first transaction, a decision may be what was forgotten: that is a guess, and a person's to judge.
  */
 
 /** Why a repair is not a program's to do. */
@@ -21,6 +22,8 @@ export interface Decided {
   readonly why: string;
   /** Nobody is known to have decided anything, but what would tell is not kept any more. */
   readonly isGuess?: true;
+  /** What would tell cannot be asked now. */
+  readonly isUnread?: true;
 }
 
 /** By these a person takes a step off the hands of the program. */
@@ -33,19 +36,24 @@ export interface DecidedIn {
   readonly client: Client;
   readonly databases: readonly Pick<Database, 'run'>[];
   /** What has kept what the server has not. Default: nothing */
-  readonly log?: Pick<CompensationLog, 'entries'>;
+  readonly log?: Pick<CompensationLog, 'settled'>;
 }
 
+/** @param gids the key's transactions, the first before all others. @param sends the repair is a message under its own id: it needs no step */
 export async function decidedAbout(
   { client, databases, log }: DecidedIn,
   gids: readonly string[],
+  { sends = false }: { readonly sends?: boolean } = {},
 ): Promise<Decided | undefined> {
+  const [first] = gids;
+  // No transaction has it, and so nobody has decided about one.
+  if (first === undefined) return undefined;
   const runs = await within(READ_MS, runsWithDecisions(client, gids), 'the server');
   if (runs.length > MOST_RUNS) return { why: `${runs.length} runs of it were at the desk, or undone` };
-  let lost: Lost | undefined;
+  const lost: Lost[] = [];
   for (const run of runs) {
     const found = await settledIn(client, run);
-    if (found === 'lost') lost ??= run;
+    if (found === 'lost') lost.push(run);
     else if (found !== undefined) return found;
   }
   const here = await Promise.all(databases.map((database) => decisionsHere(database, gids)));
@@ -54,40 +62,68 @@ export async function decidedAbout(
     const { id, actor, reason } = discarded;
     return { why: `${actor} has discarded the message ${id}: ${reason}` };
   }
-  const [newest] = here.flatMap((each) => each.steps).toSorted((one, other) => other.at - one.at);
-  if (lost === undefined && newest?.runId != null && !(await isKept(client, newest.runId)))
-    lost = { gid: newest.gid, runId: newest.runId };
-  return lost && fromLog(log, gids, lost);
+
+  const logged = await fromLog(log, gids);
+  if (logged === 'unread') return { why: UNREAD, isGuess: true, isUnread: true };
+  const settled = settledBy(logged);
+  if (settled !== undefined) return settled;
+
+  const steps = [...here.flatMap((each) => each.steps), ...logged.flatMap(stepOf)];
+  const known = [...runs, ...steps].some(({ gid }) => gid === first || gid.startsWith(`${first}.`));
+  if (!known && !sends) return guessOf(first);
+  lost.push(...(await notKept(client, steps)));
+  // To its end: nothing of it is missing.
+  const ended = new Set(logged.flatMap(({ origin, op, final }) => (op === 'end' && final ? [origin] : [])));
+  const unknown = lost.find(({ runId }) => !ended.has(runId));
+  return unknown && guessOf(unknown.gid);
 }
 
-/** A run of which the server keeps nothing. */
-type Lost = Pick<FoundRun, 'gid' | 'runId'>;
+/** Whether a person has left a finding as it is, by the log: its case, of which the server knows nothing any more. */
+export async function leftInLog(log: DecidedIn['log'], id: string): Promise<boolean | 'unread'> {
+  const logged = await fromLog(log, [id]);
+  if (logged === 'unread') return logged;
+  const own = logged.filter(({ gid }) => gid === id);
+  const end = own.findLast(({ op }) => op === 'end');
+  if (end !== undefined) return end.outcome === 'failed';
+  // It was read while it was about to end.
+  return own.some(({ op, outcome, input }) => op === 'decide' && outcome === 'done' && actionOf(input) === 'skip');
+}
 
-/** What the log has kept of transactions of which the server keeps not all. */
-async function fromLog(
-  log: DecidedIn['log'],
-  gids: readonly string[],
-  { gid, runId }: Lost,
-): Promise<Decided | undefined> {
-  const guess = {
-    why: `whether a person has decided about ${gid} is not known: its history is not kept any more`,
-    isGuess: true,
-  } as const;
-  if (log === undefined) return guess;
+export const UNREAD = 'the compensation log cannot be asked now: it may know that a person has decided about it';
+
+/** A run of which the server keeps nothing. */
+interface Lost {
+  readonly gid: string;
+  readonly runId: string;
+}
+
+const guessOf = (gid: string): Decided => ({
+  why: `whether a person has decided about ${gid} is not known: its history is not kept any more`,
+  isGuess: true,
+});
+
+/** What the log has kept of transactions and their sagas; nothing, where there is none. */
+async function fromLog(log: DecidedIn['log'], gids: readonly string[]): Promise<readonly SettledRow[] | 'unread'> {
+  if (log === undefined) return [];
   try {
-    const asked = [...new Set([...gids, gid])].map((each) => log.entries(each));
-    const rows = (await within(READ_MS, Promise.all(asked), 'the operations database')).flat();
-    for (const { source, who, ...row } of rows) {
-      const decided = source === 'history' ? decidedBy({ ...row, who: who ?? undefined }, row.gid) : undefined;
-      if (decided !== undefined) return decided;
-    }
-    const failed = rows.find(({ op, outcome }) => op === 'end' && outcome === 'failed');
-    if (failed !== undefined) return leftBy(failed.gid);
-    // To its end: nothing of it is missing.
-    return rows.some(({ origin, op, final }) => origin === runId && op === 'end' && final) ? undefined : guess;
+    return await within(READ_MS, log.settled(gids), 'the operations database');
   } catch {
-    return guess;
+    return 'unread';
   }
+}
+
+function settledBy(logged: readonly SettledRow[]): Decided | undefined {
+  for (const { who, ...row } of logged) {
+    const decided = decidedBy({ ...row, who: who ?? undefined }, row.gid);
+    if (decided !== undefined) return decided;
+  }
+  const failed = logged.find(({ op, outcome }) => op === 'end' && outcome === 'failed');
+  return failed && leftBy(failed.gid);
+}
+
+function stepOf({ gid, op, driver }: SettledRow): StepsBy[] {
+  if (op !== 'step') return [];
+  return [{ gid, runId: driver?.startsWith(DRIVER) ? driver.slice(DRIVER.length) : null }];
 }
 
 const leftBy = (gid: string): Decided => ({ why: `${gid} has ended, and something of it was left as it is` });
@@ -110,17 +146,25 @@ async function settledIn(client: Client, run: FoundRun): Promise<Decided | 'lost
 /** What a person has decided by an entry of the log, or one that is to be, if it takes a step off the program's hands. */
 function decidedBy(note: Noted, gid: string): Decided | undefined {
   const { op, outcome, input, who, branch } = note;
-  const { action, reason } = (input ?? {}) as { action?: unknown; reason?: unknown };
+  const action = actionOf(input);
   if (op !== 'decide' || outcome === 'failed' || !SETTLES.includes(action)) return undefined;
+  const { reason } = (input ?? {}) as { reason?: unknown };
   return {
     why: `${who ?? 'a person'} has decided '${String(action)}' of '${branch ?? ''}' in ${gid}: ${String(reason)}`,
   };
 }
 
+function actionOf(input: unknown): unknown {
+  return ((input ?? {}) as { action?: unknown }).action;
+}
+
 type Noted = Pick<HistoryNote, 'op' | 'outcome' | 'input' | 'who'> & { readonly branch?: string | null };
 
-/** By whichever workflow's id: a group makes steps of many transactions. */
-async function isKept(client: Client, runId: string): Promise<boolean> {
-  for await (const page of eachInTime(runsById(client, [runId]))) if (page.length > 0) return true;
-  return false;
+/** Those whose run the server has no more; by whichever workflow's id, as a group makes steps of many transactions. */
+async function notKept(client: Client, steps: readonly StepsBy[]): Promise<Lost[]> {
+  const byRun = new Map<string, Lost>();
+  for (const { gid, runId } of steps) if (runId !== null) byRun.set(runId, { gid, runId });
+  for await (const page of eachInTime(runsById(client, [...byRun.keys()])))
+    for (const { runId } of page) byRun.delete(runId);
+  return [...byRun.values()];
 }

@@ -9,9 +9,10 @@ import {
 } from '../../workflow/reconcile/reconcile.js';
 import { ofServer } from '../limited.js';
 import { caseOf } from './cases.js';
+import type { DecidedIn } from './decided.js';
 
 /** Where cases are opened. */
-interface DeskPlace {
+interface DeskPlace extends Pick<DecidedIn, 'log'> {
   readonly client: Client;
   readonly taskQueue: string;
   /** As the run that has found them was asked. */
@@ -30,7 +31,9 @@ export async function openCases(findings: readonly Finding[], most: number, plac
       told.push(finding);
       continue;
     }
-    const before = await caseOf(finding, place.client);
+    const found = await caseOf(finding, place);
+    // What the log would tell is not known: at worst a person leaves it twice.
+    const before = found === 'unread' ? 'none' : found;
     if (before === 'none' && opened < most) {
       opened += await open(finding, place);
       told.push({ ...finding, state: 'at-desk' });

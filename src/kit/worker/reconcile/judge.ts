@@ -7,8 +7,8 @@ import { TX_SCHEME, TX_STATE } from '../../workflow/attributes.js';
 import { findingId, foremost, type Finding, type Judged } from '../../workflow/reconcile/reconcile.js';
 import { ofServer } from '../limited.js';
 import { ENDED_FROM_OUTSIDE, hasEndedItself } from '../settle.js';
-import { listedCases, type CaseState } from './cases.js';
-import { decidedAbout, type DecidedIn } from './decided.js';
+import { caseOf, listedCases, type CaseState } from './cases.js';
+import { decidedAbout, UNREAD, type DecidedIn } from './decided.js';
 
 /**
  * The second look. The pair reads all about its keys afresh; of what has drifted it is asked after that whether a transaction is on its
@@ -95,21 +95,32 @@ function findingOf(
   return { ...about, state: 'repairable', note: repair.what };
 }
 
-/** The same, but for what persons have settled at the desk of its transactions: that is not repaired. */
+/** The same, but for what persons have settled, at the desk of its transactions or its own: that is not repaired. */
 export async function withoutSettled<T extends Judged>(pair: Pair, judged: T, judging: Judging): Promise<T> {
   const findings: Finding[] = [];
+  let left = judged.left ?? 0;
   for (const finding of judged.findings) {
     judging.signal.throwIfAborted();
-    const decided = finding.state === 'repairable' ? await decidedOf(pair, finding.key, judging) : undefined;
-    findings.push(decided === undefined ? finding : { ...finding, state: 'told', note: decided });
+    const settled = finding.state === 'repairable' ? await settledAs(pair, finding, judging) : undefined;
+    if (settled?.state === 'left') left += 1;
+    findings.push(settled ?? finding);
   }
-  return { ...judged, findings };
+  return { ...judged, findings, left };
 }
 
-/** Why a repair is no program's to do, as persons have decided something of the key's transactions, or may have. */
-export async function decidedOf(pair: Pair, key: string, judging: Judging): Promise<string | undefined> {
-  const decided = await decidedAbout(judging, pair.gidsOf(key));
-  return decided?.isGuess === true && judging.asked === true ? undefined : decided?.why;
+/**
+ * A finding that is no program's to repair, as that is: a person has it, or has left it, or has decided something of the key's transactions,
+ * or may have. Nothing, where it can be repaired.
+ */
+export async function settledAs(pair: Pair, finding: Finding, judging: Judging): Promise<Finding | undefined> {
+  const held = judging.asked === true ? 'none' : await caseOf(finding, judging);
+  if (held === 'unread') return { ...finding, note: UNREAD };
+  if (held !== 'none') return { ...finding, state: held };
+  const sends = pair.classes[finding.class]?.repair?.sends === true;
+  const decided = await decidedAbout(judging, pair.gidsOf(finding.key), { sends });
+  if (decided === undefined || (decided.isGuess === true && judging.asked === true)) return undefined;
+  // It may be repaired yet, and is nobody's until that is known.
+  return { ...finding, ...(decided.isUnread !== true && { state: 'told' }), note: decided.why };
 }
 
 export function lookOf(client: Client): Look {

@@ -2,8 +2,7 @@ import { messageOf } from '../../database/message.js';
 import type { Drift, Pair } from '../../database/reconcile/pair.js';
 import { findingId, type Finding, type RepairOrder } from '../../workflow/reconcile/reconcile.js';
 import type { Operation } from '../../workflow/branch.js';
-import { caseOf } from './cases.js';
-import { decidedOf, flightOf, lookOf, type Judging } from './judge.js';
+import { flightOf, lookOf, settledAs, type Judging } from './judge.js';
 
 /** How long one repair may take, in milliseconds. */
 const TIMEOUT_MS = 20_000;
@@ -49,10 +48,9 @@ async function repairOne(
     if (before === 'flying')
       return { ...finding, note: 'a transaction of it is on its way: repair it when that has ended' };
     // Looked at at the last moment: the lists that a finding was made by are behind.
-    const held = judging.asked === true ? 'none' : await caseOf(finding, judging.client);
-    if (held !== 'none') return { ...finding, state: held };
-    const why = before.unsafe ?? (await decidedOf(pair, key, judging));
-    if (why !== undefined) return { ...finding, state: 'told', note: why };
+    const settled = await settledAs(pair, finding, judging);
+    if (settled !== undefined) return settled;
+    if (before.unsafe !== undefined) return { ...finding, state: 'told', note: before.unsafe };
     const operation: Operation = {
       ...{ gid: findingId(finding), branch: 'repair', op: 'action', scheme: 'reconcile', seq: 1 },
       ...{ function: `reconcile.${name}`, driver: 'backstitch.reconcile', who: `${actor}: ${reason}` },
