@@ -5,13 +5,18 @@ import { CARRIER, UNPAID, UNRESERVED, UNSHIPPED, UNTOLD } from './faults.js';
 /** Damage of orders that live for weeks, of their coupons, and of the warehouse's jobs. The customer of a copy has the copy's id. */
 
 /** Where an order is that is copied; the last came to nothing when it was packed. */
-export const lifecycleBases = ['wait', 'paid', 'out', 'recalled', 'done', 'off', 'back'] as const;
+export const lifecycleBases = [
+  ...(['wait', 'paid', 'out', 'recalled', 'done', 'off', 'back'] as const),
+  // Whose refund was refused: before it left, after it came back, and when it was lost.
+  ...(['unsent', 'unpaid-back', 'unpaid-lost'] as const),
+] as const;
 type LifecycleBase = (typeof lifecycleBases)[number];
 export type LifecycleFault = Fault<LifecycleBase, 'coupons'>;
 
 /** Those of them that live, and so have a machine that runs; with the states of it. */
 export const living: Partial<Record<LifecycleBase, string>> = {
   ...{ wait: 'WAIT_PAY', paid: 'PAID.WAIT_PICK', out: 'DELIVERED', recalled: 'REFUNDING.RECALLED' },
+  ...{ unsent: 'REFUNDING.REFUSED', 'unpaid-back': 'REFUNDING.REFUSED', 'unpaid-lost': 'REFUNDING.KEPT_REFUSED' },
 };
 
 const coupon = (set: string) => `update coupons set ${set} where code = 'welcome-:id'`;
@@ -41,6 +46,17 @@ export const lifecycleFaults: readonly LifecycleFault[] = [
     base: 'paid',
     expect: ['live-with-parcel'],
     sql: { shipping: `insert into shipments (order_id, customer_id, sku, units) values (':id', ':id', 'cd', 1)` },
+  },
+  {
+    base: 'unsent',
+    expect: ['live-with-parcel'],
+    sql: { shipping: `insert into shipments (order_id, customer_id, sku, units) values (':id', ':id', 'cd', 1)` },
+  },
+  { base: 'unpaid-back', expect: ['live-without-parcel'], sql: { shipping: UNSHIPPED } },
+  {
+    base: 'unpaid-lost',
+    expect: ['live-recall-differs'],
+    sql: { shipping: `update recalls set status = 'requested', ended_at = null where order_id = ':id'` },
   },
   { base: 'out', expect: ['live-recall-differs'], sql: { shipping: CARRIER('requested') } },
   {

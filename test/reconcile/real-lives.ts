@@ -20,7 +20,8 @@ const PACKED = ['pay', 'pick', 'picked', 'pack', 'packed'] as const;
 const OUT = [...PACKED, 'ship'] as const;
 const lives = {
   ...{ wait: [], paid: ['pay'], out: OUT, recalled: [...OUT, 'recall'], done: [...OUT, 'deliver', 'complete'] },
-  ...{ off: [...PACKED, 'cancel'], back: [...OUT, 'recall', 'returned'] },
+  ...{ off: [...PACKED, 'cancel'], back: [...OUT, 'recall', 'returned'], unsent: [...PACKED, 'refund'] },
+  ...{ 'unpaid-back': [...OUT, 'recall', 'returned'], 'unpaid-lost': [...OUT, 'recall', 'lost', 'refund'] },
 } as const satisfies Record<(typeof lifecycleBases)[number], readonly Step[]>;
 
 /** One that has ended, and is damaged itself. */
@@ -29,7 +30,7 @@ const ENDED = 'real-ended';
 export const lifecycleCustomers = [...lifecycleBases.map((base) => `tpl-${base}`), ENDED];
 
 /** Makes an order in each state: all at once, each along its own way. */
-export async function makeLives({ client, env }: ReconcileWorld): Promise<void> {
+export async function makeLives({ client, env, faults }: ReconcileWorld): Promise<void> {
   const where = { taskQueue: env.BACKSTITCH_TASK_QUEUE ?? '' };
   const machines: Machines = machineClient(client, where, orderLifecycleContract);
   const live = async (id: string, steps: readonly Step[], ends: string) => {
@@ -44,6 +45,8 @@ export async function makeLives({ client, env }: ReconcileWorld): Promise<void> 
     }
     await becomes(ends);
   };
+  for (const base of ['unsent', 'unpaid-back', 'unpaid-lost'])
+    faults.set({ function: 'payments.refund.action', kind: 'refuse', gid: `order-tpl-${base}*` });
   const ends = { ...living, done: 'COMPLETED', off: 'CANCELLED', back: 'REFUNDED' };
   await Promise.all([
     ...lifecycleBases.map((base) => live(`tpl-${base}`, lives[base], ends[base] ?? '')),

@@ -122,19 +122,36 @@ function judge(order: OrderRow, { payment, stock, parcel, recall, told }: Parts)
   const captured = `captured, ${price} of ${customer}`;
   if (main === 'WAIT_PAY') {
     if (payment?.startsWith('captured')) found.push(drift('live-paid-too-early', 'payment', 'none', payment));
-  } else if (payment !== captured) {
+  } else if (payment !== captured && !isRefused(state)) {
     found.push(drift('live-without-payment', 'payment', captured, payment));
   }
   const reserved = `reserved, ${units} ${sku}`;
   if (stock !== reserved) found.push(drift('live-without-stock', 'stock', reserved, stock));
-  const left = main === 'DELIVERED' || main === 'REFUNDING';
+  // What was refunded before it left has no parcel: one that came back has the carrier's word.
+  const left = main === 'DELIVERED' || (main === 'REFUNDING' && (sub !== 'REFUSED' || recall === 'returned'));
   const due = `${units} ${sku} to ${customer}`;
   if (left && parcel !== due) found.push(drift('live-without-parcel', 'a parcel', due, parcel));
   if (!left && parcel !== undefined) found.push(drift('live-with-parcel', 'a parcel', 'none', parcel));
-  const asked = sub === 'RECALLED' ? 'requested' : sub === 'LOST' ? 'lost' : undefined;
-  if (recall !== asked) found.push(drift('live-recall-differs', 'a recall', asked ?? 'none', recall));
+  const [asked, ...also] = recalls[state] ?? [undefined];
+  if (recall !== asked && !also.includes(recall))
+    found.push(drift('live-recall-differs', 'a recall', asked ?? 'none', recall));
   if (main === 'DELIVERED' && told === undefined) {
     found.push(drift('live-but-not-told', 'a notice', customer, told, customer));
   }
   return found;
 }
+
+/** A refund is refused because of its payment, say: an alarm tells of that, and of nothing else is it a sign. */
+function isRefused(state: string): boolean {
+  return state === 'REFUNDING.REFUSED' || state === 'REFUNDING.KEPT_REFUSED';
+}
+
+/** What the carrier says of the parcel in each state; in all others it was not asked. The first is named as due. */
+const recalls: Readonly<Record<string, readonly (string | undefined)[]>> = {
+  'REFUNDING.RECALLED': ['requested'],
+  'REFUNDING.LOST': ['lost'],
+  // It never left, or it came back.
+  'REFUNDING.REFUSED': [undefined, 'returned'],
+  // It was not asked for, or it was lost.
+  'REFUNDING.KEPT_REFUSED': [undefined, 'lost'],
+};
