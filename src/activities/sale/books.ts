@@ -1,6 +1,6 @@
 import type { SaleOrderStatus } from '../../contracts/sale.js';
 import {
-  OCCUPANCY_RETENTION_DAYS,
+  haveForgotten,
   readPools,
   type Database,
   type OccupiedState,
@@ -24,14 +24,10 @@ export interface SaleOrderRecord extends OrderRow {
   customer_id: string;
   units: number;
   status: SaleOrderStatus;
-  /** It ended so long ago that its units may have been forgotten. */
-  is_old: boolean | null;
 }
 
 /** After how long it is a difference that nobody has reclaimed what is due: two rounds of the schedule, and a moment. */
 const OVERDUE_MINUTES = 15;
-/** From when units may be forgotten before their order is, in days after its end: a day early, as clocks differ. */
-const FORGOTTEN_DAYS = OCCUPANCY_RETENTION_DAYS - 1;
 /** Sales that are read at a time. */
 const PAGE = 100;
 
@@ -58,9 +54,11 @@ export function readSales({ inventory, orders }: { readonly inventory: Database;
     orders: () =>
       streamByOrder<SaleOrderRecord>(
         orders,
-        `select order_id, sale, customer_id, units, status, ended_at < now() - interval '${FORGOTTEN_DAYS} days' as is_old
+        `select order_id, sale, customer_id, units, status
          from sale_orders where order_id > $1 order by order_id limit $2`,
       ),
+    /** Whether a sale does not know any more for whom all of its units were: they are forgotten before their orders are. */
+    hasForgotten: async (sale: string): Promise<boolean> => (await haveForgotten(inventory, [sale])).has(sale),
     /** What the stock has given to sales, and not got back. */
     async fromStock(): Promise<string> {
       const text = `select -coalesce(sum(amount), 0) as units from stock_entries where kind in ('sale', 'unsold')`;

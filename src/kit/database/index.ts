@@ -113,7 +113,7 @@ export {
   type OccupyAnswer,
   type PoolState,
 } from './occupancy/occupancy.js';
-export { forgetOccupancy, forgottenOf, OCCUPANCY_RETENTION_DAYS } from './occupancy/retention.js';
+export { forgetOccupancy, forgottenOf, haveForgotten, OCCUPANCY_RETENTION_DAYS } from './occupancy/retention.js';
 export { reclaimDue, type BarAnswer, type ReclaimedBatch, type ReclaimOptions } from './occupancy/reclaim.js';
 export { occupancyMigrations } from './occupancy/schema.js';
 export type { Database, Sql, TransactionSql } from './sql.js';

@@ -1,6 +1,6 @@
 import type { SaleOrderStatus } from '../../../contracts/sale.js';
 import {
-  OCCUPANCY_RETENTION_DAYS,
+  haveForgotten,
   type Database,
   type Drift,
   type Guard,
@@ -22,8 +22,6 @@ interface UnitsRow extends OccupiedRow {
 
 interface OrderRow extends Pick<OccupiedRow, 'id' | 'pool' | 'holder' | 'units'> {
   readonly status: SaleOrderStatus;
-  /** It ended so long ago that its units may have been forgotten. */
-  readonly isOld: boolean | null;
 }
 
 type Of = Readonly<Record<'orders' | 'inventory', Database>>;
@@ -38,10 +36,8 @@ const UNITS = `
 select id, pool, holder, units, state, ${ms('occupied_at', 'occupiedAt')}, ${ms('due_at', 'dueAt')}, ${ms('ended_at', 'endedAt')},
   ${OVERDUE} as "isOverdue"
 from backstitch.occupancy where id = any ($1)`;
-/** Units are forgotten before their order is: a day early, as clocks differ. */
 const ORDERS = `
-select order_id as id, sale as pool, customer_id as holder, units, status,
-  ended_at < now() - interval '${OCCUPANCY_RETENTION_DAYS - 1} days' as "isOld"
+select order_id as id, sale as pool, customer_id as holder, units, status
 from sale_orders where order_id = any ($1)`;
 
 /** What of the units stands beside what of the order, when nothing is under way. */
@@ -106,16 +102,20 @@ export function salesOrders({ orders, inventory }: Of, guard: Guard): Pair {
       const alone = [...found.keys()].filter((id) => !occupied.has(id));
       const late = alone.length === 0 ? [] : await inventory.run<UnitsRow>(UNITS, [alone]);
       const since = new Set(late.map(({ id }) => id));
-      return keys.flatMap((key) => (since.has(key) ? [] : (judge(key, occupied.get(key), found.get(key)) ?? [])));
+      // Units are forgotten before their orders are.
+      const sales = alone.flatMap((id) => found.get(id)?.pool ?? []);
+      const past = sales.length === 0 ? new Set<string>() : await haveForgotten(inventory, sales);
+      const isPast = (key: string) => !occupied.has(key) && past.has(found.get(key)?.pool ?? '');
+      return keys.flatMap((key) =>
+        since.has(key) || isPast(key) ? [] : (judge(key, occupied.get(key), found.get(key)) ?? []),
+      );
     },
   };
 }
 
 function judge(key: string, units: UnitsRow | undefined, order: OrderRow | undefined): Drift | undefined {
   const detail = `units: ${units ? `${wordsOf(units)}, ${units.state}` : 'none'}; order: ${order ? `${wordsOf(order)}, ${order.status}` : 'none'}`;
-  if (units === undefined) {
-    return order === undefined || order.isOld === true ? undefined : { class: 'order-without-units', key, detail };
-  }
+  if (units === undefined) return order === undefined ? undefined : { class: 'order-without-units', key, detail };
   if (order !== undefined && wordsOf(units) !== wordsOf(order)) return { class: 'sale-order-differs', key, detail };
   const status = order?.status ?? 'none';
   if (units.state === 'consumed')

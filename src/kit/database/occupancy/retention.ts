@@ -58,3 +58,16 @@ export async function forgottenOf(
   const rows = await database.run<{ id: string }>(FORGOTTEN, [JSON.stringify(asked)], FORGET_MS);
   return rows.map(({ id }) => id);
 }
+
+const HAVE_FORGOTTEN = `
+select pool from backstitch.occupancy_pools
+where pool = any ($1::text[]) and settled_at is not null and past_consumed + past_released > 0`;
+
+/**
+ * Which of these pools have forgotten something: were settled, and do not know any more for whom all of their units were occupied. An order
+ * of one that has nothing here is no sign that nothing was ever occupied for it. Whatever its age: the pool knows, and not the clock.
+ */
+export async function haveForgotten(database: Pick<Database, 'run'>, pools: readonly string[]): Promise<Set<string>> {
+  const rows = await database.run<{ pool: string }>(HAVE_FORGOTTEN, [pools], FORGET_MS);
+  return new Set(rows.map(({ pool }) => pool));
+}
