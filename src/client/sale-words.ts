@@ -11,6 +11,8 @@ const refusals: Readonly<Record<SaleRefusal, string>> = {
   conflict: 'the id is that of another purchase',
   'unknown sale': 'there is no such sale',
   'paid by another': 'another payment has paid it: this one has to be given back',
+  'paid by unknown':
+    'it was paid before it was kept by which payment: a person has to see whether this is that one, and keep it, or another one, and give it back',
   'unknown purchase': 'no order of this id waits for a payment',
 };
 

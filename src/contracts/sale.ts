@@ -63,6 +63,8 @@ export type SaleRefusal =
   | 'unknown sale'
   /** Another payment has paid it: this one has to be given back. */
   | 'paid by another'
+  /** It was paid under a release that did not write down by which payment: this may be the same one, and a person has to look. */
+  | 'paid by unknown'
   /** No order of this id waits for a payment. */
   | 'unknown purchase';
 

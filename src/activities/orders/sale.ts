@@ -24,7 +24,7 @@ export interface SaleOrder {
   readonly units: number;
   readonly cents: number;
   readonly status: SaleOrderStatus;
-  /** What it was paid by; `null`: it is not paid. */
+  /** What it was paid by; `null`: it is not paid, or was under a release that did not write that down. */
   readonly paymentId: string | null;
 }
 

@@ -76,6 +76,7 @@ export function createBuying({ occupancy, saleOrders, probe }: BuyingOf) {
     // It came while this was asked: who is told that it is sold would take it for paid.
     if (order.status === 'unpaid') throw new Error('its order came at the same moment');
     if (order.status === 'paid') {
+      if (order.paymentId === null) return { answer: 'refused', id, why: 'paid by unknown' };
       if (order.paymentId !== paymentId) return { answer: 'refused', id, why: 'paid by another' };
       // It is paid, and stays so: where this is not done now the reclaim does it.
       const consume = () => occupancy.consume([id]);

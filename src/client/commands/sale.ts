@@ -12,6 +12,7 @@ import {
   type SaleBooks,
   type SaleBuyer,
   type SalePurchase,
+  type SaleRefusal,
 } from '../../contracts/sale.js';
 import { runJob } from '../../kit/client/index.js';
 import type { Cli } from '../cli.js';
@@ -98,7 +99,7 @@ Examples:
       'after',
       `
 Exit codes: 0 paid; 1 it was reclaimed, another payment has paid it, or there is none: give the money back; 3 pending: ask again; 4 paid,
-and its units had been released: a person has to look at it.`,
+and its units had been released, or nobody knows by which payment: a person has to look at it.`,
     )
     .action(
       cli.does(async (purchase, { payment, wait }) => {
@@ -159,6 +160,8 @@ and its units had been released: a person has to look at it.`,
     );
 }
 
+/** What is not simply undone. */
+const refusals: Partial<Record<SaleRefusal, ExitCode>> = { 'unknown sale': EXIT.bad, 'paid by unknown': EXIT.stuck };
 const exits = { sold: EXIT.done, torn: EXIT.stuck, pending: EXIT.pending } as const;
 
 async function buying(cli: Cli, ask: (buyer: SaleBuyer) => Promise<SaleAnswer>): Promise<ExitCode> {
@@ -166,7 +169,7 @@ async function buying(cli: Cli, ask: (buyer: SaleBuyer) => Promise<SaleAnswer>):
   try {
     const answer = await ask(buyer);
     cli.output.result(answer, () => describeAnswer(answer));
-    if (answer.answer === 'refused') return answer.why === 'unknown sale' ? EXIT.bad : EXIT.undone;
+    if (answer.answer === 'refused') return refusals[answer.why] ?? EXIT.undone;
     return exits[answer.answer];
   } finally {
     await buyer.close();
