@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import type { ReconcileReport } from '../../src/kit/client/index.js';
+import { initialAttributes } from '../../src/kit/workflow/attributes.js';
 import { until } from '../support/until.js';
 import { openClientWorld, type ClientWorld } from './support.js';
 
@@ -242,10 +244,32 @@ describe('the command line of orders with a lifecycle', function () {
         named(await reconcile('--young', '1ms', '--pairs', 'orders-stock')).filter((each) => each.includes(' w5 ')),
         ['returned-but-not-restocked w5 repairable puts the units back'],
       );
+      // Whoever says that it is refunded by hand has put back what was to be put back, or knows why not.
+      const by = (actor: string) =>
+        `update order_moves set actor = '${actor}', reason = 'at the counter' where id = 'w5' and to_state = 'REFUNDED'`;
+      const ofStock = async () => {
+        const stock = await reconcile('--young', '1ms', '--pairs', 'orders-stock');
+        return named(stock).filter((each) => each.includes(' w5 '));
+      };
+      await damage('orders', by('ann'));
+      assert.deepEqual(await ofStock(), [
+        'returned-but-not-restocked w5 told ann has said that it is refunded, by hand: at the counter',
+      ]);
+      await damage('orders', by('entry'));
       await damage('shipping', `delete from shipments where order_id = 'w5'`);
       assert.deepEqual(named(await reconcile('--young', '1ms', '--pairs', 'orders-shipments')), [
         'placed-but-not-shipped w5 told',
       ]);
+      // Its machine has ended, and a saga of that has not: what that has still to do is no drift.
+      const connection = await Connection.connect({ address: world.address });
+      const { workflow } = new Client({ connection });
+      const saga = await workflow.start('refundOrder', {
+        ...{ workflowId: 'order-w5.REFUNDING.99', taskQueue: 'nobody', args: [{}] },
+        typedSearchAttributes: initialAttributes('saga'),
+      });
+      await until(async () => (await ofStock()).length === 0);
+      await saga.terminate();
+      await connection.close();
     });
   });
 

@@ -2,6 +2,7 @@ import type { OrderStatus } from '../../contracts/shop.js';
 import { orderGid } from '../../contracts/place-order.js';
 import { lostGid, recallGid, returnedGid } from '../../contracts/recall-order.js';
 import type { Database, Drift, DriftClass, Pair, Side, State } from '../../kit/database/index.js';
+import { refundedByHand } from './moves.js';
 
 /** What the pairs of orders and their parts have in common: a part is what one service has of an order. */
 
@@ -70,6 +71,7 @@ export function orderPair<Row extends { readonly order_id: string }>(
     ...{ name, what, classes, by: 'ranges' },
     sides: [side(orders, ours), side(database, theirs)],
     gidsOf: gidsOfOrder,
+    settled: (orderId) => refundedByHand(orders, orderId),
     async judge(keys) {
       const [found, parts, left, asked] = await Promise.all([
         orders.run<OrderOf>(ORDERS, [keys]),

@@ -1,6 +1,7 @@
 import type { Database, Drift, Operation, Pair } from '../../../kit/database/index.js';
 import type { Coupons } from '../../coupons/index.js';
 import { sidedPair } from '../local.js';
+import { refundedByHand } from '../moves.js';
 import { gidsOfOrder, SINCE } from '../orders.js';
 
 /**
@@ -76,6 +77,7 @@ export function couponsOrders({ orders, coupons }: Of, participant: Coupons): Pa
       },
     ],
     gidsOf: gidsOfOrder,
+    settled: (orderId) => refundedByHand(orders, orderId),
     async judge(keys) {
       const [found, taken] = await Promise.all([
         orders.run<OrderRow>('select order_id, customer_id, status, coupon from orders where order_id = any ($1)', [

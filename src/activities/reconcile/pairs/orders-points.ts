@@ -1,6 +1,7 @@
 import { pointsFor } from '../../../contracts/money.js';
 import { readBoth, type Database, type Guard, type Pair, type Side } from '../../../kit/database/index.js';
 import { AWARD_POINTS, RETURN_POINTS } from '../../orders/sql.js';
+import { refundedByHand } from '../moves.js';
 import { gidsOfOrder, SINCE } from '../orders.js';
 
 interface OrderRow {
@@ -67,6 +68,7 @@ export function ordersPoints({ orders }: { readonly orders: Database }, guard: G
     },
     sides,
     gidsOf: gidsOfOrder,
+    settled: (orderId) => refundedByHand(orders, orderId),
     async judge(keys) {
       const [both, found] = await Promise.all([
         readBoth([side(`select order_id as key, due as value from (${DUE}) as due`), sides[1]], keys),

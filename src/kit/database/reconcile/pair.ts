@@ -24,6 +24,8 @@ export interface Pair {
   readonly notBefore?: () => Promise<number>;
   /** The transactions that may have to do with a key: while one is in flight its differences are nobody's worry. */
   readonly gidsOf: (key: string) => readonly string[];
+  /** What persons have settled of a key where no desk knows of it, in one line: a program repairs nothing of it then. Default: nothing */
+  readonly settled?: (key: string) => Promise<string | undefined>;
   /** Reads all about some keys afresh, and says which of them have drifted. What agrees by now is left out. */
   readonly judge: (keys: readonly string[], look: Look) => Promise<readonly Drift[]>;
 }

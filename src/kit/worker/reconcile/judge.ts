@@ -1,11 +1,13 @@
 import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
 import { foundState } from '../../client/list.js';
+import { sagasUnderWay } from '../../client/log/runs.js';
 import { inFlight, waitingOf } from '../../database/reconcile/flight.js';
 import type { Drift, Look, Pair } from '../../database/reconcile/pair.js';
 import type { Database } from '../../database/sql.js';
+import { within } from '../../database/within.js';
 import { TX_SCHEME, TX_STATE } from '../../workflow/attributes.js';
 import { findingId, foremost, type Finding, type Judged } from '../../workflow/reconcile/reconcile.js';
-import { ofServer } from '../limited.js';
+import { ofServer, READ_MS } from '../limited.js';
 import { ENDED_FROM_OUTSIDE, hasEndedItself } from '../settle.js';
 import { caseOf, listedCases, type CaseState } from './cases.js';
 import { decidedAbout, UNREAD, type DecidedIn } from './decided.js';
@@ -116,6 +118,8 @@ export async function settledAs(pair: Pair, finding: Finding, judging: Judging):
   const held = judging.asked === true ? 'none' : await caseOf(finding, judging);
   if (held === 'unread') return { ...finding, note: UNREAD };
   if (held !== 'none') return { ...finding, state: held };
+  const byHand = await pair.settled?.(finding.key);
+  if (byHand !== undefined) return { ...finding, state: 'told', note: byHand };
   const sends = pair.classes[finding.class]?.repair?.sends === true;
   const decided = await decidedAbout(judging, pair.gidsOf(finding.key), { sends });
   if (decided === undefined || (decided.isGuess === true && judging.asked === true)) return undefined;
@@ -158,8 +162,11 @@ export async function flightOf(
   // Once, as it reads all that waits: what is added after this was added by a step that is young.
   await ask((gids) => inDatabases((database) => waitingOf(database, gids)));
   await ask(async (gids) => {
-    const found = await describedOf(client, gids);
-    return (gid) => found.get(gid)?.isRunning === true;
+    // A saga of a machine outlives it where that was told that it is done.
+    const sagas = await within(READ_MS, sagasUnderWay(client, gids), 'the server');
+    const found = await describedOf(client, [...gids, ...sagas]);
+    const running = [...found].flatMap(([id, { isRunning }]) => (isRunning ? [id] : []));
+    return (gid) => running.some((id) => id === gid || id.startsWith(`${gid}.`));
   });
   await ask(young);
   return flying;
