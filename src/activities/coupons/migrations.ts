@@ -51,4 +51,11 @@ create trigger coupon_moves_append_only before update or delete or truncate on c
   for each statement execute function coupon_moves_refuse();
 `,
   },
+  {
+    name: '002-last-moves',
+    sql: `
+-- The last move of each coupon is looked up for every reconciliation.
+create index coupon_moves_code on coupon_moves (code, move_id desc);
+`,
+  },
 ] as const;

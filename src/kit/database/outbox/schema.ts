@@ -123,4 +123,10 @@ create index outbox_lanes_failed on backstitch.outbox_lanes (failed_at) where fa
 -- What is to be delivered later is taken back by its id.
 create index outbox_parked_id on backstitch.outbox_parked (id);`,
   },
+  {
+    name: '006-outbox-decided',
+    sql: `
+-- What persons have decided of messages is looked for by the transaction that their id begins with.
+create index outbox_decisions_gid on backstitch.outbox_decisions (split_part(message->>'id', '/', 1));`,
+  },
 ];
