@@ -85,14 +85,15 @@ export async function runsWithDecisions(client: Client, gids: readonly string[])
   return [...runs.values()];
 }
 
+/** Machines of which {@link sagasUnderWay} takes the ids, at most. */
+export const MACHINES_ASKED = 20;
+
 /** The ids of sagas of these machines that run, or of which a run was ended from outside: how each stands now is to be asked of it by its id. */
 export async function sagasUnderWay(client: Client, machines: readonly string[]): Promise<string[]> {
   const found = new Set<string>();
-  for (let from = 0; from < machines.length; from += ASKED) {
-    const theirs = machines.slice(from, from + ASKED).map((gid) => `WorkflowId STARTS_WITH ${quoted(`${gid}.`)}`);
-    const query = `(${theirs.join(' OR ')}) AND ${TX_SCHEME.name} IS NOT NULL AND ExecutionStatus != 'Completed'`;
-    for await (const page of pages(client, query)) for (const { workflowId } of page) found.add(workflowId);
-  }
+  const theirs = machines.map((gid) => `WorkflowId STARTS_WITH ${quoted(`${gid}.`)}`);
+  const query = `(${theirs.join(' OR ')}) AND ${TX_SCHEME.name} IS NOT NULL AND ExecutionStatus != 'Completed'`;
+  for await (const page of pages(client, query)) for (const { workflowId } of page) found.add(workflowId);
   return [...found];
 }
 

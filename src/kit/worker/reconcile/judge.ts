@@ -1,13 +1,12 @@
 import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
 import { foundState } from '../../client/list.js';
-import { sagasUnderWay } from '../../client/log/runs.js';
+import { MACHINES_ASKED, sagasUnderWay } from '../../client/log/runs.js';
 import { inFlight, waitingOf } from '../../database/reconcile/flight.js';
 import type { Drift, Look, Pair } from '../../database/reconcile/pair.js';
 import type { Database } from '../../database/sql.js';
-import { within } from '../../database/within.js';
 import { TX_SCHEME, TX_STATE } from '../../workflow/attributes.js';
 import { findingId, foremost, type Finding, type Judged } from '../../workflow/reconcile/reconcile.js';
-import { ofServer, READ_MS } from '../limited.js';
+import { ofServer } from '../limited.js';
 import { ENDED_FROM_OUTSIDE, hasEndedItself } from '../settle.js';
 import { caseOf, listedCases, type CaseState } from './cases.js';
 import { decidedAbout, UNREAD, type DecidedIn } from './decided.js';
@@ -163,7 +162,9 @@ export async function flightOf(
   await ask((gids) => inDatabases((database) => waitingOf(database, gids)));
   await ask(async (gids) => {
     // A saga of a machine outlives it where that was told that it is done.
-    const sagas = await within(READ_MS, sagasUnderWay(client, gids), 'the server');
+    const sagas: string[] = [];
+    for (let from = 0; from < gids.length; from += MACHINES_ASKED)
+      sagas.push(...(await ofServer(sagasUnderWay(client, gids.slice(from, from + MACHINES_ASKED)))));
     const found = await describedOf(client, [...gids, ...sagas]);
     const running = [...found].flatMap(([id, { isRunning }]) => (isRunning ? [id] : []));
     return (gid) => running.some((id) => id === gid || id.startsWith(`${gid}.`));
