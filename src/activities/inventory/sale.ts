@@ -7,6 +7,7 @@ import {
   type TransactionSql,
 } from '../../kit/database/index.js';
 import { messageOf } from '../../kit/database/message.js';
+import { isConnectionLost } from '../../kit/database/sqlstate.js';
 import { safeInteger } from '../integers.js';
 
 /**
@@ -71,6 +72,7 @@ export async function openSale(database: Database, occupancy: Occupancy, asked: 
  * other.
  *
  * @param options `only`: this one; default: all
+ * @throws where the database is gone: it is gone for each of them
  */
 export async function settleSales(
   database: Database,
@@ -85,6 +87,7 @@ export async function settleSales(
     try {
       if (await settle(database, occupancy, sale)) done.settled.push(sale);
     } catch (error) {
+      if (isConnectionLost(error)) throw error;
       done.unsettled.push({ sale, message: messageOf(error) });
     }
   }
