@@ -39,7 +39,7 @@ export function describeAnswer(answer: SaleAnswer, now = Date.now()): string {
 
 /** The books of a sale: its figures, and that they are all. */
 export function describeSale(books: SaleBooks): string {
-  const { sale, sku, cents, state, opened, sold, waiting, left, returned, reclaimed, purchases } = books;
+  const { sale, sku, cents, state, opened, sold, waiting, left, returned, reclaimed, purchases, unsettled } = books;
   const sum = sold + waiting + left + returned;
   const limits = Object.entries({ purchase: books.perPurchase, customer: books.perCustomer }).flatMap(
     ([whose, most]) => (most === null ? [] : [`${most} a ${whose}`]),
@@ -48,6 +48,7 @@ export function describeSale(books: SaleBooks): string {
     `sale ${sale} is ${state}: ${opened} ${sku} for ${formatCents(cents)} each${limits.length > 0 ? `, at most ${limits.join(', ')}` : ''}`,
     `  sold ${sold}, waiting ${waiting} (${purchases} purchases), left ${left}, returned ${returned}; reclaimed meanwhile ${reclaimed}`,
     `  ${sum === opened ? '✓' : '✗'} sold + waiting + left + returned = opened`,
+    ...(unsettled === undefined ? [] : [`  it could not be settled, and the next reclaim tries again: ${unsettled}`]),
   ].join('\n');
 }
 
@@ -71,7 +72,7 @@ export function describeReclaim({
     `${due} purchases were due: ${released} released, ${consumed} found paid, ${failedCount} not reclaimed`,
   ];
   lines.push(...failed.map(({ sale, id, message }) => `  ${id} of sale ${sale}: ${message}`));
-  if (next !== undefined) lines.push('there may be more: reclaim again');
+  if (next !== undefined) lines.push(`there may be more: sale reclaim --after '${next.at}/${next.id}'`);
   lines.push(...settled.map((sale) => `sale ${sale} is settled`));
   lines.push(...unsettled.map(({ sale, message }) => `sale ${sale} could not be settled: ${message}`));
   for (const { sale, count, id } of torn) {

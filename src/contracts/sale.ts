@@ -124,6 +124,8 @@ export interface SaleBooks {
   perPurchase: number | null;
   perCustomer: number | null;
   holdMs: number;
+  /** It was to be settled just now, and could not be: why. The next round tries again. */
+  unsettled?: string;
 }
 
 /** A place where a batch of reclaiming goes on. */
@@ -142,14 +144,15 @@ export interface ReclaimedStock {
   /** Those that could not be reclaimed: the next round tries again. At most {@link MAX_NOT_RECLAIMED} are named. */
   failed: { sale: string; id: string; message: string }[];
   failedCount: number;
-  /** The same by their sales, for the first {@link MAX_SALES_NAMED} of them. */
-  failedBySale: NotReclaimed[];
+  /** The same by their sales, for the first {@link MAX_SALES_NAMED} of them. Absent: in the answers of an older release. */
+  failedBySale?: NotReclaimed[];
   /** There may be more behind this place. */
   next?: ReclaimPlace;
 }
 
 /** What a round of reclaiming did. */
 export interface ReclaimReport extends ReclaimedStock {
+  failedBySale: NotReclaimed[];
   /** Closed sales of which nothing was left to be paid: what they had not sold is in the stock again. */
   settled: string[];
   /** Those that could not be settled: the next round tries again. */

@@ -4,10 +4,12 @@ import type {
   OfSale,
   OfSalePurchase,
   OpenSale,
+  ReclaimedStock,
   ReclaimPlace,
   ReclaimReport,
   SaleBooks,
   SalePurchase,
+  SettledSales,
 } from '../contracts/sale.js';
 import { raiseAlarm, type Alarm } from '../kit/workflow/index.js';
 import { asked, looking } from './asking.js';
@@ -36,8 +38,9 @@ export async function openSale(sale: OpenSale): Promise<SaleBooks | null> {
 /** Closes a sale, and settles it if nothing of it waits any more; `null`: there is none. */
 export async function closeSale(of: OfSale): Promise<SaleBooks | null> {
   if ((await asked['sale.close'](of)) === null) return null;
-  await asked['sale.settle'](of);
-  return asked['sale.books'](of);
+  const [unsettled] = settledOf(await asked['sale.settle'](of)).unsettled;
+  const books = await asked['sale.books'](of);
+  return books && { ...books, ...(unsettled && { unsettled: unsettled.message }) };
 }
 
 /** A sale's books; `null`: there is none. */
@@ -55,25 +58,29 @@ export async function salePurchase(of: OfSalePurchase): Promise<SalePurchase | n
  * tells of, once a day for each sale, and the next round tries again; it stops none of the others. And it tells of what was paid when its
  * units had been released: whoever took that money has no alarms.
  *
- * @param order `batches`: at most so many; default 200, of 500 purchases each
+ * @param order `batches`: at most so many; default 200, of 500 purchases each. `after`: where the last round was; default: of a schedule, what
+ * its last round says
  * @throws the failure of a database that could not be asked, of which an alarm tells too: the next round begins again
  */
-export async function reclaimStock({ batches = MOST_BATCHES }: { batches?: number } = {}): Promise<ReclaimReport> {
+export async function reclaimStock({
+  batches = MOST_BATCHES,
+  after: given,
+}: { batches?: number; after?: ReclaimPlace } = {}): Promise<ReclaimReport> {
   const last = workflowInfo().lastResult as ReclaimReport | undefined;
   const report: ReclaimReport = {
     ...{ due: 0, released: 0, consumed: 0, failed: [], failedCount: 0, failedBySale: [] },
     ...{ settled: [], unsettled: [], torn: [] },
   };
-  let after: ReclaimPlace | undefined = last?.next;
+  let after: ReclaimPlace | undefined = given ?? last?.next;
   try {
     for (let batch = 0; batch < batches; batch++) {
-      const done = await reclaiming['sale.reclaim']({ after });
+      const done: ReclaimedStock = await reclaiming['sale.reclaim']({ after });
       report.due += done.due;
       report.released += done.released;
       report.consumed += done.consumed;
       report.failedCount += done.failedCount;
       report.failed = [...report.failed, ...done.failed].slice(0, NAMED.purchases);
-      for (const part of done.failedBySale) {
+      for (const part of done.failedBySale ?? []) {
         const known = report.failedBySale.find(({ sale }) => sale === part.sale);
         if (known !== undefined) known.count += part.count;
         else if (report.failedBySale.length < NAMED.sales) report.failedBySale.push(part);
@@ -81,7 +88,7 @@ export async function reclaimStock({ batches = MOST_BATCHES }: { batches?: numbe
       after = done.next;
       if (after === undefined) break;
     }
-    Object.assign(report, await reclaiming['sale.settle']());
+    Object.assign(report, settledOf(await reclaiming['sale.settle']()));
     report.torn = await reclaiming['sale.torn']();
   } catch (error) {
     if (!(error instanceof ActivityFailure)) throw error;
@@ -100,6 +107,11 @@ export async function reclaimStock({ batches = MOST_BATCHES }: { batches?: numbe
     await raise({ what: `torn/${sale}`, kind: 'paid-not-held', message });
   }
   return { ...report, ...(after && { next: after }) };
+}
+
+/** A worker of an older release answers with the sales that it has settled. */
+function settledOf(answer: SettledSales | string[]): SettledSales {
+  return Array.isArray(answer) ? { settled: answer, unsettled: [] } : answer;
 }
 
 interface Told {

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { reclaimSchedule, type ReclaimReport, type SaleBooks } from '../../src/contracts/sale.js';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import { createSale } from '../../src/activities/sale/index.js';
+import { describeSale } from '../../src/client/sale-words.js';
 import { applySchedules, runJob } from '../../src/kit/client/index.js';
+import { workflowBundleFile } from '../../src/config.js';
+import { bundleWorkflows } from '../../src/worker.js';
 import { Receiver } from '../kit/worker/support/receiver.js';
 import { until } from '../support/until.js';
 import { ShopWorld } from './support.js';
@@ -50,6 +54,15 @@ describe('the reclaim of flash sales', function () {
     } finally {
       await handle.delete();
     }
+    await job('openSale', { sale: 'held', sku: 'cd', units: 1, cents: 100 });
+    await world.database('inventory').transaction(async (sql) => {
+      await sql(`select from stock where sku = 'cd' for update`);
+      const held = await job<SaleBooks>('closeSale', { sale: 'held' });
+      assert.deepEqual([held.state, held.waiting], ['closed', 0]);
+      assert.match(held.unsettled ?? '', /lock timeout/);
+      assert.match(describeSale(held), /it could not be settled, and the next reclaim tries again: .*lock timeout/);
+    });
+    assert.equal((await job<SaleBooks>('closeSale', { sale: 'held' })).state, 'settled');
     const { returned, sold } = await job<SaleBooks>('saleBooks', { sale });
     assert.deepEqual([returned, sold], [5, 0]);
     assert.deepEqual((await world.books()).differences, []);
@@ -76,8 +89,37 @@ describe('the reclaim of flash sales', function () {
       `update backstitch.occupancy set state = 'released', ended_at = now() where id = 'torn'`,
     );
     assert.equal((await shop.pay('torn', 'pay-1')).answer, 'torn');
+    // A round goes on where it is told to, and not before.
+    const after = { at: '9999-01-01 00:00:00+00', id: 'down' };
+    assert.equal((await job<ReclaimReport>('reclaimStock', { after })).due, 0);
     const { due, released, torn } = await job<ReclaimReport>('reclaimStock');
     assert.deepEqual([due, released, torn], [1, 1, [{ sale: 'torn', count: 1, id: 'torn' }]]);
     await until(() => raised('sale torn: 1 purchases were paid when their units had been released, torn among them'));
+  });
+
+  it('takes the answers of a worker of an older release', async () => {
+    const answers = {
+      due: 1,
+      released: 0,
+      consumed: 0,
+      failed: [{ sale: 's', id: 'p', message: 'm' }],
+      failedCount: 1,
+    };
+    const taskQueue = `older-${randomUUID()}`;
+    const codePath = workflowBundleFile();
+    const connection = await NativeConnection.connect({ address: world.where.address });
+    const worker = await Worker.create({
+      ...{ connection, taskQueue, workflowBundle: codePath === undefined ? await bundleWorkflows() : { codePath } },
+      activities: {
+        'sale.reclaim': () => Promise.resolve(answers),
+        'sale.settle': () => Promise.resolve(['s']),
+        'sale.torn': () => Promise.resolve([]),
+      },
+    });
+    const report: unknown = await worker.runUntil(
+      world.client.workflow.execute('reclaimStock', { workflowId: randomUUID(), taskQueue, args: [{}] }),
+    );
+    await connection.close();
+    assert.deepEqual(report, { ...answers, failedBySale: [], settled: ['s'], unsettled: [], torn: [] });
   });
 });

@@ -9,6 +9,7 @@ import {
   type OfSalePurchase,
   type OpenSale,
   type ReclaimedStock,
+  type ReclaimReport,
   type ReclaimPlace,
   type SaleBooks,
   type SalePurchase,
@@ -79,7 +80,11 @@ export function createSale(
         return { id, sale, customerId, units, stock, order: order?.status ?? 'none', payBy };
       },
       /** Reclaims one batch of what is due, behind a place. */
-      'sale.reclaim': async ({ after }: { after?: ReclaimPlace }): Promise<ReclaimedStock> => {
+      'sale.reclaim': async ({
+        after,
+      }: {
+        after?: ReclaimPlace;
+      }): Promise<ReclaimedStock & Pick<ReclaimReport, 'failedBySale'>> => {
         const bar = (rows: readonly OccupiedRow[]) => saleOrders.bar(rows);
         const done = await reclaimDue(occupancy, { bar, after, batch: BATCH, beat: heartbeat });
         const { due, released, consumed, failed, next } = done;

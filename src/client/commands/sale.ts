@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Option } from '@commander-js/extra-typings';
+import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import {
   parseOfSale,
@@ -7,6 +7,7 @@ import {
   parseSale,
   parseSalePayment,
   parseSalePurchase,
+  type ReclaimPlace,
   type ReclaimReport,
   type SaleAnswer,
   type SaleBooks,
@@ -133,7 +134,7 @@ and its units had been released, or nobody knows by which payment: a person has 
     .argument('<sale>', 'its name')
     .addHelpText(
       'after',
-      '\nExit codes: 0 settled; 3 purchases wait for their payment, or to be reclaimed: sale show; 1 there is none.',
+      '\nExit codes: 0 settled; 3 purchases wait for their payment, or to be reclaimed, or it could not be settled now: it is said why; 1 there is none.',
     )
     .action(
       cli.does(async (name) => {
@@ -146,18 +147,27 @@ and its units had been released, or nobody knows by which payment: a person has 
   sale
     .command('reclaim')
     .description('take back what waits for its payment for too long, now; the schedule does it every five minutes')
+    .option('--after <place>', 'go on where the last round was, as that says', place)
     .addHelpText(
       'after',
-      '\nExit codes: 0 done; 1 some could not be reclaimed, or settled: each is named; 3 there may be more: ask again.',
+      '\nExit codes: 0 done; 1 some could not be reclaimed, or settled: each is named; 3 there may be more: go on with --after.',
     )
     .action(
-      cli.does(async () => {
-        const report = await job<ReclaimReport>('reclaimStock');
+      cli.does(async ({ after }) => {
+        const report = await job<ReclaimReport>('reclaimStock', { after });
         cli.output.result(report, () => describeReclaim(report));
         if (report.failedCount > 0 || report.unsettled.length > 0) return EXIT.undone;
         return report.next === undefined ? EXIT.done : EXIT.pending;
       }),
     );
+}
+
+/** A time as the database writes it, a slash, and an id. */
+function place(text: string): ReclaimPlace {
+  const [, at, id] = /^(\d+-\d\d-\d\d [\d:.+-]+)\/(.+)$/.exec(text) ?? [];
+  if (at === undefined || id === undefined)
+    throw new InvalidArgumentError(`must be a place that a round of the reclaim has told`);
+  return { at, id };
 }
 
 /** What is not simply undone. */
