@@ -50,7 +50,8 @@ export async function failingTask(
     if (workflowTaskFailedEventAttributes != null) failed.push({ eventTime, of: workflowTaskFailedEventAttributes });
   }
   const [newest] = failed;
-  const first = failed.at(-1)?.eventTime?.seconds;
+  // A task that timed out first has only that in the history, however its later tries fail: the server knows since when it lies there.
+  const first = failed.at(-1)?.eventTime?.seconds ?? raw.pendingWorkflowTask?.originalScheduledTime?.seconds;
   const cause = newest?.of.failure?.message?.split('\n')[0]?.slice(0, MOST_CAUSE);
   return {
     attempts,

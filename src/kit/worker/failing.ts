@@ -74,7 +74,9 @@ export async function lookAfterFailing(
         const scheme = String(run.typedSearchAttributes.get(TX_SCHEME));
         const { isNonDeterminism, ...told } = task;
         const isOld = task.since !== undefined && now - task.since >= failingMs;
-        if (scheme === 'machine' && isNonDeterminism && isOld) unfit.push({ at: failing.length, run });
+        // What only runs out of time, as far as the history tells, may not fit either: a lost worker is how that begins.
+        const mayNotFit = isNonDeterminism || told.cause === undefined;
+        if (scheme === 'machine' && mayNotFit && isOld) unfit.push({ at: failing.length, run });
         failing.push({ gid: workflowId, runId, scheme, ...told });
       } catch (error) {
         onFailure(workflowId, messageOf(error));
