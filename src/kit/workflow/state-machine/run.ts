@@ -35,7 +35,8 @@ import type { MachineOptions } from './workflow.js';
  * One run of a machine's workflow.
  *
  * States: reading (where the row is) → open, and there one thing at a time: an event, a deadline, or nothing → ended, in a final state, when
- * its last alarms are handed over; or the next run, when nothing is under way and the history is long or somebody has asked for it.
+ * all that it has begun has ended, and its last alarms are handed over; or the next run, when nothing is under way and the history is long or
+ * somebody has asked for it.
  *
  * Transitions of an event: it comes (update, message, deadline) → refused at once, or it has its turn → it is asked about as things stand
  * then → the row is moved, by one call or by a saga's pivot → the machine follows the row, and whoever waits is told.
@@ -191,8 +192,10 @@ export class MachineRun {
     if (first !== undefined) return 'turn';
     if (this.#recheckAt !== undefined && this.#recheckAt <= now) return 'recheck';
     if (!allHandlersFinished()) return undefined;
-    // What an earlier table has refused the newest one is asked, though it is only for a word of it.
-    if (core.isFinal && this.intake.held.length === 0) return this.#telling.pending === 0 ? 'end' : undefined;
+    // What an earlier table has refused the newest one is asked, though it is only for a word of it; what was begun before ends here.
+    if (core.isFinal && this.intake.held.length === 0 && this.#jobs.all.length === 0) {
+      return this.#telling.pending === 0 ? 'end' : undefined;
+    }
     if (!this.#isLong) return undefined;
     // Those that cannot be handed over for long go along: a history has its bound.
     const goAlong = this.#telling.events >= this.#options.historyEvents / 2;

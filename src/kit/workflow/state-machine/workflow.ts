@@ -78,8 +78,8 @@ export type MachineWorkflow<Data> = (start?: MachineStart<Data>, carried?: unkno
  * Makes the workflow of a machine: export it from the module that the worker loads. Its id is the object's own, as the row has it.
  *
  * It answers updates (`event`, `moveDeadline`), takes messages by the signal `event`, and shows itself by the query `machine`; callers
- * use `machineClient` of `backstitch/client`. It ends when the machine has come to a final state. A cancellation of the workflow does
- * nothing: an object is not gone because somebody has stopped its program.
+ * use `machineClient` of `backstitch/client`. It ends when the machine has come to a final state, and all that it has begun has ended. A
+ * cancellation of the workflow does nothing: an object is not gone because somebody has stopped its program.
  *
  * A run goes by the table that it began with: a new release of the table has a new `revision`, and keeps the one before in
  * {@link MachineOptions.before} for as long as runs of that are there.

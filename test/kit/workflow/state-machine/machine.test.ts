@@ -338,6 +338,24 @@ describe('a state machine as a workflow', function () {
     assert.deepEqual(ends, ['CANCELLED 6 101', 'SENT 6 1']);
   });
 
+  it('ends when all that it has begun has ended, too', async () => {
+    const id = await world.parcel();
+    await machines.send(id, 'pay');
+    world.moods.set(id, 'waits');
+    await machines.moveDeadline(id, { name: 'unpicked', to: 1, actor: 'ann', reason: 'a test' });
+    await until(async () => (await world.view(id)).running.length === 1);
+    await machines.send(id, 'cancel', { requestId: 'c-1' });
+    assert.equal((await world.handle(id).describe()).status.name, 'RUNNING');
+    await assert.rejects(machines.send(id, 'pick'), /illegal in CANCELLED; nothing is, as it is final/);
+    assert.equal((await machines.send(id, 'cancel', { requestId: 'c-1' })).version, 2);
+    world.moods.delete(id);
+    await machines.result(id);
+    assert.deepEqual(
+      world.reminded.filter((each) => each.startsWith(id)),
+      [`${id} unpicked.1.1`],
+    );
+  });
+
   it('goes on after its run was terminated: with what was under way, what had come, and deadlines that were moved', async () => {
     const id = await world.parcel();
     const { to } = await machines.moveDeadline(id, { name: 'unpaid', byMs: HOUR, actor: 'ann', reason: 'a test' });

@@ -137,9 +137,10 @@ export class ParcelWorld {
         compensation: () => Promise.resolve(),
       },
       remind: {
-        action: (operation: Operation) => {
+        action: async (operation: Operation) => {
+          await this.#asked(operation.gid, operation);
           this.reminded.push(`${operation.gid} ${operation.branch}`);
-          return Promise.resolve(null);
+          return null;
         },
       },
     };
