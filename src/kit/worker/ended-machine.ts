@@ -4,9 +4,10 @@ import {
   decodeArrayFromPayloads,
   decodeOptionalFailureToOptionalError,
 } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import { tsToMs } from '@temporalio/common/lib/time.js';
 import { RAISE_ALARM, type Alarm } from '../workflow/alarms.js';
 import type { Branch } from '../workflow/branch.js';
-import type { EndedEffect } from '../workflow/state-machine/carried.js';
+import type { Came, EndedEffect } from '../workflow/state-machine/carried.js';
 import { isLarge } from '../workflow/state-machine/core.js';
 import { branchOf } from '../workflow/state-machine/ids.js';
 import type { Job } from '../workflow/state-machine/jobs.js';
@@ -40,7 +41,7 @@ export interface EndedMachine {
   /** What deadlines and entered states had begun, and had not ended. */
   readonly jobs: readonly Job[];
   /** Messages that had come, and that it may not have seen to. */
-  readonly messages: readonly unknown[];
+  readonly messages: readonly Came[];
   /** The ids of messages that it had refused. */
   readonly refused: readonly string[];
   readonly moved: readonly DeadlineNote[];
@@ -94,7 +95,7 @@ class Reading {
   /** Its tasks that were completed: when each began, and when it ended. */
   readonly #tasks: { readonly began: number; readonly ended: number }[] = [];
   #began = 0;
-  readonly #messages: { readonly came: number; readonly message: unknown }[] = [];
+  readonly #messages: { readonly place: number; readonly came: Came }[] = [];
   readonly #moves = new Set<string>();
   readonly #moved: DeadlineNote[] = [];
 
@@ -115,7 +116,7 @@ class Reading {
     const signal = event.workflowExecutionSignaledEventAttributes;
     if (signal?.signalName === EVENT_SIGNAL) {
       const [message] = await this.#decode(signal.input?.payloads);
-      this.#messages.push({ came: place, message });
+      this.#messages.push({ place, came: { at: tsToMs(event.eventTime), message } });
     }
     await this.#deadline(event);
     await this.#child(event, place);
@@ -139,7 +140,7 @@ class Reading {
       effects: effects.flatMap(({ effect, end }) => (end === undefined ? [effect] : [])),
       ends: effects.flatMap(({ effect, end }) => (end === undefined ? [] : [endedEffect(effect, end)])),
       jobs: all.flatMap(({ job, end, gid = '' }) => (job && end === undefined && !watched.has(gid) ? [job] : [])),
-      messages: this.#messages.flatMap(({ came, message }) => (came > (idle?.began ?? 0) ? [message] : [])),
+      messages: this.#messages.flatMap(({ place, came }) => (place > (idle?.began ?? 0) ? [came] : [])),
       refused: alarms.flatMap(({ alarm }) => refusedOf(this.#id, alarm)),
       moved: this.#moved,
       reason: this.#reason,

@@ -5,7 +5,7 @@ import {
 } from '@temporalio/client';
 import { initialAttributes } from '../workflow/attributes.js';
 import { EVENT_SIGNAL } from '../workflow/state-machine/protocol.js';
-import type { Carried, Resumed } from '../workflow/state-machine/carried.js';
+import type { Came, Carried, Resumed } from '../workflow/state-machine/carried.js';
 import { endedEffect, gidOf, readEndedMachine } from './ended-machine.js';
 
 /** So much of messages goes with a start, as JSON in characters, and each of the others by itself: the server takes 2 MB at once. */
@@ -43,7 +43,7 @@ export async function settleMachine(client: Client, ended: WorkflowExecutionDesc
     if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
     throw error;
   }
-  for (const message of resumed.messages.slice(first)) await handle.signal(EVENT_SIGNAL, message);
+  for (const { message } of resumed.messages.slice(first)) await handle.signal(EVENT_SIGNAL, message);
   return true;
 }
 
@@ -75,7 +75,7 @@ async function takeOver(
 }
 
 /** How many messages, from the first one, go with a start. */
-function countThatFit(messages: readonly unknown[]): number {
+function countThatFit(messages: readonly Came[]): number {
   let size = 0;
   const place = messages.findIndex((message) => (size += JSON.stringify(message ?? null).length) > MOST_STARTED);
   return place < 0 ? messages.length : place;

@@ -12,13 +12,19 @@ export interface Carried {
   readonly runs: number;
   readonly jobs: readonly Job[];
   /** Messages that wait for the next run: an earlier table has refused the first of them, which the newest may take. */
-  readonly messages?: readonly unknown[];
+  readonly messages?: readonly Came[];
   /** Alarms that are not handed over yet, as far as this run knows. */
   readonly alarms?: readonly Alarm[];
   /** Of a run that was ended from outside: what its history tells beyond what it was started with. */
   readonly resumed?: Resumed;
   /** It was begun anew as the task of the run before kept failing: if its own does, it is not ended again. The run after it does not say so. */
   readonly isAnew?: true;
+}
+
+/** A message, and when it came, in milliseconds since 1970: a deadline that passes while it waits, in whichever run, comes after it. */
+export interface Came {
+  readonly at: number;
+  readonly message: unknown;
 }
 
 /** What was under way, or had come, in a run that was ended from outside. */
@@ -28,7 +34,7 @@ export interface Resumed {
   /** Sagas of transitions whose end it had seen: what is asked again is answered the same. */
   readonly ends: readonly EndedEffect[];
   /** Messages that had come, and that it may not have seen to. */
-  readonly messages: readonly unknown[];
+  readonly messages: readonly Came[];
   /** The ids of messages that it had refused, and told people of: they stay refused. */
   readonly refused: readonly string[];
   readonly moved: readonly DeadlineNote[];

@@ -1,4 +1,5 @@
 import { condition } from '@temporalio/workflow';
+import type { Came } from './carried.js';
 import type { MachineCore } from './core.js';
 import { requestOf } from './ids.js';
 import {
@@ -49,9 +50,9 @@ const MOST_MOVES = 1_000;
 export class Intake {
   readonly #of: Machine;
   /** Messages for the next run. */
-  readonly #held: unknown[] = [];
+  readonly #held: Came[] = [];
   /** Messages that came before it was known where the row is. */
-  readonly #early: unknown[] = [];
+  readonly #early: Came[] = [];
 
   constructor(of: Machine) {
     this.#of = of;
@@ -73,6 +74,7 @@ export class Intake {
   /** Takes an event of an update, and answers when it has happened. */
   async update(order: EventOrder): Promise<EventAnswer> {
     const { turns, transitions } = this.#of;
+    const at = Date.now();
     const core = await this.begun();
     const asked = core.ask(order, this.#isBusy);
     if (asked.kind === 'answered') return asked.answer;
@@ -84,18 +86,19 @@ export class Intake {
     transitions.refuseWaiting(core, order);
     const joined = transitions.joined(order);
     if (joined !== undefined) return joined;
-    const turn: Turn = { via: 'update', order, at: Date.now(), waiters: [] };
+    const turn: Turn = { via: 'update', order, at, waiters: [] };
     turns.push(turn);
     return join(turn);
   }
 
   /** Takes an event of a message. A signal cannot be refused: what is wrong with it is noted and told. */
-  message(given: unknown): void {
+  message(came: Came): void {
     const core = this.#of.core();
     if (core === undefined) {
-      this.#early.push(given);
+      this.#early.push(came);
       return;
     }
+    const { at, message: given } = came;
     const { onMessage, turns, telling } = this.#of;
     const message = onMessage === undefined ? given : onMessage(given);
     if (message === undefined) return;
@@ -107,7 +110,7 @@ export class Intake {
     const requestId = requestOf(id);
     if (core.hasSeen(requestId)) return;
     const turn: Turn = {
-      ...{ via: 'message', order: { event, requestId, input, by }, at: Date.now(), messageId: id, given, waiters: [] },
+      ...{ via: 'message', order: { event, requestId, input, by }, at, messageId: id, given: came, waiters: [] },
     };
     if (this.holds(core, turn)) return;
     if (turns.isFullFor('message')) {
@@ -119,7 +122,7 @@ export class Intake {
   }
 
   /** Messages for the next run, in their sequence. */
-  get held(): readonly unknown[] {
+  get held(): readonly Came[] {
     return this.#held;
   }
 
@@ -132,7 +135,7 @@ export class Intake {
 
   /** Takes what came too early. */
   takeEarly(): void {
-    for (const given of this.#early.splice(0)) this.message(given);
+    for (const came of this.#early.splice(0)) this.message(came);
   }
 
   /**
@@ -168,7 +171,8 @@ export class Intake {
 
   #hold(core: MachineCore, turn: Turn): void {
     core.unsee(turn.order.requestId ?? '');
-    if (this.#held.length < this.#of.turns.mostOf('message')) this.#held.push(turn.given);
+    const isFull = this.#held.length >= this.#of.turns.mostOf('message');
+    if (turn.given !== undefined && !isFull) this.#held.push(turn.given);
     else this.#refusedBusy(core, turn);
   }
 

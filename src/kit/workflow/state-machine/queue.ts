@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
+import type { Came } from './carried.js';
 import type { EffectOrder, EventAnswer, EventOrder, Refusal } from './protocol.js';
 
 /** Where an event comes from. */
@@ -13,7 +14,7 @@ export interface Turn {
   /** With a message: its id. */
   readonly messageId?: string;
   /** With a message: as it came. */
-  readonly given?: unknown;
+  readonly given?: Came;
   readonly waiters: { readonly resolve: (answer: EventAnswer) => void; readonly reject: (why: Error) => void }[];
   /** The saga of it runs, and a run before has started it: it is waited for. */
   readonly resumes?: EffectOrder;

@@ -106,7 +106,7 @@ export function machineWorkflow<Data = unknown>(machine: StateMachine, options: 
       },
     });
     setHandler(defineSignal<[unknown]>(EVENT_SIGNAL), (message) => {
-      run.intake.message(message);
+      run.intake.message({ at: Date.now(), message });
     });
     setHandler(defineSignal(WAKE_SIGNAL), () => {
       run.wake();
