@@ -198,6 +198,15 @@ export class MachineCore {
     return answer;
   }
 
+  /** What the effects of a move returned, which was known by the row's moves only. */
+  told(known: EventAnswer, result: unknown): EventAnswer {
+    const { answers } = this.#kept;
+    const told = result === undefined || isLarge(result) ? known : { ...known, result };
+    const place = answers.indexOf(known);
+    if (place >= 0) answers[place] = told;
+    return told;
+  }
+
   /** A request came to nothing, for good. */
   failed(request: FailedRequest): void {
     const { failed } = this.#kept;
@@ -258,12 +267,10 @@ export class MachineCore {
   #restoreResult({ event, requestId, from, to, version: before, at }: MoveOrder, result: unknown): void {
     const { answers } = this.#kept;
     const version = before + 1;
-    const place = answers.findIndex((each) => each.requestId === requestId);
-    const told = result === undefined || isLarge(result) ? {} : { result };
-    const known = answers[place];
-    if (known !== undefined) answers[place] = { ...known, ...told };
+    const known = answers.find((each) => each.requestId === requestId);
+    if (known !== undefined) this.told(known, result);
     else if (version <= this.version) {
-      this.#remember({ event, requestId, from, to, version, at, ...told });
+      this.#remember({ event, requestId, from, to, version, at, ...(!isLarge(result) && { result }) });
       answers.sort((one, other) => one.version - other.version);
     }
   }

@@ -226,7 +226,11 @@ export class MachineRun {
     const { resumed } = this.#carried;
     if (resumed !== undefined) this.#resume(opened, resumed);
     this.intake.takeEarly();
-    this.#jobs.enter(opened.state, opened.version);
+    // What has brought it here may be under way still: then what its state begins comes after that.
+    const isComing = resumed?.effects.some(
+      ({ move }) => move.version + 1 === opened.version && move.to === opened.state,
+    );
+    if (isComing !== true) this.#jobs.enter(opened.state, opened.version);
   }
 
   #open(core: MachineCore): void {

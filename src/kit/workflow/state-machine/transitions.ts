@@ -100,7 +100,8 @@ export class Transitions {
     const { resumes } = turn;
     if (this.#of.holds(core, turn)) return;
     const asked = core.ask(turn.order);
-    if (asked.kind === 'answered') {
+    // Of one that a run before has begun the row may have moved: what its saga does after that is waited for, as it was in that run.
+    if (asked.kind === 'answered' && resumes === undefined) {
       tell(turn, asked.answer);
       return;
     }
@@ -182,7 +183,7 @@ export class Transitions {
     const { event, requestId, version, to } = order;
     await this.#of.resync(core);
     const known = core.ask({ event, requestId });
-    if (known.kind === 'answered') return known.answer;
+    if (known.kind === 'answered') return end.how === 'committed' ? core.told(known.answer, end.result) : known.answer;
     const isThere = core.state === to && core.version === version + 1;
     if (end.how === 'committed') return core.moved(order, isThere ? version + 1 : core.version, end.result);
     const { failure, report } = end;

@@ -386,7 +386,8 @@ describe('a state machine as a workflow', function () {
     world.moods.delete(id);
     await until(async () => (await world.row(id)) === 'PAID.PICK 8');
     await world.reaches(id, 'PAID.PICK');
-    assert.equal((await machines.send(id, 'pay', { requestId: 'p-1' })).version, 1);
+    const { version, result } = await machines.send(id, 'pay', { requestId: 'p-1' });
+    assert.deepEqual([version, result], [1, { taken: 1 }]);
     assert.deepEqual([await world.row(id), await world.taken(id)], ['PAID.PICK 8', 1]);
     const { refused } = await world.view(id);
     assert.deepEqual([refused, world.alarmsOf(id)], [[], []]);

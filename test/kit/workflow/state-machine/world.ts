@@ -139,7 +139,9 @@ export class ParcelWorld {
       remind: {
         action: async (operation: Operation) => {
           await this.#asked(operation.gid, operation);
-          this.reminded.push(`${operation.gid} ${operation.branch}`);
+          // It may be asked a second time, as of any operation: it does its work once.
+          const call = `${operation.gid} ${operation.branch}`;
+          if (!this.reminded.includes(call)) this.reminded.push(call);
           return null;
         },
       },
