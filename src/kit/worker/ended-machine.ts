@@ -38,8 +38,10 @@ export interface EndedMachine {
   readonly ends: readonly EndedEffect[];
   /** By the id of the saga: the ends of those that a run before had begun. */
   readonly watched: ReadonlyMap<string, SagaEnd>;
-  /** What deadlines and entered states had begun, and had not ended. */
+  /** What deadlines and entered states had begun, and had not ended, or whose end it may not have seen to: asked again it is the same. */
   readonly jobs: readonly Job[];
+  /** The keys of all that they had begun. */
+  readonly begun: ReadonlySet<string>;
   /** Messages that had come, and that it may not have seen to. */
   readonly messages: readonly Came[];
   /** The ids of messages that it had refused. */
@@ -135,13 +137,19 @@ class Reading {
       effect && started ? [{ effect, end: end ?? watched.get(gid) }] : [],
     );
     const alarms = all.flatMap(({ alarm, ended }) => (alarm ? [{ alarm, isDone: ended !== undefined }] : []));
+    const since = idle?.began ?? 0;
+    const refused = alarms.flatMap(({ alarm }) => refusedOf(this.#id, alarm));
+    const open = all.filter(({ ended }) => ended === undefined || ended > since);
+    const isOpen = (each: Begun) => open.some((other) => other === each || (each.gid && other.gid === each.gid));
     return {
       ...{ args, hasBegun: this.#tasks.length > 0, wasIdle: idle !== undefined, watched },
       effects: effects.flatMap(({ effect, end }) => (end === undefined ? [effect] : [])),
       ends: effects.flatMap(({ effect, end }) => (end === undefined ? [] : [endedEffect(effect, end)])),
-      jobs: all.flatMap(({ job, end, gid = '' }) => (job && end === undefined && !watched.has(gid) ? [job] : [])),
-      messages: this.#messages.flatMap(({ place, came }) => (place > (idle?.began ?? 0) ? [came] : [])),
-      refused: alarms.flatMap(({ alarm }) => refusedOf(this.#id, alarm)),
+      // One whose event was refused, which people were told, has ended with that.
+      jobs: all.flatMap((each) => (each.job && isOpen(each) && !refused.includes(each.job.key) ? [each.job] : [])),
+      begun: new Set(all.flatMap(({ job }) => (job ? [job.key] : []))),
+      messages: this.#messages.flatMap(({ place, came }) => (place > since ? [came] : [])),
+      refused,
       moved: this.#moved,
       reason: this.#reason,
       alarms: alarms.flatMap(({ alarm, isDone }) => (isDone ? [] : [alarm])),

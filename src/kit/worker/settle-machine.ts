@@ -68,7 +68,9 @@ async function takeOver(
     refused: [...new Set([...refused, ...run.refused])].slice(-MOST_REFUSED),
     moved: [...moved, ...run.moved],
   };
-  const [jobs, alarms] = run.hasBegun ? [run.jobs, run.alarms] : [given?.jobs ?? [], given?.alarms ?? []];
+  // It may not have come to go on with what it was given: that begins when it knows where the row is.
+  const jobs = [...(given?.jobs ?? []).filter(({ key }) => !run.begun.has(key)), ...run.jobs];
+  const alarms = run.hasBegun ? run.alarms : (given?.alarms ?? []);
   const isAnew = run.reason.startsWith(BEGUN_ANEW) ? (true as const) : undefined;
   const carried = { runs: 0, ...given, messages: undefined, jobs, alarms, resumed, isAnew };
   return [start ?? undefined, carried];

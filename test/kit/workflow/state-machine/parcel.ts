@@ -13,6 +13,7 @@ import {
 export interface Side {
   take: Undoable<{ id: string }, { taken: number }>;
   open: Undoable<{ id: string }, null>;
+  check: Undoable<{ id: string }, null>;
   fetch: Undoable<{ id: string }, null>;
   tell: Forward<{ id: string }, null>;
   remind: Forward<RunOrder, null>;

@@ -217,6 +217,45 @@ describe('a state machine whose run was ended from outside', function () {
     }
   });
 
+  it('loses nothing of what its states have begun, however often it is ended', async () => {
+    for (const when of ['when it has ended', 'while it runs']) {
+      const id = `parcel-${randomUUID().slice(0, 8)}`;
+      for (const mood of [id, `check ${id}`]) world.moods.set(mood, 'waits');
+      await world.openRow(id);
+      const machines = world.machines('parcelChecked');
+      await machines.start(id, {});
+      await world.reaches(id, 'OPEN');
+      const paying = machines.send(id, 'pay', { requestId: 'p-1' }).catch(() => undefined);
+      await isUnderWay(id);
+      if (when === 'when it has ended') {
+        // What it has ended with waits for its turn.
+        world.moods.delete(`check ${id}`);
+        await until(async () => (await world.view(id)).waiting === 1);
+        await again(id);
+      } else {
+        // Ended a second time before it knows where its row is.
+        world.moods.set(`read ${id}`, 'waits');
+        await again(id);
+        await until(async () => {
+          const { events } = await world.handle(id).fetchHistory();
+          return events?.some((event) => event.activityTaskScheduledEventAttributes) === true;
+        });
+        // The saga ends, and moves the row: what its first state begins nobody begins anew.
+        world.moods.delete(id);
+        await until(async () => (await world.row(id)) === 'PAID 1');
+        await again(id);
+        for (const mood of ['read', 'check']) world.moods.delete(`${mood} ${id}`);
+      }
+      world.moods.delete(id);
+      await world.reaches(id, 'PAID.PICK');
+      await paying;
+      await machines.send(id, 'pack');
+      await machines.send(id, 'done');
+      await machines.result(id);
+      assert.deepEqual(await world.moves(id), ['PAID', 'PAID.PICK', 'PAID.PACK', 'DONE'], when);
+    }
+  });
+
   it('loses no alarm, neither from run to run nor at its end', async () => {
     const machines = world.machines('parcelShort');
     const id = await world.parcel('parcelShort');

@@ -49,7 +49,7 @@ create table parcels (
 );
 create table takings (id text not null, amount integer not null);`;
 
-type ParcelWorkflow = 'parcelLife' | 'parcelShort' | 'parcelHasty' | 'parcelBegun';
+type ParcelWorkflow = 'parcelChecked' | 'parcelLife' | 'parcelShort' | 'parcelHasty' | 'parcelBegun';
 
 /** What the other service does, by parcel; default: what it is asked. */
 type Mood = 'refuses' | 'waits';
@@ -104,6 +104,12 @@ export class ParcelWorld {
     const parcels = machineRows(db, guard, {
       ...{ table: 'parcels', subState: 'sub_status', movedAt: 'moved_at', moves: 'parcel_moves' },
     });
+    const read: typeof parcels.read = {
+      action: async (operation, order) => {
+        await this.#asked(`read ${order.id}`, operation);
+        return parcels.read.action(operation, order);
+      },
+    };
     const take =
       (amount: number) =>
       async (operation: Operation, { id }: { id: string }) => {
@@ -136,6 +142,13 @@ export class ParcelWorld {
         },
         compensation: () => Promise.resolve(),
       },
+      check: {
+        action: async (operation: Operation, { id }: { id: string }) => {
+          await this.#asked(`check ${id}`, operation);
+          return null;
+        },
+        compensation: () => Promise.resolve(),
+      },
       remind: {
         action: async (operation: Operation) => {
           await this.#asked(operation.gid, operation);
@@ -151,7 +164,7 @@ export class ParcelWorld {
       taskQueue: this.taskQueue,
       workflowBundle: await bundleOf(workflowsPath),
       activities: {
-        ...participantActivities({ parcels, side }, { who: 'test' }),
+        ...participantActivities({ parcels: { ...parcels, read }, side }, { who: 'test' }),
         ...machineActivities(),
         'backstitch.raiseAlarm': (alarm: Alarm) => {
           if (this.isDeaf) throw new Error('nobody takes alarms');

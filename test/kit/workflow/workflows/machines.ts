@@ -1,3 +1,4 @@
+import { checked } from '../state-machine/checked.js';
 import { machineWorkflow, saga, type EffectOrder, type RunOrder } from '../../../../src/kit/workflow/index.js';
 import { parcel, rows, side } from '../state-machine/parcel.js';
 
@@ -18,6 +19,12 @@ export const openParcel = saga({}, async (tx, { id }: RunOrder) => {
   await tx.run('open', side.open, { id }, { timeout: '5 minutes' });
 });
 
+export const checkParcel = saga({ retries: 0 }, async (tx, { id }: RunOrder) => {
+  await tx.run('check', side.check, { id });
+});
+
+/** What its first state begins may end when it is elsewhere. */
+export const parcelChecked = machineWorkflow(checked, { rows });
 export const parcelLife = machineWorkflow(parcel, { rows });
 /** It continues as new after a few events of its history; not before it is open, as this server never answers a query that meets that. */
 export const parcelShort = machineWorkflow(parcel, { rows, historyEvents: 30 });
