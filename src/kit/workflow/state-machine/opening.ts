@@ -58,6 +58,8 @@ export class Opening {
     }
     if (row === null) return refusal('NoSuchRow', `there is no row of ${id}: nothing to begin with`, {});
     const core = this.#coreOf(data ?? row.data, kept);
+    // What a newer table has runs from when the object came to where it was, whether it has moved since or not.
+    if (kept !== undefined && machine.states.includes(kept.state)) core.adopt();
     core.resync(row, Date.now());
     return core;
   }

@@ -161,9 +161,19 @@ describe('a state machine whose run was ended from outside', function () {
     const { taskQueue } = world;
     await world.client.workflow.start('payParcel', { taskQueue, workflowId: `${id}.pay.real`, args: [effect('real')] });
     const resumed = { effects: [effect('gone'), effect('real')], ends: [], messages: [], refused: [], moved: [] };
-    const carried: Carried = { runs: 0, jobs: [], resumed };
+    // The run before went by an older table, which had no deadlines.
+    const since = await world.environment.currentTimeMs();
+    const kept: Carried['kept'] = {
+      ...{ layout: 1, state: 'OPEN', version: 0, since, resynced: 0 },
+      ...{ answers: [], failed: [], seen: [], refused: [], deadlines: { running: [], moved: [] } },
+    };
+    const carried: Carried = { kept, runs: 0, jobs: [], resumed };
     await world.client.workflow.start('parcelHasty', { taskQueue, workflowId: id, args: [undefined, carried] });
     await until(async () => (await world.view(id)).underWay?.requestId === 'real');
+    assert.deepEqual(
+      (await world.view(id)).deadlines.map(({ name, at }) => [name, at]),
+      [['unpaid', since + HOUR / 2]],
+    );
     world.moods.delete(id);
     await world.reaches(id, 'PAID');
     const machines = world.machines('parcelHasty');
