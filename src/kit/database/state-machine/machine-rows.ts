@@ -41,6 +41,14 @@ export type MachineRowsParticipant = {
   readonly read: { readonly action: (operation: Operation, order: ReadOrder) => Promise<ReadRow | null> };
 };
 
+interface FoundRow {
+  readonly main: string;
+  readonly sub: string | null;
+  readonly version: number;
+  readonly since: number | null;
+  readonly moves?: string;
+}
+
 /** So many moves are read at most. */
 const MOST_MOVES = 1_000;
 
@@ -55,15 +63,18 @@ const MOST_MOVES = 1_000;
  */
 export function machineRows(db: Database, guard: Guard, options: MachineRowsOptions): MachineRowsParticipant {
   const statements = machineStatements(options);
-  const { move, read, moves } = statements;
+  const { move, read, readMoves } = statements;
   const { beside, data } = options;
   const split = options.subState !== undefined;
 
-  const find = async (sql: Sql, id: string): Promise<Omit<ReadRow, 'moves'> | undefined> => {
-    const [row] = await sql<{ main: string; sub: string | null; version: number; since: number | null }>(read, [id]);
+  const find = async (sql: Sql, id: string, wanted = 0): Promise<ReadRow | undefined> => {
+    // One statement: the row and its moves are of the same moment.
+    const [text, values] = readMoves === undefined || wanted === 0 ? [read, [id]] : [readMoves, [id, wanted]];
+    const [row] = await sql<FoundRow>(text, values);
     if (row === undefined) return undefined;
     const state = split && row.sub !== null ? `${row.main}.${row.sub}` : row.main;
-    return { state, version: row.version, since: row.since ?? undefined };
+    const moves = JSON.parse(row.moves ?? '[]') as ReadRow['moves'];
+    return { state, version: row.version, since: row.since ?? undefined, moves };
   };
 
   const moveRow = async (sql: Sql, operation: Operation, order: MoveOrder): Promise<Moved> => {
@@ -89,26 +100,9 @@ export function machineRows(db: Database, guard: Guard, options: MachineRowsOpti
     },
     read: {
       action: async (_, { id, moves: wanted = 0 }) => {
-        const found = await find(db.run, id);
+        const found = await find(db.run, id, Math.min(wanted, MOST_MOVES));
         if (found === undefined) return null;
-        const row = data === undefined ? found : { ...found, data: await data(db.run, id) };
-        if (moves === undefined || wanted === 0) return { ...row, moves: [] };
-        const newest = await db.run<{
-          version: number;
-          event: string;
-          request_id: string;
-          from_state: string;
-          to_state: string;
-          at: number;
-        }>(moves, [id, Math.min(wanted, MOST_MOVES)]);
-        return {
-          ...row,
-          moves: newest
-            .reverse()
-            .map(({ version, event, request_id: requestId, from_state: from, to_state: to, at }) => ({
-              ...{ event, requestId, from, to, version, at },
-            })),
-        };
+        return data === undefined ? found : { ...found, data: await data(db.run, id) };
       },
     },
   };
@@ -124,7 +118,7 @@ function parts(state: string): readonly [string, string | null] {
   return dot < 0 ? [state, null] : [state.slice(0, dot), state.slice(dot + 1)];
 }
 
-function lost({ id, event, from, version }: MoveOrder, row: Omit<ReadRow, 'moves'> | undefined): Rejection {
+function lost({ id, event, from, version }: MoveOrder, row: ReadRow | undefined): Rejection {
   if (row === undefined) return new Rejection(NO_ROW, `'${event}' moves nothing: there is no row of ${id}`);
   return new Rejection(
     MOVED_ELSEWHERE,

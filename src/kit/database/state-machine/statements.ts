@@ -10,8 +10,8 @@ export interface MachineStatements {
   readonly move: Statement;
   /** Where a row is. `$1` id. */
   readonly read: string;
-  /** Its newest moves, the newest first. `$1` id, `$2` how many. Absent: none are kept. */
-  readonly moves?: string;
+  /** The same with its newest moves, the oldest of them first, as of the same moment. `$1` id, `$2` how many. Absent: none are kept. */
+  readonly readMoves?: string;
 }
 
 export function machineStatements(names: MachineRowNames): MachineStatements {
@@ -44,6 +44,7 @@ export function machineStatements(names: MachineRowNames): MachineStatements {
   from moved
 )`;
   const since = movedAt === undefined ? 'null::float8' : `floor(extract(epoch from ${movedAt}) * 1000)::float8`;
+  const row = `${state} as main, ${sub ?? 'null'} as sub, ${version} as version, ${since} as since`;
   return {
     move: {
       with: `moved as (
@@ -54,12 +55,17 @@ export function machineStatements(names: MachineRowNames): MachineStatements {
       text: `select moved.version, ${whole('$2::text', '$3::text')} as "from", ${whole('$4::text', '$5::text')} as state, $7::double precision as since from moved`,
     },
     read: `
-select ${state} as main, ${sub ?? 'null'} as sub, ${version} as version, ${since} as since
-from ${table} where ${id} = $1`,
+select ${row} from ${table} where ${id} = $1`,
     ...(moves !== undefined && {
-      moves: `
-select version, event, request_id, from_state, to_state, floor(extract(epoch from moved_at) * 1000)::float8 as at
-from ${moves} where id = $1 order by version desc limit $2::integer`,
+      readMoves: `
+select ${row}, (
+  select coalesce(json_agg(json_build_object(
+    'event', event, 'requestId', request_id, 'from', from_state, 'to', to_state,
+    'version', version, 'at', floor(extract(epoch from moved_at) * 1000)
+  ) order by version), '[]')::text
+  from (select * from ${moves} where id = $1 order by version desc limit $2::integer) as newest
+) as moves
+from ${table} where ${id} = $1`,
     }),
   };
 }
