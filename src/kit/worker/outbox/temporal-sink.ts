@@ -2,7 +2,7 @@ import { type Client, isGrpcServiceError, WorkflowExecutionAlreadyStartedError }
 import { explained } from '../../client/server.js';
 import { ServerNotPrepared, ServerUnavailable } from '../../client/errors.js';
 import type { Message } from '../../messages/message.js';
-import { Poison, SinkUnavailable, type Sink } from '../../messages/sink.js';
+import { NotYet, Poison, SinkUnavailable, type Sink } from '../../messages/sink.js';
 import { signalMachine } from './signal-machine.js';
 
 /** What a message does at Temporal: it starts a workflow of its own, or is a signal to one. The workflow gets the whole message. */
@@ -64,6 +64,8 @@ export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkO
         });
       } catch (error) {
         if (error instanceof WorkflowExecutionAlreadyStartedError) return;
+        // One machine takes long to be started again, such as one with a long history: the others get theirs.
+        if (error instanceof NotYet && isTooLong(error.cause)) throw error;
         const why = explained(client, error);
         if (why instanceof ServerUnavailable || why instanceof ServerNotPrepared || isOverloaded(error)) {
           throw new SinkUnavailable(why instanceof Error ? why.message : String(why), { cause: error });
@@ -72,6 +74,12 @@ export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkO
       }
     },
   };
+}
+
+/** gRPC: deadline exceeded. */
+function isTooLong(error: unknown): boolean {
+  if (isGrpcServiceError(error)) return error.code === 4;
+  return error instanceof Error && isTooLong(error.cause);
 }
 
 /** The server has not answered in time, or takes nothing now: no message is to blame. */
