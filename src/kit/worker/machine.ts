@@ -3,7 +3,14 @@ import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import { CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
 import { longCall } from '../client/server.js';
 import { TimeIsOver } from '../client/race.js';
-import { AWAIT_SAGA, endOf, SAGA_GONE, WATCH_MS, type AwaitSaga } from '../workflow/state-machine/saga-end.js';
+import {
+  AWAIT_SAGA,
+  endOf,
+  OTHER_WORKFLOW,
+  SAGA_GONE,
+  WATCH_MS,
+  type AwaitSaga,
+} from '../workflow/state-machine/saga-end.js';
 
 /** The activities behind the workflows of state machines. */
 export type MachineActivities = AwaitSaga;
@@ -18,7 +25,7 @@ const MISSES = 2;
 /** Makes the activities behind the workflows of state machines; a worker of `machineWorkflow` needs them. */
 export function machineActivities(): MachineActivities {
   return {
-    [AWAIT_SAGA]: async (gid) => {
+    [AWAIT_SAGA]: async (gid, workflow) => {
       const context = Context.current();
       const until = Date.now() + WATCH_MS;
       let missed = 0;
@@ -26,6 +33,8 @@ export function machineActivities(): MachineActivities {
         // Its newest run: the one before may have been ended from outside.
         const ended = longCall(context.client, () => context.client.workflow.getHandle(gid).result());
         try {
+          const type = workflow && (await context.client.workflow.getHandle(gid).describe()).type;
+          if (type !== workflow) return { how: 'ended', failure: { type: OTHER_WORKFLOW, message: other(gid, type) } };
           return { how: 'committed', result: await waitBeating(ended, until) };
         } catch (error) {
           if (error instanceof TimeIsOver) return null;
@@ -48,6 +57,7 @@ export function machineActivities(): MachineActivities {
   };
 }
 
+const other = (gid: string, type = '') => `${gid} is a run of '${type}', and no saga of this machine`;
 const gone = (gid: string) => `the server keeps no run of ${gid} any more`;
 
 async function waitBeating(ended: ReturnType<typeof longCall<unknown>>, until: number): Promise<unknown> {

@@ -43,7 +43,7 @@ export async function runSaga(workflow: string, gid: string, input: unknown, sum
     );
     return { how: 'committed', result: (await child.result()) as unknown };
   } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError) return awaitSaga(gid);
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return awaitSaga(gid, workflow);
     if (!(error instanceof ChildWorkflowFailure)) throw error;
     const { cause } = error;
     // Its run was ended from outside: the scan starts it again under its id.
@@ -52,10 +52,10 @@ export async function runSaga(workflow: string, gid: string, input: unknown, sum
   }
 }
 
-/** Waits for a saga that was started before. */
-export async function awaitSaga(gid: string): Promise<SagaEnd> {
+/** Waits for a saga that was started before. @param workflow its name, where it is known: another one that has its id is none */
+export async function awaitSaga(gid: string, workflow?: string): Promise<SagaEnd> {
   for (;;) {
-    const end = await watch(gid);
+    const end = await (workflow === undefined ? watch(gid) : watch(gid, workflow));
     if (end !== null) return end.how === 'committed' ? { ...end, joined: true } : end;
   }
 }

@@ -15,14 +15,20 @@ export type SagaEnd =
  */
 export const SAGA_GONE = 'SagaGone';
 
+/** The failure of a saga that was not begun: another workflow has its id. */
+export const OTHER_WORKFLOW = 'OtherWorkflow';
+
 /** The activity that waits for a saga which another run has started. */
 export const AWAIT_SAGA = 'backstitch.awaitSaga';
 
 /** It heartbeats while it waits, and is asked again after this time, in milliseconds. */
 export const WATCH_MS = 60 * 60_000;
 
-/** What {@link AWAIT_SAGA} takes and answers; `null`: it has not ended within its time. */
-export type AwaitSaga = Record<typeof AWAIT_SAGA, (gid: string) => Promise<SagaEnd | null>>;
+/**
+ * What {@link AWAIT_SAGA} takes and answers; `null`: it has not ended within its time. With the name of a workflow: what has the id has to
+ * be a run of that one.
+ */
+export type AwaitSaga = Record<typeof AWAIT_SAGA, (gid: string, workflow?: string) => Promise<SagaEnd | null>>;
 
 /** What a saga's failure says: its first error, and its report. */
 export function endOf(cause: Error): { failure: FailureNote; report?: TransactionReport } {

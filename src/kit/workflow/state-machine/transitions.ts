@@ -29,6 +29,9 @@ import type { Telling } from './telling.js';
  * Invariant: the machine follows the row, never the other way round: it is told of a move only when the row has made it.
  */
 
+/** No person decides so soon about a saga, in milliseconds. */
+const SURE_MS = 10_000;
+
 /** What is under way, and whose turn it is. */
 interface Current {
   readonly turn: Turn;
@@ -169,10 +172,13 @@ export class Transitions {
     const { id, event, requestId, from, to, input, by } = order;
     const given: EffectOrder = { id, event, requestId, from, to, input, by, data: core.data, move: order };
     const summary = `${event} ${id}: ${from} to ${to}`;
+    const began = Date.now();
     const end = await this.#patiently(core, order, () =>
       effect === undefined || resumes !== undefined ? awaitSaga(gid) : runSaga(effect, gid, given, summary),
     );
-    if (end.how === 'committed' && end.joined !== true && order.version === core.version) {
+    // Who says at its desk that the row has moved may be wrong: one that took so long that somebody may have said so is looked after.
+    const isSure = end.how === 'committed' && end.joined !== true && Date.now() - began < SURE_MS;
+    if (isSure && order.version === core.version) {
       return core.moved(order, order.version + 1, end.result);
     }
     return this.#ended(core, order, gid, end);
@@ -185,7 +191,12 @@ export class Transitions {
     const known = core.ask({ event, requestId });
     if (known.kind === 'answered') return end.how === 'committed' ? core.told(known.answer, end.result) : known.answer;
     const isThere = core.state === to && core.version === version + 1;
-    if (end.how === 'committed') return core.moved(order, isThere ? version + 1 : core.version, end.result);
+    if (end.how === 'committed') {
+      if (core.version > version) return core.moved(order, isThere ? version + 1 : core.version, end.result);
+      const what = `'${event}' has moved nothing, though ${gid} is committed: it is in ${core.state} still`;
+      this.#of.telling.alarm('failed', `unmoved.${branchOf(order)}`, what);
+      return this.#nothing(core, order, machineFailure.undone, what, undefined, gid);
+    }
     const { failure, report } = end;
     // Past its pivot: the row has moved, and what was to follow was left to a person.
     if ((report?.state === 'failed' || failure.type === SAGA_GONE) && isThere) return core.moved(order, version + 1);

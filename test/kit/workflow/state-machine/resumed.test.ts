@@ -266,6 +266,29 @@ describe('a state machine whose run was ended from outside', function () {
     }
   });
 
+  it('believes no saga that is not its own, nor one that has not moved its row', async () => {
+    const [id, victim] = [await world.parcel(), await world.parcel()];
+    const { taskQueue } = world;
+    const machines = world.machines();
+    const move = { id: victim, event: 'pay', from: 'OPEN', to: 'PAID', version: 0, at: 1, requestId: 'x' } as const;
+    // Of another type; and of the same, of another object.
+    await world.client.workflow.start('openParcel', {
+      taskQueue,
+      workflowId: `${id}.pay.0`,
+      args: [{ id: `${id}-a` }],
+    });
+    await world.client.workflow.start('payParcel', { taskQueue, workflowId: `${id}.pay.x`, args: [{ ...move, move }] });
+    const undone = (why: RegExp) => (error: unknown) => error instanceof TransitionUndone && why.test(error.message);
+    await assert.rejects(machines.send(id, 'pay'), undone(/OtherWorkflow: .* is a run of 'openParcel'/));
+    await assert.rejects(
+      machines.send(id, 'pay', { requestId: 'x' }),
+      undone(/has moved nothing, though .* is committed/),
+    );
+    assert.equal(await world.row(id), 'OPEN 0');
+    await until(() => world.alarmsOf(id).includes('failed'));
+    assert.deepEqual([(await machines.send(id, 'pay')).version, await world.row(id)], [1, 'PAID 1']);
+  });
+
   it('loses no alarm, neither from run to run nor at its end', async () => {
     const machines = world.machines('parcelShort');
     const id = await world.parcel('parcelShort');
