@@ -24,7 +24,8 @@ import { AWAIT_SAGA, endOf, type SagaEnd } from '../workflow/state-machine/saga-
  * What the history of a machine's run tells that was ended from outside.
  *
  * What has come it had seen to by the end of a workflow task with which nothing was under way, no saga of a transition, no call for its row: as
- * it takes what waits one after the other, and without a pause, nothing that had come before such a task waits any more.
+ * it takes what waits one after the other, and without a pause, nothing that had come before such a task waits any more. Nor is anything held
+ * for the next run, which begins then, unless alarms have to be handed over first: those are waited for, too.
  */
 export interface EndedMachine {
   /** What it was started with. */
@@ -35,6 +36,8 @@ export interface EndedMachine {
   readonly wasIdle: boolean;
   /** Sagas of transitions whose end it had not seen. */
   readonly effects: readonly EffectOrder[];
+  /** Sagas of transitions that it had asked for, and of which it had not heard whether they were started. */
+  readonly asked: readonly EffectOrder[];
   readonly ends: readonly EndedEffect[];
   /** By the id of the saga: the ends of those that a run before had begun. */
   readonly watched: ReadonlyMap<string, SagaEnd>;
@@ -144,6 +147,7 @@ class Reading {
     return {
       ...{ args, hasBegun: this.#tasks.length > 0, wasIdle: idle !== undefined, watched },
       effects: effects.flatMap(({ effect, end }) => (end === undefined ? [effect] : [])),
+      asked: all.flatMap(({ effect, started }) => (effect && !started ? [effect] : [])),
       ends: effects.flatMap(({ effect, end }) => (end === undefined ? [] : [endedEffect(effect, end)])),
       // One whose event was refused, which people were told, has ended with that.
       jobs: all.flatMap((each) => (each.job && isOpen(each) && !refused.includes(each.job.key) ? [each.job] : [])),
@@ -208,7 +212,7 @@ class Reading {
       const by = this.#lastTask;
       const args = await this.#decode(scheduled.input?.payloads);
       const type = scheduled.activityType?.name;
-      if (type === RAISE_ALARM) this.#begun.set(place, { by, holds: false, alarm: args[0] as Alarm });
+      if (type === RAISE_ALARM) this.#begun.set(place, { by, holds: true, alarm: args[0] as Alarm });
       else if (type === AWAIT_SAGA) {
         const gid = args[0] as string;
         // What an entered state began is waited for beside the machine's events.

@@ -1,10 +1,11 @@
 import {
   type Client,
   WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
   type WorkflowExecutionDescription,
 } from '@temporalio/client';
 import { initialAttributes } from '../workflow/attributes.js';
-import { EVENT_SIGNAL } from '../workflow/state-machine/protocol.js';
+import { EVENT_SIGNAL, type EffectOrder } from '../workflow/state-machine/protocol.js';
 import type { Came, Carried, Resumed } from '../workflow/state-machine/carried.js';
 import { endedEffect, gidOf, readEndedMachine } from './ended-machine.js';
 
@@ -62,7 +63,7 @@ async function takeOver(
   });
   const before = run.wasIdle ? [] : [...messages, ...(given?.messages ?? [])];
   const resumed: Resumed = {
-    effects: [...left, ...run.effects],
+    effects: [...left, ...run.effects, ...(await startedOf(client, run.asked))],
     ends: [...ends, ...watched, ...run.ends].slice(-MOST_ENDS),
     messages: [...before, ...run.messages],
     refused: [...new Set([...refused, ...run.refused])].slice(-MOST_REFUSED),
@@ -76,9 +77,23 @@ async function takeOver(
   return [start ?? undefined, carried];
 }
 
+/** Those that the server has started after all: it does so though the run that had asked for them is over. */
+async function startedOf(client: Client, asked: readonly EffectOrder[]): Promise<EffectOrder[]> {
+  const started: EffectOrder[] = [];
+  for (const effect of asked) {
+    try {
+      await client.workflow.getHandle(gidOf(effect)).describe();
+      started.push(effect);
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+    }
+  }
+  return started;
+}
+
 /** How many messages, from the first one, go with a start. */
 function countThatFit(messages: readonly Came[]): number {
   let size = 0;
-  const place = messages.findIndex((message) => (size += JSON.stringify(message ?? null).length) > MOST_STARTED);
+  const place = messages.findIndex((message) => (size += JSON.stringify(message).length) > MOST_STARTED);
   return place < 0 ? messages.length : place;
 }

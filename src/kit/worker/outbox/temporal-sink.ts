@@ -77,8 +77,10 @@ export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkO
 }
 
 /** gRPC: deadline exceeded. */
+const TOO_LONG: readonly number[] = [4];
+
 function isTooLong(error: unknown): boolean {
-  if (isGrpcServiceError(error)) return error.code === 4;
+  if (isGrpcServiceError(error)) return TOO_LONG.includes(error.code);
   return error instanceof Error && isTooLong(error.cause);
 }
 
