@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Context } from '@temporalio/activity';
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { OTHER_STATE, TX_SCHEME, TX_STATE, TX_STUCK_SINCE } from '../workflow/attributes.js';
@@ -46,6 +47,8 @@ export function scanActivities({ expired = {}, databases, outboxes = [], who = '
       const context = Context.current();
       const { attempt, scheduledTimestampMs } = context.info;
       const { client, cancellationSignal: signal } = context;
+      // Each call that is under way listens.
+      setMaxListeners(0, signal);
       const beat = () => {
         signal.throwIfAborted();
         context.heartbeat();

@@ -360,7 +360,7 @@ describe('a state machine as a workflow', function () {
     const id = await world.parcel();
     const { to } = await machines.moveDeadline(id, { name: 'unpaid', byMs: HOUR, actor: 'ann', reason: 'a test' });
     world.moods.set(id, 'waits');
-    const paying = machines.send(id, 'pay', { requestId: 'p-1' }).catch(() => 'lost');
+    const paying = machines.send(id, 'pay', { requestId: 'p-1' }).then(({ version: moved }) => moved);
     await until(async () => (await world.view(id)).underWay !== undefined);
     await message(id, { id: 'early', event: 'pick' });
     // This server loses a signal that it has taken during a task, if the run is terminated then.
@@ -371,7 +371,6 @@ describe('a state machine as a workflow', function () {
     await until(async () => (await world.view(id)).waiting === 7);
     const { runId } = await world.handle(id).describe();
     await world.handle(id).terminate('a test');
-    await paying;
     // This server ends no child with its parent, whatever it is told; a real one does, unless it is to be abandoned (2).
     const { events } = await world.client.workflow.getHandle(id, runId).fetchHistory();
     const children = events?.flatMap((each) => each.startChildWorkflowExecutionInitiatedEventAttributes ?? []);
@@ -384,6 +383,8 @@ describe('a state machine as a workflow', function () {
     const { deadlines, moved } = await world.view(id);
     assert.deepEqual([deadlines[0]?.at, moved.length], [to, 1]);
     world.moods.delete(id);
+    // Whoever waited is answered by the run that goes on.
+    assert.equal(await paying, 1);
     await until(async () => (await world.row(id)) === 'PAID.PICK 8');
     await world.reaches(id, 'PAID.PICK');
     const { version, result } = await machines.send(id, 'pay', { requestId: 'p-1' });
