@@ -18,7 +18,9 @@ const said = ({ by }: GuardOrder) =>
 
 /** Only what runs the refund knows how it has ended: a person who says so while it runs would have it paid twice. */
 const byRefund = ({ by }: GuardOrder) =>
-  by?.actor === 'entry' ? undefined : 'only its refund itself says so: what of it waits for a person is decided at its desk';
+  by?.actor === 'entry'
+    ? undefined
+    : 'only its refund itself says so: what of it waits for a person is decided at its desk';
 
 /**
  * The life of an order, from the moment when it waits for its payment: weeks, in which its customer, the warehouse, the carrier and people

@@ -275,7 +275,9 @@ describe('machines under a real server', function () {
     assert.deepEqual([told?.scheme, told?.isBegunAnew, await runOf(id)], ['machine', undefined, began]);
     await until(async () => (await failingOf(saga, 3_600_000)) !== undefined);
     // It is shown from the fourth try on.
-    await until(async () => ((await showTransaction(client, saga)).failingTask?.cause ?? '').includes('Nondeterminism'));
+    await until(async () =>
+      ((await showTransaction(client, saga)).failingTask?.cause ?? '').includes('Nondeterminism'),
+    );
     const report = await scan(0);
     const failing = report.failing ?? [];
     assert.deepEqual(
