@@ -146,6 +146,12 @@ describe('the command line of orders with a lifecycle', function () {
 
   it('recalls an order, whose parcel comes back: it is refunded', async () => {
     assert.equal((await place({ orderId: 'w5', customerId: 'c2', coupon: 'welcome-c2' })).code, 0);
+    // While the orders are away nobody hears that a payment came to nothing: it goes on.
+    await damage('orders', 'alter table orders rename to orders_away');
+    const [away, unseen] = await Promise.all([order('pay', 'w5', '--wait', '3s'), order('show', 'w5')]);
+    await damage('orders', 'alter table orders_away rename to orders');
+    assert.deepEqual([away.code, away.stdout, unseen.code, unseen.stdout], [3, '', 3, '']);
+    assert.match(unseen.stderr.join('\n'), /it is not known where order w5 is: ask again/);
     assert.equal((await order('pay', 'w5')).code, 0);
     await becomes('w5', 'PAID.WAIT_PICK');
     for (const args of [
@@ -159,7 +165,19 @@ describe('the command line of orders with a lifecycle', function () {
     }
     const recalled = await order('recall', 'w5', '--reason', 'scratched');
     assert.deepEqual([recalled.code, recalled.stdout], [0, 'order w5: recall: DELIVERED to REFUNDING.RECALLED\n']);
+    world.faults.set({ function: 'inventory.release.action', kind: 'refuse', gid: 'order-w5*' });
     assert.equal((await order('returned', 'w5')).stdout, 'order w5: returned: REFUNDING.RECALLED to REFUNDING\n');
+    // The money is back, and the stock is not: nobody says in the refund's place that it is done.
+    await until(async () => (await order('show', 'w5')).code === 4);
+    world.faults.clear();
+    const refund = /order-w5\.REFUNDING\.\d+/.exec((await order('show', 'w5')).stdout)?.[0] ?? '';
+    const early = await order('refunded', 'w5', '--reason', 'by bank transfer');
+    assert.deepEqual([early.code, early.stdout], [1, '']);
+    assert.deepEqual(early.stderr, [
+      `order-w5: 'refunded' is illegal in REFUNDING: its refund ${refund} has not ended; where that waits for a person, decide there: desk show ${refund}`,
+    ]);
+    const by = ['--actor', 'ann', '--reason', 'counted again'];
+    assert.equal((await world.run('desk', 'retry', refund, ...by)).code, 0);
     await becomes('w5', 'REFUNDED');
     const books = await world.run('books');
     assert.equal(books.code, 0, books.stdout);
@@ -245,17 +263,17 @@ describe('the command line of orders with a lifecycle', function () {
         ['returned-but-not-restocked w5 repairable puts the units back'],
       );
       // Whoever says that it is refunded by hand has put back what was to be put back, or knows why not.
-      const by = (actor: string) =>
-        `update order_moves set actor = '${actor}', reason = 'at the counter' where id = 'w5' and to_state = 'REFUNDED'`;
+      const by = (actor: string, event: string) =>
+        `update order_moves set event = '${event}', actor = '${actor}', reason = 'at the counter' where id = 'w5' and to_state = 'REFUNDED'`;
       const ofStock = async () => {
         const stock = await reconcile('--young', '1ms', '--pairs', 'orders-stock');
         return named(stock).filter((each) => each.includes(' w5 '));
       };
-      await damage('orders', by('ann'));
+      await damage('orders', by('ann', 'refunded'));
       assert.deepEqual(await ofStock(), [
         'returned-but-not-restocked w5 told ann has said that it is refunded, by hand: at the counter',
       ]);
-      await damage('orders', by('entry'));
+      await damage('orders', by('entry', 'refundDone'));
       await damage('shipping', `delete from shipments where order_id = 'w5'`);
       assert.deepEqual(named(await reconcile('--young', '1ms', '--pairs', 'orders-shipments')), [
         'placed-but-not-shipped w5 told',

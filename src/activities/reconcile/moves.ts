@@ -10,9 +10,9 @@ export function wasIn(state: string): string {
 /** Refunded after its parcel had left. */
 export const REFUNDED_AFTER_LEAVING = `status = 'REFUNDED' and ${wasIn('DELIVERED')}`;
 
-/** Its refund says so itself, as `entry`; else a person has seen to it by hand. */
+/** Its refund says `refundDone`; a person who has seen to it by hand says `refunded`. */
 const BY_HAND = `
-select actor, reason from order_moves where id = $1 and to_state = 'REFUNDED' and actor <> 'entry' order by version desc limit 1`;
+select actor, reason from order_moves where id = $1 and event = 'refunded' order by version desc limit 1`;
 
 /** Why nothing of an order is a program's to give back: a person has said that it is refunded, by hand. */
 export async function refundedByHand(orders: Database, orderId: string): Promise<string | undefined> {

@@ -104,6 +104,7 @@ export async function sendEvent(
     return EXIT.done;
   } catch (error) {
     if (error instanceof TransactionNotFound) throw await finalOf(session, orderId, event, error);
+    if (event === 'refunded' && error instanceof IllegalTransition) throw await refundOf(session, gid, error);
     if (!(error instanceof TransactionPending)) throw error;
     // What it is that waits is worth a look; that the event goes on is so whatever comes of that.
     const stuck = await lookForStuck(session, orderId);
@@ -114,6 +115,15 @@ export async function sendEvent(
     );
     return EXIT.stuck;
   }
+}
+
+/** What is to be said to somebody who says that an order is refunded while its refund runs: the money would go back twice. */
+async function refundOf(session: Session, gid: string, error: IllegalTransition): Promise<Error> {
+  const { state, running } = await machinesOf(session).view(gid);
+  const refund = running.find((each) => each.startsWith(`${gid}.REFUNDING`));
+  if (state === undefined || refund === undefined) return error;
+  const how = `its refund ${refund} has not ended; where that waits for a person, decide there: desk show ${refund}`;
+  return new IllegalTransition(gid, `${gid}: 'refunded' is illegal in ${state}: ${how}`, { state });
 }
 
 /** What is to be said of an order whose machine has ended so long ago that nothing of it is kept. */
@@ -222,7 +232,8 @@ async function work(session: Session, step: WorkAtWarehouse, limit: Duration): P
   const { orderId } = step;
   await requireWorker(session);
   await workAtWarehouse(session, step);
-  const hasHeard = (state = '') => !WAY.includes(state) || WAY.indexOf(state) >= WAY.indexOf(LEADS_TO[step.step]);
+  const hasHeard = (state?: string) =>
+    state !== undefined && (!WAY.includes(state) || WAY.indexOf(state) >= WAY.indexOf(LEADS_TO[step.step]));
   const state = await followLifecycle(session, orderId, hasHeard, Date.now() + msToNumber(limit));
   const how = hasHeard(state) ? 'the order' : 'the order has not heard of it yet: it';
   session.output.result(
