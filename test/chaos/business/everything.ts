@@ -8,7 +8,7 @@ import { orderGid, type PlaceOrder } from '../../../src/contracts/place-order.js
 import type { OpenSale } from '../../../src/contracts/sale.js';
 import { welcomeCoupon } from '../../../src/contracts/services.js';
 import { transferGid, type BankName } from '../../../src/contracts/transfer.js';
-import { runJob } from '../../../src/kit/client/index.js';
+import { runJob, type ScanOrder } from '../../../src/kit/client/index.js';
 import { unlessAborted } from '../../../src/signals.js';
 import { lanes, planCalls, type Lane } from '../faults.js';
 import type { SaleVisit } from '../mixed/calls.js';
@@ -54,6 +54,9 @@ const BOOK = 'emma';
 const PAY_WITHIN_MS = 15_000;
 /** The rounds of what the shop's schedules do every few minutes. */
 const ROUND_MS = 2_000;
+/** Each so many rounds the scan: a machine that does not fit its history, as may be where its worker was lost, is begun anew soon. */
+const SCAN_EACH = 5;
+const SCAN: ScanOrder = { failingMs: 5_000, taskFailures: 2 };
 /** How many cents a purchase of books costs at most, and one purchase of a sale. */
 const MOST_CENTS = 3_000;
 
@@ -100,8 +103,11 @@ export const everything: Business = {
   },
 
   async meanwhile(place, signal) {
-    while (!signal.aborted) {
+    for (let round = 1; !signal.aborted; round++) {
       await unlessAborted(job(place, 'reclaimStock'), signal).catch(() => undefined);
+      if (round % SCAN_EACH === 0) {
+        await unlessAborted(job(place, 'scanTransactions', SCAN), signal).catch(() => undefined);
+      }
       await delay(ROUND_MS, undefined, { signal }).catch(() => undefined);
     }
   },
