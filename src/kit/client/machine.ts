@@ -146,10 +146,19 @@ export function machineClient<Machine, Data = unknown>(
       } catch (error) {
         // What was asked of a run that was ended from outside the next one answers, by the request id: without one it may be a second event.
         const again = wasDropped(error) || isBetweenRuns(error) || (wasCutOff(error) && order.requestId !== undefined);
-        if (!again || Date.now() >= until) throw error;
+        // A run that has ended is none that takes it; the next one may have begun since.
+        const isThere = error instanceof WorkflowNotFoundError && (await isRunning(id));
+        if (!(again || isThere) || Date.now() >= until) throw error;
         await sleep(AGAIN_MS);
       }
     }
+  };
+
+  const isRunning = async (id: string) => {
+    const found = await handleOf(id)
+      .describe()
+      .catch(() => undefined);
+    return found?.status.name === 'RUNNING';
   };
 
   /** What an earlier table refuses, or a run that is about to end, the next run is asked. */

@@ -3,6 +3,7 @@ import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import { CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
 import { longCall } from '../client/server.js';
 import { TimeIsOver } from '../client/race.js';
+import { FETCH_MISSED, type FetchMissed } from '../workflow/state-machine/carried.js';
 import {
   AWAIT_SAGA,
   endOf,
@@ -11,9 +12,10 @@ import {
   WATCH_MS,
   type AwaitSaga,
 } from '../workflow/state-machine/saga-end.js';
+import { readMissed } from './settle-machine.js';
 
 /** The activities behind the workflows of state machines. */
-export type MachineActivities = AwaitSaga;
+export type MachineActivities = AwaitSaga & FetchMissed;
 
 /** Between two heartbeats, in milliseconds. */
 const BEAT_MS = 8_000;
@@ -54,6 +56,7 @@ export function machineActivities(): MachineActivities {
       }
       return null;
     },
+    [FETCH_MISSED]: (id, missed) => readMissed(Context.current().client, id, missed),
   };
 }
 

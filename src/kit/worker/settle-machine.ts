@@ -1,19 +1,22 @@
 import {
   type Client,
+  isGrpcServiceError,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
   type WorkflowExecutionDescription,
 } from '@temporalio/client';
 import { initialAttributes } from '../workflow/attributes.js';
-import { EVENT_SIGNAL, type EffectOrder } from '../workflow/state-machine/protocol.js';
-import type { Came, Carried, Resumed } from '../workflow/state-machine/carried.js';
-import { endedEffect, gidOf, readEndedMachine } from './ended-machine.js';
+import type { EffectOrder } from '../workflow/state-machine/protocol.js';
+import type { Came, Carried, FETCH_MISSED, FetchMissed, Missed, Resumed } from '../workflow/state-machine/carried.js';
+import { endedEffect, gidOf, readEndedMachine, type EndedMachine } from './ended-machine.js';
 
-/** So much of messages goes with a start, as JSON in characters, and each of the others by itself: the server takes 2 MB at once. */
+/** So much of messages goes with a start, or with an answer, as JSON in characters: the server takes 2 MB at once. */
 const MOST_STARTED = 500_000;
 /** Ends of sagas, and refused messages, that are told from run to run. */
 const MOST_ENDS = 100;
 const MOST_REFUSED = 1_000;
+/** gRPC's number for what is not there. */
+const NOT_FOUND = 5;
 /** The reason with which the scan ends a machine's run, to begin it anew. */
 export const BEGUN_ANEW = 'its workflow task kept failing: it is begun anew from its row';
 
@@ -27,13 +30,10 @@ export const BEGUN_ANEW = 'its workflow task kept failing: it is begun anew from
  */
 export async function settleMachine(client: Client, ended: WorkflowExecutionDescription): Promise<boolean> {
   const { workflowId, type, taskQueue, memo } = ended;
-  const [start, { resumed, ...carried }] = await takeOver(client, ended);
-  const first = countThatFit(resumed.messages);
-  const handle = client.workflow.getHandle(workflowId);
+  const args = await takeOver(client, ended);
   try {
     await client.workflow.start(type, {
-      ...{ workflowId, taskQueue, memo },
-      args: [start, { ...carried, resumed: { ...resumed, messages: resumed.messages.slice(0, first) } }],
+      ...{ workflowId, taskQueue, memo, args },
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       workflowIdConflictPolicy: 'FAIL',
       staticSummary: await ended.staticSummary(),
@@ -44,28 +44,53 @@ export async function settleMachine(client: Client, ended: WorkflowExecutionDesc
     if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
     throw error;
   }
-  for (const { message } of resumed.messages.slice(first)) await handle.signal(EVENT_SIGNAL, message);
   return true;
 }
 
-async function takeOver(
+/** Reads some of the messages that came to a run which was ended from outside, and that it may not have seen to. */
+export async function readMissed(
   client: Client,
-  ended: WorkflowExecutionDescription,
-): Promise<[unknown, Carried & { readonly resumed: Resumed }]> {
+  id: string,
+  { runId, from }: Missed,
+): ReturnType<FetchMissed[typeof FETCH_MISSED]> {
+  try {
+    const messages = messagesOf(await readEndedMachine(client, { workflowId: id, runId })).slice(from);
+    // One that is larger by itself goes alone: it has come as one, too.
+    const count = Math.max(countThatFit(messages), 1);
+    const next = { runId, from: from + count };
+    return { messages: messages.slice(0, count), ...(count < messages.length && { next }) };
+  } catch (error) {
+    if (isGrpcServiceError(error) && (error.code as number) === NOT_FOUND) return null;
+    throw error;
+  }
+}
+
+/** What had come to a run by itself, or with the run before, and that it may not have seen to. */
+function messagesOf({ args, wasIdle, messages }: EndedMachine): readonly Came[] {
+  const [, given] = args as [unknown, Carried | null | undefined];
+  return wasIdle ? messages : [...(given?.messages ?? []), ...messages];
+}
+
+async function takeOver(client: Client, ended: WorkflowExecutionDescription): Promise<[unknown, Carried]> {
   const run = await readEndedMachine(client, ended);
   const [start, given] = run.args as [unknown, Carried | null | undefined];
   // A run that had taken over from one that was ended, and was ended itself: what that one knew it may not have seen to.
-  const { effects = [], ends = [], messages = [], refused = [], moved = [] } = given?.resumed ?? {};
+  const { effects = [], ends = [], messages = [], refused = [], moved = [], more = [] } = given?.resumed ?? {};
   const left = run.wasIdle ? [] : effects.filter((effect) => !run.watched.has(gidOf(effect)));
   const watched = effects.flatMap((effect) => {
     const end = run.watched.get(gidOf(effect));
     return end === undefined ? [] : [endedEffect(effect, end)];
   });
-  const before = run.wasIdle ? [] : [...messages, ...(given?.messages ?? [])];
+  const own = messagesOf(run);
+  // What fitted before fits again; behind what did not, nothing goes first.
+  const [before, missed] = run.wasIdle ? [[], []] : [messages, more];
+  const from = missed.length > 0 ? 0 : Math.max(countThatFit([...before, ...own]) - before.length, 0);
+  const waiting = [...missed, ...(from < own.length ? [{ runId: ended.runId, from }] : [])];
   const resumed: Resumed = {
     effects: [...left, ...run.effects, ...(await startedOf(client, run.asked))],
     ends: [...ends, ...watched, ...run.ends].slice(-MOST_ENDS),
-    messages: [...before, ...run.messages],
+    messages: [...before, ...own.slice(0, from)],
+    ...(waiting.length > 0 && { more: waiting }),
     refused: [...new Set([...refused, ...run.refused])].slice(-MOST_REFUSED),
     moved: [...moved, ...run.moved],
   };

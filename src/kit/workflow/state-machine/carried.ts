@@ -27,14 +27,31 @@ export interface Came {
   readonly message: unknown;
 }
 
+/** What waits in the history of a run that was ended from outside: its messages, without the first `from` of them. */
+export interface Missed {
+  readonly runId: string;
+  readonly from: number;
+}
+
+/** The activity that fetches such messages. */
+export const FETCH_MISSED = 'backstitch.fetchMissed';
+
+/** What {@link FETCH_MISSED} takes and answers: what fits, and what is to be asked for next, if there is more. `null`: the history is gone. */
+export type FetchMissed = Record<
+  typeof FETCH_MISSED,
+  (id: string, missed: Missed) => Promise<{ readonly messages: readonly Came[]; readonly next?: Missed } | null>
+>;
+
 /** What was under way, or had come, in a run that was ended from outside. */
 export interface Resumed {
   /** Sagas of transitions that it had started, and whose end it had not seen. */
   readonly effects: readonly EffectOrder[];
   /** Sagas of transitions whose end it had seen: what is asked again is answered the same. */
   readonly ends: readonly EndedEffect[];
-  /** Messages that had come, and that it may not have seen to. */
+  /** Messages that had come, and that it may not have seen to: as many as go with a start. */
   readonly messages: readonly Came[];
+  /** Where those are that came after them, in their sequence: they are fetched before the run opens. Absent: there are none. */
+  readonly more?: readonly Missed[];
   /** The ids of messages that it had refused, and told people of: they stay refused. */
   readonly refused: readonly string[];
   readonly moved: readonly DeadlineNote[];

@@ -15,6 +15,7 @@ import type { StateMachine } from './definition.js';
 import { passDeadline } from './due.js';
 import { Intake } from './intake.js';
 import { Jobs, type Job } from './jobs.js';
+import { fetchMissed } from './missed.js';
 import { Opening } from './opening.js';
 import {
   type DeadlineNote,
@@ -222,9 +223,10 @@ export class MachineRun {
       this.#failure = opened;
       return;
     }
-    this.#open(opened);
     const { resumed } = this.#carried;
-    if (resumed !== undefined) this.#resume(opened, resumed);
+    const missed = resumed?.more === undefined ? [] : await fetchMissed(this.#id, resumed.more, this.#telling);
+    this.#open(opened);
+    if (resumed !== undefined) this.#resume(opened, { ...resumed, messages: [...resumed.messages, ...missed] });
     this.intake.takeEarly();
     // What has brought it here may be under way still: then what its state begins comes after that.
     const isComing = resumed?.effects.some(

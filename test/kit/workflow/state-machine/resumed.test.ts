@@ -151,6 +151,66 @@ describe('a state machine whose run was ended from outside', function () {
     await world.reaches(id, 'PAID.PACK');
   });
 
+  it('loses no message, nor their sequence, of more than go with a start, however often it is ended before it has them', async () => {
+    const id = await world.parcel('parcelBegun');
+    world.moods.set(id, 'waits');
+    const paying = world.machines('parcelBegun').send(id, 'pay', { requestId: 'p-1' });
+    await isUnderWay(id);
+    const large = (number: number) => {
+      const message = { id: `m-${number}`, payload: number % 2 === 0 ? 'pick' : 'pack', padding: 'x'.repeat(200_000) };
+      return world.handle(id).signal(EVENT_SIGNAL, message);
+    };
+    for (let each = 0; each < 6; each++) await large(each);
+    await until(async () => (await world.view(id)).waiting === 6);
+    const given = async () => {
+      const { runId } = await world.handle(id).describe();
+      const { args } = await readEndedMachine(world.client, { workflowId: id, runId });
+      const { messages, more } = (args[1] as Carried).resumed ?? {};
+      return { runId, count: messages?.length, more };
+    };
+    const first = await world.handle(id).describe();
+    world.moods.set(`read ${id}`, 'waits');
+    await again(id);
+    const second = await given();
+    assert.deepEqual([second.count, second.more], [2, [{ runId: first.runId, from: 2 }]]);
+    // This one does not come to open, and gets one more.
+    await large(6);
+    await until(async () => {
+      const events = (await world.handle(id).fetchHistory()).events ?? [];
+      const came = events.findIndex((event) => event.workflowExecutionSignaledEventAttributes);
+      return came >= 0 && events.slice(came).some((event) => event.workflowTaskCompletedEventAttributes);
+    });
+    await again(id);
+    const third = await given();
+    assert.deepEqual(
+      [third.count, third.more],
+      [
+        2,
+        [
+          { runId: first.runId, from: 2 },
+          { runId: second.runId, from: 0 },
+        ],
+      ],
+    );
+    await large(7);
+    world.moods.clear();
+    await paying;
+    await until(async () => (await world.view(id)).version === 9);
+    const back = Array.from({ length: 4 }, () => ['PAID.PICK', 'PAID.PACK']).flat();
+    assert.deepEqual([await world.moves(id), world.alarmsOf(id)], [['PAID', ...back], []]);
+  });
+
+  it('tells people of messages that are lost with the history of a run, and goes on', async () => {
+    const id = `parcel-${randomUUID().slice(0, 8)}`;
+    await world.openRow(id);
+    const none = { effects: [], ends: [], messages: [], refused: [], moved: [] };
+    const carried: Carried = { runs: 0, jobs: [], resumed: { ...none, more: [{ runId: randomUUID(), from: 2 }] } };
+    const { taskQueue } = world;
+    await world.client.workflow.start('parcelBegun', { taskQueue, workflowId: id, args: [{ data: {} }, carried] });
+    await world.reaches(id, 'OPEN');
+    await until(() => world.alarmsOf(id).includes('failed'));
+  });
+
   it('waits for no saga of which nobody knows any more, and gives up none that goes on', async () => {
     const id = `parcel-${randomUUID().slice(0, 8)}`;
     await world.openRow(id);
