@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { faultKinds, matrixCases, type MatrixSteps } from '../../src/kit/testing/index.js';
 import { schemeOf } from '../../src/kit/testing/cases.js';
-import { halfOf } from './half.js';
+import { isInShare, SHARES } from './share.js';
 
 const placeOrder: MatrixSteps = {
   'create-order': 'step',
@@ -92,17 +92,17 @@ describe('the cases of a crash matrix', () => {
     }
   });
 
-  it('may be run by halves: each has every operation and every kind of fault, and both together are all', () => {
+  it('may be run by shares: each has every operation and every kind of fault, and all together are all', () => {
     const all = matrixCases(placeOrder, { pairs: 5 });
-    const halves = ([0, 1] as const).map((half) => all.filter(halfOf(half)));
-    for (const half of halves) {
-      const singles = half.flatMap(({ faults }) => (faults.length === 1 ? faults : []));
-      assert.equal(half.length - singles.length, 5, 'pairs are in both');
-      assert.ok(Math.abs(singles.length - (all.length - 5) / 2) <= 1, `${singles.length} of ${all.length}`);
+    const shares = Array.from({ length: SHARES }, (_, share) => all.filter(isInShare(share)));
+    for (const share of shares) {
+      const singles = share.flatMap(({ faults }) => (faults.length === 1 ? faults : []));
+      assert.equal(share.length - singles.length, 5, 'pairs are in each');
+      assert.ok(Math.abs(singles.length - (all.length - 5) / SHARES) <= 3, `${singles.length} of ${all.length}`);
       assert.equal(new Set(singles.map(({ step, operation }) => `${step} ${operation}`)).size, 9);
       assert.equal(new Set(singles.map(({ kind }) => kind)).size, faultKinds.length);
     }
-    assert.deepEqual(new Set(halves.flat()), new Set(all));
-    assert.equal(halves.flat().length, all.length + 5);
+    assert.deepEqual(new Set(shares.flat()), new Set(all));
+    assert.equal(shares.flat().length, all.length + 5 * (SHARES - 1));
   });
 });

@@ -25,7 +25,7 @@ import { temporalAddress, testDatabase, type TestDatabase } from '../support/ser
 import { transpiled } from '../support/transpiled.js';
 import { until } from '../support/until.js';
 import { createFulfilment, fulfilmentSql, notices, shownKey, stockKey } from './fulfilment.js';
-import { EVERY } from './half.js';
+import { EVERY } from './share.js';
 import { assertNoneWrong } from './wrong.js';
 
 /** With `MATRIX_EVERY=1` every kind of fault at every operation, and pairs. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Client, Connection } from '@temporalio/client';
 import { crashMatrix, type FaultKind, type MatrixReport } from '../../src/kit/testing/index.js';
 import { transpiled } from '../support/transpiled.js';
-import { EVERY, halfOf, halfOfToday } from './half.js';
+import { EVERY, isInShare, leastOf, shareOfToday } from './share.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { assertNoneWrong } from './wrong.js';
 
@@ -12,14 +12,14 @@ const KINDS: readonly FaultKind[] = [
   ...(['killed-after', 'terminated-before', 'terminated-after'] as const),
 ];
 const PAIRS = Number(process.env.MATRIX_PAIRS_TCC ?? 10);
-const TODAY = halfOfToday();
+const TODAY = shareOfToday();
 
 describe('the crash matrix of placeOrderTcc', function () {
   this.timeout(600_000);
   let shop: MatrixShop;
   let connection: Connection;
   let report: MatrixReport;
-  const half = EVERY ? undefined : halfOf(TODAY);
+  const share = EVERY ? undefined : isInShare(TODAY);
 
   before(async () => {
     shop = await openMatrixShop();
@@ -39,11 +39,11 @@ describe('the crash matrix of placeOrderTcc', function () {
       pairs: PAIRS,
       seed: Number(process.env.MATRIX_SEED ?? 1),
       histories: process.env.MATRIX_HISTORIES,
-      only: (each) => each.name.includes(process.env.MATRIX_ONLY ?? '') && (half?.(each) ?? true),
+      only: (each) => each.name.includes(process.env.MATRIX_ONLY ?? '') && (share?.(each) ?? true),
     });
     console.log(report.table.replaceAll(/^/gm, '    '));
     console.log(`    ${report.ms} ms, ${report.killed} workers killed`);
-    if (half) console.log(`    MATRIX_HALF=${TODAY}: half of the single faults; MATRIX_EVERY=1: all`);
+    if (share) console.log(`    MATRIX_SHARE=${TODAY}: a third of the single faults; MATRIX_EVERY=1: all`);
   });
   after(async () => {
     await connection.close();
@@ -51,7 +51,7 @@ describe('the crash matrix of placeOrderTcc', function () {
   });
 
   it('leaves a whole order or none, with faults at every operation, and with pairs of them', () => {
-    const single = Math.floor((11 * KINDS.length) / (half ? 2 : 1));
+    const single = share ? leastOf(11 * KINDS.length) : 11 * KINDS.length;
     assert.ok(report.results.length >= single + PAIRS, `${report.results.length} cases`);
     assertNoneWrong(report);
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Client, Connection } from '@temporalio/client';
 import { crashMatrix, type MatrixReport } from '../../src/kit/testing/index.js';
 import { transpiled } from '../support/transpiled.js';
-import { EVERY, halfOf, halfOfToday } from './half.js';
+import { EVERY, isInShare, leastOf, shareOfToday } from './share.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { assertNoneWrong, ofFaults } from './wrong.js';
 
@@ -15,12 +15,12 @@ const PAIRS = {
 };
 /** Single faults that there are at least. */
 const SINGLE = { durable: 150, lean: 150, direct: 200, grouped: 240 };
-const TODAY = halfOfToday();
+const TODAY = shareOfToday();
 /**
- * The half of the single faults that a lane is run with: of the durable lane, which is the one to begin with, all. Of the others
- * the halves differ, so that each fault at each operation is met by one of them each day, and by all in two days.
+ * The share of the single faults that a lane is run with. They differ, so that each fault at each operation is met in a lane each day, and
+ * in all of them in three days.
  */
-const HALF = { durable: undefined, lean: TODAY, direct: TODAY === 0 ? 1 : 0, grouped: TODAY } as const;
+const SHARE = { durable: TODAY, lean: TODAY + 1, direct: TODAY + 2, grouped: TODAY } as const;
 const SEED = Number(process.env.MATRIX_SEED ?? 1);
 
 for (const lane of ['durable', 'lean', 'direct', 'grouped'] as const) {
@@ -29,12 +29,12 @@ for (const lane of ['durable', 'lean', 'direct', 'grouped'] as const) {
     let shop: MatrixShop;
     let connection: Connection;
     let report: MatrixReport;
-    const half = EVERY ? undefined : HALF[lane];
+    const share = EVERY ? undefined : SHARE[lane];
 
     before(async () => {
       shop = await openMatrixShop();
       connection = await Connection.connect({ address: shop.env.TEMPORAL_ADDRESS ?? '' });
-      const isRun = half === undefined ? () => true : halfOf(half);
+      const isRun = share === undefined ? () => true : isInShare(share);
       report = await crashMatrix({
         client: new Client({ connection }),
         worker: { file: transpiled('test/matrix/shop-worker-program.ts'), execArgv: [], env: shop.env },
@@ -65,7 +65,8 @@ for (const lane of ['durable', 'lean', 'direct', 'grouped'] as const) {
       });
       console.log(report.table.replaceAll(/^/gm, '    '));
       console.log(`    ${report.ms} ms, ${report.killed} workers killed`);
-      if (half !== undefined) console.log(`    MATRIX_HALF=${TODAY}: half of the single faults; MATRIX_EVERY=1: all`);
+      if (share !== undefined)
+        console.log(`    MATRIX_SHARE=${TODAY}: a third of the single faults; MATRIX_EVERY=1: all`);
     });
 
     after(async () => {
@@ -73,9 +74,12 @@ for (const lane of ['durable', 'lean', 'direct', 'grouped'] as const) {
       await shop.close();
     });
 
-    it(`leaves every effect exactly once or none, with ${half === undefined ? 'every fault' : 'each second fault'} at every operation`, () => {
+    it(`leaves every effect exactly once or none, with ${share === undefined ? 'every' : 'each third'} fault at every operation`, () => {
       const single = report.results.filter((result) => ofFaults(1)(result.case));
-      assert.ok(single.length >= SINGLE[lane] / (half === undefined ? 1 : 2), `${single.length} cases`);
+      assert.ok(
+        single.length >= (share === undefined ? SINGLE[lane] : leastOf(SINGLE[lane])),
+        `${single.length} cases`,
+      );
       assertNoneWrong(report, ofFaults(1));
     });
 

@@ -9,14 +9,14 @@ import {
   type MatrixSteps,
 } from '../../src/kit/testing/index.js';
 import { transpiled } from '../support/transpiled.js';
-import { EVERY, halfOf, halfOfToday } from './half.js';
+import { EVERY, isInShare, leastOf, shareOfToday } from './share.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { effectsOf, lockedEffectsOf, movedCents, openAccounts, transferOf } from './transfers.js';
 import { assertNoneWrong, ofFaults } from './wrong.js';
 
 const PAIRS = Number(process.env.MATRIX_PAIRS_TRANSFER ?? 12);
 const SEED = Number(process.env.MATRIX_SEED ?? 1);
-const TODAY = halfOfToday();
+const TODAY = shareOfToday();
 
 /** Of a three-phase commit, whose faults at different banks may be alike: whether a fault is not the same as one at another bank. */
 function isOwn3pc({ step, operation, kind }: MatrixFault): boolean {
@@ -92,8 +92,8 @@ describe('transfers', function () {
 
   for (const [workflow, scheme] of Object.entries(schemes)) {
     const { steps, single, effects, only = () => true, daily = () => false, splits = false, concurrency = 20 } = scheme;
-    const half = EVERY ? undefined : halfOf(TODAY);
-    const isRun = (each: MatrixCase) => half === undefined || each.faults.some(daily) || half(each);
+    const share = EVERY ? undefined : isInShare(TODAY);
+    const isRun = (each: MatrixCase) => share === undefined || each.faults.some(daily) || share(each);
     describe(`in the crash matrix of ${workflow}`, () => {
       let report: MatrixReport;
 
@@ -110,15 +110,15 @@ describe('transfers', function () {
         });
         console.log(report.table.replaceAll(/^/gm, '    '));
         console.log(`    ${report.ms} ms, ${report.killed} workers killed`);
-        if (half) console.log(`    MATRIX_HALF=${TODAY}: half of the single faults; MATRIX_EVERY=1: all`);
+        if (share) console.log(`    MATRIX_SHARE=${TODAY}: a third of the single faults; MATRIX_EVERY=1: all`);
       });
 
       const split = (results = report.results) => results.filter(({ verdict }) => verdict === 'split');
       const unless = splits ? ', or is split and says so' : '';
 
-      it(`moves all of the money once or none of it${unless}, and holds nothing, with ${half ? 'each second' : 'every'} fault at every operation`, () => {
+      it(`moves all of the money once or none of it${unless}, and holds nothing, with ${share ? 'each third' : 'every'} fault at every operation`, () => {
         const count = report.results.filter((result) => ofFaults(1)(result.case)).length;
-        assert.ok(count >= single / (half ? 2 : 1), `${count} cases`);
+        assert.ok(count >= (share ? leastOf(single) : single), `${count} cases`);
         assertNoneWrong(report, ofFaults(1));
       });
 

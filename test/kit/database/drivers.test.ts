@@ -77,7 +77,7 @@ describe('drivers of one transaction, under every order of statements', function
             const choose = (step: number, runnable: number) => (picks[step % picks.length] ?? 0) % runnable;
             await check(await stage.play([one, other], { choose, crash }, playDriver));
           }),
-          { numRuns: Math.ceil(RUNS / 8) },
+          { numRuns: Math.ceil(RUNS / 16) },
         );
       }
     }

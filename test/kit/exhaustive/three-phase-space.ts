@@ -1,16 +1,16 @@
-import { Desk } from '../../../../src/kit/workflow/desk.js';
-import type { Judgement } from '../../../../src/kit/workflow/saga/driver.js';
-import { Agent } from '../../../../src/kit/workflow/three-phase/agent.js';
-import type { AgentDriver } from '../../../../src/kit/workflow/three-phase/agent-driver.js';
+import { Desk } from '../../../src/kit/workflow/desk.js';
+import type { Judgement } from '../../../src/kit/workflow/saga/driver.js';
+import { Agent } from '../../../src/kit/workflow/three-phase/agent.js';
+import type { AgentDriver } from '../../../src/kit/workflow/three-phase/agent-driver.js';
 import {
   isEnded,
   type AgentOrder,
   type AgentStatus,
   type Message,
   type Telling,
-} from '../../../../src/kit/workflow/three-phase/protocol.js';
-import type { BranchRecord, ThreePhaseDriver } from '../../../../src/kit/workflow/three-phase/record.js';
-import { ThreePhaseRun } from '../../../../src/kit/workflow/three-phase/run.js';
+} from '../../../src/kit/workflow/three-phase/protocol.js';
+import type { BranchRecord, ThreePhaseDriver } from '../../../src/kit/workflow/three-phase/record.js';
+import { ThreePhaseRun } from '../../../src/kit/workflow/three-phase/run.js';
 
 /**
  * Everything that can happen in a three-phase commit, in every order: the rules themselves run, the coordinator's and the agents', and

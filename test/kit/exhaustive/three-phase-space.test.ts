@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { explore, type Allowed, type Outcome } from './support/three-phase-space.js';
+import { explore, type Allowed, type Outcome } from './three-phase-space.js';
 
 const committed = ({ held }: Outcome) => held.flatMap((each, place) => (each === 'committed' ? [`${place}`] : []));
 const isSplit = (outcome: Outcome) => ![0, outcome.held.length].includes(committed(outcome).length);
