@@ -88,7 +88,7 @@ export function exitOf(error: unknown): ExitCode {
   if (nothingStarted.some((known) => error instanceof known)) return EXIT.bad;
   if (error instanceof ResultNotKept) return EXIT.done;
   // It is not taken now, or never: too many wait, or it is another event's.
-  if (error instanceof EventRefused) return error.type === 'Busy' ? EXIT.pending : EXIT.bad;
+  if (error instanceof EventRefused) return { Busy: EXIT.pending, MovedNothing: EXIT.stuck }[error.type] ?? EXIT.bad;
   if (error instanceof TransactionPending) return exitOfState(error.state);
   const silent = [NotKnown, ServerUnavailable, WorkerSilent, JournalUnreadable];
   if (silent.some((known) => error instanceof known)) return EXIT.pending;

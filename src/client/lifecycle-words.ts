@@ -5,6 +5,9 @@ import type { FoundLifecycle } from './lifecycle.js';
 
 /** Orders that live for weeks as text, as documents and as pictures. */
 
+/** Events that nobody sends but the refund. */
+const BY_ITSELF: readonly string[] = ['refundDone', 'refundRefused'];
+
 /** What one line says of an order that was opened. */
 export function describeOpened({ row, view }: FoundLifecycle): string {
   const { orderId, state, toPay, discount, coupon, pointsSpent } = row;
@@ -27,7 +30,9 @@ export function describeLifecycle({ row, view, stuck }: FoundLifecycle): string 
     lines.push(`  under way: ${event} to ${to}, since ${time(since)}`);
   }
   if (stuck !== undefined) lines.push(`  ✗ ${stuck} waits for a person: desk show ${stuck}`);
-  lines.push(view.final ? '  final' : `  legal: ${view.legal.join(', ')}`);
+  lines.push(
+    view.final ? '  final' : `  legal: ${view.legal.filter((event) => !BY_ITSELF.includes(event)).join(', ')}`,
+  );
   lines.push(...view.deadlines.map(({ name, at, then }) => `  deadline ${name}: ${time(at)}, ${then}`));
   lines.push(
     ...view.moved.map(

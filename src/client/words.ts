@@ -36,7 +36,10 @@ export function describeTransaction(transaction: ShownTransaction, link?: string
     lines.push(`PAUSED by ${paused.actor} since ${since}: ${paused.reason}; to go on: tx resume ${gid}`);
   }
   const { failingTask } = transaction;
-  if (failingTask !== undefined) lines.push(failingMessage({ gid, ...failingTask }));
+  if (failingTask !== undefined && transaction.driver.kind === 'workflow') {
+    const { scheme, driver } = transaction;
+    lines.push(failingMessage({ gid, runId: driver.runId, scheme, ...failingTask }));
+  }
   lines.push(branchTable(transaction.branches), ...explain(transaction));
   if (!transaction.workerAnswered) {
     lines.push(

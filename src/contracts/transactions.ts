@@ -98,7 +98,13 @@ export const placeOrderChoreographedTransaction: TransactionContract<
 export const orderLifecycleContract = {
   workflow: 'orderLifecycle',
   machine: orderLifecycleMachine,
-  parse: parserOf(lifecycleOrderSchema),
+  // Only where one is opened: one that has such an id goes on.
+  parse: parserOf(
+    lifecycleOrderSchema.refine(({ orderId }) => !orderId.includes('.'), {
+      path: ['orderId'],
+      error: 'must have no dots in an order with a lifecycle: what it begins has ids that are made with them',
+    }),
+  ),
   gid: orderGid,
   summary: ({ orderId, customerId, units, sku, amount }: LifecycleOrder) =>
     `order ${orderId}: ${units} ${sku} for ${formatCents(amount)}, customer ${customerId}, with its whole life`,

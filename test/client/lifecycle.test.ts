@@ -178,6 +178,7 @@ describe('the command line of orders with a lifecycle', function () {
     // The money is back, and the stock is not: nobody says in the refund's place that it is done.
     await until(async () => (await order('show', 'w5')).code === 4);
     world.faults.clear();
+    assert.doesNotMatch((await order('show', 'w5')).stdout, /refundDone/);
     const refund = /order-w5\.REFUNDING\.\d+/.exec((await order('show', 'w5')).stdout)?.[0] ?? '';
     const early = await order('refunded', 'w5', '--reason', 'by bank transfer');
     assert.deepEqual([early.code, early.stdout], [1, '']);
@@ -312,6 +313,11 @@ describe('the command line of orders with a lifecycle', function () {
       ],
       [['place', '--lifecycle'], 2, /takes one order/],
       [['place', '--lifecycle', '--order', '{"orderId":"w8"}'], 2, /customerId/],
+      [
+        ['place', '--lifecycle', '--order', '{"orderId":"w5.cancel.0","customerId":"c1","units":1,"amount":1}'],
+        2,
+        /no dots/,
+      ],
       [['place', '--lifecycle', '--order', saga], 2, /order-w7 was started before/],
       [['deadline', 'w1', 'unpaid', '--reason', 'x'], 2, /--to TIME or --by DURATION/],
       [['deadline', 'w5', 'unpaid', '--by', '1h', '--reason', 'x'], 2, /order-w5/],

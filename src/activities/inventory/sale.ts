@@ -72,7 +72,7 @@ export async function openSale(database: Database, occupancy: Occupancy, asked: 
  * other.
  *
  * @param options `only`: this one; default: all
- * @throws where the database is gone: it is gone for each of them
+ * @throws where the database is gone: the connection is lost with two of them, one after the other, or with the only one
  */
 export async function settleSales(
   database: Database,
@@ -81,13 +81,19 @@ export async function settleSales(
 ): Promise<SettledSales> {
   const done: SettledSales = { settled: [], unsettled: [] };
   const until = performance.now() + SETTLING_MS;
-  for (const sale of only === undefined ? await occupancy.settleable(SETTLED_AT_ONCE) : [only]) {
+  const sales = only === undefined ? await occupancy.settleable(SETTLED_AT_ONCE) : [only];
+  let wasLost = sales.length === 1;
+  for (const sale of sales) {
     if (performance.now() >= until) break;
     beat();
     try {
       if (await settle(database, occupancy, sale)) done.settled.push(sale);
+      wasLost = false;
     } catch (error) {
-      if (isConnectionLost(error)) throw error;
+      const isLost = isConnectionLost(error);
+      // A single one may have lost its own connection, by taking too long.
+      if (isLost && wasLost) throw error;
+      wasLost = isLost;
       done.unsettled.push({ sale, message: messageOf(error) });
     }
   }

@@ -10,6 +10,8 @@ export interface FailingTask {
   readonly cause?: string;
   /** The code that the workers have does other things than the history says. */
   readonly isNonDeterminism: boolean;
+  /** It has run out of time, and nothing else is recorded of it since the run last went on. */
+  readonly isOutOfTime: boolean;
 }
 
 /** A task that has failed so often fails by the worker's code; fewer are of workers that died, or were slow. */
@@ -41,12 +43,17 @@ export async function failingTask(
     maximumPageSize: EVENTS,
   });
   const failed = [];
+  let [hasTimedOut, reachesBack] = [false, false];
   for (const {
     eventTime,
     workflowTaskCompletedEventAttributes,
     workflowTaskFailedEventAttributes,
+    workflowTaskTimedOutEventAttributes,
+    workflowExecutionStartedEventAttributes,
   } of history?.events ?? []) {
-    if (workflowTaskCompletedEventAttributes != null) break;
+    reachesBack = (workflowTaskCompletedEventAttributes ?? workflowExecutionStartedEventAttributes) != null;
+    if (reachesBack) break;
+    hasTimedOut ||= workflowTaskTimedOutEventAttributes != null;
     if (workflowTaskFailedEventAttributes != null) failed.push({ eventTime, of: workflowTaskFailedEventAttributes });
   }
   const [newest] = failed;
@@ -57,6 +64,7 @@ export async function failingTask(
     attempts,
     ...(first != null && { since: Number(first) * 1_000 }),
     ...(cause !== undefined && { cause }),
+    isOutOfTime: newest === undefined && hasTimedOut && reachesBack,
     isNonDeterminism: Number(newest?.of.cause) === NON_DETERMINISTIC,
   };
 }

@@ -38,7 +38,10 @@ export class TransitionUndone extends Error {
   }
 }
 
-/** The event was not taken: too many wait (`Busy`: try again), its request id is another event's (`OtherRequest`), or it is no event of the machine (`InvalidEvent`). */
+/**
+ * The event was not taken: too many wait (`Busy`: try again), its request id is another event's (`OtherRequest`), or it is no event of the machine
+ * (`InvalidEvent`). Or its effects were done and the row has not moved, as somebody decided wrongly at the desk (`MovedNothing`): a person has to look.
+ */
 export class EventRefused extends Error {
   readonly gid: string;
   readonly type: string;

@@ -76,7 +76,7 @@ export interface MachineClient<Machine, Data> {
    * again, it is answered as it was then; else, where it is legal, it is a new one. (So an event that leads back to where it can happen
    * again needs a request id, if a command may be repeated.)
    *
-   * @throws IllegalTransition, TransitionUndone, EventRefused: nothing has changed
+   * @throws IllegalTransition, TransitionUndone, EventRefused: nothing has changed, but for `MovedNothing`
    * @throws TransactionPending: it goes on, or waits for what does; ask again with the same request id, or look
    * @throws TransactionNotFound: no such machine was started
    */
@@ -110,6 +110,8 @@ export interface MachineClient<Machine, Data> {
 
 /** Between two tries of what the server has dropped, in milliseconds. */
 const AGAIN_MS = 50;
+/** How a machine's newest run stands that has not come to its end. */
+const GOES_ON: readonly string[] = ['RUNNING', 'TERMINATED', 'TIMED_OUT', 'CANCELLED', 'CONTINUED_AS_NEW'];
 
 /**
  * Makes what callers of a machine use, through a Temporal client.
@@ -146,19 +148,19 @@ export function machineClient<Machine, Data = unknown>(
       } catch (error) {
         // What was asked of a run that was ended from outside the next one answers, by the request id: without one it may be a second event.
         const again = wasDropped(error) || isBetweenRuns(error) || (wasCutOff(error) && order.requestId !== undefined);
-        // A run that has ended is none that takes it; the next one may have begun since.
-        const isThere = error instanceof WorkflowNotFoundError && (await isRunning(id));
-        if (!(again || isThere) || Date.now() >= until) throw error;
+        // A run that has ended is none that takes it; the next one has begun since, or the scan begins it if it was ended from outside.
+        const goesOn = error instanceof WorkflowNotFoundError && (await isToGoOn(id));
+        if (!(again || goesOn) || Date.now() >= until) throw error;
         await sleep(AGAIN_MS);
       }
     }
   };
 
-  const isRunning = async (id: string) => {
+  const isToGoOn = async (id: string) => {
     const found = await handleOf(id)
       .describe()
       .catch(() => undefined);
-    return found?.status.name === 'RUNNING';
+    return found !== undefined && GOES_ON.includes(found.status.name);
   };
 
   /** What an earlier table refuses, or a run that is about to end, the next run is asked. */
@@ -241,7 +243,10 @@ export function machineClient<Machine, Data = unknown>(
         return await renewing(id, until, () => update<EventAnswer>(id, EVENT_UPDATE, order, until));
       } catch (error) {
         if (error instanceof TimeIsOver) throw await pending(id);
-        if (error instanceof WorkflowNotFoundError) return answerOfEnded(id, order);
+        if (error instanceof WorkflowNotFoundError) {
+          if (await isToGoOn(id)) throw await pending(id, error);
+          return answerOfEnded(id, order);
+        }
         // Dropped until the time was over: that is no answer either.
         if (wasDropped(error) || isBetweenRuns(error) || wasCutOff(error)) throw await pending(id, error);
         const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;

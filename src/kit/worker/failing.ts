@@ -17,8 +17,8 @@ import { BEGUN_ANEW } from './settle-machine.js';
  *
  * Why a machine may be ended: all that it has done is in its row, and what it had not seen to its history tells
  * (`settle-machine.ts`). Why nothing else is: of a transaction the run is what knows, and to end it may undo it.
- * Why not many at once: that is a release that does not fit. Rolled back it heals all of them; those begun anew meanwhile would then not fit
- * the release before. So of more than {@link MOST_AT_ONCE} that fail so none is ended.
+ * Why not many: that is a release that does not fit. Rolled back it heals all of them; those begun anew meanwhile would then not fit the
+ * release before. So where more than {@link MOST_A_DAY} fail so, for however short a time, or were begun anew within a day, none is ended.
  *
  * The server's list does not say which runs fail (`TemporalReportedProblems` is of servers from 1.30 on): they are looked at one by one, the newest
  * first, so many a scan, and the next scan goes on where this one has ended.
@@ -28,7 +28,8 @@ const MOST_LOOKED_AT = 1_000;
 const CONCURRENCY = 10;
 const PAGE = 200;
 /** So many machines that do not fit are a defect of a few; more are a release. */
-const MOST_AT_ONCE = 20;
+const MOST_A_DAY = 20;
+const DAY_MS = 24 * 60 * 60_000;
 const MOST_TOLD = 1_000;
 /** What is younger has not failed for long. */
 const YOUNG_MS = 60_000;
@@ -38,12 +39,14 @@ export interface FailingFound {
   readonly failing: readonly FailingRun[];
   /** Where the next scan goes on, in milliseconds since 1970; absent: from the newest. */
   readonly failingFrom?: number;
+  /** When machines were begun anew within the last day, in milliseconds since 1970. */
+  readonly begunAnew?: readonly number[];
 }
 
 /** @param onFailure told of one that could not be looked at, or begun anew: the next scan that comes to it tries again */
 export async function lookAfterFailing(
   client: Client,
-  order: Pick<ScanSince, 'failingMs' | 'failingFrom' | 'taskFailures'>,
+  order: Pick<ScanSince, 'failingMs' | 'failingFrom' | 'taskFailures' | 'begunAnew'>,
   { beat, onFailure }: { readonly beat: () => void; readonly onFailure: (gid: string, message: string) => void },
 ): Promise<FailingFound> {
   const { failingMs = FAILING_MS, taskFailures = TASK_FAILURES } = order;
@@ -52,7 +55,8 @@ export async function lookAfterFailing(
   const query = `ExecutionStatus = 'Running' AND ${TX_SCHEME.name} IS NOT NULL AND StartTime <= '${new Date(from).toISOString()}'`;
   const open = eachInTime(client.workflow.list({ query, pageSize: PAGE }));
   const failing: FailingRun[] = [];
-  const unfit: { readonly at: number; readonly run: WorkflowExecutionDescription }[] = [];
+  const begunAnew = (order.begunAnew ?? []).filter((at) => now - at < DAY_MS);
+  const unfit: { readonly at: number; readonly run: WorkflowExecutionDescription; readonly isOld: boolean }[] = [];
   let looked = 0;
   let last = from;
   let isOver = false as boolean;
@@ -72,11 +76,10 @@ export async function lookAfterFailing(
         const task = run.status.name === 'RUNNING' ? await ofServer(failingTask(client, run, taskFailures)) : undefined;
         if (task === undefined || failing.length >= MOST_TOLD) continue;
         const scheme = String(run.typedSearchAttributes.get(TX_SCHEME));
-        const { isNonDeterminism, ...told } = task;
+        const { isNonDeterminism, isOutOfTime, ...told } = task;
         const isOld = task.since !== undefined && now - task.since >= failingMs;
         // What only runs out of time, as far as the history tells, may not fit either: a lost worker is how that begins.
-        const mayNotFit = isNonDeterminism || told.cause === undefined;
-        if (scheme === 'machine' && mayNotFit && isOld) unfit.push({ at: failing.length, run });
+        if (scheme === 'machine' && (isNonDeterminism || isOutOfTime)) unfit.push({ at: failing.length, run, isOld });
         failing.push({ gid: workflowId, runId, scheme, ...told });
       } catch (error) {
         onFailure(workflowId, messageOf(error));
@@ -85,33 +88,52 @@ export async function lookAfterFailing(
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, lane));
   if (!isOver) void open.return(undefined).catch(() => undefined);
-  if (unfit.length <= MOST_AT_ONCE) {
-    for (const { at, run } of unfit) {
-      const found = failing[at];
-      beat();
-      try {
-        if (found !== undefined && (await beginAnew(client, run, found))) failing[at] = { ...found, isBegunAnew: true };
-      } catch (error) {
-        onFailure(run.workflowId, messageOf(error));
-      }
+  const many = unfit.length + begunAnew.length;
+  for (const { at, run } of unfit.filter(({ isOld }) => isOld)) {
+    const found = failing[at];
+    if (found === undefined) continue;
+    if (many > MOST_A_DAY) {
+      failing[at] = { ...found, ofMany: many };
+      continue;
+    }
+    try {
+      if (!(await beginAnew(client, run, { taskFailures, beat }))) continue;
+      failing[at] = { ...found, isBegunAnew: true };
+      begunAnew.push(now);
+    } catch (error) {
+      onFailure(run.workflowId, messageOf(error));
     }
   }
   // All of them may have begun at one moment: then what is left of that moment is left out.
   const place = last === from ? from - 1 : last;
-  return { failing, ...(!isOver && { failingFrom: place }) };
+  return { failing, ...(!isOver && { failingFrom: place }), ...(begunAnew.length > 0 && { begunAnew }) };
 }
 
-/** Ends a machine's run, and begins it anew. @returns not, if it was begun anew by this before */
-async function beginAnew(client: Client, run: WorkflowExecutionDescription, { cause }: FailingRun): Promise<boolean> {
-  const { workflowId, runId } = run;
-  if (await wasBegunAnew(client, run)) return false;
-  await ofServer(client.workflow.getHandle(workflowId, runId).terminate(`${BEGUN_ANEW}: ${cause ?? ''}`));
+/** Ends a machine's run, and begins it anew. @returns not, if it was begun anew by this before, or does not fail any more */
+async function beginAnew(
+  client: Client,
+  { workflowId, runId }: WorkflowExecutionDescription,
+  { taskFailures, beat }: { readonly taskFailures: number; readonly beat: () => void },
+): Promise<boolean> {
+  const handle = client.workflow.getHandle(workflowId, runId);
+  beat();
+  if (await wasBegunAnew(client, { workflowId, runId })) return false;
+  // Others were looked at since it was, for a while.
+  const run = await ofServer(handle.describe());
+  const task = run.status.name === 'RUNNING' ? await ofServer(failingTask(client, run, taskFailures)) : undefined;
+  if (task === undefined) return false;
+  beat();
+  await ofServer(handle.terminate(`${BEGUN_ANEW}: ${task.cause ?? ''}`));
+  beat();
   // If this comes to nothing, the next scan finds a run that was ended from outside.
-  await settle(client, { workflowId, runId });
+  await ofServer(settle(client, { workflowId, runId }));
   return true;
 }
 
-async function wasBegunAnew(client: Client, { workflowId, runId }: WorkflowExecutionDescription): Promise<boolean> {
+async function wasBegunAnew(
+  client: Client,
+  { workflowId, runId }: Pick<WorkflowExecutionDescription, 'workflowId' | 'runId'>,
+): Promise<boolean> {
   const { history } = await ofServer(
     client.workflowService.getWorkflowExecutionHistory({
       namespace: client.options.namespace,

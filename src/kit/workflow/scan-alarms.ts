@@ -87,23 +87,33 @@ export function scanAlarms(
     ...few(prepared, `in-doubt/many/${day}`),
     ...few(held, `expired-hold/many/${day}`),
     ...few(anew ?? [], `task-failing/many-anew/${runId}`),
-    ...few(told ?? [], `task-failing/many/${day}`),
+    // By the hour in which the first of them began: another release on the same day is another alarm.
+    ...few(told ?? [], `task-failing/many/${day}/${hourOf(failing)}`),
   ];
 }
 
 /** What a person is told of a run whose task keeps failing, and what there is to be done. */
-export function failingMessage({
-  gid,
-  attempts,
-  since,
-  cause,
-  isBegunAnew,
-}: Omit<FailingRun, 'runId' | 'scheme'>): string {
+export function failingMessage(run: FailingRun): string {
+  const { gid, runId, scheme, attempts, since, cause, isBegunAnew, ofMany } = run;
   const from = since === undefined ? '' : `, since ${new Date(since).toISOString()}`;
   const what = `its workflow task keeps failing, ${attempts} times by now${from}: ${cause ?? "the workers' log says why"}`;
   if (isBegunAnew === true) return `${what}; it was ended, and is begun anew from its row`;
-  const end = `temporal workflow terminate --workflow-id '${gid}' --reason '…'`;
-  return `${what}; roll back the release that came before that, or end the run, and the scan begins it again: ${end}`;
+  if (ofMany !== undefined) {
+    return `${what}; ${ofMany} machines fail so, or were begun anew within a day: that is a release that does not fit, and is to be rolled back`;
+  }
+  const end = `temporal workflow terminate --workflow-id '${gid}' --run-id '${runId}' --reason '…'`;
+  const then =
+    scheme === 'machine'
+      ? 'and the scan begins it anew from its row'
+      : 'and the scan has it finished, which may undo it';
+  return `${what}; roll back the release that came before that, or end the run, ${then}: ${end}`;
+}
+
+/** The hour in which the first of them, of those that were not begun anew, began to fail. */
+function hourOf(failing: readonly FailingRun[]): string {
+  const since = failing.flatMap(({ isBegunAnew, since: from }) => (isBegunAnew || from === undefined ? [] : [from]));
+  if (since.length === 0) return '';
+  return new Date(since.reduce((one, other) => Math.min(one, other))).toISOString().slice(0, 13);
 }
 
 /** @param id of the one alarm, where there are too many */

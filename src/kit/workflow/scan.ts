@@ -55,6 +55,8 @@ export interface FailingRun {
   readonly cause?: string;
   /** It was ended, and is begun anew from its row. */
   readonly isBegunAnew?: true;
+  /** It is a machine's that would have been, but so many fail so, or were begun anew within a day, that it is taken for a release that does not fit. */
+  readonly ofMany?: number;
 }
 
 /** Messages of an outbox that wait for longer than they should. */
@@ -111,6 +113,8 @@ export interface ScanReport {
   readonly failing?: readonly FailingRun[];
   /** Where the next scan goes on to look for such, as there were too many open ones; in milliseconds since 1970. Absent: from the newest. */
   readonly failingFrom?: number;
+  /** When machines were begun anew within the last day, in milliseconds since 1970; absent: none was. */
+  readonly begunAnew?: readonly number[];
   /** Absent: the worker that scanned was given no databases. */
   readonly inDoubt?: InDoubtReport;
   /**
@@ -134,7 +138,7 @@ export interface InDoubtReport {
 }
 
 /** What the activity gets: the order with the time to look back to. */
-export type ScanSince = ScanOrder & { readonly since: number; readonly failingFrom?: number };
+export type ScanSince = ScanOrder & { readonly since: number } & Pick<ScanReport, 'failingFrom' | 'begunAnew'>;
 
 const LOOK_BACK_MS = 10 * 60_000;
 /** How long a scan waits until its alarms are raised. */
@@ -160,6 +164,7 @@ export async function scanTransactions(order: ScanOrder = {}): Promise<ScanRepor
   const report = await activities['backstitch.scan']({
     ...{ ...order, deskAgeMs, since },
     ...(last?.failingFrom !== undefined && { failingFrom: last.failingFrom }),
+    ...(last?.begunAnew !== undefined && { begunAnew: last.begunAnew }),
   });
   const alarms = scanAlarms(report, workflowInfo().runId, Date.now());
   // To raise an alarm is to send a signal: where that does not work, the report still tells.

@@ -261,9 +261,9 @@ describe('machines under a real server', function () {
     const late = tickets.send(saga, 'note', { requestId: 'n-2', wait: '20 seconds' }).catch((error: unknown) => error);
     void late;
 
-    const scan = (failingMs: number): Promise<ScanReport> => {
+    const scan = (failingMs: number, begunAnew: readonly number[] = []): Promise<ScanReport> => {
       const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
-      const order = { since, failingMs, taskFailures: 1, failingFrom: Date.now() };
+      const order = { since, failingMs, taskFailures: 1, failingFrom: Date.now(), begunAnew };
       return environment.run(scanActivities()['backstitch.scan'], order);
     };
     const failingOf = async (of: string, failingMs: number) =>
@@ -278,7 +278,23 @@ describe('machines under a real server', function () {
     await until(async () =>
       ((await showTransaction(client, saga)).failingTask?.cause ?? '').includes('Nondeterminism'),
     );
-    const report = await scan(0);
+    // Too many were begun anew within a day: that is a release, and none is ended. What is longer ago does not count.
+    const day = 24 * 3_600_000;
+    const many = await scan(
+      0,
+      Array.from({ length: 20 }, () => Date.now() - day / 2),
+    );
+    const ofMany = many.failing?.find(({ gid }) => gid === id);
+    assert.ok((ofMany?.ofMany ?? 0) >= 21, JSON.stringify(ofMany));
+    assert.deepEqual([many.begunAnew?.length, await runOf(id)], [20, began]);
+    const report = await scan(
+      0,
+      Array.from({ length: 20 }, () => Date.now() - 2 * day),
+    );
+    assert.ok(
+      report.begunAnew?.every((at) => at >= since),
+      JSON.stringify(report.begunAnew),
+    );
     const failing = report.failing ?? [];
     assert.deepEqual(
       [id, saga].map((of) => failing.find(({ gid }) => gid === of)?.isBegunAnew),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { scanAlarms } from '../../../src/kit/workflow/scan-alarms.js';
+import { failingMessage, scanAlarms } from '../../../src/kit/workflow/scan-alarms.js';
 import type { ScanReport } from '../../../src/kit/workflow/scan.js';
 
 const DAY = 24 * 60 * 60_000;
@@ -77,6 +77,26 @@ describe('the alarms of a scan', () => {
       }
     }
     assert.deepEqual(idsOf({ old: old(11) }, 'run', NOON), ['desk-case-old/many/20000']);
+  });
+
+  it('tell once a day and for each release of runs whose task fails, when there are many', () => {
+    const of = (since: number) => ({ failing: failing(11).map((run, n) => ({ ...run, since: since + n })) });
+    const morning = NOON - DAY / 4;
+    assert.deepEqual(idsOf(of(morning), 'run-1', NOON), idsOf(of(morning), 'run-2', NOON + 60_000));
+    assert.notDeepEqual(idsOf(of(morning), 'run', NOON), idsOf(of(NOON), 'run', NOON + 60_000));
+    assert.notDeepEqual(idsOf(of(morning), 'run', NOON), idsOf(of(morning), 'run', NOON + DAY));
+    const unknown = failing(11).map((run) => ({ ...run, since: undefined }));
+    assert.equal(idsOf({ failing: unknown }, 'run', NOON).length, 1);
+  });
+
+  it('tell what is to be done about a run whose task fails, by what it is', () => {
+    const [run] = failing(1).map((run) => ({ ...run, runId: 'r-1' }));
+    assert.ok(run);
+    assert.match(failingMessage(run), /or end the run, .* may undo it: .*--workflow-id 'order-0' --run-id 'r-1'/);
+    assert.match(failingMessage({ ...run, scheme: 'machine' }), /begins it anew from its row/);
+    const many = failingMessage({ ...run, scheme: 'machine', ofMany: 30 });
+    assert.match(many, /30 machines fail so, .* is to be rolled back$/);
+    assert.doesNotMatch(many, /terminate/);
   });
 
   it('tell of what is held for nobody once a day, and once a transaction', () => {

@@ -194,9 +194,9 @@ with found as (
   union all
   select log.* from unnest($1::text[]) as asked (gid) join backstitch.log on ${belongs('log.gid', 'asked.gid')}
 ), told as (
-  select gid, origin, branch, op, outcome, input, who, driver, final, began_at
+  select gid, origin, branch, op, outcome, input, failure, who, driver, final, began_at
   from found where source = 'history' and op in ('decide', 'end')
   union all
-  select gid, null, null, 'step', 'done', null, null, driver, true, max(began_at) from found where source = 'guard' group by gid, driver
+  select gid, null, null, 'step', 'done', null, null, null, driver, true, max(began_at) from found where source = 'guard' group by gid, driver
 )
 select coalesce(json_agg(told order by began_at)::text, '[]') as rows from told`;

@@ -73,7 +73,7 @@ export interface CompensationLog {
 /** A decision (`decide`), an `end`, or a `step` with nothing but its driver: columns of {@link LogRow}. */
 export type SettledRow = Pick<
   LogRow,
-  'gid' | 'branch' | 'op' | 'outcome' | 'input' | 'who' | 'driver' | 'final' | 'began_at'
+  'gid' | 'branch' | 'op' | 'outcome' | 'input' | 'failure' | 'who' | 'driver' | 'final' | 'began_at'
 > & {
   /** The run; null: a step. */
   readonly origin: string | null;

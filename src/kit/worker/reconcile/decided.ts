@@ -1,5 +1,6 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { HistoryNote } from '../../client/log/notes.js';
+import { transactionFailure } from '../../workflow/failure.js';
 import { readRun, runsById, runsWithDecisions, type FoundRun } from '../../client/log/runs.js';
 import type { CompensationLog, SettledRow } from '../../database/log/store.js';
 import { decisionsHere, DRIVER, type StepsBy } from '../../database/reconcile/decisions.js';
@@ -117,8 +118,13 @@ function settledBy(logged: readonly SettledRow[]): Decided | undefined {
     const decided = decidedBy({ ...row, who: who ?? undefined }, row.gid);
     if (decided !== undefined) return decided;
   }
-  const failed = logged.find(({ op, outcome }) => op === 'end' && outcome === 'failed');
+  const failed = logged.find(({ op, outcome, failure }) => op === 'end' && outcome === 'failed' && !wasUndone(failure));
   return failed && leftBy(failed.gid);
+}
+
+/** A machine that never began, as what makes its row was undone: nobody has left anything. */
+function wasUndone(failure: unknown): boolean {
+  return (failure as { type?: unknown } | null)?.type === transactionFailure.compensated;
 }
 
 function stepOf({ gid, op, driver }: SettledRow): StepsBy[] {

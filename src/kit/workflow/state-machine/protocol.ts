@@ -23,6 +23,7 @@ export const MACHINE_QUERY = 'machine';
  * - `Busy`: too many events wait for their turn; nothing of this one is kept.
  * - `InvalidEvent`: what was given is no event, or more than fits.
  * - `TransitionUndone`: its effects were undone, or the row's own service refused them; the state is unchanged, `cause` says why.
+ * - `MovedNothing`: its effects are done, and the row has not moved: somebody has decided at the desk that it had. People are told.
  * - `TransitionUnderWay`: another transition, or this one, has not ended for long; it goes on. The same request id asks for it again.
  */
 export const machineFailure = {
@@ -31,6 +32,7 @@ export const machineFailure = {
   busy: 'Busy',
   invalid: 'InvalidEvent',
   undone: 'TransitionUndone',
+  unmoved: 'MovedNothing',
   underWay: 'TransitionUnderWay',
 } as const;
 

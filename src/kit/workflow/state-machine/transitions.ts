@@ -124,6 +124,8 @@ export class Transitions {
     this.#isSlow = false;
     if ('kind' in outcome) {
       if (resumes === undefined) this.#refuse(core, turn, outcome);
+      // What had seemed to come from there was somebody else's move: what its state begins was kept waiting for this.
+      else this.#of.jobs.enter(core.state, core.version);
       return;
     }
     tell(turn, outcome);
@@ -193,9 +195,9 @@ export class Transitions {
     const isThere = core.state === to && core.version === version + 1;
     if (end.how === 'committed') {
       if (core.version > version) return core.moved(order, isThere ? version + 1 : core.version, end.result);
-      const what = `'${event}' has moved nothing, though ${gid} is committed: it is in ${core.state} still`;
+      const what = `'${event}' has moved nothing, though ${gid} is committed, and its effects stand: it is in ${core.state} still`;
       this.#of.telling.alarm('failed', `unmoved.${branchOf(order)}`, what);
-      return this.#nothing(core, order, machineFailure.undone, what, undefined, gid);
+      return this.#nothing(core, order, machineFailure.unmoved, what, undefined, gid);
     }
     const { failure, report } = end;
     // Past its pivot: the row has moved, and what was to follow was left to a person.

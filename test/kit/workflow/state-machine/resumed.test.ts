@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { MachineNotBegun, TransitionUndone } from '../../../../src/kit/client/index.js';
+import {
+  EventRefused,
+  MachineNotBegun,
+  TransactionPending,
+  TransitionUndone,
+} from '../../../../src/kit/client/index.js';
 import type { Message } from '../../../../src/kit/messages/message.js';
 import { Poison, type Sink } from '../../../../src/kit/messages/sink.js';
 import { temporalSink } from '../../../../src/kit/worker/index.js';
@@ -211,6 +216,34 @@ describe('a state machine whose run was ended from outside', function () {
     await until(() => world.alarmsOf(id).includes('failed'));
   });
 
+  it('is waited for by whoever commands it before somebody has begun it anew', async () => {
+    const id = await world.parcel();
+    const machines = world.machines();
+    const ended = { workflowId: id, runId: await terminate(id) };
+    await assert.rejects(machines.send(id, 'pay', { requestId: 'p-1', wait: '1 second' }), TransactionPending);
+    const paying = machines.send(id, 'pay', { requestId: 'p-1' });
+    assert.equal(await settle(world.client, ended), true);
+    assert.equal((await paying).version, 1);
+  });
+
+  it('begins what belongs to its state where somebody else has brought it there, and a saga of its own came too late', async () => {
+    const id = `parcel-${randomUUID().slice(0, 8)}`;
+    await world.openRow(id);
+    await world.pool.query(`update parcels set status = 'BACK', version = 1 where id = $1`, [id]);
+    const move = { id, event: 'pay', from: 'OPEN', to: 'BACK', version: 0, at: 1, requestId: 'x' } as const;
+    const effect: EffectOrder = { ...move, input: undefined, data: {}, move };
+    const { taskQueue } = world;
+    const saga = { taskQueue, workflowId: `${id}.pay.x`, args: [effect] };
+    const paying = await world.client.workflow.start('payParcel', saga);
+    const end: unknown = await paying.result().catch((error: unknown) => error);
+    assert.ok(end instanceof Error);
+    const resumed = { effects: [effect], ends: [], messages: [], refused: [], moved: [] };
+    const args = [{ data: {} }, { runs: 0, jobs: [], resumed } satisfies Carried];
+    await world.client.workflow.start('parcelLife', { taskQueue, workflowId: id, args });
+    await world.handle(id).result();
+    assert.deepEqual(await world.moves(id), ['CANCELLED']);
+  });
+
   it('waits for no saga of which nobody knows any more, and gives up none that goes on', async () => {
     const id = `parcel-${randomUUID().slice(0, 8)}`;
     await world.openRow(id);
@@ -343,7 +376,10 @@ describe('a state machine whose run was ended from outside', function () {
     await assert.rejects(machines.send(id, 'pay'), undone(/OtherWorkflow: .* is a run of 'openParcel'/));
     await assert.rejects(
       machines.send(id, 'pay', { requestId: 'x' }),
-      undone(/has moved nothing, though .* is committed/),
+      (error) =>
+        error instanceof EventRefused &&
+        error.type === 'MovedNothing' &&
+        /has moved nothing, though .* is committed, and its effects stand/.test(error.message),
     );
     assert.equal(await world.row(id), 'OPEN 0');
     await until(() => world.alarmsOf(id).includes('failed'));
