@@ -12,7 +12,17 @@ export interface Counts {
 }
 
 /** Those that take longest begin first, so that none of them is left alone at the end. */
-const LONGEST = ['matrix', 'kit/workflow', 'integration', 'client', 'kit/database'];
+const LONGEST = [
+  'matrix',
+  'kit/workflow',
+  'integration',
+  'client',
+  'kit/database',
+  'workflows',
+  'activities',
+  'dev',
+  'kit/rabbitmq',
+];
 
 /**
  * Whether others give way to a group: the time-skipping server takes a worker that waits for its turn of the processor for one that
