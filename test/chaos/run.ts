@@ -217,7 +217,9 @@ async function showUnfinished(client: Client, { states }: Evidence): Promise<str
   const hanging = [...states].filter(([, state]) => state !== 'none' && !['committed', 'compensated'].includes(state));
   const shown: string[] = [];
   for (const [gid] of hanging.slice(0, MAX_SHOWN)) {
-    shown.push(describeTransaction(await showTransaction(client, gid)));
+    // A purchase is no transaction of its own; and what cannot be shown is said, not thrown: the run's report comes after it.
+    const text = await showTransaction(client, gid).then(describeTransaction, messageOf);
+    shown.push(text);
   }
   return shown;
 }

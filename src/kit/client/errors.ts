@@ -198,12 +198,24 @@ export class OrderRefused extends Error {
   }
 }
 
-/** No worker answered for a transaction. Whether it heard what was asked is not known; asking again is safe. */
+/**
+ * No worker answered for a transaction, or none can, as its code fails by what the run has done. Whether it heard what was asked is not
+ * known; asking again is safe.
+ */
 export class WorkerSilent extends Error {
   readonly gid: string;
 
-  constructor(gid: string, ms: number) {
-    super(`no worker answered for ${gid} within ${ms / 1000} s: start one, then look at it and ask again`);
+  /**
+   * @param ms how long was waited, in milliseconds
+   * @param failing what a worker that tried to go on with the run fails by, if that is the trouble
+   */
+  constructor(gid: string, ms: number, failing?: string) {
+    const within = `${gid} within ${ms / 1000} s`;
+    super(
+      failing === undefined
+        ? `no worker answered for ${within}: start one, then look at it and ask again`
+        : `no worker could answer for ${within}, as its code fails (${failing}): take back a release that does not fit, or wait for the scan, which begins it anew if it may; then ask again`,
+    );
     this.name = 'WorkerSilent';
     this.gid = gid;
   }

@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Client,
+  isGrpcDeadlineError,
   isGrpcServiceError,
+  QueryNotRegisteredError,
   WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
   WorkflowNotFoundError,
@@ -26,10 +28,11 @@ import {
   type MachineView,
   type Refusal,
 } from '../workflow/state-machine/protocol.js';
+import { failingTask } from './failing-task.js';
 import { GidConflict, OrderRefused, TransactionNotFound, TransactionPending, WorkerSilent } from './errors.js';
 import { hashOf } from './input.js';
 import { EventRefused, IllegalTransition, MachineNotBegun, TransitionUndone } from './machine-errors.js';
-import { wasDropped } from './operate.js';
+import { isTooEarly, wasDropped } from './operate.js';
 import { outcomeOf } from './outcome.js';
 import { TimeIsOver } from './race.js';
 import { ANSWER_MS, ask, explained, hasWorker, waitUntil } from './server.js';
@@ -81,8 +84,13 @@ export interface MachineClient<Machine, Data> {
    * @throws TransactionNotFound: no such machine was started
    */
   send(id: string, event: EventOf<Machine>, options?: SendOptions): Promise<EventAnswer>;
-  /** Looks at it; one that has ended is read from its history. @throws TransactionNotFound */
-  view(id: string): Promise<MachineView>;
+  /**
+   * Looks at it; one that has ended is read from its history.
+   *
+   * @param options.wait how long it may take. Default: 30 seconds
+   * @throws TransactionNotFound
+   */
+  view(id: string, options?: { readonly wait?: Duration }): Promise<MachineView>;
   /**
    * Moves a deadline that runs. With a request id it is the same order however often it is sent, and is answered the same: whoever asks again
    * after `WorkerSilent`, and moves it by so much, needs one.
@@ -110,6 +118,10 @@ export interface MachineClient<Machine, Data> {
 
 /** Between two tries of what the server has dropped, in milliseconds. */
 const AGAIN_MS = 50;
+/** One look: where it waits for a worker that is lost, or for a run that has been ended since, the next one does not. In milliseconds. */
+const TRY_MS = 15_000;
+/** Between two tries of what a worker cannot answer, as it cannot replay the run: each try does so. */
+const REPLAY_AGAIN_MS = 1_000;
 /** How a machine's newest run stands that has not come to its end. */
 const GOES_ON: readonly string[] = ['RUNNING', 'TERMINATED', 'TIMED_OUT', 'CANCELLED', 'CONTINUED_AS_NEW'];
 
@@ -175,6 +187,12 @@ export function machineClient<Machine, Data = unknown>(
         await sleep(AGAIN_MS);
       }
     }
+  };
+
+  /** What the run's task keeps failing by, if it does. @throws ServerUnavailable if it is the server that does not answer */
+  const failureOf = async (id: string): Promise<string | undefined> => {
+    const run = await ask(client, () => handleOf(id).describe());
+    return run.status.name === 'RUNNING' ? (await ask(client, () => failingTask(client, run)))?.cause : undefined;
   };
 
   const pending = async (id: string, cause?: unknown) => {
@@ -261,17 +279,22 @@ export function machineClient<Machine, Data = unknown>(
       }
     },
 
-    async view(id) {
-      const until = Date.now() + ANSWER_MS;
+    async view(id, { wait = ANSWER_MS } = {}) {
+      const ms = msToNumber(wait);
+      const until = Date.now() + ms;
       for (;;) {
         try {
-          return await ask(client, () => handleOf(id).query<MachineView>(MACHINE_QUERY));
+          const limit = Math.min(until, Date.now() + TRY_MS);
+          return await client.withDeadline(limit, () => handleOf(id).query<MachineView>(MACHINE_QUERY));
         } catch (error) {
           if (error instanceof WorkflowNotFoundError) throw new TransactionNotFound(id, namespace);
-          // Its worker was killed, or too slow, in the midst of a task: the next one answers.
-          if (!wasDropped(error)) throw error;
-          if (Date.now() >= until) throw new WorkerSilent(id, ANSWER_MS);
-          await sleep(AGAIN_MS);
+          const misfit = misfitOf(error);
+          const isOver = Date.now() >= until;
+          // Its worker was killed, or too slow, in the midst of a task: the next one answers, once it has done that; or once the scan has begun it anew.
+          const isSilent = wasDropped(error) || isTooEarly(error) || isGrpcDeadlineError(error);
+          if (!isSilent && misfit === undefined) throw explained(client, error);
+          if (isOver) throw new WorkerSilent(id, ms, misfit ?? (await failureOf(id)));
+          await sleep(error instanceof QueryNotRegisteredError ? REPLAY_AGAIN_MS : AGAIN_MS);
         }
       }
     },
@@ -310,6 +333,13 @@ function refusalOf(error: unknown): Refusal | undefined {
 function wasCutOff(error: unknown): boolean {
   const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
   return cause instanceof ApplicationFailure && cause.type === 'AcceptedUpdateCompletedWorkflow';
+}
+
+/** What a worker says of a run that its code does not fit, and that it can tell nothing of therefore. */
+function misfitOf(error: unknown): string | undefined {
+  if (!(error instanceof QueryNotRegisteredError)) return undefined;
+  const [line = ''] = error.message.split('\n');
+  return /TMPRL1100|nondeterminism/i.test(line) ? line : undefined;
 }
 
 /** gRPC: not found, aborted, unavailable. */

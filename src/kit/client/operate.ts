@@ -1,8 +1,15 @@
 import { setTimeout } from 'node:timers/promises';
-import { type Client, isGrpcServiceError, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import {
+  type Client,
+  isGrpcServiceError,
+  QueryNotRegisteredError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { DECIDE_UPDATE, type DeskNote, type DeskOrder } from '../workflow/desk.js';
 import { OPERATE_UPDATE, type OperatorNote, type OperatorOrder } from '../workflow/operate.js';
+import { TOO_EARLY } from '../workflow/view.js';
 import { OrderRefused, TransactionNotFound, WorkerSilent } from './errors.js';
 import { ANSWER_MS, explained, waitUntil } from './server.js';
 import { TimeIsOver } from './race.js';
@@ -68,4 +75,9 @@ export function wasDropped(error: unknown): boolean {
     (grpc.code as number) === FAILED_PRECONDITION &&
     /workflow task failure|Workflow Task in failed state/.test(grpc.details || grpc.message)
   );
+}
+
+/** Whether a query has come before the task that is due: the next one is answered once that is done. */
+export function isTooEarly(error: unknown): boolean {
+  return error instanceof QueryNotRegisteredError && error.message.includes(TOO_EARLY);
 }

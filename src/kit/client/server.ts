@@ -9,7 +9,10 @@ export const ANSWER_MS = 30_000;
 /** A worker that has not polled for so long is gone: polls last a minute. */
 const POLL_MS = 90_000;
 
-const GRPC = { INVALID_ARGUMENT: 3, PERMISSION_DENIED: 7, UNAVAILABLE: 14, UNAUTHENTICATED: 16 } as const;
+const GRPC = { CANCELLED: 1, INVALID_ARGUMENT: 3, PERMISSION_DENIED: 7, UNAVAILABLE: 14, UNAUTHENTICATED: 16 } as const;
+
+/** What gRPC says of a call that its caller has aborted. */
+const BY_CALLER = 'Cancelled on client';
 
 /**
  * Asks the server, for a limited time.
@@ -74,6 +77,8 @@ export function explained(client: Client, error: unknown): unknown {
   if (!isGrpcServiceError(grpc)) return error;
   const code: number = grpc.code;
   if (code === GRPC.UNAVAILABLE) return silent(client, 'cannot be reached', error);
+  // A server that stops, or loses whom it asked, breaks off what it has begun. What a caller breaks off itself is its own.
+  if (code === GRPC.CANCELLED && grpc.details !== BY_CALLER) return silent(client, 'broke off the call', error);
   if (code === GRPC.INVALID_ARGUMENT && /search attribute/i.test(grpc.details)) {
     const register = Object.entries(searchAttributeTypes).map(([name, type]) => `--name ${name} --type ${type}`);
     return new ServerNotPrepared(

@@ -29,6 +29,7 @@ import {
 } from './alarms.js';
 import { AlarmQueue, type AlarmsState, type Waiting } from './alarms-queue.js';
 import { wasNeverTried } from './calls.js';
+import { refuseEarlyLooks } from './early-look.js';
 import { retryProfiles } from './retry.js';
 
 /**
@@ -57,6 +58,7 @@ type Deliver = Record<typeof DELIVER_ALARM, (alarm: Alarm) => Promise<string>>;
 
 /** @param carried what the run before handed over */
 export async function deliverAlarms(carried?: AlarmsState): Promise<void> {
+  refuseEarlyLooks();
   const queue = new AlarmQueue(carried);
   const alarmClock = new AlarmClock(pump);
   const isLong = () => {

@@ -7,6 +7,7 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
+import { refuseEarlyLooks } from './early-look.js';
 
 /**
  * The workflow that keeps the relay of one stream of an outbox running: one activity after the other delivers, each for some
@@ -64,6 +65,7 @@ const { [RELAY_ACTIVITY]: deliver } = proxyActivities<{
 
 /** @param totals of the runs before */
 export async function deliverMessages(order: RelayOrder, totals?: RelayTotals): Promise<void> {
+  refuseEarlyLooks();
   let sum: RelayTotals = totals ?? { delivered: 0, failed: 0, dead: 0 };
   setHandler(defineQuery<RelayTotals>(RELAY_QUERY), () => sum);
   let unavailable: RelayRound['unavailable'];

@@ -5,6 +5,8 @@ import type { OperatorNote } from './operate.js';
 
 /** The name of the query that answers with a {@link TransactionView}. */
 export const TRANSACTION_QUERY = 'transaction';
+/** What a query fails by that came too early, as `early-look.ts` says: the beginning of its message. */
+export const TOO_EARLY = 'looked at before a worker has done what is due';
 /** The name of the update that answers once it is decided whether the transaction commits; with a {@link Decision}. */
 export const DECISION_UPDATE = 'decision';
 

@@ -5,7 +5,13 @@ import { Client, Connection } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
 import pg from 'pg';
-import { IllegalTransition, machineClient, showTransaction, type ScanReport } from '../../../src/kit/client/index.js';
+import {
+  IllegalTransition,
+  machineClient,
+  showTransaction,
+  WorkerSilent,
+  type ScanReport,
+} from '../../../src/kit/client/index.js';
 import {
   createGuard,
   guardMigrations,
@@ -260,6 +266,8 @@ describe('machines under a real server', function () {
     await tickets.wake(id);
     const late = tickets.send(saga, 'note', { requestId: 'n-2', wait: '20 seconds' }).catch((error: unknown) => error);
     void late;
+    const viewed = tickets.view(id, { wait: '2 minutes' });
+    viewed.catch(() => undefined);
 
     const scan = (failingMs: number, begunAnew: readonly number[] = []): Promise<ScanReport> => {
       const environment = new MockActivityEnvironment({}, { client, logger: new DefaultLogger('ERROR') });
@@ -278,6 +286,10 @@ describe('machines under a real server', function () {
     await until(async () =>
       ((await showTransaction(client, saga)).failingTask?.cause ?? '').includes('Nondeterminism'),
     );
+    // Who looks is told why there is no answer.
+    const silence = await tickets.view(saga, { wait: '1 second' }).catch((error: unknown) => error as Error);
+    assert.ok(silence instanceof WorkerSilent, 'it tells that no worker could answer');
+    assert.match(silence.message, /within 1 s, as its code fails \(.*Nondeterminism.*\): take back a release/);
     // Too many were begun anew within a day: that is a release, and none is ended. What is longer ago does not count.
     const day = 24 * 3_600_000;
     const many = await scan(
@@ -301,6 +313,7 @@ describe('machines under a real server', function () {
       [true, undefined],
     );
     assert.deepEqual([await runOf(saga), (await runOf(id)) === began], [sagaBegan, false]);
+    assert.equal((await viewed).machine, 'ticket', 'who looked meanwhile is shown the next run');
     // Whoever waited has its answer, or a clear error, and asks again: once each.
     const answers = await Promise.all(ends);
     const versions = await Promise.all(

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { Client, Connection } from '@temporalio/client';
 import {
   decide,
   GidConflict,
   InvalidInput,
+  machineClient,
   ServerNotPrepared,
   ServerUnavailable,
   TransactionCompensated,
@@ -248,6 +251,25 @@ describe('a transaction as a typed function', () => {
       assert.equal(error.address, '127.0.0.1:1');
       assert.match(error.message, /the Temporal server at 127\.0\.0\.1:1 cannot be reached/);
       await connection.close();
+    });
+
+    it('that breaks off what it was asked is told in one line with its address', async () => {
+      const server = createServer();
+      // What a server says that stops, or has lost whom it asked in turn.
+      server.on('stream', (stream) => {
+        const trailers = { 'grpc-status': '1', 'grpc-message': 'context canceled' };
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...trailers }, { endStream: true });
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const connection = Connection.lazy({ address, interceptors: [] });
+      const error = await rejection(
+        machineClient(new Client({ connection }), { taskQueue: 'q' }, { workflow: 'w', machine: {} }).view('x'),
+        ServerUnavailable,
+      );
+      assert.equal(error.message, `the Temporal server at ${address} broke off the call: start it, or name another`);
+      await connection.close();
+      server.close();
     });
 
     it('without the namespace is told so', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { type Client, isGrpcServiceError, QueryNotRegisteredError, WorkflowNotFoundError } from '@temporalio/client';
 import {
   decodeArrayFromPayloads,
@@ -14,6 +15,7 @@ import { JournalUnreadable, TransactionNotFound } from '../errors.js';
 import { failingTask } from '../failing-task.js';
 import { readJournal, type JournalPlace } from '../journal.js';
 import { foundState } from '../list.js';
+import { isTooEarly } from '../operate.js';
 import { ask } from '../server.js';
 import { CallLog, type CallRecord } from './calls.js';
 import { historyOf, type HistoryEvent } from './history.js';
@@ -22,6 +24,8 @@ import type { ShownBranch, ShownCall, ShownTransaction } from './shown.js';
 
 /** How long a worker may take to answer, in milliseconds. */
 const WORKER_ANSWER_MS = 2_000;
+/** Before one that came too early is asked again, in milliseconds. */
+const AGAIN_MS = 250;
 
 /**
  * Shows one transaction: its branches, and every operation that was asked of them, with attempts, errors and times.
@@ -127,14 +131,20 @@ async function showRun(client: Client, gid: string): Promise<ShownTransaction | 
 
 /** The worker's view, or nothing when none answers in time. */
 async function askWorker(client: Client, gid: string, runId: string): Promise<TransactionView | undefined> {
-  try {
-    return await client.withDeadline(Date.now() + WORKER_ANSWER_MS, () =>
-      client.workflow.getHandle(gid, runId).query<TransactionView>(TRANSACTION_QUERY),
-    );
-  } catch (error) {
-    const grpc = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
-    if (isGrpcServiceError(grpc) || error instanceof QueryNotRegisteredError) return undefined;
-    throw error;
+  const until = Date.now() + WORKER_ANSWER_MS;
+  for (;;) {
+    try {
+      return await client.withDeadline(until, () =>
+        client.workflow.getHandle(gid, runId).query<TransactionView>(TRANSACTION_QUERY),
+      );
+    } catch (error) {
+      if (!isTooEarly(error) || Date.now() + AGAIN_MS >= until) {
+        const grpc = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
+        if (isGrpcServiceError(grpc) || error instanceof QueryNotRegisteredError) return undefined;
+        throw error;
+      }
+      await setTimeout(AGAIN_MS);
+    }
   }
 }
 

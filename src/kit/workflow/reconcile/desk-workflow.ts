@@ -13,6 +13,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { raiseAlarm } from '../alarms-workflow.js';
 import type { TransactionState } from '../branch.js';
 import { Desk, DECIDE_UPDATE, type DeskAction, type DeskNote, type DeskOrder } from '../desk.js';
+import { refuseEarlyLooks } from '../early-look.js';
 import { OPERATE_UPDATE } from '../operate.js';
 import { ShownState } from '../saga/shown.js';
 import { describeView, TRANSACTION_QUERY, type TransactionView } from '../view.js';
@@ -41,6 +42,7 @@ const { 'backstitch.judgePair': judge, 'backstitch.repairDrift': repair } = prox
 });
 
 export async function reconcileDesk(order: DriftCase): Promise<DriftEnd> {
+  refuseEarlyLooks();
   return CancellationScope.nonCancellable(() => new DriftDesk(order).run());
 }
 

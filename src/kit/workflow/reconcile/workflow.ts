@@ -10,6 +10,7 @@ import {
 } from '@temporalio/workflow';
 import type { Alarm } from '../alarms.js';
 import { raiseAlarm } from '../alarms-workflow.js';
+import { refuseEarlyLooks } from '../early-look.js';
 import {
   findingId,
   foremost,
@@ -62,6 +63,7 @@ interface Found extends Omit<PairReport, 'repaired' | 'left'>, Pick<Judged, 'lef
 
 /** @throws ApplicationFailure `InvalidInput` for a pair that is not there, and an order to repair that does not say who and why */
 export async function reconcile(order: ReconcileOrder = {}): Promise<ReconcileReport> {
+  refuseEarlyLooks();
   const { since, repair, youngMs, desk = repair !== undefined } = order;
   for (const [name, value] of Object.entries(repair ?? {})) {
     if (value.trim() === '')

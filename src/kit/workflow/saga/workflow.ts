@@ -8,6 +8,7 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import { DECIDE_UPDATE, type DeskNote, type DeskOrder } from '../desk.js';
+import { refuseEarlyLooks } from '../early-look.js';
 import { MetDriver } from '../failure.js';
 import { OPERATE_UPDATE, type OperatorNote, type OperatorOrder } from '../operate.js';
 import { DECISION_UPDATE, TRANSACTION_QUERY, type Decision, type TransactionView } from '../view.js';
@@ -77,6 +78,7 @@ export async function drive<Input, Result>(
   input: Input,
   makeDriver: MakeDriver = (...args) => new WorkflowDriver(...args),
 ): Promise<Result> {
+  refuseEarlyLooks();
   refuseWrong(ops, given);
   let options = given;
   let taken: Taken | undefined;

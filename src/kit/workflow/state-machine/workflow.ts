@@ -8,6 +8,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import { refuseEarlyLooks } from '../early-look.js';
 import type { Forward, Participant } from '../participant.js';
 import { TRANSACTION_QUERY, type TransactionView } from '../view.js';
 import type { StateMachine } from './definition.js';
@@ -88,6 +89,7 @@ export type MachineWorkflow<Data> = (start?: MachineStart<Data>, carried?: unkno
  */
 export function machineWorkflow<Data = unknown>(machine: StateMachine, options: MachineOptions): MachineWorkflow<Data> {
   const workflow = (start?: MachineStart<Data>, carried?: unknown): Promise<MachineResult> => {
+    refuseEarlyLooks();
     const run = new MachineRun(
       { machine: tableOf(machine, options.before ?? []), newest: machine },
       options,

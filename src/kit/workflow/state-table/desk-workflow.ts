@@ -16,6 +16,7 @@ import {
 import { raiseAlarm } from '../alarms-workflow.js';
 import type { TransactionState } from '../branch.js';
 import { Desk, DECIDE_UPDATE, leftBy, type DeskAction, type DeskCase, type DeskNote, type DeskOrder } from '../desk.js';
+import { refuseEarlyLooks } from '../early-look.js';
 import { OPERATE_UPDATE } from '../operate.js';
 import { ShownState } from '../saga/shown.js';
 import { failureOf } from '../saga/report.js';
@@ -55,6 +56,7 @@ const activities = proxyActivities<StateDeskActivities>({
  * `TransactionFailed` (a person left it as it is), as the other schemes
  */
 export async function stateTableDesk(order: StateDeskOrder): Promise<readonly unknown[]> {
+  refuseEarlyLooks();
   // Nobody is helped by its cancellation: the row would wait, and nobody would know.
   return CancellationScope.nonCancellable(() => new StateTableDesk(order).run());
 }

@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { raiseAlarm } from '../alarms-workflow.js';
 import type { TransactionState } from '../branch.js';
 import { DECIDE_UPDATE, Desk, type DeskCase, type DeskNote, type DeskOrder } from '../desk.js';
+import { refuseEarlyLooks } from '../early-look.js';
 import { ShownState } from '../saga/shown.js';
 import { describeView, TRANSACTION_QUERY, type TransactionView } from '../view.js';
 
@@ -25,6 +26,7 @@ export class Seat {
 
   /** @param earlier what persons decided in earlier runs */
   constructor(of: SeatOf, earlier: readonly DeskNote[] = []) {
+    refuseEarlyLooks();
     this.#of = of;
     this.desk = new Desk(
       () => Date.now(),

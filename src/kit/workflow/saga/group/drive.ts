@@ -8,6 +8,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { initialAttributes } from '../../attributes.js';
+import { refuseEarlyLooks } from '../../early-look.js';
 import { MetDriver } from '../../failure.js';
 import { groupDriver, type Fate } from '../../fate.js';
 import type { GroupMember, GroupOrder, GroupResult, MemberOutcome } from '../../group.js';
@@ -42,6 +43,7 @@ export async function driveGroup(
   saga: GroupSaga,
   { group, ...overrides }: SagaCall & { readonly group: GroupOrder },
 ): Promise<GroupResult> {
+  refuseEarlyLooks();
   const options: SagaCall = { ...saga.options, ...overrides };
   const wrong = wrongSagaOption(options);
   if (wrong !== undefined) throw ApplicationFailure.nonRetryable(wrong, 'InvalidOptions');

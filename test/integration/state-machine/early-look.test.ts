@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import pg from 'pg';
+import { machineClient } from '../../../src/kit/client/index.js';
+import {
+  createGuard,
+  guardMigrations,
+  machineMovesTable,
+  machineRows,
+  migrate,
+  pgDatabase,
+} from '../../../src/kit/database/index.js';
+import { machineActivities, participantActivities } from '../../../src/kit/worker/index.js';
+import { TOO_EARLY } from '../../../src/kit/workflow/view.js';
+import { MACHINE_QUERY, type MachineView } from '../../../src/kit/workflow/state-machine/protocol.js';
+import { bundleOf } from '../../support/bundles.js';
+import { Program } from '../../support/program.js';
+import { temporalAddress, testDatabase } from '../../support/servers.js';
+import { until } from '../../support/until.js';
+import { ticket } from './versions/one.js';
+
+const release = fileURLToPath(new URL('./versions/one.ts', import.meta.url));
+
+describe('a run that is looked at when its worker is lost, before its next task has come to another one', function () {
+  this.timeout(180_000);
+  const closing: (() => unknown)[] = [];
+  let native: NativeConnection;
+  let client: Client;
+  let pool: pg.Pool;
+  let address: string;
+  before(async () => {
+    address = await temporalAddress();
+    native = await NativeConnection.connect({ address });
+    client = new Client({ connection: await Connection.connect({ address }) });
+    const database = await testDatabase('early_look');
+    pool = new pg.Pool({ connectionString: database.url, max: 5 });
+    closing.push(
+      () => database.drop(),
+      () => pool.end(),
+      () => client.connection.close(),
+      () => native.close(),
+    );
+    await migrate(pgDatabase(pool), 'guard', guardMigrations);
+    await pool.query(`create table tickets (
+      id text primary key, status text not null default 'OPEN', version integer not null default 0
+    )`);
+    await pool.query(machineMovesTable('ticket_moves'));
+  });
+  after(async () => {
+    for (const close of closing.reverse()) await close();
+  });
+
+  /** A worker of this process, for the activities or for the workflows. */
+  async function startWorker(taskQueue: string, does: 'activities' | 'workflows'): Promise<void> {
+    const db = pgDatabase(pool);
+    const tickets = machineRows(db, createGuard(db), { table: 'tickets', moves: 'ticket_moves' });
+    const worker = await Worker.create({
+      ...{ connection: native, taskQueue, shutdownGraceTime: 0 },
+      ...(does === 'activities'
+        ? { activities: { ...participantActivities({ tickets }, { who: 'early' }), ...machineActivities() } }
+        : { workflowBundle: await bundleOf(release) }),
+    });
+    const running = worker.run();
+    closing.push(() => {
+      worker.shutdown();
+      return running;
+    });
+  }
+
+  /** @returns whether the look came early: the server may have been slower with it than with the task */
+  async function loseWorker(): Promise<boolean> {
+    const taskQueue = `early-${randomUUID()}`;
+    const tickets = machineClient<typeof ticket>(client, { taskQueue }, { workflow: 'ticketLife', machine: ticket });
+    const id = `ticket-${randomUUID().slice(0, 8)}`;
+    await pool.query('insert into tickets (id) values ($1)', [id]);
+    // The run is in the memory of a process of its own, which does nothing else.
+    const first = new Program('test/integration/state-machine/lost-worker.ts', [address, taskQueue]);
+    closing.push(() => {
+      first.kill('SIGKILL');
+    });
+    await first.printed(/serves/);
+    await startWorker(taskQueue, 'activities');
+    await tickets.start(id, {});
+    await tickets.send(id, 'note', { requestId: 'n-1' });
+
+    // In the midst of a transition, which waits for the row, the process is lost.
+    const holder = await pool.connect();
+    await holder.query('begin');
+    await holder.query('select 1 from tickets where id = $1 for update', [id]);
+    const sent = [tickets.send(id, 'note', { requestId: 'n-2', wait: '1 minute' })];
+    await until(async () => (await tickets.view(id)).underWay !== undefined);
+    first.kill('SIGKILL');
+    await first.ended;
+    // The server waits for the lost one: with the looks, and then with the task, when the transition is done. Then it asks the other one.
+    const handle = client.workflow.getHandle(id);
+    const looks = [
+      handle.query(MACHINE_QUERY).catch((error: unknown) => error),
+      tickets.view(id, { wait: '1 minute' }),
+    ];
+    for (let round = 0; round < 50; round++) await handle.describe();
+    await holder.query('rollback');
+    holder.release();
+    await startWorker(taskQueue, 'workflows');
+    sent.push(...['n-3', 'n-4'].map((requestId) => tickets.send(id, 'note', { requestId, wait: '1 minute' })));
+
+    const [look, view] = await Promise.all(looks);
+    const { version } = view as MachineView;
+    assert.ok(version >= 2, `what was due was done when it was shown: ${version}`);
+    const answers = await Promise.all(sent);
+    assert.deepEqual(answers.map((answer) => answer.version).toSorted(), [2, 3, 4]);
+    assert.equal((await tickets.view(id)).version, 4);
+    const history = await handle.fetchHistory();
+    await Worker.runReplayHistory({ workflowBundle: await bundleOf(release) }, history, id);
+    return look instanceof Error && look.message.includes(TOO_EARLY);
+  }
+
+  it('is not looked at until that is done, and its history replays the same everywhere', async () => {
+    for (let tries = 1; !(await loseWorker()); tries++) assert.ok(tries < 5, 'no look came early');
+  });
+
+  it('may end in the midst of something where it is only replayed', async () => {
+    const taskQueue = `early-${randomUUID()}`;
+    const id = `ticket-${randomUUID().slice(0, 8)}`;
+    await pool.query('insert into tickets (id) values ($1)', [id]);
+    await startWorker(taskQueue, 'activities');
+    await startWorker(taskQueue, 'workflows');
+    const tickets = machineClient<typeof ticket>(client, { taskQueue }, { workflow: 'ticketLife', machine: ticket });
+    await tickets.start(id, {});
+    await tickets.send(id, 'note', { requestId: 'n-1' });
+    const handle = client.workflow.getHandle(id);
+    await handle.terminate('for a test');
+    const { events, ...rest } = await handle.fetchHistory();
+    const done = (events ?? []).findLastIndex((event) => event.activityTaskCompletedEventAttributes != null);
+    assert.ok(done > 0);
+    // As it was fetched before the task that was due; and as if it had been terminated then.
+    const [upTo, last] = [events?.slice(0, done + 2) ?? [], events?.at(-1)];
+    const terminated = { ...last, eventId: upTo.at(-1)?.eventId?.add(1) };
+    for (const cut of [upTo.slice(0, -1), upTo, [...upTo, terminated]]) {
+      await Worker.runReplayHistory({ workflowBundle: await bundleOf(release) }, { ...rest, events: cut }, id);
+    }
+  });
+});

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { Looks, type Place } from '../../../src/kit/workflow/early-look.js';
+import { TOO_EARLY } from '../../../src/kit/workflow/view.js';
+
+/** `events@task`: each task has a time and a size of its own. */
+function at(text: string): Place {
+  const [events = 0, task = 0] = text.split('@').map(Number);
+  return { events, now: 1_000 * task, bytes: 100 * task };
+}
+
+describe("a run's copy in a worker's memory", () => {
+  it('goes on from task to task, and is told several times in one', () => {
+    const looks = new Looks(at('3@1'));
+    for (const place of ['3@1', '9@2', '9@2', '12@3', '40@4', '40@4']) assert.equal(looks.told(at(place)), undefined);
+  });
+
+  it('is refused at once when it is told of later events without a task, and again', () => {
+    const looks = new Looks(at('3@1'));
+    assert.equal(looks.told(at('9@2')), undefined);
+    assert.ok(looks.told(at('13@2'))?.startsWith(TOO_EARLY));
+    assert.ok(looks.told(at('14@2'))?.startsWith(TOO_EARLY));
+  });
+
+  it('is refused when its task comes, if what was due seemed to belong to a task that was lost', () => {
+    // 9: a task. 10 to 13: it did something, which has ended. 14, 15: a task that was lost; 16: its end; 17, 18: the next one.
+    for (const seen of ['16@3', '17@3']) {
+      const looks = new Looks(at('3@1'));
+      for (const place of ['9@2', seen]) assert.equal(looks.told(at(place)), undefined);
+      looks.did(false);
+      assert.match(looks.told(at('18@4')) ?? '', /its history is replayed/);
+    }
+    const looks = new Looks(at('3@1'));
+    for (const place of ['9@2', '18@4']) assert.equal(looks.told(at(place)), undefined, 'replayed as it should be');
+  });
+
+  it('may have seen more events than there are, if the server forgot its last task, which refused updates only', () => {
+    for (const next of ['9@3', '10@3', '11@3']) {
+      const looks = new Looks(at('6@1'));
+      assert.equal(looks.told(at('9@2')), undefined);
+      looks.did(true);
+      assert.equal(looks.told(at(next)), undefined);
+      looks.did(false);
+      assert.notEqual(looks.told(at(next.replace('@3', '@4'))), undefined, 'it is forgotten once');
+    }
+  });
+
+  it('is believed where the server does not tell the size of the history', () => {
+    const looks = new Looks({ events: 3, bytes: 0, now: 5 });
+    assert.equal(looks.told({ events: 9, bytes: 0, now: 5 }), undefined);
+    assert.equal(looks.told({ events: 10, bytes: 0, now: 6 }), undefined);
+  });
+});
