@@ -199,22 +199,22 @@ export class OrderRefused extends Error {
 }
 
 /**
- * No worker answered for a transaction, or none can, as its code fails by what the run has done. Whether it heard what was asked is not
- * known; asking again is safe.
+ * No worker answered for a transaction, or none can: its code fails by what the run has done, or the run was ended from outside. Whether it
+ * heard what was asked is not known; asking again is safe.
  */
 export class WorkerSilent extends Error {
   readonly gid: string;
 
   /**
    * @param ms how long was waited, in milliseconds
-   * @param failing what a worker that tried to go on with the run fails by, if that is the trouble
+   * @param why why none can, if that is known, and what to do
    */
-  constructor(gid: string, ms: number, failing?: string) {
+  constructor(gid: string, ms: number, why?: string) {
     const within = `${gid} within ${ms / 1000} s`;
     super(
-      failing === undefined
+      why === undefined
         ? `no worker answered for ${within}: start one, then look at it and ask again`
-        : `no worker could answer for ${within}, as its code fails (${failing}): take back a release that does not fit, or wait for the scan, which begins it anew if it may; then ask again`,
+        : `no worker could answer for ${within}: ${why}; then ask again`,
     );
     this.name = 'WorkerSilent';
     this.gid = gid;

@@ -122,6 +122,7 @@ const AGAIN_MS = 50;
 const TRY_MS = 15_000;
 /** Between two tries of what a worker cannot answer, as it cannot replay the run: each try does so. */
 const REPLAY_AGAIN_MS = 1_000;
+const ENDED_FROM_OUTSIDE = 'its run was ended from outside: wait for the scan, which begins it anew';
 /** How a machine's newest run stands that has not come to its end. */
 const GOES_ON: readonly string[] = ['RUNNING', 'TERMINATED', 'TIMED_OUT', 'CANCELLED', 'CONTINUED_AS_NEW'];
 
@@ -161,17 +162,18 @@ export function machineClient<Machine, Data = unknown>(
         // What was asked of a run that was ended from outside the next one answers, by the request id: without one it may be a second event.
         const again = wasDropped(error) || isBetweenRuns(error) || (wasCutOff(error) && order.requestId !== undefined);
         // A run that has ended is none that takes it; the next one has begun since, or the scan begins it if it was ended from outside.
-        const goesOn = error instanceof WorkflowNotFoundError && (await isToGoOn(id));
+        const goesOn = error instanceof WorkflowNotFoundError && (await isToGoOn(id, until));
         if (!(again || goesOn) || Date.now() >= until) throw error;
-        await sleep(AGAIN_MS);
+        // For a run that changes, or is begun anew by hand, not for long; the scan begins one anew within minutes.
+        await sleep(goesOn ? REPLAY_AGAIN_MS : AGAIN_MS);
       }
     }
   };
 
-  const isToGoOn = async (id: string) => {
-    const found = await handleOf(id)
-      .describe()
-      .catch(() => undefined);
+  /** Whether there will be another run: not known is no. */
+  const isToGoOn = async (id: string, until = Date.now() + ANSWER_MS) => {
+    const ms = Math.min(ANSWER_MS, Math.max(until - Date.now(), AGAIN_MS));
+    const found = await ask(client, () => handleOf(id).describe(), ms).catch(() => undefined);
     return found !== undefined && GOES_ON.includes(found.status.name);
   };
 
@@ -189,10 +191,16 @@ export function machineClient<Machine, Data = unknown>(
     }
   };
 
-  /** What the run's task keeps failing by, if it does. @throws ServerUnavailable if it is the server that does not answer */
-  const failureOf = async (id: string): Promise<string | undefined> => {
+  /** Why no worker answers for it, if it is not that none is there. @throws ServerUnavailable if it is the server that does not answer */
+  const whySilent = async (id: string, misfit?: string): Promise<string | undefined> => {
     const run = await ask(client, () => handleOf(id).describe());
-    return run.status.name === 'RUNNING' ? (await ask(client, () => failingTask(client, run)))?.cause : undefined;
+    const isOpen = run.status.name === 'RUNNING';
+    const failing = isOpen ? (await ask(client, () => failingTask(client, run)))?.cause : undefined;
+    const cause = misfit ?? failing;
+    if (cause !== undefined) {
+      return `its code fails (${cause}): take back a release that does not fit, or wait for the scan, which begins it anew if it may`;
+    }
+    return !isOpen && GOES_ON.includes(run.status.name) ? ENDED_FROM_OUTSIDE : undefined;
   };
 
   const pending = async (id: string, cause?: unknown) => {
@@ -293,7 +301,7 @@ export function machineClient<Machine, Data = unknown>(
           // Its worker was killed, or too slow, in the midst of a task: the next one answers, once it has done that; or once the scan has begun it anew.
           const isSilent = wasDropped(error) || isTooEarly(error) || isGrpcDeadlineError(error);
           if (!isSilent && misfit === undefined) throw explained(client, error);
-          if (isOver) throw new WorkerSilent(id, ms, misfit ?? (await failureOf(id)));
+          if (isOver) throw new WorkerSilent(id, ms, await whySilent(id, misfit));
           await sleep(error instanceof QueryNotRegisteredError ? REPLAY_AGAIN_MS : AGAIN_MS);
         }
       }
@@ -304,7 +312,10 @@ export function machineClient<Machine, Data = unknown>(
         return await update<DeadlineNote>(id, DEADLINE_UPDATE, order, Date.now() + ANSWER_MS);
       } catch (error) {
         if (error instanceof TimeIsOver || wasDropped(error) || wasCutOff(error)) throw new WorkerSilent(id, ANSWER_MS);
-        if (error instanceof WorkflowNotFoundError) throw new TransactionNotFound(id, namespace, 'running');
+        if (error instanceof WorkflowNotFoundError) {
+          if (await isToGoOn(id)) throw new WorkerSilent(id, ANSWER_MS, ENDED_FROM_OUTSIDE);
+          throw new TransactionNotFound(id, namespace, 'running');
+        }
         if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
           throw new OrderRefused(id, error.cause.message);
         }

@@ -176,7 +176,11 @@ export class MachineCore {
     }
     const why = this.#guarded(move, order);
     if (why !== undefined && !later) return this.#illegal(`'${event}' is refused in ${this.state}: ${why}`);
-    return { kind: 'go', move, requestId: requestId ?? this.#derived(event) };
+    const derived = this.#derived(event);
+    // What stands is not done again by a repeated command: who wants that says so by an id of its own.
+    const stands = requestId === undefined ? this.#known(event, derived) : undefined;
+    if (stands?.kind === 'refused') return stands;
+    return { kind: 'go', move, requestId: requestId ?? derived };
   }
 
   /** The guarded move of an event that goes. */
@@ -269,7 +273,12 @@ export class MachineCore {
     const version = before + 1;
     const known = answers.find((each) => each.requestId === requestId);
     if (known !== undefined) this.told(known, result);
-    else if (version <= this.version) {
+    else if (answers.some((each) => each.version === version)) {
+      // The row's own moves tell that another event has moved it from there.
+      const message = `${this.id}: '${event}' has moved nothing, though its saga is committed, and its effects stand`;
+      const refusal = { state: this.state, legal: this.legal };
+      this.failed({ event, requestId, version: before, type: machineFailure.unmoved, message, refusal });
+    } else if (version <= this.version) {
       this.#remember({ event, requestId, from, to, version, at, ...(!isLarge(result) && { result }) });
       answers.sort((one, other) => one.version - other.version);
     }
@@ -309,10 +318,12 @@ export class MachineCore {
     return last?.event === event && last.version === this.version ? last : undefined;
   }
 
-  /** The same event in the same place is the same request, until one has come to nothing. */
+  /** The same event in the same place is the same request, until one has come to nothing, and nothing of it stands. */
   #derived(event: string): string {
     const base = `${event}.${this.version}`;
-    const tries = this.#kept.failed.filter(({ requestId: id }) => id === base || id.startsWith(`${base}.`)).length;
+    const tries = this.#kept.failed.filter(
+      ({ requestId: id, type }) => type !== machineFailure.unmoved && (id === base || id.startsWith(`${base}.`)),
+    ).length;
     return tries === 0 ? base : `${base}.${tries}`;
   }
 

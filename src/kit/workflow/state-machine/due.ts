@@ -1,6 +1,7 @@
 import type { MachineCore } from './core.js';
 import type { DueDeadline } from './deadlines.js';
 import type { Jobs } from './jobs.js';
+import { machineFailure } from './protocol.js';
 import type { Telling } from './telling.js';
 import type { Transitions } from './transitions.js';
 
@@ -20,7 +21,9 @@ export async function passDeadline(
     await transitions.take(core, {
       ...{ via: 'deadline', at: Date.now(), waiters: [] },
       order: { event: fires, requestId, input: rule.input, by: { actor: 'deadline', reason: name } },
-      refused: ({ message }) => {
+      refused: ({ type, message }) => {
+        // What its saga did stands, and would be done a second time: people are told of that.
+        if (type === machineFailure.unmoved) return;
         const isFirst = core.deadlines.again(due, Date.now());
         const what = `deadline '${name}' has come to nothing, and is tried again: ${message}`;
         if (isFirst) telling.alarm('deadline-failed', key, what);

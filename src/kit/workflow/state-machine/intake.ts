@@ -91,8 +91,12 @@ export class Intake {
     return join(turn);
   }
 
-  /** Takes an event of a message. A signal cannot be refused: what is wrong with it is noted and told. */
-  message(came: Came): void {
+  /**
+   * Takes an event of a message. A signal cannot be refused: what is wrong with it is noted and told.
+   *
+   * @param wasTaken a run before had taken it, which was ended from outside: it has its place, however many there are
+   */
+  message(came: Came, wasTaken = false): void {
     const core = this.#of.core();
     if (core === undefined) {
       this.#early.push(came);
@@ -113,7 +117,7 @@ export class Intake {
       ...{ via: 'message', order: { event, requestId, input, by }, at, messageId: id, given: came, waiters: [] },
     };
     if (this.holds(core, turn)) return;
-    if (turns.isFullFor('message')) {
+    if (!wasTaken && turns.isFullFor('message')) {
       this.#refusedBusy(core, turn);
       return;
     }

@@ -218,13 +218,14 @@ export class MachineRun {
 
   /** Finds out where the row is, or has it made. */
   async #begin(): Promise<void> {
+    const { resumed } = this.#carried;
+    // Before the row is read: it may take long, and the row may be moved meanwhile by what is on its way still.
+    const missed = resumed?.more === undefined ? [] : await fetchMissed(this.#id, resumed.more, this.#telling);
     const opened = await this.#opening.fromRow();
     if (opened instanceof ApplicationFailure) {
       this.#failure = opened;
       return;
     }
-    const { resumed } = this.#carried;
-    const missed = resumed?.more === undefined ? [] : await fetchMissed(this.#id, resumed.more, this.#telling);
     this.#open(opened);
     if (resumed !== undefined) this.#resume(opened, { ...resumed, messages: [...resumed.messages, ...missed] });
     this.intake.takeEarly();
@@ -249,7 +250,7 @@ export class MachineRun {
       // The next turn, before all that comes from now on.
       this.#turns.push({ via: 'update', order: { event, requestId, input, by }, at: 0, waiters: [], resumes: order });
     }
-    for (const message of resumed.messages) this.intake.message(message);
+    for (const message of resumed.messages) this.intake.message(message, true);
     this.#recheckAt = Date.now() + RECHECK_MS;
   }
 

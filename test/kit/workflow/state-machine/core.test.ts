@@ -117,6 +117,36 @@ describe('what a state machine is and remembers', () => {
     assert.deepEqual(illegal.refusal, { state: 'PAID.PICK', legal: ['cancel', 'pack'] });
   });
 
+  it('begins nothing anew by a repeated command whose saga stands, though it has moved nothing', () => {
+    const core = newCore();
+    const cameTo = (requestId: string, type: string) => {
+      const { state, legal } = core;
+      core.failed({ event: 'pay', requestId, version: 0, type, message: 'm', refusal: { state, legal } });
+    };
+    const next = () => {
+      const asked = core.ask({ event: 'pay' });
+      return asked.kind === 'go' ? asked.requestId : asked.kind === 'refused' && asked.type;
+    };
+    assert.equal(next(), 'pay.0');
+    cameTo('pay.0', machineFailure.undone);
+    assert.equal(next(), 'pay.0.1', 'what was undone may be tried again');
+    cameTo('pay.0.1', machineFailure.unmoved);
+    assert.equal(next(), machineFailure.unmoved);
+    const asked = core.ask({ event: 'pay', requestId: 'by-hand' });
+    assert.equal(asked.kind, 'go', 'whoever wants it done again says so');
+  });
+
+  it('believes the moves of its row, and no saga of the run before that has moved nothing', () => {
+    const core = new MachineCore(parcel, { id: 'p-1', data: {}, most: 100 });
+    const others = { event: 'cancel', requestId: 'c-1', from: 'OPEN', to: 'CANCELLED', version: 1, at: 2 };
+    core.resync({ state: 'CANCELLED', version: 1, since: 2, moves: [others] }, 3);
+    const move = { id: 'p-1', event: 'pay', requestId: 'p-1', from: 'OPEN', to: 'PAID', version: 0, at: 1 };
+    core.restore({ ends: [{ move, result: 'paid' }], refused: [], moved: [] });
+    const asked = core.ask({ event: 'pay', requestId: 'p-1' });
+    assert.ok(asked.kind === 'refused' && asked.type === machineFailure.unmoved, JSON.stringify(asked));
+    assert.equal(core.kept.answers.length, 1);
+  });
+
   it('keeps a deadline while it moves within, and begins none anew', () => {
     const core = newCore();
     assert.deepEqual(core.deadlines.view(), [{ name: 'unpaid', at: HOUR / 2 + 1, then: 'fires cancel', rounds: 0 }]);

@@ -205,6 +205,19 @@ describe('a state machine whose run was ended from outside', function () {
     assert.deepEqual([await world.moves(id), world.alarmsOf(id)], [['PAID', ...back], []]);
   });
 
+  it('takes all messages that were taken before, though fewer may wait', async () => {
+    const id = `parcel-${randomUUID().slice(0, 8)}`;
+    await world.openRow(id);
+    const events = ['pay', ...Array.from({ length: 25 }, () => ['pick', 'pack']).flat()];
+    const messages = events.map((payload, number) => ({ at: 1, message: { id: `m-${number}`, payload } }));
+    const resumed = { effects: [], ends: [], messages, refused: [], moved: [] };
+    const carried: Carried = { runs: 0, jobs: [], resumed };
+    const { taskQueue } = world;
+    await world.client.workflow.start('parcelBegun', { taskQueue, workflowId: id, args: [{ data: {} }, carried] });
+    await until(async () => (await world.view(id)).version === events.length);
+    assert.deepEqual(world.alarmsOf(id), []);
+  });
+
   it('tells people of messages that are lost with the history of a run, and goes on', async () => {
     const id = `parcel-${randomUUID().slice(0, 8)}`;
     await world.openRow(id);
