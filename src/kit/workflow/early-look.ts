@@ -28,7 +28,7 @@ export interface Place {
   readonly events: number;
   /** Of the history when the task began; 0: this server does not tell. */
   readonly bytes: number;
-  /** When the task began, in milliseconds since 1970. */
+  /** When the task began, or its last local activity ended, in milliseconds since 1970. */
   readonly now: number;
 }
 
@@ -51,14 +51,13 @@ export class Looks {
     const wasForgotten = this.#mayBeForgotten;
     this.#seen = place;
     this.#mayBeForgotten = false;
-    // Such a server could begin two tasks within one millisecond.
-    if (place.bytes === 0) return undefined;
     const more = place.events - before.events;
-    const isSameTask = place.now === before.now && place.bytes === before.bytes;
-    if (isSameTask) {
-      return more > 0
-        ? `${TOO_EARLY}: look again in a moment; of what was ended from outside before that only the history tells`
-        : undefined;
+    // Such a server could begin two tasks within one millisecond.
+    if (place.bytes === 0 || more <= 0) return undefined;
+    if (place.bytes === before.bytes) {
+      // A local activity that has ended takes the time on.
+      if (place.now !== before.now) return undefined;
+      return `${TOO_EARLY}: look again in a moment; of what was ended from outside before that only the history tells`;
     }
     if (more >= LEAST_EVENTS || wasForgotten) return undefined;
     return `it was ${TOO_EARLY}: its history is replayed, and then this is done`;

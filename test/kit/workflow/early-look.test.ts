@@ -14,6 +14,13 @@ describe("a run's copy in a worker's memory", () => {
     for (const place of ['3@1', '9@2', '9@2', '12@3', '40@4', '40@4']) assert.equal(looks.told(at(place)), undefined);
   });
 
+  it('goes on when a local activity has ended: that takes the time on, and tells of no events', () => {
+    const looks = new Looks(at('3@1'));
+    assert.equal(looks.told({ ...at('3@1'), now: 1_500 }), undefined);
+    assert.equal(looks.told({ ...at('3@1'), now: 1_600 }), undefined);
+    assert.equal(looks.told(at('6@2')), undefined);
+  });
+
   it('is refused at once when it is told of later events without a task, and again', () => {
     const looks = new Looks(at('3@1'));
     assert.equal(looks.told(at('9@2')), undefined);
@@ -40,7 +47,8 @@ describe("a run's copy in a worker's memory", () => {
       looks.did(true);
       assert.equal(looks.told(at(next)), undefined);
       looks.did(false);
-      assert.notEqual(looks.told(at(next.replace('@3', '@4'))), undefined, 'it is forgotten once');
+      const more = Number(next.split('@')[0]) + 1;
+      assert.notEqual(looks.told(at(`${more}@4`)), undefined, 'it is forgotten once');
     }
   });
 
