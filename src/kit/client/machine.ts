@@ -346,11 +346,14 @@ function wasCutOff(error: unknown): boolean {
   return cause instanceof ApplicationFailure && cause.type === 'AcceptedUpdateCompletedWorkflow';
 }
 
-/** What a worker says of a run that its code does not fit, and that it can tell nothing of therefore. */
+/**
+ * What a worker fails by that should answer a query: its code does not fit the run, or it was stopped in the midst of it. (The SDK has one name
+ * for all that a query fails by.)
+ */
 function misfitOf(error: unknown): string | undefined {
-  if (!(error instanceof QueryNotRegisteredError)) return undefined;
+  if (!(error instanceof QueryNotRegisteredError) || isTooEarly(error)) return undefined;
   const [line = ''] = error.message.split('\n');
-  return /TMPRL1100|nondeterminism/i.test(line) ? line : undefined;
+  return /did not register a handler/.test(line) ? undefined : line;
 }
 
 /** gRPC: not found, aborted, unavailable. */
