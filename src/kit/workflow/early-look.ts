@@ -1,4 +1,4 @@
-import { workflowInfo } from '@temporalio/workflow';
+import { workflowInfo, type WorkflowInternalsInterceptor } from '@temporalio/workflow';
 import { getActivator } from '@temporalio/workflow/lib/global-attributes.js';
 import { TOO_EARLY } from './view.js';
 
@@ -18,8 +18,8 @@ import { TOO_EARLY } from './view.js';
  * How it is known: a task begins by an event of its own, with a time and the size of the history; what belongs to it comes with both.
  * - What is told of later events at the same time and size belongs to no task: refused at once.
  * - A task that was lost (its worker died in it) has left such an event, and what is due seems to belong to that. But between the beginnings of two
- *   tasks are three events at least, and from there to the task that comes are fewer: refused then. After a task whose updates were all
- *   refused there may be fewer too, as the server forgets it; nothing was due in that.
+ *   tasks are three events at least, and one more where the first of them has done anything that is an event: from there to the task that comes
+ *   are fewer, refused then. After a task whose updates were all refused there may be fewer too, as the server forgets it; nothing was due in that.
  */
 
 /** How far a run's copy is. */
@@ -35,11 +35,18 @@ export interface Place {
 /** From one task's beginning to the next one's: its end, and the next one's schedule and beginning. */
 const LEAST_EVENTS = 3;
 
+/** What a copy does. */
+type Commands = Parameters<NonNullable<WorkflowInternalsInterceptor['concludeActivation']>>[0]['commands'];
+
 /** What a run's copy was told, so far. Pure. */
 export class Looks {
   #seen: Place;
   /** The server may forget the last task. */
   #mayBeForgotten = false;
+  /** The last task has left an event, whatever it did after that. */
+  #hasLeft = false;
+  /** What the last task has begun, which is an event if it is not cancelled in the same task. */
+  readonly #begun = new Set<string>();
 
   constructor(begun: Place) {
     this.#seen = begun;
@@ -49,8 +56,13 @@ export class Looks {
   told(place: Place): string | undefined {
     const before = this.#seen;
     const wasForgotten = this.#mayBeForgotten;
+    const least = this.#hasLeft || this.#begun.size > 0 ? LEAST_EVENTS + 1 : LEAST_EVENTS;
     this.#seen = place;
     this.#mayBeForgotten = false;
+    if (place.bytes !== before.bytes) {
+      this.#hasLeft = false;
+      this.#begun.clear();
+    }
     const more = place.events - before.events;
     // Such a server could begin two tasks within one millisecond.
     if (place.bytes === 0 || more <= 0) return undefined;
@@ -59,13 +71,28 @@ export class Looks {
       if (place.now !== before.now) return undefined;
       return `${TOO_EARLY}: look again in a moment; of what was ended from outside before that only the history tells`;
     }
-    if (more >= LEAST_EVENTS || wasForgotten) return undefined;
+    if (more >= least || wasForgotten) return undefined;
     return `it was ${TOO_EARLY}: its history is replayed, and then this is done`;
   }
 
-  /** Told of what was done: whether that was to refuse updates, and nothing else. */
-  did(refusedOnly: boolean): void {
-    this.#mayBeForgotten = refusedOnly;
+  /** Told of what was done then. */
+  did(commands: Commands): void {
+    // A look does nothing.
+    if (commands.some(({ respondToQuery }) => respondToQuery != null)) return;
+    const isRefusal = ({ updateResponse }: Commands[number]) => updateResponse?.rejected != null;
+    this.#mayBeForgotten = commands.length > 0 && commands.every(isRefusal);
+    for (const command of commands) {
+      const { updateResponse, upsertWorkflowSearchAttributes: shown } = command;
+      if (shown != null || (updateResponse != null && !isRefusal(command))) this.#hasLeft = true;
+      const { scheduleActivity: activity, startTimer: timer, startChildWorkflowExecution: child } = command;
+      if (activity != null) this.#begun.add(`activity ${activity.seq}`);
+      if (timer != null) this.#begun.add(`timer ${timer.seq}`);
+      if (child != null) this.#begun.add(`child ${child.seq}`);
+      const { requestCancelActivity, cancelTimer, cancelChildWorkflowExecution: cancelled } = command;
+      if (requestCancelActivity != null) this.#begun.delete(`activity ${requestCancelActivity.seq}`);
+      if (cancelTimer != null) this.#begun.delete(`timer ${cancelTimer.seq}`);
+      if (cancelled != null) this.#begun.delete(`child ${cancelled.childWorkflowSeq}`);
+    }
   }
 }
 
@@ -80,10 +107,7 @@ export function refuseEarlyLooks(): void {
       next(input);
     },
     concludeActivation(input, next) {
-      const { commands } = input;
-      if (commands.every(({ respondToQuery }) => respondToQuery == null)) {
-        looks.did(commands.length > 0 && commands.every(({ updateResponse }) => updateResponse?.rejected != null));
-      }
+      looks.did(input.commands);
       return next(input);
     },
   });

@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import { Looks, type Place } from '../../../src/kit/workflow/early-look.js';
 import { TOO_EARLY } from '../../../src/kit/workflow/view.js';
 
+type Commands = Parameters<Looks['did']>[0];
+const REFUSED: Commands = [{ updateResponse: { rejected: {} } }];
+const SOMETHING: Commands = [{ cancelTimer: { seq: 1 } }];
+
 /** `events@task`: each task has a time and a size of its own. */
 function at(text: string): Place {
   const [events = 0, task = 0] = text.split('@').map(Number);
@@ -33,20 +37,60 @@ describe("a run's copy in a worker's memory", () => {
     for (const seen of ['16@3', '17@3']) {
       const looks = new Looks(at('3@1'));
       for (const place of ['9@2', seen]) assert.equal(looks.told(at(place)), undefined);
-      looks.did(false);
+      looks.did(SOMETHING);
       assert.match(looks.told(at('18@4')) ?? '', /its history is replayed/);
     }
     const looks = new Looks(at('3@1'));
     for (const place of ['9@2', '18@4']) assert.equal(looks.told(at(place)), undefined, 'replayed as it should be');
   });
 
+  it('is refused when what it has done is no event, as the task that it seemed to belong to was lost', () => {
+    const shown: Commands = [{ upsertWorkflowSearchAttributes: {} }];
+    const accepted: Commands = [{ updateResponse: { accepted: {} } }, ...REFUSED];
+    const began: Commands = [{ cancelTimer: { seq: 1 } }, { scheduleActivity: { seq: 7 } }];
+    const looked: Commands = [{ respondToQuery: {} }];
+    // 10, 11: its end, and what it did; 12, 13: the next one. Of one that was lost: its end, and the next one.
+    for (const [next, isRefused] of [
+      ['13@3', false],
+      ['12@3', true],
+    ] as const)
+      for (const done of [
+        shown,
+        accepted,
+        began,
+        [{ startTimer: { seq: 2 } }],
+        [{ startChildWorkflowExecution: { seq: 3 } }],
+      ]) {
+        const looks = new Looks(at('3@1'));
+        assert.equal(looks.told(at('9@2')), undefined);
+        looks.did(done);
+        assert.equal(looks.told(at('9@2')), undefined, 'it goes on in the same task');
+        looks.did(SOMETHING);
+        looks.did(looked);
+        assert.equal(looks.told(at(next)) !== undefined, isRefused, JSON.stringify(done));
+      }
+  });
+
+  it('counts what it has done for each task by itself, and not what it has cancelled at once', () => {
+    const cancelled: Commands = [
+      ...[{ scheduleActivity: { seq: 7 } }, { startTimer: { seq: 2 } }, { startChildWorkflowExecution: { seq: 3 } }],
+      ...[{ requestCancelActivity: { seq: 7 } }, { cancelTimer: { seq: 2 } }],
+      { cancelChildWorkflowExecution: { childWorkflowSeq: 3 } },
+    ];
+    const looks = new Looks(at('3@1'));
+    looks.did([{ upsertWorkflowSearchAttributes: {} }]);
+    assert.equal(looks.told(at('7@2')), undefined);
+    looks.did(cancelled);
+    assert.equal(looks.told(at('10@3')), undefined);
+  });
+
   it('may have seen more events than there are, if the server forgot its last task, which refused updates only', () => {
     for (const next of ['9@3', '10@3', '11@3']) {
       const looks = new Looks(at('6@1'));
       assert.equal(looks.told(at('9@2')), undefined);
-      looks.did(true);
+      looks.did(REFUSED);
       assert.equal(looks.told(at(next)), undefined);
-      looks.did(false);
+      looks.did(SOMETHING);
       const more = Number(next.split('@')[0]) + 1;
       assert.notEqual(looks.told(at(`${more}@4`)), undefined, 'it is forgotten once');
     }
