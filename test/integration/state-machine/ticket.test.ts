@@ -289,7 +289,7 @@ describe('machines under a real server', function () {
     // Who looks is told why there is no answer.
     const silence = await tickets.view(saga, { wait: '1 second' }).catch((error: unknown) => error as Error);
     assert.ok(silence instanceof WorkerSilent, 'it tells that no worker could answer');
-    assert.match(silence.message, /within 1 s, as its code fails \(.*Nondeterminism.*\): take back a release/);
+    assert.match(silence.message, /within 1 s: its code fails \(.*Nondeterminism.*\): take back a release/);
     // Too many were begun anew within a day: that is a release, and none is ended. What is longer ago does not count.
     const day = 24 * 3_600_000;
     const many = await scan(
