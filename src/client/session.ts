@@ -1,6 +1,6 @@
 import { Client, Connection, isGrpcServiceError } from '@temporalio/client';
 import type { TemporalSettings } from '../config.js';
-import { hasWorker } from '../kit/client/index.js';
+import { hasWorker, retries } from '../kit/client/index.js';
 import { NotReady } from './exit.js';
 import type { Output } from './output.js';
 
@@ -21,7 +21,12 @@ const CONNECT_MS = 5_000;
 export async function connect(settings: TemporalSettings): Promise<Client> {
   const { address, namespace } = settings;
   try {
-    const connection = await Connection.connect({ ...settings.connection, address, connectTimeout: CONNECT_MS });
+    const connection = await Connection.connect({
+      ...settings.connection,
+      address,
+      connectTimeout: CONNECT_MS,
+      interceptors: retries,
+    });
     return new Client({ connection, namespace });
   } catch (error) {
     throw new NotReady(

@@ -8,6 +8,7 @@ import { freePort } from '../../src/dev/ports.js';
 import type { Restartable } from '../../src/dev/restartable.js';
 import { startServers, type Servers } from '../../src/dev/servers.js';
 import { StateFolder } from '../../src/dev/state.js';
+import { retries } from '../../src/kit/client/index.js';
 import { searchAttributeTypes } from '../../src/kit/workflow/index.js';
 import { READY } from './caller-protocol.js';
 import { Crew, type Job } from './crew.js';
@@ -68,7 +69,7 @@ export async function openStage(state: string, onProgress: (line: string) => voi
     closing.push(async () => {
       await Promise.all(Object.values(proxies).map((proxy) => proxy.close()));
     });
-    const connection = await Connection.connect({ address: servers.temporal.address });
+    const connection = await Connection.connect({ address: servers.temporal.address, interceptors: retries });
     closing.push(() => connection.close());
     const client = new Client({ connection, namespace: servers.temporal.namespace });
     const logs = join(servers.state, 'processes');

@@ -8,8 +8,9 @@ import {
   type Alarm,
   type TestedAlarm,
 } from '../workflow/alarms.js';
-import { ANSWER_MS, explained, waitUntil } from './server.js';
+import { ANSWER_MS, explained } from './server.js';
 import { TimeIsOver } from './race.js';
+import { untilTaken } from './updates.js';
 
 /** A worker tries for 40 s. */
 const TEST_MS = ANSWER_MS + 40_000;
@@ -28,19 +29,18 @@ export async function testAlarm(client: Client, { taskQueue }: { taskQueue: stri
     at: Date.now(),
     message: 'a test: whoever reads this gets alarms',
   };
-  const startWorkflowOperation = new WithStartWorkflowOperation(DELIVER_ALARMS, {
-    workflowId: alarmsWorkflowId(taskQueue),
-    taskQueue,
-    staticSummary: 'delivers alarms',
-    workflowIdConflictPolicy: 'USE_EXISTING',
-  });
   const ask = () =>
     client.workflow.executeUpdateWithStart<Workflow, TestedAlarm, [Alarm]>(TEST_ALARM_UPDATE, {
       args: [alarm],
-      startWorkflowOperation,
+      startWorkflowOperation: new WithStartWorkflowOperation(DELIVER_ALARMS, {
+        workflowId: alarmsWorkflowId(taskQueue),
+        taskQueue,
+        staticSummary: 'delivers alarms',
+        workflowIdConflictPolicy: 'USE_EXISTING',
+      }),
     });
   try {
-    return await waitUntil(client, Date.now() + TEST_MS, ask);
+    return await untilTaken(client, Date.now() + TEST_MS, ask);
   } catch (error) {
     if (error instanceof TimeIsOver) return { delivered: false, reason: `no worker answered in ${TEST_MS / 1000} s` };
     throw explained(client, error);

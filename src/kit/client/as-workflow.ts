@@ -55,13 +55,12 @@ export class AsWorkflow {
   async #toDecision(order: Order, until: number): Promise<[StartedRun, Decision]> {
     const { gid, start } = order;
     const run = { gid, taskQueue: start.taskQueue };
-    const startWorkflowOperation = new WithStartWorkflowOperation(start.transaction, {
-      ...startOptions(gid, start),
-      workflowIdConflictPolicy: 'FAIL',
-    });
     const decision = () =>
       this.#client.workflow.executeUpdateWithStart<() => Promise<unknown>, Decision, []>(DECISION_UPDATE, {
-        startWorkflowOperation,
+        startWorkflowOperation: new WithStartWorkflowOperation(start.transaction, {
+          ...startOptions(gid, start),
+          workflowIdConflictPolicy: 'FAIL',
+        }),
       });
     try {
       return [run, await awaitDecision(this.#client, run, until, decision)];

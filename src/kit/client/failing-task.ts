@@ -19,8 +19,9 @@ export const TASK_FAILURES = 3;
 
 /** `WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR` */
 const NON_DETERMINISTIC = 24;
-/** Events that are looked at, from the newest on: those since the run last went on. */
+/** Events that are looked at, from the newest on, page by page: those since the run last went on. What waits may be many messages. */
 const EVENTS = 200;
+const PAGES = 20;
 const MOST_CAUSE = 300;
 
 /**
@@ -37,24 +38,30 @@ export async function failingTask(
   const attempts = raw.pendingWorkflowTask?.attempt ?? 0;
   if (attempts <= failures) return undefined;
   // Of all tries the history has only the first, and no event comes between it and the last task that was done but what waits.
-  const { history } = await client.workflowService.getWorkflowExecutionHistoryReverse({
-    namespace: client.options.namespace,
-    execution: { workflowId, runId },
-    maximumPageSize: EVENTS,
-  });
   const failed = [];
   let [hasTimedOut, reachesBack] = [false, false];
-  for (const {
-    eventTime,
-    workflowTaskCompletedEventAttributes,
-    workflowTaskFailedEventAttributes,
-    workflowTaskTimedOutEventAttributes,
-    workflowExecutionStartedEventAttributes,
-  } of history?.events ?? []) {
-    reachesBack = (workflowTaskCompletedEventAttributes ?? workflowExecutionStartedEventAttributes) != null;
-    if (reachesBack) break;
-    hasTimedOut ||= workflowTaskTimedOutEventAttributes != null;
-    if (workflowTaskFailedEventAttributes != null) failed.push({ eventTime, of: workflowTaskFailedEventAttributes });
+  let nextPageToken: Uint8Array | undefined;
+  for (let page = 0; page < PAGES && !reachesBack; page++) {
+    const found = await client.workflowService.getWorkflowExecutionHistoryReverse({
+      namespace: client.options.namespace,
+      execution: { workflowId, runId },
+      maximumPageSize: EVENTS,
+      nextPageToken,
+    });
+    for (const {
+      eventTime,
+      workflowTaskCompletedEventAttributes,
+      workflowTaskFailedEventAttributes,
+      workflowTaskTimedOutEventAttributes,
+      workflowExecutionStartedEventAttributes,
+    } of found.history?.events ?? []) {
+      reachesBack = (workflowTaskCompletedEventAttributes ?? workflowExecutionStartedEventAttributes) != null;
+      if (reachesBack) break;
+      hasTimedOut ||= workflowTaskTimedOutEventAttributes != null;
+      if (workflowTaskFailedEventAttributes != null) failed.push({ eventTime, of: workflowTaskFailedEventAttributes });
+    }
+    nextPageToken = found.nextPageToken;
+    if (nextPageToken.length === 0) break;
   }
   const [newest] = failed;
   // A task that timed out first has only that in the history, however its later tries fail: the server knows since when it lies there.

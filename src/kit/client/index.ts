@@ -90,6 +90,7 @@ export {
   type TransactionContract,
   type WaitOptions,
 } from './transactions.js';
+export { retries } from './retries.js';
 export { applySchedules, type AppliedSchedule, type ApplyOptions } from './schedules/apply.js';
 export {
   collectLogSchedule,

@@ -32,7 +32,7 @@ import { failingTask } from './failing-task.js';
 import { GidConflict, OrderRefused, TransactionNotFound, TransactionPending, WorkerSilent } from './errors.js';
 import { hashOf } from './input.js';
 import { EventRefused, IllegalTransition, MachineNotBegun, TransitionUndone } from './machine-errors.js';
-import { isTooEarly, wasDropped } from './operate.js';
+import { isTooEarly, wasDropped } from './updates.js';
 import { outcomeOf } from './outcome.js';
 import { TimeIsOver } from './race.js';
 import { ANSWER_MS, ask, explained, hasWorker, waitUntil } from './server.js';
@@ -353,7 +353,7 @@ function wasCutOff(error: unknown): boolean {
 function misfitOf(error: unknown): string | undefined {
   if (!(error instanceof QueryNotRegisteredError) || isTooEarly(error)) return undefined;
   const [line = ''] = error.message.split('\n');
-  return /did not register a handler/.test(line) ? undefined : line;
+  return line.includes('did not register a handler') ? undefined : line;
 }
 
 /** gRPC: not found, aborted, unavailable. */

@@ -1,10 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import { CONFIRM_UPDATE, WITHDRAW_UPDATE, type MessageDecision } from '../workflow/message/protocol.js';
 import { wrongSagaOption } from '../workflow/saga/options.js';
 import { ServerUnavailable, TransactionPending, TransactionTerminated } from './errors.js';
-import { wasDropped } from './operate.js';
+import { wasDropped } from './updates.js';
 import { awaitDecision, awaitOutcome, type StartedRun } from './outcome.js';
 import { ask } from './server.js';
 import {
@@ -74,8 +73,6 @@ export interface MessageSender<Given, Result> {
 const HEARD_MS = 10_000;
 /** What leaves it to the check-back, or to the scan. */
 const UNHEARD = [TransactionPending, TransactionTerminated, ServerUnavailable];
-/** Between two tries of what the server has dropped, in milliseconds. */
-const AGAIN_MS = 100;
 
 /**
  * Makes what prepares the messages of a contract, through a Temporal client.
@@ -143,17 +140,16 @@ async function tell(
   { how, why }: { readonly how: string; readonly why?: string },
 ): Promise<MessageDecision | undefined> {
   const handle = client.workflow.getHandle(run.gid, run.runId);
-  for (;;) {
-    try {
-      return await awaitDecision(client, run, until, () =>
-        handle.executeUpdate<MessageDecision, [string | undefined]>(how, { args: [why] }),
-      );
-    } catch (error) {
-      // The latter was ended from outside when it had heard.
-      if (error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError) return undefined;
-      if (!wasDropped(error) || Date.now() >= until) throw error;
-      await sleep(AGAIN_MS);
+  try {
+    return await awaitDecision(client, run, until, () =>
+      handle.executeUpdate<MessageDecision, [string | undefined]>(how, { args: [why] }),
+    );
+  } catch (error) {
+    // The latter was ended from outside when it had heard.
+    if (error instanceof WorkflowNotFoundError || (error instanceof WorkflowUpdateFailedError && !wasDropped(error))) {
+      return undefined;
     }
+    throw error;
   }
 }
 

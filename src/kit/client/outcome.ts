@@ -14,8 +14,9 @@ import {
   TransactionTerminated,
 } from './errors.js';
 import { stateOf } from './list.js';
-import { ask, explained, hasWorker, longCall, waitUntil } from './server.js';
+import { ask, explained, hasWorker, longCall } from './server.js';
 import { TimeIsOver } from './race.js';
+import { untilTaken } from './updates.js';
 
 /** One transaction that was started, and where. */
 export interface StartedRun {
@@ -66,7 +67,7 @@ export async function awaitOutcome<Result>(
   }
 }
 
-/** Waits until `decide` answers; the same limits and the same errors as {@link awaitOutcome}. */
+/** Waits until `decide` answers, which makes one update each time; the same limits and the same errors as {@link awaitOutcome}. */
 export async function awaitDecision<T>(
   client: Client,
   run: StartedRun,
@@ -74,7 +75,7 @@ export async function awaitDecision<T>(
   decide: () => Promise<T>,
 ): Promise<T> {
   try {
-    return await waitUntil(client, until, decide);
+    return await untilTaken(client, until, decide);
   } catch (error) {
     if (error instanceof TimeIsOver) throw await pending(client, run);
     throw explained(client, error);

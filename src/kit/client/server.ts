@@ -11,8 +11,8 @@ const POLL_MS = 90_000;
 
 const GRPC = { CANCELLED: 1, INVALID_ARGUMENT: 3, PERMISSION_DENIED: 7, UNAVAILABLE: 14, UNAUTHENTICATED: 16 } as const;
 
-/** What gRPC says of a call that its caller has aborted. */
-const BY_CALLER = 'Cancelled on client';
+/** How gRPC begins to tell of a call that its caller has aborted. */
+export const BY_CALLER = 'Cancelled on client';
 
 /**
  * Asks the server, for a limited time.
@@ -78,7 +78,8 @@ export function explained(client: Client, error: unknown): unknown {
   const code: number = grpc.code;
   if (code === GRPC.UNAVAILABLE) return silent(client, 'cannot be reached', error);
   // A server that stops, or loses whom it asked, breaks off what it has begun. What a caller breaks off itself is its own.
-  if (code === GRPC.CANCELLED && grpc.details !== BY_CALLER) return silent(client, 'broke off the call', error);
+  if (code === GRPC.CANCELLED && !grpc.details.startsWith(BY_CALLER))
+    return silent(client, 'broke off the call', error);
   if (code === GRPC.INVALID_ARGUMENT && /search attribute/i.test(grpc.details)) {
     const register = Object.entries(searchAttributeTypes).map(([name, type]) => `--name ${name} --type ${type}`);
     return new ServerNotPrepared(

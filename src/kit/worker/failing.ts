@@ -28,7 +28,9 @@ const MOST_LOOKED_AT = 1_000;
 const CONCURRENCY = 10;
 const PAGE = 200;
 /** So many machines that do not fit are a defect of a few; more are a release. */
-const MOST_A_DAY = 20;
+const MOST_UNFIT = 20;
+/** Of machines that were ended within a day so many are looked at, the newest first: whether that was to begin them anew. */
+const MOST_ENDED = 500;
 const DAY_MS = 24 * 60 * 60_000;
 const MOST_TOLD = 1_000;
 /** What is younger has not failed for long. */
@@ -39,23 +41,20 @@ export interface FailingFound {
   readonly failing: readonly FailingRun[];
   /** Where the next scan goes on, in milliseconds since 1970; absent: from the newest. */
   readonly failingFrom?: number;
-  /** When machines were begun anew within the last day, in milliseconds since 1970. */
-  readonly begunAnew?: readonly number[];
 }
 
 /** @param onFailure told of one that could not be looked at, or begun anew: the next scan that comes to it tries again */
 export async function lookAfterFailing(
   client: Client,
-  order: Pick<ScanSince, 'failingMs' | 'failingFrom' | 'taskFailures' | 'begunAnew'>,
+  order: Pick<ScanSince, 'failingMs' | 'failingFrom' | 'taskFailures' | 'mostUnfit'>,
   { beat, onFailure }: { readonly beat: () => void; readonly onFailure: (gid: string, message: string) => void },
 ): Promise<FailingFound> {
-  const { failingMs = FAILING_MS, taskFailures = TASK_FAILURES } = order;
+  const { failingMs = FAILING_MS, taskFailures = TASK_FAILURES, mostUnfit = MOST_UNFIT } = order;
   const now = Date.now();
   const from = order.failingFrom ?? now - Math.min(YOUNG_MS, failingMs);
   const query = `ExecutionStatus = 'Running' AND ${TX_SCHEME.name} IS NOT NULL AND StartTime <= '${new Date(from).toISOString()}'`;
   const open = eachInTime(client.workflow.list({ query, pageSize: PAGE }));
   const failing: FailingRun[] = [];
-  const begunAnew = (order.begunAnew ?? []).filter((at) => now - at < DAY_MS);
   const unfit: { readonly at: number; readonly run: WorkflowExecutionDescription; readonly isOld: boolean }[] = [];
   let looked = 0;
   let last = from;
@@ -79,7 +78,11 @@ export async function lookAfterFailing(
         const { isNonDeterminism, isOutOfTime, ...told } = task;
         const isOld = task.since !== undefined && now - task.since >= failingMs;
         // What only runs out of time, as far as the history tells, may not fit either: a lost worker is how that begins.
-        if (scheme === 'machine' && (isNonDeterminism || isOutOfTime)) unfit.push({ at: failing.length, run, isOld });
+        const mayBeHealed =
+          scheme === 'machine' &&
+          (isNonDeterminism || isOutOfTime) &&
+          !(await wasBegunAnew(client, { workflowId, runId }));
+        if (mayBeHealed) unfit.push({ at: failing.length, run, isOld });
         failing.push({ gid: workflowId, runId, scheme, ...told });
       } catch (error) {
         onFailure(workflowId, messageOf(error));
@@ -88,28 +91,49 @@ export async function lookAfterFailing(
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, lane));
   if (!isOver) void open.return(undefined).catch(() => undefined);
-  const many = unfit.length + begunAnew.length;
-  for (const { at, run } of unfit.filter(({ isOld }) => isOld)) {
+  const old = unfit.filter(({ isOld }) => isOld);
+  const many = old.length === 0 ? 0 : unfit.length + (await begunAnewLately(client, mostUnfit, beat));
+  for (const { at, run } of old) {
     const found = failing[at];
     if (found === undefined) continue;
-    if (many > MOST_A_DAY) {
+    if (many > mostUnfit) {
       failing[at] = { ...found, ofMany: many };
       continue;
     }
     try {
       if (!(await beginAnew(client, run, { taskFailures, beat }))) continue;
       failing[at] = { ...found, isBegunAnew: true };
-      begunAnew.push(now);
     } catch (error) {
       onFailure(run.workflowId, messageOf(error));
     }
   }
   // All of them may have begun at one moment: then what is left of that moment is left out.
   const place = last === from ? from - 1 : last;
-  return { failing, ...(!isOver && { failingFrom: place }), ...(begunAnew.length > 0 && { begunAnew }) };
+  return { failing, ...(!isOver && { failingFrom: place }) };
 }
 
-/** Ends a machine's run, and begins it anew. @returns not, if it was begun anew by this before, or does not fail any more */
+/** How many machines were ended within a day to be begun anew: as the server has it, whatever became of the scans that did so. */
+async function begunAnewLately(client: Client, most: number, beat: () => void): Promise<number> {
+  const from = new Date(Date.now() - DAY_MS).toISOString();
+  const query = `ExecutionStatus = 'Terminated' AND ${TX_SCHEME.name} = 'machine' AND CloseTime > '${from}'`;
+  let [count, looked] = [0, 0];
+  for await (const { workflowId, runId } of eachInTime(client.workflow.list({ query, pageSize: PAGE }))) {
+    beat();
+    const { history } = await ofServer(
+      client.workflowService.getWorkflowExecutionHistoryReverse({
+        namespace: client.options.namespace,
+        execution: { workflowId, runId },
+        maximumPageSize: 1,
+      }),
+    );
+    const reason = history?.events?.[0]?.workflowExecutionTerminatedEventAttributes?.reason;
+    if (reason?.startsWith(BEGUN_ANEW) === true) count++;
+    if (++looked >= MOST_ENDED || count > most) break;
+  }
+  return count;
+}
+
+/** Ends a machine's run, and begins it anew. @returns not, if it does not fail any more */
 async function beginAnew(
   client: Client,
   { workflowId, runId }: WorkflowExecutionDescription,
@@ -117,7 +141,6 @@ async function beginAnew(
 ): Promise<boolean> {
   const handle = client.workflow.getHandle(workflowId, runId);
   beat();
-  if (await wasBegunAnew(client, { workflowId, runId })) return false;
   // Others were looked at since it was, for a while.
   const run = await ofServer(handle.describe());
   const task = run.status.name === 'RUNNING' ? await ofServer(failingTask(client, run, taskFailures)) : undefined;

@@ -87,7 +87,7 @@ export function scanAlarms(
     ...few(prepared, `in-doubt/many/${day}`),
     ...few(held, `expired-hold/many/${day}`),
     ...few(anew ?? [], `task-failing/many-anew/${runId}`),
-    // By the hour in which the first of them began: another release on the same day is another alarm.
+    // By the hour in which most of them began: another release on the same day is another alarm.
     ...few(told ?? [], `task-failing/many/${day}/${hourOf(failing)}`),
   ];
 }
@@ -101,6 +101,9 @@ export function failingMessage(run: FailingRun): string {
   if (ofMany !== undefined) {
     return `${what}; ${ofMany} machines fail so, or were begun anew within a day: that is a release that does not fit, and is to be rolled back`;
   }
+  if (scheme === '3pc') {
+    return `${what}; roll back the release that came before that, and do not end the run: in the midst of its commit that may split it (docs/3pc.md)`;
+  }
   const end = `temporal workflow terminate --workflow-id '${gid}' --run-id '${runId}' --reason '…'`;
   const then =
     scheme === 'machine'
@@ -109,11 +112,16 @@ export function failingMessage(run: FailingRun): string {
   return `${what}; roll back the release that came before that, or end the run, ${then}: ${end}`;
 }
 
-/** The hour in which the first of them, of those that were not begun anew, began to fail. */
+/** The hour in which most of them, of those that were not begun anew, began to fail; of two the later one. */
 function hourOf(failing: readonly FailingRun[]): string {
-  const since = failing.flatMap(({ isBegunAnew, since: from }) => (isBegunAnew || from === undefined ? [] : [from]));
-  if (since.length === 0) return '';
-  return new Date(since.reduce((one, other) => Math.min(one, other))).toISOString().slice(0, 13);
+  const counts = new Map<string, number>();
+  for (const { isBegunAnew, since } of failing) {
+    if (isBegunAnew === true || since === undefined) continue;
+    const hour = new Date(since).toISOString().slice(0, 13);
+    counts.set(hour, (counts.get(hour) ?? 0) + 1);
+  }
+  const [most] = [...counts].sort(([one, few], [other, many]) => many - few || (one < other ? 1 : -1));
+  return most?.[0] ?? '';
 }
 
 /** @param id of the one alarm, where there are too many */

@@ -40,6 +40,11 @@ export interface ScanOrder {
   readonly failingMs?: number;
   /** How often a workflow task has to fail until it is told. Default: 3. */
   readonly taskFailures?: number;
+  /**
+   * How many machines may fail so, with those that were begun anew within a day: more are a release that does not fit, and none is begun anew
+   * then. Default: 20.
+   */
+  readonly mostUnfit?: number;
 }
 
 /** An open run whose workflow task keeps failing. */
@@ -113,8 +118,6 @@ export interface ScanReport {
   readonly failing?: readonly FailingRun[];
   /** Where the next scan goes on to look for such, as there were too many open ones; in milliseconds since 1970. Absent: from the newest. */
   readonly failingFrom?: number;
-  /** When machines were begun anew within the last day, in milliseconds since 1970; absent: none was. */
-  readonly begunAnew?: readonly number[];
   /** Absent: the worker that scanned was given no databases. */
   readonly inDoubt?: InDoubtReport;
   /**
@@ -138,7 +141,7 @@ export interface InDoubtReport {
 }
 
 /** What the activity gets: the order with the time to look back to. */
-export type ScanSince = ScanOrder & { readonly since: number } & Pick<ScanReport, 'failingFrom' | 'begunAnew'>;
+export type ScanSince = ScanOrder & { readonly since: number } & Pick<ScanReport, 'failingFrom'>;
 
 const LOOK_BACK_MS = 10 * 60_000;
 /** How long a scan waits until its alarms are raised. */
@@ -164,7 +167,6 @@ export async function scanTransactions(order: ScanOrder = {}): Promise<ScanRepor
   const report = await activities['backstitch.scan']({
     ...{ ...order, deskAgeMs, since },
     ...(last?.failingFrom !== undefined && { failingFrom: last.failingFrom }),
-    ...(last?.begunAnew !== undefined && { begunAnew: last.begunAnew }),
   });
   const alarms = scanAlarms(report, workflowInfo().runId, Date.now());
   // To raise an alarm is to send a signal: where that does not work, the report still tells.

@@ -5,7 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { freePort } from '../../../src/dev/ports.js';
 import { startServers, type Servers } from '../../../src/dev/servers.js';
-import { startRelays } from '../../../src/kit/client/index.js';
+import { retries, startRelays } from '../../../src/kit/client/index.js';
 import { inboxMigrations, migrate, outboxMigrations, pgDatabase } from '../../../src/kit/database/index.js';
 import { searchAttributeTypes } from '../../../src/kit/workflow/index.js';
 import { Crew } from '../crew.js';
@@ -92,7 +92,7 @@ export async function openStage(state: string, onProgress: (line: string) => voi
     const crew = new Crew<WorkerName>({ 'worker-1': job, 'worker-2': job }, logs);
     closing.push(() => crew.stop());
     await Promise.all(workers.map((name) => crew.serving(name)));
-    const connection = await Connection.connect({ address: first.temporal.address });
+    const connection = await Connection.connect({ address: first.temporal.address, interceptors: retries });
     await startRelays(new Client({ connection }), {
       taskQueue: first.temporal.taskQueue,
       outboxes: [chaosOutbox],

@@ -85,6 +85,11 @@ describe('the alarms of a scan', () => {
     assert.deepEqual(idsOf(of(morning), 'run-1', NOON), idsOf(of(morning), 'run-2', NOON + 60_000));
     assert.notDeepEqual(idsOf(of(morning), 'run', NOON), idsOf(of(NOON), 'run', NOON + 60_000));
     assert.notDeepEqual(idsOf(of(morning), 'run', NOON), idsOf(of(morning), 'run', NOON + DAY));
+    // One that has failed for days hides no release.
+    const withOld = (since: number) => ({
+      failing: [...of(since).failing, ...failing(1).map((run) => ({ ...run, since: NOON - 5 * DAY }))],
+    });
+    assert.notDeepEqual(idsOf(withOld(morning), 'run', NOON), idsOf(withOld(NOON), 'run', NOON + 60_000));
     const unknown = failing(11).map((run) => ({ ...run, since: undefined }));
     assert.equal(idsOf({ failing: unknown }, 'run', NOON).length, 1);
   });
@@ -94,6 +99,9 @@ describe('the alarms of a scan', () => {
     assert.ok(run);
     assert.match(failingMessage(run), /or end the run, .* may undo it: .*--workflow-id 'order-0' --run-id 'r-1'/);
     assert.match(failingMessage({ ...run, scheme: 'machine' }), /begins it anew from its row/);
+    const threePhase = failingMessage({ ...run, scheme: '3pc' });
+    assert.match(threePhase, /do not end the run: .* may split it/);
+    assert.doesNotMatch(threePhase, /terminate/);
     const many = failingMessage({ ...run, scheme: 'machine', ofMany: 30 });
     assert.match(many, /30 machines fail so, .* is to be rolled back$/);
     assert.doesNotMatch(many, /terminate/);

@@ -15,7 +15,7 @@ import { JournalUnreadable, TransactionNotFound } from '../errors.js';
 import { failingTask } from '../failing-task.js';
 import { readJournal, type JournalPlace } from '../journal.js';
 import { foundState } from '../list.js';
-import { isTooEarly } from '../operate.js';
+import { isTooEarly } from '../updates.js';
 import { ask } from '../server.js';
 import { CallLog, type CallRecord } from './calls.js';
 import { historyOf, type HistoryEvent } from './history.js';

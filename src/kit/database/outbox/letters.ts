@@ -31,8 +31,10 @@ export async function listLetters(
   most = 50,
 ): Promise<{ letters: Letter[]; total: number }> {
   const letters = await findLetters(database, filter, { most });
+  // Fewer than were asked for are all: counted a moment later they might be more than are shown.
+  if (letters.length < most) return { letters, total: letters.length };
   const [count] = await database.run<{ total: string }>(total, valuesOf(filter), STATEMENT_MS);
-  return { letters, total: Number(count?.total ?? 0) };
+  return { letters, total: Math.max(Number(count?.total ?? 0), letters.length) };
 }
 
 /** The same without how many there are. @param options `timeoutMs`: how long it may take with its connection; default: 10 s */

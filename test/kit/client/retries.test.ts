@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { Client, Connection } from '@temporalio/client';
+import { retries } from '../../../src/kit/client/retries.js';
+import { ask } from '../../../src/kit/client/server.js';
+
+describe('calls that are tried again', () => {
+  let server: Server;
+  let met = 0;
+
+  before(async () => {
+    server = createServer((socket) => {
+      met++;
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  });
+  after(() => server.close());
+
+  it('end when the connection is closed in between, and do not end the process', async () => {
+    const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const connection = Connection.lazy({ address, interceptors: retries });
+    const client = new Client({ connection });
+    const asked = ask(client, () => client.workflow.count());
+    asked.catch(() => undefined);
+    // It was refused, and waits for its next try.
+    while (met === 0) await new Promise((resolve) => setImmediate(resolve));
+    await connection.close();
+    await assert.rejects(asked, (error: Error) => {
+      assert.match(String(error.cause ?? error), /Cancelled on client: Channel has been shut down/);
+      return true;
+    });
+  });
+});
