@@ -68,20 +68,23 @@ export const payForOrder = saga({}, async (tx, effect: Effect): Promise<{ paymen
 export const cancelUnpaidOrder = saga({}, async (tx, effect: Effect): Promise<{ released: number }> => {
   const { orderId, coupon } = effect.data;
   await move(tx, effect);
-  const { released } = await restock(tx, effect.data);
-  if (coupon !== undefined) {
+  const letGo = async () => {
+    if (coupon === undefined) return;
     const summary = `let go of coupon ${coupon}`;
     await tx.forward('release-coupon', coupons.release, { code: coupon, orderId }, { summary });
-  }
+  };
+  const [{ released }] = await each(() => restock(tx, effect.data), letGo);
   return { released };
 });
 
 /** An order that was paid and has not left comes to nothing: money, stock and coupon go back; its points with the move. */
 export const cancelPaidOrder = saga({}, async (tx, effect: Effect) => {
   await move(tx, effect);
-  const { refunded } = await refund(tx, effect.data);
-  const { released } = await restock(tx, effect.data);
-  await giveCouponBack(tx, effect.data);
+  const [{ refunded }, { released }] = await each(
+    () => refund(tx, effect.data),
+    () => restock(tx, effect.data),
+    () => giveCouponBack(tx, effect.data),
+  );
   return { refunded, released };
 });
 
@@ -147,10 +150,33 @@ export const loseParcel = saga({}, async (tx, effect: Effect): Promise<{ orderId
  */
 export const refundOrder = saga({}, async (tx, { state, data }: RunOrder<LifecycleOrder>) => {
   const { refunded } = await refund(tx, data, true);
-  const { released } = state === 'REFUNDING' ? await restock(tx, data) : { released: 0 };
-  await giveCouponBack(tx, data);
+  const [{ released }] = await each(
+    () => (state === 'REFUNDING' ? restock(tx, data) : Promise.resolve({ released: 0 })),
+    () => giveCouponBack(tx, data),
+  );
   return { refunded, released };
 });
+
+/**
+ * One after the other, each whatever a person has left of those before: what is left of one is no reason to keep the next from the customer.
+ *
+ * @throws what the first of them has thrown, when all are over
+ */
+async function each<Steps extends readonly (() => Promise<unknown>)[]>(
+  ...steps: Steps
+): Promise<{ -readonly [Index in keyof Steps]: Awaited<ReturnType<Steps[Index]>> }> {
+  const results: unknown[] = [];
+  const left: unknown[] = [];
+  for (const step of steps) {
+    try {
+      results.push(await step());
+    } catch (error) {
+      left.push(error);
+    }
+  }
+  if (left.length > 0) throw left[0];
+  return results as { -readonly [Index in keyof Steps]: Awaited<ReturnType<Steps[Index]>> };
+}
 
 /** Who has said it, and why: the machine's guard has looked that both are there. */
 function said({ data: { orderId }, by }: Effect) {

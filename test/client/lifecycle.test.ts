@@ -194,7 +194,7 @@ describe('the command line of orders with a lifecycle', function () {
 
   it('tells of a transaction that waits for a person', async () => {
     world.faults.set({ function: 'payments.charge.action', kind: 'refuse', gid: 'nobody' });
-    assert.equal((await place({ orderId: 'w6', customerId: 'c2' })).code, 0);
+    assert.equal((await place({ orderId: 'w6', customerId: 'c2', coupon: 'welcome-c2' })).code, 0);
     world.faults.set({ function: 'inventory.release.action', kind: 'refuse', gid: 'order-w6*' });
     const stuck = await order('cancel', 'w6', '--wait', '8s');
     world.faults.clear();
@@ -207,6 +207,11 @@ describe('the command line of orders with a lifecycle', function () {
     const skipped = await world.run('desk', 'skip', 'order-w6.cancel.0', ...by);
     assert.equal(skipped.code, 0, skipped.stderr.join('\n'));
     await becomes('w6', 'CANCELLED');
+    // That a person has left the stock keeps nothing else from its customer.
+    const coupons = await lock('coupons', 'coupons');
+    const { rows } = await coupons.query(`select status from coupons where code = 'welcome-c2'`);
+    await coupons.end();
+    assert.deepEqual(rows, [{ status: 'AVAILABLE' }]);
   });
 
   describe('reconciled', () => {

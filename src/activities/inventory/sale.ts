@@ -25,6 +25,8 @@ export interface SaleTerms {
 /** Closed sales that are settled in one go, at most, and for how long, in milliseconds: the next round goes on. */
 const SETTLED_AT_ONCE = 100;
 const SETTLING_MS = 120_000;
+/** In which a database answers that is there, with the wait for a connection. */
+const PROBE_MS = 5_000;
 
 /** How long one transaction here may take, in milliseconds, and how long it waits for one lock: less than the activity that asks for it. */
 const TRANSACTION_MS = 8_000;
@@ -72,7 +74,7 @@ export async function openSale(database: Database, occupancy: Occupancy, asked: 
  * other.
  *
  * @param options `only`: this one; default: all
- * @throws where the database is gone: the connection is lost with two of them, one after the other, or with the only one
+ * @throws where the database is gone: one that takes too long loses its connection as well, and another connection is to be had then
  */
 export async function settleSales(
   database: Database,
@@ -82,22 +84,24 @@ export async function settleSales(
   const done: SettledSales = { settled: [], unsettled: [] };
   const until = performance.now() + SETTLING_MS;
   const sales = only === undefined ? await occupancy.settleable(SETTLED_AT_ONCE) : [only];
-  let wasLost = sales.length === 1;
   for (const sale of sales) {
     if (performance.now() >= until) break;
     beat();
     try {
       if (await settle(database, occupancy, sale)) done.settled.push(sale);
-      wasLost = false;
     } catch (error) {
-      const isLost = isConnectionLost(error);
-      // A single one may have lost its own connection, by taking too long.
-      if (isLost && wasLost) throw error;
-      wasLost = isLost;
+      if (isConnectionLost(error) && !(await isThere(database))) throw error;
       done.unsettled.push({ sale, message: messageOf(error) });
     }
   }
   return done;
+}
+
+async function isThere(database: Database): Promise<boolean> {
+  return database.run('select 1', [], PROBE_MS).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** @returns whether it was settled now */

@@ -76,7 +76,10 @@ interface Begun {
   end?: SagaEnd;
 }
 
-/** Reads it, event by event. @throws Error when the history is gone; what the server says */
+/** The server has no history of a run any more. */
+export class HistoryGone extends Error {}
+
+/** Reads it, event by event. @throws HistoryGone; what the server says */
 export async function readEndedMachine(
   client: Client,
   { workflowId, runId }: { readonly workflowId: string; readonly runId: string },
@@ -85,7 +88,7 @@ export async function readEndedMachine(
   const reading = new Reading(workflowId, client.options.loadedDataConverter);
   for (const event of events ?? []) await reading.take(event);
   if (reading.args === undefined) {
-    throw new Error(`the history of run ${runId} of ${workflowId} is gone: it cannot be settled`);
+    throw new HistoryGone(`the history of run ${runId} of ${workflowId} is gone: it cannot be settled`);
   }
   return reading.ended(reading.args);
 }

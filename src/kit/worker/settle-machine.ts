@@ -8,7 +8,7 @@ import {
 import { initialAttributes } from '../workflow/attributes.js';
 import type { EffectOrder } from '../workflow/state-machine/protocol.js';
 import type { Came, Carried, FETCH_MISSED, FetchMissed, Missed, Resumed } from '../workflow/state-machine/carried.js';
-import { endedEffect, gidOf, readEndedMachine, type EndedMachine } from './ended-machine.js';
+import { endedEffect, gidOf, HistoryGone, readEndedMachine, type EndedMachine } from './ended-machine.js';
 
 /** So much of messages goes with a start, or with an answer, as JSON in characters: the server takes 2 MB at once. */
 const MOST_STARTED = 500_000;
@@ -60,7 +60,8 @@ export async function readMissed(
     const next = { runId, from: from + count };
     return { messages: messages.slice(0, count), ...(count < messages.length && { next }) };
   } catch (error) {
-    if (isGrpcServiceError(error) && (error.code as number) === NOT_FOUND) return null;
+    const isGone = isGrpcServiceError(error) && (error.code as number) === NOT_FOUND;
+    if (isGone || error instanceof HistoryGone) return null;
     throw error;
   }
 }

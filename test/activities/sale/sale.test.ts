@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { forgetOccupancy } from '../../../src/kit/database/index.js';
+import { settleSales } from '../../../src/activities/inventory/sale.js';
+import { forgetOccupancy, type Database, type Occupancy } from '../../../src/kit/database/index.js';
 import { pausing } from '../../kit/database/state-table/stage.js';
 import { until } from '../../support/until.js';
 import { linesOf, refused } from '../support.js';
@@ -99,15 +100,30 @@ describe('a flash sale', function () {
       const { settled, unsettled } = await world.plain['sale.settle']();
       assert.deepEqual([settled.includes(well), unsettled.map(({ sale }) => sale)], [true, [stuck]]);
       assert.match(unsettled[0]?.message ?? '', /lock timeout/);
-      // A database that is gone is gone for each of them: that is no failure of this sale.
-      const gone = assert.rejects(world.plain['sale.settle']());
+      // One that takes so long that it loses its connection is no database that is gone.
+      const slow = world.plain['sale.settle']();
       await until(async () => (await world.test.sql('inventory', CUT)).length > 0);
-      await gone;
+      assert.deepEqual(
+        (await slow).unsettled.map(({ sale }) => sale),
+        [stuck],
+      );
       await sql(`select from stock where sku = 'cd' for update`);
       await assert.rejects(world.plain['sale.open'](next), /lock timeout/);
     });
     assert.deepEqual((await world.plain['sale.settle']()).settled, [stuck]);
     assert.equal((await world.plain['sale.open'](next))?.left, 1);
+  });
+
+  it('is told from a database that is gone when it cannot be settled: that is asked first', async () => {
+    const lost = () => Promise.reject(Object.assign(new Error('the connection is lost'), { code: '08006' }));
+    const occupancy = { settleable: () => Promise.resolve(['a', 'b', 'c']) } as unknown as Occupancy;
+    const slow = { transaction: lost, run: () => Promise.resolve([]) } as unknown as Database;
+    const { unsettled } = await settleSales(slow, occupancy);
+    assert.deepEqual(
+      unsettled.map(({ sale }) => sale),
+      ['a', 'b', 'c'],
+    );
+    await assert.rejects(settleSales({ transaction: lost, run: lost }, occupancy), /is lost/);
   });
 
   it('deducts and submits once where the answer to either is lost', async () => {
