@@ -25,7 +25,7 @@ import { temporalAddress, testDatabase, type TestDatabase } from '../support/ser
 import { transpiled } from '../support/transpiled.js';
 import { until } from '../support/until.js';
 import { createFulfilment, fulfilmentSql, notices, shownKey, stockKey } from './fulfilment.js';
-import { EVERY } from './share.js';
+import { EVERY, ONLY } from './share.js';
 import { assertNoneWrong } from './wrong.js';
 
 /** With `MATRIX_EVERY=1` every kind of fault at every operation, and pairs. */
@@ -143,7 +143,7 @@ describe('a saga over PostgreSQL, Redis and a queue, two at once on one order', 
         kinds: KINDS,
         pairs: PAIRS,
         seed: SEED,
-        only: ({ name }) => name.includes(process.env.MATRIX_ONLY ?? ''),
+        only: ({ name }) => name.includes(ONLY),
         onResult: process.env.MATRIX_VERBOSE
           ? ({ case: { name }, gid, verdict, reasons, ms, missed }, done, of) => {
               const more = `${reasons.join('; ')} [${missed.join(', ')}]`;

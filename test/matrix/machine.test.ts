@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Client, Connection } from '@temporalio/client';
 import { faults, machineCases } from './machine-cases.js';
 import { MachineMatrix, type MachineResult } from './machine-run.js';
+import { ONLY } from './share.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 
 /** Every transition with every fault: `MATRIX_LIFECYCLE=all`; otherwise some of each fault. */
@@ -29,8 +30,7 @@ describe("the crash matrix of an order's machine", function () {
 
   it('makes each transition once, whatever befalls its worker, its run, or the answer of the database', async () => {
     const began = Date.now();
-    const only = process.env.MATRIX_ONLY ?? '';
-    const cases = machineCases().filter(({ name }, at) => (only === '' ? at % EACH === 0 : name.includes(only)));
+    const cases = machineCases().filter(({ name }, at) => (ONLY === '' ? at % EACH === 0 : name.includes(ONLY)));
     const waiting = cases.values();
     const results: MachineResult[] = [];
     const lane = async () => {
@@ -49,7 +49,7 @@ describe("the crash matrix of an order's machine", function () {
       wrong.map(({ case: { name }, reasons }) => `${name}: ${reasons.join('; ')}`),
       [],
     );
-    if (only === '') assert.deepEqual(new Set(cases.map(({ fault }) => fault)), new Set(Object.keys(faults)));
+    if (ONLY === '') assert.deepEqual(new Set(cases.map(({ fault }) => fault)), new Set(Object.keys(faults)));
     const { differences } = await shop.books();
     assert.deepEqual(
       differences.map(({ check, subject, expected, found }) => `${check} | ${subject} | ${expected} | ${found}`),

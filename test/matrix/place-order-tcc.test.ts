@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Client, Connection } from '@temporalio/client';
 import { crashMatrix, type FaultKind, type MatrixReport } from '../../src/kit/testing/index.js';
 import { transpiled } from '../support/transpiled.js';
-import { EVERY, isInShare, leastOf, shareOfToday } from './share.js';
+import { EVERY, isInShare, leastOf, ONLY, shareOfToday } from './share.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { assertNoneWrong } from './wrong.js';
 
@@ -39,7 +39,7 @@ describe('the crash matrix of placeOrderTcc', function () {
       pairs: PAIRS,
       seed: Number(process.env.MATRIX_SEED ?? 1),
       histories: process.env.MATRIX_HISTORIES,
-      only: (each) => each.name.includes(process.env.MATRIX_ONLY ?? '') && (share?.(each) ?? true),
+      only: (each) => each.name.includes(ONLY) && (share?.(each) ?? true),
     });
     console.log(report.table.replaceAll(/^/gm, '    '));
     console.log(`    ${report.ms} ms, ${report.killed} workers killed`);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Client, Connection } from '@temporalio/client';
 import { crashMatrix, type MatrixReport } from '../../src/kit/testing/index.js';
 import { transpiled } from '../support/transpiled.js';
-import { EVERY, isInShare, leastOf, shareOfToday } from './share.js';
+import { EVERY, isInShare, leastOf, ONLY, shareOfToday } from './share.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { assertNoneWrong, ofFaults } from './wrong.js';
 
@@ -55,7 +55,7 @@ for (const lane of ['durable', 'lean', 'direct', 'grouped'] as const) {
         // A group's member that is too slow leaves it: then its fault strikes elsewhere, and the case is run again.
         concurrency: Number(process.env.MATRIX_CONCURRENCY ?? (lane === 'grouped' ? 10 : 20)),
         histories: process.env.MATRIX_HISTORIES,
-        only: (each) => each.name.includes(process.env.MATRIX_ONLY ?? '') && isRun(each),
+        only: (each) => each.name.includes(ONLY) && isRun(each),
         onResult: process.env.MATRIX_VERBOSE
           ? ({ case: { name }, gid, verdict, reasons, ms, missed }, done, of) => {
               console.error(

@@ -3,6 +3,9 @@ import type { MatrixCase } from '../../src/kit/testing/index.js';
 /** Whether all cases are run: `MATRIX_EVERY=1`. */
 export const EVERY = process.env.MATRIX_EVERY === '1';
 
+/** Only the cases with this in their names are run, in whichever share they are: `MATRIX_ONLY=…` */
+export const ONLY = process.env.MATRIX_ONLY ?? '';
+
 /** In so many days every single fault is run. */
 export const SHARES = 3;
 
@@ -17,6 +20,7 @@ export function shareOfToday(): number {
  * operation; the other shares have the rest. Of other cases all.
  */
 export function isInShare(share: number): (matrixCase: MatrixCase) => boolean {
+  if (ONLY !== '') return () => true;
   const operations: string[] = [];
   const kinds: string[] = [];
   return ({ faults: [fault, ...others] }) => {
@@ -28,7 +32,7 @@ export function isInShare(share: number): (matrixCase: MatrixCase) => boolean {
 
 /** How many single faults a share has at least, of so many: not every kind of fault is there for every operation. */
 export function leastOf(all: number): number {
-  return Math.floor(all / (SHARES + 1));
+  return ONLY === '' ? Math.floor(all / (SHARES + 1)) : 1;
 }
 
 function placeIn(known: string[], name: string): number {

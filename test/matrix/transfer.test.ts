@@ -9,7 +9,7 @@ import {
   type MatrixSteps,
 } from '../../src/kit/testing/index.js';
 import { transpiled } from '../support/transpiled.js';
-import { EVERY, isInShare, leastOf, shareOfToday } from './share.js';
+import { EVERY, isInShare, leastOf, ONLY, shareOfToday } from './share.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { effectsOf, lockedEffectsOf, movedCents, openAccounts, transferOf } from './transfers.js';
 import { assertNoneWrong, ofFaults } from './wrong.js';
@@ -106,7 +106,7 @@ describe('transfers', function () {
           seed: SEED,
           concurrency: Number(process.env.MATRIX_CONCURRENCY ?? concurrency),
           histories: process.env.MATRIX_HISTORIES,
-          only: (each) => each.name.includes(process.env.MATRIX_ONLY ?? '') && only(each) && isRun(each),
+          only: (each) => each.name.includes(ONLY) && only(each) && isRun(each),
         });
         console.log(report.table.replaceAll(/^/gm, '    '));
         console.log(`    ${report.ms} ms, ${report.killed} workers killed`);
