@@ -1,86 +1,47 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, Worker } from '@temporalio/worker';
-import pg from 'pg';
+import type { Client } from '@temporalio/client';
+import { Worker } from '@temporalio/worker';
+import type pg from 'pg';
 import { machineClient } from '../../../src/kit/client/index.js';
-import {
-  createGuard,
-  guardMigrations,
-  machineMovesTable,
-  machineRows,
-  migrate,
-  pgDatabase,
-} from '../../../src/kit/database/index.js';
-import { machineActivities, participantActivities } from '../../../src/kit/worker/index.js';
 import { TOO_EARLY } from '../../../src/kit/workflow/view.js';
 import { MACHINE_QUERY, type MachineView } from '../../../src/kit/workflow/state-machine/protocol.js';
 import { bundleOf } from '../../support/bundles.js';
 import { Program } from '../../support/program.js';
-import { temporalAddress, testDatabase } from '../../support/servers.js';
 import { until } from '../../support/until.js';
+import { pathOf, Tickets } from './tickets.js';
 import { ticket } from './versions/one.js';
 
-const release = fileURLToPath(new URL('./versions/one.ts', import.meta.url));
+const release = pathOf('one');
 
 describe('a run whose worker is lost', function () {
   this.timeout(180_000);
-  const closing: (() => unknown)[] = [];
-  let native: NativeConnection;
+  let world: Tickets;
   let client: Client;
   let pool: pg.Pool;
-  let address: string;
   before(async () => {
-    address = await temporalAddress();
-    native = await NativeConnection.connect({ address });
-    client = new Client({ connection: await Connection.connect({ address }) });
-    const database = await testDatabase('early_look');
-    pool = new pg.Pool({ connectionString: database.url, max: 5 });
-    closing.push(
-      () => database.drop(),
-      () => pool.end(),
-      () => client.connection.close(),
-      () => native.close(),
-    );
-    await migrate(pgDatabase(pool), 'guard', guardMigrations);
-    await pool.query(`create table tickets (
-      id text primary key, status text not null default 'OPEN', version integer not null default 0
-    )`);
-    await pool.query(machineMovesTable('ticket_moves'));
+    world = await Tickets.open('early_look');
+    ({ client, pool } = world);
   });
-  after(async () => {
-    for (const close of closing.reverse()) await close();
-  });
+  after(() => world.close());
 
   /** A worker of this process, for the activities or for the workflows. @returns its end */
-  async function startWorker(taskQueue: string, does: 'activities' | 'workflows'): Promise<() => Promise<void>> {
-    const db = pgDatabase(pool);
-    const tickets = machineRows(db, createGuard(db), { table: 'tickets', moves: 'ticket_moves' });
-    const worker = await Worker.create({
-      ...{ connection: native, taskQueue, shutdownGraceTime: 0 },
+  const startWorker = async (taskQueue: string, does: 'activities' | 'workflows'): Promise<() => Promise<void>> =>
+    world.startWorker({
+      taskQueue,
       ...(does === 'activities'
-        ? { activities: { ...participantActivities({ tickets }, { who: 'early' }), ...machineActivities() } }
+        ? { activities: world.activities('early') }
         : { workflowBundle: await bundleOf(release) }),
     });
-    const running = worker.run();
-    const stop = () => {
-      if (worker.getState() === 'RUNNING') worker.shutdown();
-      return running;
-    };
-    closing.push(stop);
-    return stop;
-  }
 
   /** @returns whether the look came early: the server may have been slower with it than with the task */
   async function loseWorker(): Promise<boolean> {
     const taskQueue = `early-${randomUUID()}`;
     const tickets = machineClient<typeof ticket>(client, { taskQueue }, { workflow: 'ticketLife', machine: ticket });
-    const id = `ticket-${randomUUID().slice(0, 8)}`;
-    await pool.query('insert into tickets (id) values ($1)', [id]);
+    const id = await world.add();
     // The run is in the memory of a process of its own, which does nothing else.
-    const first = new Program('test/integration/state-machine/lost-worker.ts', [address, taskQueue]);
-    closing.push(() => {
+    const first = new Program('test/integration/state-machine/lost-worker.ts', [world.address, taskQueue]);
+    world.onClose(() => {
       first.kill('SIGKILL');
     });
     await first.printed(/serves/);
@@ -125,8 +86,7 @@ describe('a run whose worker is lost', function () {
 
   it('is asked again for what a worker has ended its task without a word of', async () => {
     const taskQueue = `early-${randomUUID()}`;
-    const id = `ticket-${randomUUID().slice(0, 8)}`;
-    await pool.query('insert into tickets (id) values ($1)', [id]);
+    const id = await world.add();
     await startWorker(taskQueue, 'activities');
     const stop = await startWorker(taskQueue, 'workflows');
     const tickets = machineClient<typeof ticket>(client, { taskQueue }, { workflow: 'ticketLife', machine: ticket });
@@ -148,8 +108,7 @@ describe('a run whose worker is lost', function () {
 
   it('may be replayed up to anywhere in the midst of something', async () => {
     const taskQueue = `early-${randomUUID()}`;
-    const id = `ticket-${randomUUID().slice(0, 8)}`;
-    await pool.query('insert into tickets (id) values ($1)', [id]);
+    const id = await world.add();
     await startWorker(taskQueue, 'activities');
     await startWorker(taskQueue, 'workflows');
     const tickets = machineClient<typeof ticket>(client, { taskQueue }, { workflow: 'ticketLife', machine: ticket });

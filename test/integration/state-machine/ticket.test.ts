@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
-import pg from 'pg';
+import { DefaultLogger, Worker } from '@temporalio/worker';
+import type pg from 'pg';
 import {
   IllegalTransition,
   machineClient,
@@ -12,26 +11,13 @@ import {
   WorkerSilent,
   type ScanReport,
 } from '../../../src/kit/client/index.js';
-import {
-  createGuard,
-  guardMigrations,
-  machineMovesTable,
-  machineRows,
-  migrate,
-  pgDatabase,
-} from '../../../src/kit/database/index.js';
-import {
-  deploymentOptions,
-  machineActivities,
-  participantActivities,
-  type Deployment,
-} from '../../../src/kit/worker/index.js';
+import { deploymentOptions, type Deployment } from '../../../src/kit/worker/index.js';
 import { scanActivities } from '../../../src/kit/worker/scan.js';
 import { BEGUN_ANEW } from '../../../src/kit/worker/settle-machine.js';
 import { EVENT_SIGNAL, TX_SCHEME, type Alarm } from '../../../src/kit/workflow/index.js';
 import { bundleOf } from '../../support/bundles.js';
-import { temporalAddress, testDatabase } from '../../support/servers.js';
 import { until } from '../../support/until.js';
+import { pathOf, Tickets } from './tickets.js';
 import { ticket } from './versions/one.js';
 import type { Ticket } from './versions/two.js';
 
@@ -39,72 +25,36 @@ import type { Ticket } from './versions/two.js';
 const ROUNDS = Number(process.env.BACKSTITCH_NOTES ?? 10);
 const AT_ONCE = 20;
 
-const pathOf = (name: string) => fileURLToPath(new URL(`./versions/${name}.ts`, import.meta.url));
-
 describe('machines under a real server', function () {
   this.timeout(120_000);
-  const closing: (() => Promise<unknown>)[] = [];
-  let native: NativeConnection;
+  let world: Tickets;
   let client: Client;
   let pool: pg.Pool;
   const alarms: string[] = [];
   before(async () => {
-    const address = await temporalAddress();
-    native = await NativeConnection.connect({ address });
-    client = new Client({ connection: await Connection.connect({ address }) });
-    const database = await testDatabase('tickets');
-    pool = new pg.Pool({ connectionString: database.url, max: 10 });
-    closing.push(
-      () => database.drop(),
-      () => pool.end(),
-      () => client.connection.close(),
-      () => native.close(),
-    );
-    await migrate(pgDatabase(pool), 'guard', guardMigrations);
-    await pool.query(`create table tickets (
-      id text primary key, status text not null default 'OPEN', version integer not null default 0
-    )`);
-    await pool.query(machineMovesTable('ticket_moves'));
+    world = await Tickets.open('tickets');
+    ({ client, pool } = world);
   });
-  after(async () => {
-    for (const close of closing.reverse()) await close();
-  });
+  after(() => world.close());
 
-  async function startWorker(
+  const open = () => world.add();
+  const startWorker = async (
     taskQueue: string,
     release: string,
     deployment?: Deployment,
     maxCachedWorkflows?: number,
-  ): Promise<() => Promise<void>> {
-    const db = pgDatabase(pool);
-    const tickets = machineRows(db, createGuard(db), { table: 'tickets', moves: 'ticket_moves' });
-    const worker = await Worker.create({
-      ...{ connection: native, taskQueue, workflowBundle: await bundleOf(pathOf(release)) },
+  ): Promise<() => Promise<void>> =>
+    world.startWorker({
+      ...{ taskQueue, workflowBundle: await bundleOf(pathOf(release)) },
       activities: {
-        ...participantActivities({ tickets }, { who: release }),
-        ...machineActivities(),
+        ...world.activities(release),
         'backstitch.raiseAlarm': ({ message }: Alarm) => {
           alarms.push(message);
         },
       },
       ...deploymentOptions(deployment),
       ...(maxCachedWorkflows !== undefined && { maxCachedWorkflows }),
-      shutdownGraceTime: 0,
     });
-    const running = worker.run();
-    const stop = () => {
-      if (worker.getState() === 'RUNNING') worker.shutdown();
-      return running;
-    };
-    closing.push(stop);
-    return stop;
-  }
-
-  async function open(): Promise<string> {
-    const id = `ticket-${randomUUID().slice(0, 8)}`;
-    await pool.query('insert into tickets (id) values ($1)', [id]);
-    return id;
-  }
 
   it('lose no update while they continue as new, and count none twice', async () => {
     const taskQueue = `tickets-${randomUUID()}`;
