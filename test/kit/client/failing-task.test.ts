@@ -32,7 +32,7 @@ describe('a task that keeps failing', () => {
       Array.from({ length: 200 }, () => signal),
       [signal, failed, signal, done, timedOut],
     ]);
-    const task = await failingTask(client, run as unknown as Run);
+    const task = await failingTask(client, run);
     assert.deepEqual(task, {
       attempts: 9,
       since: 7_000,
@@ -44,13 +44,13 @@ describe('a task that keeps failing', () => {
 
   it('runs out of time, as far as is known, where no try of it has failed otherwise', async () => {
     const { client } = serverWith([[signal], [timedOut, signal, done, failed]]);
-    const task = await failingTask(client, run as unknown as Run);
+    const task = await failingTask(client, run);
     assert.deepEqual([task?.isOutOfTime, task?.isNonDeterminism, task?.cause], [true, false, undefined]);
   });
 
   it('is not looked for without end', async () => {
     const { client, read } = serverWith(Array.from({ length: 1_000 }, () => [timedOut]));
-    const task = await failingTask(client, run as unknown as Run);
+    const task = await failingTask(client, run);
     assert.deepEqual([task?.isOutOfTime, read()], [false, 20]);
   });
 });
