@@ -3,7 +3,6 @@ import type { Client } from '@temporalio/client';
 import { failingTask } from '../../../src/kit/client/failing-task.js';
 
 const run = { workflowId: 'order-1', runId: 'r-1', raw: { pendingWorkflowTask: { attempt: 9 } } };
-type Run = Parameters<typeof failingTask>[1];
 
 /** A server that has this history, the newest event first, in pages. */
 function serverWith(pages: readonly (readonly object[])[]): { client: Client; read: () => number } {
