@@ -25,7 +25,7 @@ export interface SaleTerms {
 /** Closed sales that are settled in one go, at most, and for how long, in milliseconds: the next round goes on. */
 const SETTLED_AT_ONCE = 100;
 const SETTLING_MS = 120_000;
-/** In which a database answers that is there, with the wait for a connection. */
+/** In which a database answers that is there. */
 const PROBE_MS = 5_000;
 
 /** How long one transaction here may take, in milliseconds, and how long it waits for one lock: less than the activity that asks for it. */

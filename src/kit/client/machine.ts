@@ -122,9 +122,13 @@ const AGAIN_MS = 50;
 const TRY_MS = 15_000;
 /** Between two tries of what a worker cannot answer, as it cannot replay the run: each try does so. */
 const REPLAY_AGAIN_MS = 1_000;
+/** Why none has answered is not looked for any longer, in milliseconds. */
+const WHY_MS = 3_000;
 const ENDED_FROM_OUTSIDE = 'its run was ended from outside: wait for the scan, which begins it anew';
+/** How a run stands that was ended from outside. */
+const FROM_OUTSIDE: readonly string[] = ['TERMINATED', 'TIMED_OUT', 'CANCELLED'];
 /** How a machine's newest run stands that has not come to its end. */
-const GOES_ON: readonly string[] = ['RUNNING', 'TERMINATED', 'TIMED_OUT', 'CANCELLED', 'CONTINUED_AS_NEW'];
+const GOES_ON: readonly string[] = ['RUNNING', 'CONTINUED_AS_NEW', ...FROM_OUTSIDE];
 
 /**
  * Makes what callers of a machine use, through a Temporal client.
@@ -170,12 +174,15 @@ export function machineClient<Machine, Data = unknown>(
     }
   };
 
-  /** Whether there will be another run: not known is no. */
-  const isToGoOn = async (id: string, until = Date.now() + ANSWER_MS) => {
+  /** How its newest run stands; nothing, if that is not known. */
+  const standingOf = async (id: string, until = Date.now() + ANSWER_MS): Promise<string> => {
     const ms = Math.min(ANSWER_MS, Math.max(until - Date.now(), AGAIN_MS));
     const found = await ask(client, () => handleOf(id).describe(), ms).catch(() => undefined);
-    return found !== undefined && GOES_ON.includes(found.status.name);
+    return found?.status.name ?? '';
   };
+
+  /** Whether there will be another run: not known is no. */
+  const isToGoOn = async (id: string, until?: number) => GOES_ON.includes(await standingOf(id, until));
 
   /** What an earlier table refuses, or a run that is about to end, the next run is asked. */
   const renewing = async <Answer>(id: string, until: number, call: () => Promise<Answer>): Promise<Answer> => {
@@ -193,14 +200,15 @@ export function machineClient<Machine, Data = unknown>(
 
   /** Why no worker answers for it, if it is not that none is there. @throws ServerUnavailable if it is the server that does not answer */
   const whySilent = async (id: string, misfit?: string): Promise<string | undefined> => {
-    const run = await ask(client, () => handleOf(id).describe());
-    const isOpen = run.status.name === 'RUNNING';
-    const failing = isOpen ? (await ask(client, () => failingTask(client, run)))?.cause : undefined;
-    const cause = misfit ?? failing;
+    const run = await ask(client, () => handleOf(id).describe(), WHY_MS);
+    const { name: status } = run.status;
+    const failing = status === 'RUNNING' ? await ask(client, () => failingTask(client, run), WHY_MS) : undefined;
+    const cause = misfit ?? failing?.cause;
     if (cause !== undefined) {
-      return `its code fails (${cause}): take back a release that does not fit, or wait for the scan, which begins it anew if it may`;
+      const more = GOES_ON.includes(status) ? ', or wait for the scan, which begins it anew if it may' : '';
+      return `its code fails (${cause}): take back a release that does not fit${more}`;
     }
-    return !isOpen && GOES_ON.includes(run.status.name) ? ENDED_FROM_OUTSIDE : undefined;
+    return FROM_OUTSIDE.includes(status) ? ENDED_FROM_OUTSIDE : undefined;
   };
 
   const pending = async (id: string, cause?: unknown) => {
@@ -313,7 +321,9 @@ export function machineClient<Machine, Data = unknown>(
       } catch (error) {
         if (error instanceof TimeIsOver || wasDropped(error) || wasCutOff(error)) throw new WorkerSilent(id, ANSWER_MS);
         if (error instanceof WorkflowNotFoundError) {
-          if (await isToGoOn(id)) throw new WorkerSilent(id, ANSWER_MS, ENDED_FROM_OUTSIDE);
+          const status = await standingOf(id);
+          const why = FROM_OUTSIDE.includes(status) ? ENDED_FROM_OUTSIDE : undefined;
+          if (GOES_ON.includes(status)) throw new WorkerSilent(id, ANSWER_MS, why);
           throw new TransactionNotFound(id, namespace, 'running');
         }
         if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {

@@ -43,7 +43,9 @@ function ended(error: unknown): Call {
   const call: Pick<Call, 'start' | 'sendMessage' | 'halfClose'> = {
     start(metadata, listener) {
       const why = error instanceof Error ? error.message : String(error);
-      const status: unknown = { code: CANCELLED, details: `${BY_CALLER}: ${why}`, metadata };
+      // What was sent may have a key, and is nobody's to log.
+      const none = new (metadata.constructor as new () => typeof metadata)();
+      const status: unknown = { code: CANCELLED, details: `${BY_CALLER}: ${why}`, metadata: none };
       process.nextTick(() => listener?.onReceiveStatus?.(status as Status));
     },
     sendMessage: nothing,

@@ -1,4 +1,4 @@
-import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { isGrpcServiceError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { failingTask, TASK_FAILURES } from '../client/failing-task.js';
 import { messageOf } from '../database/message.js';
@@ -33,6 +33,8 @@ const MOST_UNFIT = 20;
 const MOST_ENDED = 500;
 const DAY_MS = 24 * 60 * 60_000;
 const MOST_TOLD = 1_000;
+/** gRPC: there is no such run. */
+const NOT_FOUND = 5;
 /** What is younger has not failed for long. */
 const YOUNG_MS = 60_000;
 const FAILING_MS = 10 * 60_000;
@@ -78,12 +80,10 @@ export async function lookAfterFailing(
         const { isNonDeterminism, isOutOfTime, ...told } = task;
         const isOld = task.since !== undefined && now - task.since >= failingMs;
         // What only runs out of time, as far as the history tells, may not fit either: a lost worker is how that begins.
-        const mayBeHealed =
-          scheme === 'machine' &&
-          (isNonDeterminism || isOutOfTime) &&
-          !(await wasBegunAnew(client, { workflowId, runId }));
-        if (mayBeHealed) unfit.push({ at: failing.length, run, isOld });
-        failing.push({ gid: workflowId, runId, scheme, ...told });
+        const isUnfit = scheme === 'machine' && (isNonDeterminism || isOutOfTime);
+        // It is told in any case.
+        const at = failing.push({ gid: workflowId, runId, scheme, ...told }) - 1;
+        if (isUnfit && !(await wasBegunAnew(client, { workflowId, runId }))) unfit.push({ at, run, isOld });
       } catch (error) {
         onFailure(workflowId, messageOf(error));
       }
@@ -92,10 +92,12 @@ export async function lookAfterFailing(
   await Promise.all(Array.from({ length: CONCURRENCY }, lane));
   if (!isOver) void open.return(undefined).catch(() => undefined);
   const old = unfit.filter(({ isOld }) => isOld);
-  const many = old.length === 0 ? 0 : unfit.length + (await begunAnewLately(client, mostUnfit, beat));
+  const lately = old.length === 0 ? 0 : await begunAnewLately(client, mostUnfit, { beat, onFailure });
   for (const { at, run } of old) {
     const found = failing[at];
-    if (found === undefined) continue;
+    // How many there were is not known: the next scan may know.
+    if (found === undefined || lately === undefined) continue;
+    const many = unfit.length + lately;
     if (many > mostUnfit) {
       failing[at] = { ...found, ofMany: many };
       continue;
@@ -112,25 +114,44 @@ export async function lookAfterFailing(
   return { failing, ...(!isOver && { failingFrom: place }) };
 }
 
-/** How many machines were ended within a day to be begun anew: as the server has it, whatever became of the scans that did so. */
-async function begunAnewLately(client: Client, most: number, beat: () => void): Promise<number> {
+/**
+ * How many machines were ended within a day to be begun anew: as the server has it, whatever became of the scans that did so.
+ *
+ * @returns nothing, if that cannot be known now
+ */
+async function begunAnewLately(
+  client: Client,
+  most: number,
+  { beat, onFailure }: Parameters<typeof lookAfterFailing>[2],
+): Promise<number | undefined> {
   const from = new Date(Date.now() - DAY_MS).toISOString();
   const query = `ExecutionStatus = 'Terminated' AND ${TX_SCHEME.name} = 'machine' AND CloseTime > '${from}'`;
   let [count, looked] = [0, 0];
-  for await (const { workflowId, runId } of eachInTime(client.workflow.list({ query, pageSize: PAGE }))) {
-    beat();
-    const { history } = await ofServer(
-      client.workflowService.getWorkflowExecutionHistoryReverse({
-        namespace: client.options.namespace,
-        execution: { workflowId, runId },
-        maximumPageSize: 1,
-      }),
-    );
-    const reason = history?.events?.[0]?.workflowExecutionTerminatedEventAttributes?.reason;
-    if (reason?.startsWith(BEGUN_ANEW) === true) count++;
-    if (++looked >= MOST_ENDED || count > most) break;
+  try {
+    for await (const { workflowId, runId } of eachInTime(client.workflow.list({ query, pageSize: PAGE }))) {
+      beat();
+      const reason = await ofServer(whyEnded(client, { workflowId, runId }));
+      if (reason?.startsWith(BEGUN_ANEW) === true) count++;
+      if (++looked >= MOST_ENDED || count > most) break;
+    }
+    return count;
+  } catch (error) {
+    onFailure('machines that were begun anew', messageOf(error));
+    return undefined;
   }
-  return count;
+}
+
+/** @returns nothing, if it was not terminated, or the server keeps nothing of it */
+async function whyEnded(client: Client, execution: RunOf): Promise<string | null | undefined> {
+  try {
+    const { history } = await client.workflowService.getWorkflowExecutionHistoryReverse({
+      ...{ namespace: client.options.namespace, execution, maximumPageSize: 1 },
+    });
+    return history?.events?.[0]?.workflowExecutionTerminatedEventAttributes?.reason;
+  } catch (error) {
+    if (isGrpcServiceError(error) && (error.code as number) === NOT_FOUND) return undefined;
+    throw error;
+  }
 }
 
 /** Ends a machine's run, and begins it anew. @returns not, if it does not fail any more */
@@ -153,10 +174,9 @@ async function beginAnew(
   return true;
 }
 
-async function wasBegunAnew(
-  client: Client,
-  { workflowId, runId }: Pick<WorkflowExecutionDescription, 'workflowId' | 'runId'>,
-): Promise<boolean> {
+type RunOf = Pick<WorkflowExecutionDescription, 'workflowId' | 'runId'>;
+
+async function wasBegunAnew(client: Client, { workflowId, runId }: RunOf): Promise<boolean> {
   const { history } = await ofServer(
     client.workflowService.getWorkflowExecutionHistory({
       namespace: client.options.namespace,

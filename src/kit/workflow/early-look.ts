@@ -57,13 +57,14 @@ export class Looks {
     const before = this.#seen;
     const wasForgotten = this.#mayBeForgotten;
     const least = this.#hasLeft || this.#begun.size > 0 ? LEAST_EVENTS + 1 : LEAST_EVENTS;
+    const more = place.events - before.events;
     this.#seen = place;
-    this.#mayBeForgotten = false;
+    // A look tells of nothing new.
+    if (more > 0 || place.bytes !== before.bytes) this.#mayBeForgotten = false;
     if (place.bytes !== before.bytes) {
       this.#hasLeft = false;
       this.#begun.clear();
     }
-    const more = place.events - before.events;
     // Such a server could begin two tasks within one millisecond.
     if (place.bytes === 0 || more <= 0) return undefined;
     if (place.bytes === before.bytes) {

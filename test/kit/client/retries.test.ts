@@ -20,7 +20,7 @@ describe('calls that are tried again', () => {
 
   it('end when the connection is closed in between, and do not end the process', async () => {
     const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const connection = Connection.lazy({ address, interceptors: retries });
+    const connection = Connection.lazy({ address, interceptors: retries, metadata: { authorization: 'a secret' } });
     const client = new Client({ connection });
     const asked = ask(client, () => client.workflow.count());
     asked.catch(() => undefined);
@@ -29,5 +29,6 @@ describe('calls that are tried again', () => {
     await connection.close();
     const error = await asked.then(() => undefined, inspect);
     assert.match(error ?? 'it has answered', /Cancelled on client: Channel has been shut down/);
+    assert.doesNotMatch(error ?? '', /a secret/);
   });
 });

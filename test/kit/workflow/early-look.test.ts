@@ -71,6 +71,17 @@ describe("a run's copy in a worker's memory", () => {
       }
   });
 
+  it('is looked at when its task was one that the server forgets, and goes on', () => {
+    const looks = new Looks(at('3@1'));
+    assert.equal(looks.told(at('9@2')), undefined);
+    looks.did(REFUSED);
+    assert.equal(looks.told(at('9@2')), undefined);
+    looks.did([{ respondToQuery: {} }]);
+    assert.equal(looks.told(at('10@3')), undefined);
+    looks.did(SOMETHING);
+    assert.match(looks.told(at('12@4')) ?? '', /its history is replayed/);
+  });
+
   it('counts what it has done for each task by itself, and not what it has cancelled at once', () => {
     const cancelled: Commands = [
       ...[{ scheduleActivity: { seq: 7 } }, { startTimer: { seq: 2 } }, { startChildWorkflowExecution: { seq: 3 } }],

@@ -1,4 +1,4 @@
-import { proxyActivities, sleep } from '@temporalio/workflow';
+import { proxyActivities } from '@temporalio/workflow';
 import { judge } from '../calls.js';
 import { FORWARD_WINDOW_MS } from '../retry.js';
 import { FETCH_MISSED, type Came, type FetchMissed, type Missed } from './carried.js';
@@ -9,9 +9,6 @@ const { [FETCH_MISSED]: fetch } = proxyActivities<FetchMissed>({
   scheduleToCloseTimeout: FORWARD_WINDOW_MS,
   retry: { initialInterval: '1 second', maximumInterval: '30 seconds' },
 });
-
-/** Between two fetches that have failed, whatever made them fail. */
-const AGAIN_MS = 60_000;
 
 /**
  * Fetches messages that had come to runs which were ended from outside, in their sequence. It asks until it has them: what comes later must
@@ -41,7 +38,7 @@ async function patiently(id: string, missed: Missed, telling: Telling): ReturnTy
       const { type, message } = judge(error);
       const what = `messages that came to run ${missed.runId} cannot be fetched: ${type}: ${message}`;
       telling.alarm('stuck', `missed.${missed.runId}`, what);
-      await sleep(AGAIN_MS, { summary: 'before it fetches messages again' });
+      // It tries again at once, as an activity has its own pauses: a run that does nothing is taken for one that has seen to all it was given.
     }
   }
 }
