@@ -59,9 +59,9 @@ export class Looks {
     const least = this.#hasLeft || this.#begun.size > 0 ? LEAST_EVENTS + 1 : LEAST_EVENTS;
     const more = place.events - before.events;
     this.#seen = place;
-    // A look tells of nothing new.
-    if (more > 0 || place.bytes !== before.bytes) this.#mayBeForgotten = false;
-    if (place.bytes !== before.bytes) {
+    // A look tells of nothing new; and a task may begin at the size at which the one before did, if that was one that the server could forget.
+    if (more > 0 || place.bytes !== before.bytes) {
+      this.#mayBeForgotten = false;
       this.#hasLeft = false;
       this.#begun.clear();
     }

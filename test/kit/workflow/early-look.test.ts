@@ -82,6 +82,22 @@ describe("a run's copy in a worker's memory", () => {
     assert.match(looks.told(at('12@4')) ?? '', /its history is replayed/);
   });
 
+  it('counts nothing of a task for the next one, though both began at the same size', () => {
+    const accepted: Commands = [{ updateResponse: { accepted: {} } }];
+    // 10: a task that the server could have forgotten; 11, 12: its end, and what it did; 14 to 16: a signal, and the next one, which did nothing that stays.
+    for (const [done, next] of [
+      [[], 19],
+      [REFUSED, 19],
+    ] as const) {
+      const looks = new Looks(at('3@1'));
+      assert.equal(looks.told({ ...at('10@2') }), undefined);
+      looks.did(accepted);
+      assert.equal(looks.told({ ...at('16@2'), now: 2_500 }), undefined);
+      looks.did([...done]);
+      assert.equal(looks.told(at(`${next}@3`)), undefined);
+    }
+  });
+
   it('counts what it has done for each task by itself, and not what it has cancelled at once', () => {
     const cancelled: Commands = [
       ...[{ scheduleActivity: { seq: 7 } }, { startTimer: { seq: 2 } }, { startChildWorkflowExecution: { seq: 3 } }],
