@@ -40,7 +40,7 @@ describe('a run whose worker is lost', function () {
     const tickets = machineClient<typeof ticket>(client, { taskQueue }, { workflow: 'ticketLife', machine: ticket });
     const id = await world.add();
     // The run is in the memory of a process of its own, which does nothing else.
-    const first = new Program('test/integration/state-machine/lost-worker.ts', [world.address, taskQueue]);
+    const first = new Program('test/integration/state-machine/lost-worker-program.ts', [world.address, taskQueue]);
     world.onClose(() => {
       first.kill('SIGKILL');
     });
