@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Client,
-  isGrpcDeadlineError,
   isGrpcServiceError,
   QueryNotRegisteredError,
   WorkflowExecutionAlreadyStartedError,
@@ -35,7 +34,7 @@ import { EventRefused, IllegalTransition, MachineNotBegun, TransitionUndone } fr
 import { isTooEarly, wasDropped } from './updates.js';
 import { outcomeOf } from './outcome.js';
 import { TimeIsOver } from './race.js';
-import { ANSWER_MS, ask, explained, hasWorker, waitUntil } from './server.js';
+import { ANSWER_MS, ask, explained, hasWorker, isOutOfTime, waitUntil } from './server.js';
 
 /** What the callers of a machine and its workflow agree on. */
 export interface MachineContract<Machine> {
@@ -299,15 +298,15 @@ export function machineClient<Machine, Data = unknown>(
       const ms = msToNumber(wait);
       const until = Date.now() + ms;
       for (;;) {
+        const limit = Math.min(until, Date.now() + TRY_MS);
         try {
-          const limit = Math.min(until, Date.now() + TRY_MS);
           return await client.withDeadline(limit, () => handleOf(id).query<MachineView>(MACHINE_QUERY));
         } catch (error) {
           if (error instanceof WorkflowNotFoundError) throw new TransactionNotFound(id, namespace);
           const misfit = misfitOf(error);
           const isOver = Date.now() >= until;
           // Its worker was killed, or too slow, in the midst of a task: the next one answers, once it has done that; or once the scan has begun it anew.
-          const isSilent = wasDropped(error) || isTooEarly(error) || isGrpcDeadlineError(error);
+          const isSilent = wasDropped(error) || isTooEarly(error) || isOutOfTime(error, limit);
           if (!isSilent && misfit === undefined) throw explained(client, error);
           if (isOver) throw new WorkerSilent(id, ms, await whySilent(id, misfit));
           await sleep(error instanceof QueryNotRegisteredError ? REPLAY_AGAIN_MS : AGAIN_MS);

@@ -1,4 +1,4 @@
-import { type Client, isGrpcDeadlineError, isGrpcServiceError } from '@temporalio/client';
+import { type Client, isGrpcCancelledError, isGrpcDeadlineError, isGrpcServiceError } from '@temporalio/client';
 import { NamespaceNotFoundError } from '@temporalio/common/lib/errors.js';
 import { searchAttributeTypes } from '../workflow/attributes.js';
 import { ServerNotPrepared, ServerUnavailable } from './errors.js';
@@ -8,6 +8,9 @@ import { within } from './race.js';
 export const ANSWER_MS = 30_000;
 /** A worker that has not polled for so long is gone: polls last a minute. */
 const POLL_MS = 90_000;
+
+/** How much earlier than a call's deadline the server may take it for over, in milliseconds. */
+const EARLIEST_MS = 100;
 
 const GRPC = { CANCELLED: 1, INVALID_ARGUMENT: 3, PERMISSION_DENIED: 7, UNAVAILABLE: 14, UNAUTHENTICATED: 16 } as const;
 
@@ -20,12 +23,24 @@ export const BY_CALLER = 'Cancelled on client';
  * @throws {@link ServerUnavailable}, {@link ServerNotPrepared}; else what the call throws
  */
 export async function ask<T>(client: Client, call: () => Promise<T>, ms = ANSWER_MS): Promise<T> {
+  const until = Date.now() + ms;
   try {
-    return await client.withDeadline(Date.now() + ms, call);
+    return await client.withDeadline(until, call);
   } catch (error) {
-    if (isGrpcDeadlineError(error)) throw silent(client, `gave no answer within ${ms / 1000} s`, error);
+    if (isOutOfTime(error, until)) throw silent(client, `gave no answer within ${ms / 1000} s`, error);
     throw explained(client, error);
   }
+}
+
+/**
+ * Whether a call failed as its deadline came. The client's own timer says so; where the server's is earlier, and on a worker's
+ * connection always, it is told as cancelled.
+ *
+ * @param until the deadline, in milliseconds since 1970
+ */
+export function isOutOfTime(error: unknown, until: number): boolean {
+  if (isGrpcDeadlineError(error)) return true;
+  return isGrpcCancelledError(error) && Date.now() >= until - EARLIEST_MS;
 }
 
 /** A call that answers when something has happened. */

@@ -1,5 +1,5 @@
 import { type Client, isGrpcServiceError, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import { explained } from '../../client/server.js';
+import { explained, isOutOfTime } from '../../client/server.js';
 import { ServerNotPrepared, ServerUnavailable } from '../../client/errors.js';
 import type { Message } from '../../messages/message.js';
 import { NotYet, Poison, SinkUnavailable, type Sink } from '../../messages/sink.js';
@@ -51,8 +51,9 @@ export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkO
       const { workflow, signal, workflowId, machine = false, taskQueue = queue } = target;
       const idFor = workflowId ?? ((of: Message) => (signal === undefined ? ownId : sharedId)(workflow, of));
       const options = { workflowId: idFor(message), taskQueue, args: [message] };
+      const until = Date.now() + CALL_MS;
       try {
-        await client.withDeadline(Date.now() + CALL_MS, async () => {
+        await client.withDeadline(until, async () => {
           if (signal === undefined) {
             // Whether it still runs or has ended in whatever way: it was started for this message.
             await client.workflow.start(workflow, { ...options, workflowIdReusePolicy: 'REJECT_DUPLICATE' });
@@ -65,7 +66,7 @@ export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkO
       } catch (error) {
         if (error instanceof WorkflowExecutionAlreadyStartedError) return;
         // One machine takes long to be started again, such as one with a long history: the others get theirs.
-        if (error instanceof NotYet && isTooLong(error.cause)) throw error;
+        if (error instanceof NotYet && isOutOfTime(error.cause, until)) throw error;
         const why = explained(client, error);
         if (why instanceof ServerUnavailable || why instanceof ServerNotPrepared || isOverloaded(error)) {
           throw new SinkUnavailable(why instanceof Error ? why.message : String(why), { cause: error });
@@ -74,14 +75,6 @@ export function temporalSink({ client, taskQueue: queue, topics }: TemporalSinkO
       }
     },
   };
-}
-
-/** gRPC: deadline exceeded. */
-const TOO_LONG: readonly number[] = [4];
-
-function isTooLong(error: unknown): boolean {
-  if (isGrpcServiceError(error)) return TOO_LONG.includes(error.code);
-  return error instanceof Error && isTooLong(error.cause);
 }
 
 /** The server has not answered in time, or takes nothing now: no message is to blame. */
