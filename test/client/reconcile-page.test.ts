@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { reconciliationPage } from '../../src/client/reconcile/page.js';
 import { describeReconciliation } from '../../src/client/reconcile/words.js';
 import type { PairReport, ReconcileReport } from '../../src/kit/client/index.js';
-
-const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+import { findBrowser } from '../support/browser.js';
 
 const pair = (name: string, more: Partial<PairReport> = {}): PairReport => ({
   ...{ pair: name, what: `what ${name} says`, rows: [1_000_000, 999_998], candidates: 4, agreed: 1, inFlight: 1 },
@@ -56,26 +52,18 @@ describe('the report of a reconciliation', () => {
   });
 
   it('is a page that a browser draws by itself, and in which nothing runs', async function () {
-    const browser = BROWSERS.find((path) => existsSync(path));
+    this.timeout(600_000);
     const page = reconciliationPage(report, 'backstitch');
     assert.doesNotMatch(page, /<script|https?:|url\(/);
-    if (browser === undefined) {
-      console.error('    (no Chromium is there: the page is not drawn)');
-      this.skip();
-    }
+    const browser = await findBrowser((line) => {
+      console.error(`    (${line})`);
+    });
+    if (browser === undefined) this.skip();
     const folder = await mkdtemp(join(tmpdir(), 'page-'));
     try {
       const file = join(folder, 'report.html');
       await writeFile(file, page);
-      const args = [
-        '--headless',
-        '--no-sandbox',
-        '--disable-gpu',
-        `--user-data-dir=${folder}/profile`,
-        '--dump-dom',
-        `file://${file}`,
-      ];
-      const { stdout: dom } = await promisify(execFile)(browser, args, { timeout: 60_000 });
+      const dom = await browser.draw(`file://${file}`);
       assert.match(dom, /<title>Reconciliation of backstitch, 2026-11-22<\/title>/);
       assert.match(dom, /1 pair could not be compared; of the others 13 do not agree/);
       assert.equal(dom.match(/<rect /g)?.length, 5, 'a bar for each class of drift, and for each pair');

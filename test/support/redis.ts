@@ -3,7 +3,12 @@ import { Child } from '../../src/dev/child.js';
 import { onPort } from '../../src/dev/ports.js';
 import { Restartable } from '../../src/dev/restartable.js';
 import { StateFolder } from '../../src/dev/state.js';
-import { redisProgram, type RedisProgram } from './redis-programs.js';
+import { debianProgram, type FoundProgram } from './debian-program.js';
+
+const redis = {
+  ...{ name: 'redis-server', called: 'Redis', folder: 'redis' },
+  ...{ installed: ['redis-server', 'valkey-server'], path: 'usr/bin/redis-server' },
+} as const;
 
 /** A Redis server of the tests' own, which listens on 127.0.0.1 only and keeps nothing on disk. */
 export interface RedisServer {
@@ -14,6 +19,9 @@ export interface RedisServer {
   up(): Promise<void>;
   stop(): Promise<void>;
 }
+
+/** The program of a Redis server; undefined where it cannot be had. */
+export const redisProgram = (onProgress: (line: string) => void) => debianProgram(redis, onProgress);
 
 /** Starts a server; undefined where there is none to be had. */
 export async function startRedis(onProgress: (line: string) => void): Promise<RedisServer | undefined> {
@@ -37,7 +45,7 @@ export async function startRedis(onProgress: (line: string) => void): Promise<Re
   };
 }
 
-function startServer({ command, env }: RedisProgram, state: StateFolder, port: number): Promise<Child> {
+function startServer({ command, env }: FoundProgram, state: StateFolder, port: number): Promise<Child> {
   return Child.start(
     {
       name: 'Redis',
