@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Client, isGrpcCancelledError, isGrpcDeadlineError, isGrpcServiceError } from '@temporalio/client';
 import { NamespaceNotFoundError } from '@temporalio/common/lib/errors.js';
 import { searchAttributeTypes } from '../workflow/attributes.js';
@@ -60,6 +61,8 @@ export interface LongCall<T> {
  */
 export function longCall<T>(client: Client, call: () => Promise<T>): LongCall<T> {
   const over = new AbortController();
+  // Each of its polls listens until it is over: no leak, though Node would warn of one after the tenth.
+  setMaxListeners(0, over.signal);
   const answer = client.withAbortSignal(over.signal, call);
   answer.catch(() => undefined); // Whoever waits hears of it.
   return {
