@@ -76,7 +76,8 @@ export async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment
 
 /**
  * A client of a time-skipping server whose questions do not let its time go on. The environment's own does so while it asks for a result: if
- * the workflow has ended and nothing else is due, the time may be ten years later by then, at which a run of that server is over.
+ * the workflow has ended and nothing else is due, the time may be ten years later by then, at which a run of that server is over. And where
+ * several ask at once that server is let go on more often than it was stopped: it fails whatever task ends next, and forgets it.
  */
 export function clientWithoutSkipping({ connection, namespace }: TestWorkflowEnvironment): Client {
   return new Client({ connection, namespace });

@@ -226,7 +226,6 @@ describe('the life of an order', function () {
 
   waysOut(() => world);
 
-  // The last one: the server's time goes on by itself when many ask for the ends of orders at once.
   it('refuses each event that is illegal in a state, names what is legal, and changes nothing', async () => {
     const { states, events } = orderLifecycleMachine;
     // The others are passed through: what begins there moves the order on.

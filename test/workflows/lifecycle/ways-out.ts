@@ -130,7 +130,7 @@ export function waysOut(open: () => LifecycleWorld): void {
 
   it('whose machine is terminated is not given more time to pay', async () => {
     const world = open();
-    const { client } = world.environment;
+    const { client } = world;
     await world.open('ended', await world.coupon('ended'));
     const [before] = (await world.at('ended', 'WAIT_PAY')).deadlines;
     await skip('29 minutes');

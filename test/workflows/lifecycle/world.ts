@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Client } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { openTestShop, type TestShop } from '../../activities/support.js';
@@ -18,7 +19,7 @@ import type { Message } from '../../../src/kit/database/index.js';
 import { machineActivities, participantActivities, temporalSink } from '../../../src/kit/worker/index.js';
 import { searchAttributeTypes, type Alarm } from '../../../src/kit/workflow/index.js';
 import { bundleWorkflows, lifecycleTopics } from '../../../src/worker.js';
-import { timeSkippingEnvironment } from '../../support/servers.js';
+import { clientWithoutSkipping, timeSkippingEnvironment } from '../../support/servers.js';
 import { until } from '../../support/until.js';
 
 /** As the server's API numbers the types of search attributes. */
@@ -33,9 +34,10 @@ export const orderWith = (orderId: string, order: Partial<LifecycleOrder> = {}):
   ...order,
 });
 
-/** The shop in real databases, with orders that live for weeks, under a server whose time skips. What services tell each other the test delivers. */
+/** The shop in real databases, with orders that live for weeks, under a server whose time skips where a test says so. What services tell each other the test delivers. */
 export class LifecycleWorld {
   readonly environment: TestWorkflowEnvironment;
+  readonly client: Client;
   readonly test: TestShop;
   readonly alarms: Alarm[] = [];
   readonly taskQueue = `lifecycle-${randomUUID()}`;
@@ -48,7 +50,8 @@ export class LifecycleWorld {
   private constructor(environment: TestWorkflowEnvironment, test: TestShop) {
     this.environment = environment;
     this.test = test;
-    const { client } = environment;
+    const client = clientWithoutSkipping(environment);
+    this.client = client;
     const where = { taskQueue: this.taskQueue };
     this.machines = machineClient(client, where, orderLifecycleContract);
     this.shop = createShop({
