@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { Client } from '@temporalio/client';
+import { Client, type ConnectionPlugin } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import pg from 'pg';
 import { startServers, type Servers } from '../../src/dev/servers.js';
 import { timeSkippingServer } from '../../src/dev/time-skipping-server.js';
+import { retries } from '../../src/kit/client/index.js';
 import { searchAttributeTypes } from '../../src/kit/workflow/index.js';
 import { startBroker, type Broker } from './rabbitmq.js';
 import { startRedis, type RedisServer } from './redis.js';
@@ -60,13 +61,19 @@ export function redisServer(): Promise<RedisServer | undefined> {
   return redis;
 }
 
+/** A test that fails may leave calls behind: what they throw when the connection is closed would fail the test after it. */
+const leavesNothingBehind: ConnectionPlugin = {
+  name: 'retries',
+  configureConnection: (options) => ({ ...options, interceptors: retries }),
+};
+
 /** A new time-skipping environment; the caller tears it down. */
 export async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
   const path = await timeSkippingServer(onProgress);
   const server = { executable: { type: 'existing-path', path } } as const;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await TestWorkflowEnvironment.createTimeSkipping({ server });
+      return await TestWorkflowEnvironment.createTimeSkipping({ server, plugins: [leavesNothingBehind] });
     } catch (error) {
       // The SDK gives it five seconds, which are not enough for a Java program where the machine has much else to do.
       if (attempt === 4 || !String(error).includes('did not start within')) throw error;
