@@ -19,10 +19,10 @@ import { parseReconcileOptions } from './reconcile/options.js';
 import { benchReconcile } from './reconcile/run.js';
 import { parseTransferOptions } from './transfer/options.js';
 import { compareTransfers } from './transfer/run.js';
-import { parseUndrivenOptions } from './undriven/options.js';
-import { benchUndriven } from './undriven/run.js';
+import { parseSchemesOptions } from './schemes/options.js';
+import { benchSchemes } from './schemes/run.js';
 
-/** `npm run bench`: see docs/performance.md; with `transfer` or `undriven`, docs/choosing.md; with `messages`, docs/outbox.md; with `locks`, docs/idempotency.md; with `sale`, docs/flash-sale.md; with `reconcile`, docs/reconciliation.md. Progress goes to stderr, the result to stdout. */
+/** `npm run bench`: see docs/performance.md; with `transfer` or `schemes`, docs/choosing.md; with `messages`, docs/outbox.md; with `locks`, docs/idempotency.md; with `sale`, docs/flash-sale.md; with `reconcile`, docs/reconciliation.md. Progress goes to stderr, the result to stdout. */
 
 async function main(options: BenchOptions): Promise<boolean> {
   Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
@@ -88,9 +88,9 @@ if (first === 'transfer') {
 } else if (first === 'reconcile') {
   const options = parseReconcileOptions(rest);
   runProgram(() => benchReconcile(options));
-} else if (first === 'undriven') {
-  const options = parseUndrivenOptions(rest);
-  runProgram(() => benchUndriven(options));
+} else if (first === 'schemes') {
+  const options = parseSchemesOptions(rest);
+  runProgram(() => benchSchemes(options));
 } else {
   const options = parseOptions(process.argv.slice(2));
   runProgram(async () => (await main(options)) || !options.bars);
