@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import pg from 'pg';
 import { serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { placeOrderTransaction } from '../../src/contracts/transactions.js';
@@ -15,6 +15,7 @@ import {
 import { testDatabase, type TestDatabase } from '../support/servers.js';
 import { until } from '../support/until.js';
 import { openClientWorld, type ClientWorld } from './support.js';
+import { connectTo } from '../support/connection.js';
 
 describe('the command line of the desk', function () {
   this.timeout(120_000);
@@ -28,7 +29,7 @@ describe('the command line of the desk', function () {
       'inventory.reserve.action:refuse@order-stuck-*,payments.charge.action:hang@order-slow-*',
       operations.url,
     );
-    connection = await Connection.connect({ address: world.address });
+    connection = await connectTo(world.address);
     client = new Client({ connection });
     const file = await world.ordersFile([{ customerId: 'c1' }]);
     const opened = await world.run('shop', 'open', '--file', file, '--stock', '1000', '--json');

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import pg from 'pg';
 import type { ReconcileReport } from '../../src/kit/client/index.js';
 import { initialAttributes } from '../../src/kit/workflow/attributes.js';
 import { until } from '../support/until.js';
 import { openClientWorld, type ClientWorld } from './support.js';
+import { connectTo } from '../support/connection.js';
 
 describe('the command line of orders with a lifecycle', function () {
   this.timeout(240_000);
@@ -293,7 +294,7 @@ describe('the command line of orders with a lifecycle', function () {
         'placed-but-not-shipped w5 told',
       ]);
       // Its machine has ended, and a saga of that has not: what that has still to do is no drift.
-      const connection = await Connection.connect({ address: world.address });
+      const connection = await connectTo(world.address);
       const { workflow } = new Client({ connection });
       const saga = await workflow.start('refundOrder', {
         ...{ workflowId: 'order-w5.REFUNDING.99', taskQueue: 'nobody', args: [{}] },

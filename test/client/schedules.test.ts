@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import {
   applySchedules,
   listSchedules,
@@ -12,6 +12,7 @@ import type { ForgetReport } from '../../src/kit/workflow/index.js';
 import { shopSchedules } from '../../src/contracts/schedules.js';
 import { until } from '../support/until.js';
 import { openClientWorld, type ClientWorld } from './support.js';
+import { connectTo } from '../support/connection.js';
 
 describe('the command line of schedules', function () {
   this.timeout(180_000);
@@ -20,7 +21,7 @@ describe('the command line of schedules', function () {
   let taskQueue: string;
   before(async () => {
     world = await openClientWorld();
-    client = new Client({ connection: await Connection.connect({ address: world.address }) });
+    client = new Client({ connection: await connectTo(world.address) });
     taskQueue = world.env.BACKSTITCH_TASK_QUEUE ?? '';
   });
   after(async () => {

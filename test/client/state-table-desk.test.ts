@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import pg from 'pg';
 import type { Books } from '../../src/contracts/shop.js';
 import type { ScanReport } from '../../src/kit/client/index.js';
 import { callersWorld } from './state-table-callers.js';
 import { deskIdOf } from '../../src/kit/workflow/state-table/desk.js';
+import { connectTo } from '../support/connection.js';
 
 describe('the command line of the state table: the desk', function () {
   this.timeout(240_000);
@@ -61,7 +62,7 @@ describe('the command line of the state table: the desk', function () {
     const gid = `transfer-${id}`;
     await transfer(id, { BACKSTITCH_FAULTS: 'bank_b.credit.action:refuse' });
     await undecided(gid);
-    const connection = await Connection.connect({ address: at.world.address });
+    const connection = await connectTo(at.world.address);
     try {
       const deskId = deskIdOf('callers', gid);
       const handle = new Client({ connection }).workflow.getHandle(deskId);

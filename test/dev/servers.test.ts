@@ -5,10 +5,10 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Connection } from '@temporalio/client';
 import pg from 'pg';
 import { isAlive, type ProcessIdentity } from '../../src/dev/processes.js';
 import { Program } from '../support/program.js';
+import { connectTo } from '../support/connection.js';
 
 interface Ready {
   address: string;
@@ -51,7 +51,7 @@ describe('the embedded servers', function () {
     assert.equal(new Set([one, two].flatMap(({ ready }) => [ready.address, ready.ui, ready.url, ready.state])).size, 8);
     for (const { ready } of [one, two]) {
       assert.equal((await query(ready.url, 'show max_prepared_transactions'))[0]?.max_prepared_transactions, '100');
-      const connection = await Connection.connect({ address: ready.address });
+      const connection = await connectTo(ready.address);
       const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace: 'default' });
       assert.ok('TxState' in customAttributes && 'TxScheme' in customAttributes);
       await connection.close();
@@ -197,7 +197,7 @@ describe('the embedded servers', function () {
 
   it('forget an ended transaction no sooner than the databases do', async () => {
     const { program, ready } = await start();
-    const connection = await Connection.connect({ address: ready.address });
+    const connection = await connectTo(ready.address);
     const { config } = await connection.workflowService.describeNamespace({ namespace: 'default' });
     await connection.close();
     assert.equal(Number(config?.workflowExecutionRetentionTtl?.seconds), 3_650 * 86_400);

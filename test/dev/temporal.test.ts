@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker, type WorkflowBundle } from '@temporalio/worker';
 import { freePort } from '../../src/dev/ports.js';
 import { startTemporal, type SearchAttributes } from '../../src/dev/temporal.js';
 import { temporalProgram } from '../../src/dev/temporal-program.js';
+import { connectTo } from '../support/connection.js';
 
 describe('the embedded Temporal server', function () {
   this.timeout(120_000);
@@ -43,7 +44,7 @@ describe('the embedded Temporal server', function () {
   it('knows its search attributes once it is started, those of an older state that lacks one too', async () => {
     for (const names of [['One'], ['One', 'Two']]) {
       const { child, address } = await start(Object.fromEntries(names.map((name) => [name, 'Keyword' as const])));
-      const connection = await Connection.connect({ address });
+      const connection = await connectTo(address);
       const native = await NativeConnection.connect({ address });
       try {
         const client = new Client({ connection });

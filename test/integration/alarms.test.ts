@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { alarmActivities, webhookSink } from '../../src/kit/worker/index.js';
 import { ALARM_SIGNAL, alarmsWorkflowId, DELIVER_ALARMS, type Alarm } from '../../src/kit/workflow/alarms.js';
 import { answer, ok, Receiver } from '../kit/worker/support/receiver.js';
 import { temporalAddress } from '../support/servers.js';
+import { connectTo } from '../support/connection.js';
 
 describe('hundreds of alarms at once', function () {
   this.timeout(120_000);
@@ -27,7 +28,7 @@ describe('hundreds of alarms at once', function () {
       },
     });
     const running = worker.run();
-    const connection = await Connection.connect({ address });
+    const connection = await connectTo(address);
     const client = new Client({ connection });
     try {
       const arrived = new Set<string>();

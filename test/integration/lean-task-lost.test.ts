@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import pg from 'pg';
 import { serviceNames } from '../../src/activities/index.js';
 import { openShop, proveBooks } from '../../src/client/shop.js';
@@ -11,6 +11,7 @@ import { temporalAddress, testDatabase, type TestDatabase } from '../support/ser
 import { itSideBySide } from '../support/side-by-side.js';
 import { transpiled } from '../support/transpiled.js';
 import { until } from '../support/until.js';
+import { connectTo } from '../support/connection.js';
 
 /**
  * In the lanes lean and grouped the first workflow task does all steps, pivot included, before the server hears of any. If
@@ -24,7 +25,7 @@ describe('when the answer of the first task is lost', function () {
   let connection: Connection;
 
   before(async () => {
-    connection = await Connection.connect({ address: await temporalAddress() });
+    connection = await connectTo(await temporalAddress());
   });
   after(async () => {
     for (const worker of workers) worker.kill('SIGTERM');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import pg from 'pg';
 import { serviceNames } from '../../src/activities/index.js';
 import { readOrders } from '../../src/client/orders-file.js';
@@ -11,6 +11,7 @@ import { transactionClient } from '../../src/kit/client/index.js';
 import { createShopWorker } from '../../src/worker.js';
 import { postgresUrl, temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
 import { until } from '../support/until.js';
+import { connectTo } from '../support/connection.js';
 
 const ORDERS = 50;
 
@@ -62,7 +63,7 @@ describe('the compensation log of a shop', function () {
       await shop.stop();
       await running;
     });
-    const connection = await Connection.connect({ address });
+    const connection = await connectTo(address);
     closing.push(() => connection.close());
     const client = new Client({ connection });
     const collect = () =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { Client, Connection, ScheduleNotFoundError, type WorkflowHandle } from '@temporalio/client';
+import { Client, ScheduleNotFoundError, type WorkflowHandle, type Connection } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import pg from 'pg';
@@ -23,6 +23,7 @@ import { foundState } from '../../src/kit/client/list.js';
 import { TRANSACTION_QUERY, type TransactionView } from '../../src/kit/workflow/index.js';
 import { createShopWorker, type ShopWorker } from '../../src/worker.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
+import { connectTo } from '../support/connection.js';
 
 describe('the scan', function () {
   this.timeout(120_000);
@@ -55,7 +56,7 @@ describe('the scan', function () {
       databases.push(database);
       databaseUrls[service] = database.url;
     }
-    connection = await Connection.connect({ address });
+    connection = await connectTo(address);
     client = new Client({ connection });
     shop = await startWorker(where.taskQueue);
     await openShop(client, where, {

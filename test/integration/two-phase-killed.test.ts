@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import pg from 'pg';
 import { centsInFlight, readBank } from '../../src/activities/banks/books.js';
 import { OPEN_ACCOUNTS } from '../../src/activities/banks/sql.js';
@@ -12,6 +12,7 @@ import { Program } from '../support/program.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
 import { itSideBySide } from '../support/side-by-side.js';
 import { transpiled } from '../support/transpiled.js';
+import { connectTo } from '../support/connection.js';
 
 const CENTS = 10_000;
 
@@ -30,7 +31,7 @@ describe('a worker that is killed in a two-phase commit', function () {
   let connection: Connection;
 
   before(async () => {
-    connection = await Connection.connect({ address: await temporalAddress() });
+    connection = await connectTo(await temporalAddress());
   });
   after(async () => {
     for (const worker of workers) worker.kill('SIGTERM');

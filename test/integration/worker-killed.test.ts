@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { serviceNames } from '../../src/activities/index.js';
 import { readOrders } from '../../src/client/orders-file.js';
 import { placeOrders } from '../../src/client/place-orders.js';
@@ -10,6 +10,7 @@ import { Program } from '../support/program.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../support/servers.js';
 import { itSideBySide } from '../support/side-by-side.js';
 import { transpiled } from '../support/transpiled.js';
+import { connectTo } from '../support/connection.js';
 
 const ORDERS = 100;
 
@@ -20,7 +21,7 @@ describe('a worker that is killed', function () {
   let connection: Connection;
 
   before(async () => {
-    connection = await Connection.connect({ address: await temporalAddress() });
+    connection = await connectTo(await temporalAddress());
   });
   after(async () => {
     for (const worker of workers) worker.kill('SIGTERM');

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import pg from 'pg';
 import { guardMigrations, migrate, pgDatabase, type Database } from '../../src/kit/database/index.js';
@@ -12,6 +12,7 @@ import { temporalAddress, testDatabase, type TestDatabase } from '../support/ser
 import { transpiled } from '../support/transpiled.js';
 import { marksSql, type Flaw } from './marks.js';
 import { assertNoneWrong, ofFaults, wrongCases } from './wrong.js';
+import { connectTo } from '../support/connection.js';
 
 const steps = { first: 'step', second: 'step', turn: 'pivot' } as const;
 
@@ -28,7 +29,7 @@ describe('the crash matrix', function () {
     database = pgDatabase(pool);
     await migrate(database, 'guard', guardMigrations);
     await database.run(marksSql);
-    connection = await Connection.connect({ address: await temporalAddress() });
+    connection = await connectTo(await temporalAddress());
   });
   after(async () => {
     await connection.close();

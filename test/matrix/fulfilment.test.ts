@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import pg from 'pg';
 import {
   createGuard,
@@ -27,6 +27,7 @@ import { until } from '../support/until.js';
 import { createFulfilment, fulfilmentSql, notices, shownKey, stockKey } from './fulfilment.js';
 import { EVERY, ONLY } from './share.js';
 import { assertNoneWrong } from './wrong.js';
+import { connectTo } from '../support/connection.js';
 
 /** With `MATRIX_EVERY=1` every kind of fault at every operation, and pairs. */
 const PAIRS = Number(process.env.MATRIX_PAIRS_FULFIL ?? (EVERY ? 60 : 0));
@@ -122,7 +123,7 @@ describe('a saga over PostgreSQL, Redis and a queue, two at once on one order', 
     });
     const relayed = relay.run();
     relayed.catch(() => undefined);
-    const connection = await Connection.connect({ address: await temporalAddress() });
+    const connection = await connectTo(await temporalAddress());
     let report: MatrixReport;
     try {
       report = await crashMatrix({

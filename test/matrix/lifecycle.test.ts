@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { crashMatrix, type MatrixReport } from '../../src/kit/testing/index.js';
 import { transpiled } from '../support/transpiled.js';
 import { lifecycleWorkflows, lifted } from './lifecycle.js';
 import { ONLY } from './share.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { assertNoneWrong } from './wrong.js';
+import { connectTo } from '../support/connection.js';
 
 /** All transitions with every fault: `MATRIX_LIFECYCLE=all`, which takes minutes; otherwise the payment, with each tenth fault. */
 const WHOLE = process.env.MATRIX_LIFECYCLE === 'all';
@@ -21,7 +22,7 @@ for (const workflow of WHOLE ? lifecycleWorkflows : (['payForOrder'] as const)) 
 
     before(async () => {
       shop = await openMatrixShop();
-      connection = await Connection.connect({ address: shop.env.TEMPORAL_ADDRESS ?? '' });
+      connection = await connectTo(shop.env.TEMPORAL_ADDRESS ?? '');
       let at = 0;
       report = await crashMatrix({
         ...lifted(shop, workflow),

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { faults, machineCases } from './machine-cases.js';
 import { MachineMatrix, type MachineResult } from './machine-run.js';
 import { ONLY } from './share.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
+import { connectTo } from '../support/connection.js';
 
 /** Every transition with every fault: `MATRIX_LIFECYCLE=all`; otherwise some of each fault. */
 const WHOLE = process.env.MATRIX_LIFECYCLE === 'all';
@@ -18,7 +19,7 @@ describe("the crash matrix of an order's machine", function () {
   let matrix: MachineMatrix;
   before(async () => {
     shop = await openMatrixShop();
-    connection = await Connection.connect({ address: shop.env.TEMPORAL_ADDRESS ?? '' });
+    connection = await connectTo(shop.env.TEMPORAL_ADDRESS ?? '');
     matrix = new MachineMatrix(new Client({ connection }), shop);
     await matrix.open();
   });

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { crashMatrix, type FaultKind, type MatrixReport } from '../../src/kit/testing/index.js';
 import { transpiled } from '../support/transpiled.js';
 import { EVERY, isInShare, leastOf, ONLY, shareOfToday } from './share.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { assertNoneWrong } from './wrong.js';
+import { connectTo } from '../support/connection.js';
 
 /** What a transfer by TCC does not show: steps that go forward after the confirm. Of the faults those that decide about it. */
 const KINDS: readonly FaultKind[] = [
@@ -23,7 +24,7 @@ describe('the crash matrix of placeOrderTcc', function () {
 
   before(async () => {
     shop = await openMatrixShop();
-    connection = await Connection.connect({ address: shop.env.TEMPORAL_ADDRESS ?? '' });
+    connection = await connectTo(shop.env.TEMPORAL_ADDRESS ?? '');
     report = await crashMatrix({
       client: new Client({ connection }),
       worker: { file: transpiled('test/matrix/shop-worker-program.ts'), execArgv: [], env: shop.env },

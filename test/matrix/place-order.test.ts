@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { crashMatrix, type MatrixReport } from '../../src/kit/testing/index.js';
 import { transpiled } from '../support/transpiled.js';
 import { EVERY, isInShare, leastOf, ONLY, shareOfToday } from './share.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { assertNoneWrong, ofFaults } from './wrong.js';
+import { connectTo } from '../support/connection.js';
 
 /** Pairs of faults. In the lean lane most of what a fault may meet is one moment: fewer tell as much. */
 const PAIRS = {
@@ -33,7 +34,7 @@ for (const lane of ['durable', 'lean', 'direct', 'grouped'] as const) {
 
     before(async () => {
       shop = await openMatrixShop();
-      connection = await Connection.connect({ address: shop.env.TEMPORAL_ADDRESS ?? '' });
+      connection = await connectTo(shop.env.TEMPORAL_ADDRESS ?? '');
       const isRun = share === undefined ? () => true : isInShare(share);
       report = await crashMatrix({
         client: new Client({ connection }),

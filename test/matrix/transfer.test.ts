@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { bankNames } from '../../src/contracts/transfer.js';
 import {
   crashMatrix,
@@ -13,6 +13,7 @@ import { EVERY, isInShare, leastOf, ONLY, shareOfToday } from './share.js';
 import { openMatrixShop, type MatrixShop } from './shop.js';
 import { effectsOf, lockedEffectsOf, movedCents, openAccounts, transferOf } from './transfers.js';
 import { assertNoneWrong, ofFaults } from './wrong.js';
+import { connectTo } from '../support/connection.js';
 
 const PAIRS = Number(process.env.MATRIX_PAIRS_TRANSFER ?? 12);
 const SEED = Number(process.env.MATRIX_SEED ?? 1);
@@ -83,7 +84,7 @@ describe('transfers', function () {
   before(async () => {
     shop = await openMatrixShop();
     await openAccounts(shop);
-    connection = await Connection.connect({ address: shop.env.TEMPORAL_ADDRESS ?? '' });
+    connection = await connectTo(shop.env.TEMPORAL_ADDRESS ?? '');
   });
   after(async () => {
     await connection.close();

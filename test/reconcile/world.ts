@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import pg from 'pg';
 import { createShop, serviceNames, type ServiceName } from '../../src/activities/index.js';
 import { transferGid } from '../../src/contracts/transfer.js';
@@ -13,6 +13,7 @@ import { lifecycleFaults, living } from './lifecycle-faults.js';
 import { purchaseFaults } from './more-faults.js';
 import { lifecycleCustomers, makeLives, makeSales, reopenEnded, startMachines } from './real-lives.js';
 import { saleFaults } from './sale-faults.js';
+import { connectTo } from '../support/connection.js';
 
 type Databases = Readonly<Record<ServiceName, Database>>;
 
@@ -42,7 +43,7 @@ export async function openReconcileWorld(): Promise<ReconcileWorld> {
   const databases = Object.fromEntries(
     [...pools].map(([name, pool]) => [name, pgDatabase(pool)]),
   ) as ReconcileWorld['databases'];
-  const connection = await Connection.connect({ address: world.address });
+  const connection = await connectTo(world.address);
   return {
     ...world,
     databases,

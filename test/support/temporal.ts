@@ -1,8 +1,9 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import type { AlarmSink } from '../../src/kit/worker/index.js';
 import type { Alarm } from '../../src/kit/workflow/index.js';
 import { temporalAddress } from './servers.js';
+import { connectTo } from './connection.js';
 
 /** The tests' Temporal server, as a worker and as a client reach it. */
 export interface TestTemporal {
@@ -14,7 +15,7 @@ export interface TestTemporal {
 export async function openTemporal(): Promise<TestTemporal> {
   const address = await temporalAddress();
   const native = await NativeConnection.connect({ address });
-  const client = new Client({ connection: await Connection.connect({ address }) });
+  const client = new Client({ connection: await connectTo(address) });
   return {
     native,
     client,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
 import pg from 'pg';
@@ -30,6 +30,7 @@ import { TRANSACTION_QUERY, type TransactionView } from '../../../src/kit/workfl
 import { temporalAddress, testDatabase, type TestDatabase } from '../../support/servers.js';
 import * as workflows from './steps-workflows.js';
 import type { Asked, Done, Order } from './steps-workflows.js';
+import { connectTo } from '../../support/connection.js';
 
 /** What goes wrong in a process: told of each operation before it is asked, and when it was done. */
 export type Fault = (operation: Operation, when: 'before' | 'after') => Promise<void> | void;
@@ -80,7 +81,7 @@ export class StepsWorld {
         `create table effects (gid text, step text, n integer check (n < ${limit}), primary key (gid, step))`,
       );
     }
-    const connection = await Connection.connect({ address });
+    const connection = await connectTo(address);
     const native = await NativeConnection.connect({ address });
     this.#client = new Client({ connection });
     const worker = await Worker.create({

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import pg from 'pg';
 import { createFaults, type Faults } from '../../../src/activities/faults.js';
 import { createShop, serviceNames, type ServiceName } from '../../../src/activities/index.js';
@@ -12,6 +12,7 @@ import { directLane, type DirectLaneOptions } from '../../../src/kit/direct/inde
 import { createShopWorker, type ShopWorker } from '../../../src/worker.js';
 import { placeOrder } from '../../../src/workflows/place-order.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../../support/servers.js';
+import { connectTo } from '../../support/connection.js';
 
 /** A promise, and what ends it. */
 export function deferred<T>() {
@@ -53,7 +54,7 @@ export class DirectWorld {
       this.#pools.push(pool);
       this.databases[service] = pgDatabase(pool);
     }
-    this.#connection = await Connection.connect({ address: this.#address });
+    this.#connection = await connectTo(this.#address);
     this.#client = new Client({ connection: this.#connection });
     await this.startWorker();
     const { plain } = createShop({ databases: this.databases });

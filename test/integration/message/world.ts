@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import { Client, WorkflowNotFoundError, type Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import pg from 'pg';
 import { messageSender } from '../../../src/kit/client/index.js';
@@ -28,6 +28,7 @@ import { note, paidMessage } from './contract.js';
 import type { ProducerOrder } from './producer-program.js';
 import type { Order } from './workflows.js';
 import { transpiled } from '../../support/transpiled.js';
+import { connectTo } from '../../support/connection.js';
 
 const NAMES = ['producer', 'one', 'two'] as const;
 type Name = (typeof NAMES)[number];
@@ -65,7 +66,7 @@ export class MessagesWorld {
       await migrate(db, 'guard', guardMigrations);
       await db.run('create table effects (gid text, branch text, n integer)');
     }
-    this.#connection = await Connection.connect({ address: this.#address });
+    this.#connection = await connectTo(this.#address);
     this.#native = await NativeConnection.connect({ address: this.#address });
     await this.startWorker();
   }

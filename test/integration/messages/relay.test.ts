@@ -275,7 +275,9 @@ describe('relays under Temporal', function () {
     await relays();
     await stage.add(outbox, ...[1, 2, 3].map((payload) => ({ topic: 'a', key: 'k', payload })));
     await sink.taken(3);
-    assert.deepEqual(await client.workflow.getHandle(workflowId).result(), [1, 2, 3]);
+    const handle = client.workflow.getHandle(workflowId);
+    await handle.signal('all');
+    assert.deepEqual(await handle.result(), [1, 2, 3]);
   });
 
   it('make a dead letter of a topic that no workflow takes', async () => {

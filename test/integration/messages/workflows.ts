@@ -1,4 +1,4 @@
-import { condition, defineQuery, defineSignal, setHandler } from '@temporalio/workflow';
+import { condition, defineSignal, setHandler } from '@temporalio/workflow';
 import type { Message } from '../../../src/kit/database/index.js';
 import { firstTime, type SeenMessages } from '../../../src/kit/workflow/index.js';
 
@@ -16,17 +16,17 @@ export async function takeMessage(message: Message<number>): Promise<number> {
   return Promise.resolve(message.payload);
 }
 
-export const arrivedSignal = 'arrived';
-export const gotQuery = 'got';
-
-/** A workflow that gets messages by signals, until it has got so many. */
+/** A workflow that gets messages by signals until it is told that these are all: one that ended by itself would be begun again by what comes twice. */
 export async function gather(): Promise<number[]> {
   const got: number[] = [];
   const seen: SeenMessages = { ids: [] };
-  setHandler(defineSignal<[Message<number>]>(arrivedSignal), (message) => {
+  let isAll = false;
+  setHandler(defineSignal<[Message<number>]>('arrived'), (message) => {
     if (firstTime(seen, message.id)) got.push(message.payload);
   });
-  setHandler(defineQuery<number[]>(gotQuery), () => got);
-  await condition(() => got.length >= 3);
+  setHandler(defineSignal('all'), () => {
+    isAll = true;
+  });
+  await condition(() => isAll);
   return got;
 }

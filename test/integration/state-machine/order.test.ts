@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { createShop } from '../../../src/activities/index.js';
 import { orderLifecycleContract } from '../../../src/contracts/transactions.js';
@@ -12,6 +12,7 @@ import { CaseOrder } from '../../matrix/machine-order.js';
 import { openMatrixShop, type MatrixShop } from '../../matrix/shop.js';
 import { bundleOf } from '../../support/bundles.js';
 import { until } from '../../support/until.js';
+import { connectTo } from '../../support/connection.js';
 
 const pathOf = (name: string) => fileURLToPath(new URL(`./versions/${name}.ts`, import.meta.url));
 const by = { actor: 'ann', reason: 'scratched' };
@@ -27,7 +28,7 @@ describe('an order that lives for longer than a release', function () {
     shop = await openMatrixShop();
     const address = shop.env.TEMPORAL_ADDRESS ?? '';
     native = await NativeConnection.connect({ address });
-    client = new Client({ connection: await Connection.connect({ address }) });
+    client = new Client({ connection: await connectTo(address) });
   });
   after(async () => {
     await stop?.();

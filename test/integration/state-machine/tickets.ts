@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import pg from 'pg';
 import {
@@ -13,6 +13,7 @@ import {
 } from '../../../src/kit/database/index.js';
 import { machineActivities, participantActivities } from '../../../src/kit/worker/index.js';
 import { temporalAddress, testDatabase } from '../../support/servers.js';
+import { connectTo } from '../../support/connection.js';
 
 /** The workflows of a release. */
 export const pathOf = (release: string) => fileURLToPath(new URL(`./versions/${release}.ts`, import.meta.url));
@@ -35,7 +36,7 @@ export class Tickets {
   static async open(name: string): Promise<Tickets> {
     const address = await temporalAddress();
     const native = await NativeConnection.connect({ address });
-    const client = new Client({ connection: await Connection.connect({ address }) });
+    const client = new Client({ connection: await connectTo(address) });
     const database = await testDatabase(name);
     const tickets = new Tickets(address, native, client, new pg.Pool({ connectionString: database.url, max: 10 }));
     const { pool } = tickets;

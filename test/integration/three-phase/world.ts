@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
 import pg from 'pg';
@@ -21,6 +21,7 @@ import { temporalAddress, testDatabase, type TestDatabase } from '../../support/
 import type { Case } from './cases.js';
 import { openLinks } from './links.js';
 import { Stage } from './stage.js';
+import { connectTo } from '../../support/connection.js';
 
 /**
  * Two banks and a coordinator on real servers: A pays, B is paid. Each of the three has its own task queue, so that its worker can
@@ -84,7 +85,7 @@ export class World {
     const databases = { bank_a: await open('bank_a'), bank_b: await open('bank_b') };
     const logger = new DefaultLogger('WARN');
     const bundle = await bundleWorkflowCode({ workflowsPath, preloadModules, logger });
-    const connection = await Connection.connect({ address });
+    const connection = await connectTo(address);
     const native = await NativeConnection.connect({ address });
     const world = new World({ client: new Client({ connection }), address, databases, bundle, native, connection });
     await world.startWorker(world.queueOf('coordinator'), 'coordinator');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, Connection, type WorkflowStartInput } from '@temporalio/client';
+import { Client, type WorkflowStartInput, type Connection } from '@temporalio/client';
 import {
   NotStarted,
   transactionClient,
@@ -14,6 +14,7 @@ import { Groups } from '../../../src/kit/client/group.js';
 import type { SagaCall } from '../../../src/kit/workflow/saga/definition.js';
 import { temporalAddress } from '../../support/servers.js';
 import { tripContract, type Trip } from './support.js';
+import { connectTo } from '../../support/connection.js';
 
 const grouped = { lane: 'grouped' } as const;
 
@@ -22,7 +23,7 @@ describe('calls that wait for a group', () => {
   const taskQueue = `groups-${randomUUID()}`;
   let connection: Connection;
   before(async () => {
-    connection = await Connection.connect({ address: await temporalAddress() });
+    connection = await connectTo(await temporalAddress());
   });
   after(() => connection.close());
 

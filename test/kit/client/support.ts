@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { InvalidInput, transactionClient, type TransactionContract } from '../../../src/kit/client/index.js';
 import { StoredRejection } from '../../../src/kit/database/rejection.js';
 import { participantActivities } from '../../../src/kit/worker/index.js';
 import type { Operation } from '../../../src/kit/workflow/index.js';
 import { temporalAddress } from '../../support/servers.js';
+import { connectTo } from '../../support/connection.js';
 
 /** A transaction of scripted participants, on a real server. */
 
@@ -119,7 +120,7 @@ export async function openTripWorld(): Promise<TripWorld> {
     shutdownGraceTime: 0,
   });
   const running = worker.run();
-  const connection = await Connection.connect({ address });
+  const connection = await connectTo(address);
   const client = new Client({ connection });
   const stopWorker = async () => {
     if (worker.getState() === 'RUNNING') worker.shutdown();

@@ -11,7 +11,8 @@ export interface TemporalTarget {
   readonly workflow: string;
   /**
    * The signal by which it gets the message, begun if it does not run; absent: each message starts a workflow of its own, once, as its
-   * id is the message's. A signal may come twice: who handles it asks `firstTime` of `backstitch/workflow`.
+   * id is the message's. A signal may come twice: who handles it asks `firstTime` of `backstitch/workflow`. The second one
+   * may come when the workflow has ended, and begins it again: one that ends looks elsewhere what it has done, such as in its database.
    */
   readonly signal?: string;
   /**

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection, type WorkflowStartOptions } from '@temporalio/client';
+import { Client, type WorkflowStartOptions, type Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import pg from 'pg';
 import { hashOf } from '../../../../src/kit/client/input.js';
@@ -28,6 +28,7 @@ import { groupDriver } from '../../../../src/kit/workflow/fate.js';
 import { GROUP_STATE, type GroupMember } from '../../../../src/kit/workflow/group.js';
 import { temporalAddress, testDatabase, type TestDatabase } from '../../../support/servers.js';
 import { asked, crossed, fork, hurried, pair, posted, single } from './workflows.js';
+import { connectTo } from '../../../support/connection.js';
 
 const sagas = { asked, crossed, fork, hurried, pair, posted, single };
 
@@ -85,7 +86,7 @@ export class SmallWorld {
     }
     const address = await temporalAddress();
     this.#native = await NativeConnection.connect({ address });
-    this.#connection = await Connection.connect({ address });
+    this.#connection = await connectTo(address);
   }
 
   /** The databases of the participants. */

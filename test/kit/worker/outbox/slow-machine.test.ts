@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { connect, createServer, type ClientHttp2Session, type Http2Server, type OutgoingHttpHeaders } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { Client, Connection } from '@temporalio/client';
-import { retries } from '../../../../src/kit/client/index.js';
+import { Client, type Connection } from '@temporalio/client';
 import type { Message } from '../../../../src/kit/messages/message.js';
 import { NotYet, SinkUnavailable, type Sink } from '../../../../src/kit/messages/sink.js';
 import { temporalSink } from '../../../../src/kit/worker/index.js';
 import { EVENT_SIGNAL } from '../../../../src/kit/workflow/index.js';
+import { connectTo } from '../../../support/connection.js';
 import { ParcelWorld } from '../../workflow/state-machine/world.js';
 
 describe('messages to a state machine', function () {
@@ -18,7 +18,7 @@ describe('messages to a state machine', function () {
   before(async () => {
     world = await ParcelWorld.open();
     calls = await HeldCalls.before(world.environment.address);
-    connection = await Connection.connect({ address: calls.address, interceptors: retries });
+    connection = await connectTo(calls.address);
     const target = { workflow: 'parcelLife', signal: EVENT_SIGNAL, machine: true };
     const topics = { parcels: { ...target, workflowId: ({ key = '' }: Message) => key } };
     sink = temporalSink({ client: new Client({ connection }), taskQueue: world.taskQueue, topics });
