@@ -77,27 +77,43 @@ async function measure(
   /** How many were asked for, of each. */
   const asked = Object.fromEntries(names.map((name) => [name, 0])) as Record<SchemeName, number>;
   let next = 0;
-  /** Has so many done, and resolves to how long all took, and each, in milliseconds. */
-  const load = async (name: SchemeName, count: number, callers: number) => {
-    const { parts = 1, prepare, ask, ended, isAnswerOnly } = schemes[name];
-    const orders = Array.from({ length: Math.ceil(count / parts) }, () => orderOf(++next));
-    await prepare?.(orders);
-    const began = performance.now();
-    const { latenciesMs } = await runLoad(orders, callers, async (order) => {
-      await ask(order);
-      asked[name]++;
-      if (callers === 1 && !isAnswerOnly) await ended?.(asked[name]);
-    });
-    await ended?.(asked[name]);
-    const ms = performance.now() - began;
-    return { count: orders.length * parts, seconds: ms / 1_000, p50Ms: percentile(latenciesMs, 0.5) / parts };
+  const ordersFor = async (name: SchemeName, count: number) => {
+    const orders = Array.from({ length: count }, () => orderOf(++next));
+    await schemes[name].prepare?.(orders);
+    asked[name] += count;
+    return orders;
   };
-  for (const name of names) await load(name, clients, clients); // To warm up.
+  /** One after the other; the next begins when the one before has ended, also where that is not measured. The median, in milliseconds. */
+  const aloneMs = async (name: SchemeName) => {
+    const { parts = 1, ask, ended, isAnswerOnly } = schemes[name];
+    const orders = await ordersFor(name, Math.ceil(alone / parts));
+    const before = asked[name] - orders.length;
+    const took: number[] = [];
+    for (const [n, order] of orders.entries()) {
+      const from = performance.now();
+      await ask(order);
+      const answeredMs = performance.now() - from;
+      await ended?.(before + n + 1);
+      took.push((isAnswerOnly ? answeredMs : performance.now() - from) / parts);
+    }
+    return percentile(took, 0.5);
+  };
+  /** Each caller has as many, so that all are there until the end. @param count at least */
+  const perSecond = async (name: SchemeName, count: number) => {
+    const { parts = 1, ask, ended } = schemes[name];
+    const orders = await ordersFor(name, Math.ceil(count / parts / clients) * clients);
+    const from = performance.now();
+    await runLoad(orders, clients, ask);
+    await ended?.(asked[name]);
+    return (orders.length * parts * 1_000) / (performance.now() - from);
+  };
+  for (const name of names) await perSecond(name, clients); // To warm up.
   for (let round = 0; round < rounds; round++) {
     for (const name of names) {
-      const { p50Ms: aloneMs } = await load(name, alone, 1);
-      const many = schemes[name].isAnswerOnly ? undefined : await load(name, loaded, clients);
-      const figures = { aloneMs, perSecond: many === undefined ? null : many.count / many.seconds };
+      const figures = {
+        aloneMs: await aloneMs(name),
+        perSecond: schemes[name].isAnswerOnly ? null : await perSecond(name, loaded),
+      };
       found[name].push(figures);
       tell(`round ${round + 1}/${rounds}: ${name}: ${figure(figures.aloneMs)} ms, ${figure(figures.perSecond)}/s`);
     }

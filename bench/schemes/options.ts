@@ -28,7 +28,7 @@ function schemesCommand() {
         'of orders that live for weeks, alone and with a payment; with one worker. About 5 minutes.',
     )
     .option('--alone <n>', 'of each, one after the other, in a round', count(1, 100_000), 50)
-    .option('--loaded <n>', 'of each, many at a time, in a round', count(10, 1_000_000), 500)
+    .option('--loaded <n>', 'of each at least, many at a time, in a round', count(10, 1_000_000), 500)
     .option('--clients <n>', 'callers at a time', count(1, 1_000), 40)
     .option('--rounds <n>', 'rounds', count(1, 100), 3)
     .option('--quick', 'a few of each: to see that it works', false)

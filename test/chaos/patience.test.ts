@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { transfer2pcTransaction, transfer3pcTransaction } from '../../src/contracts/transactions.js';
 import { transactionClient } from '../../src/kit/client/index.js';
+import { connectTo } from '../support/connection.js';
 import { temporalAddress } from '../support/servers.js';
 import { patience } from './patience.js';
 
@@ -10,7 +11,7 @@ describe('the patience of a chaos run', function () {
   this.timeout(60_000);
   let connection: Connection;
   before(async () => {
-    connection = await Connection.connect({ address: await temporalAddress() });
+    connection = await connectTo(await temporalAddress());
   });
   after(() => connection.close());
 

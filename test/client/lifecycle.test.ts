@@ -197,7 +197,7 @@ describe('the command line of orders with a lifecycle', function () {
     world.faults.set({ function: 'payments.charge.action', kind: 'refuse', gid: 'nobody' });
     assert.equal((await place({ orderId: 'w6', customerId: 'c2', coupon: 'welcome-c2' })).code, 0);
     world.faults.set({ function: 'inventory.release.action', kind: 'refuse', gid: 'order-w6*' });
-    const stuck = await order('cancel', 'w6', '--wait', '8s');
+    const stuck = await order('cancel', 'w6', '--wait', '30s');
     world.faults.clear();
     assert.equal(stuck.code, 4, `${stuck.stdout} ${stuck.stderr.join()}`);
     assert.match(stuck.stdout, /^order w6: order-w6\.cancel\.0 waits for a person: desk show order-w6\.cancel\.0\n$/);

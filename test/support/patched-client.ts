@@ -1,4 +1,5 @@
-import { Client, Connection, type WorkflowService } from '@temporalio/client';
+import { Client, type WorkflowService } from '@temporalio/client';
+import { connectTo } from './connection.js';
 
 /** A client of a server of which some calls do not do what they should. */
 export interface PatchedClient {
@@ -11,7 +12,7 @@ export async function patchedClient(
   address: string,
   patch: (service: WorkflowService) => Partial<Record<keyof WorkflowService, (request: never) => Promise<unknown>>>,
 ): Promise<PatchedClient> {
-  const connection = await Connection.connect({ address });
+  const connection = await connectTo(address);
   Object.assign(connection.workflowService, patch(connection.workflowService));
   return { client: new Client({ connection }), close: () => connection.close() };
 }

@@ -1,4 +1,5 @@
 import { Connection } from '@temporalio/client';
+import { retries } from '../../../src/kit/client/index.js';
 import { Proxy } from '../../chaos/proxy.js';
 
 /** A way to a bank's Temporal server that can be cut. */
@@ -14,6 +15,7 @@ export async function openLinks(address: string, banks: readonly string[]): Prom
     const proxy = await Proxy.start(Number(address.split(':').at(-1)));
     const connection = await Connection.connect({
       address: `127.0.0.1:${proxy.port}`,
+      interceptors: retries,
       channelArgs: { 'grpc.max_reconnect_backoff_ms': 500 },
     });
     links.set(bank, { proxy, connection });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
 import { Client, Connection, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { decide, operate, OrderRefused, scanNow } from '../../../src/kit/client/index.js';
+import { decide, operate, OrderRefused, retries, scanNow } from '../../../src/kit/client/index.js';
 import { hasCompared } from '../../../src/kit/worker/three-phase-lost.js';
 import { threePhaseActivities } from '../../../src/kit/worker/index.js';
 import {
@@ -233,7 +233,7 @@ describe('a three-phase commit', function () {
 
   it('that is split takes no server that cannot be reached for a desk at which somebody decides', async () => {
     const stage = await world.stage({ who: 'a test', when: '' });
-    const connection = Connection.lazy({ address: '127.0.0.1:9' });
+    const connection = Connection.lazy({ address: '127.0.0.1:9', interceptors: retries });
     const away = new Client({ connection });
     const { [FIND_COMPARISON]: find } = threePhaseActivities({
       addressOf: (bank) => ({

@@ -92,7 +92,11 @@ describe('RabbitMQ as a sink', function () {
     const { exchange, url } = await rabbit.declare();
     const proxy = await Proxy.to(rabbit.broker.port);
     open.push(proxy);
-    const sink = sinkOf({ url: url.replace(String(rabbit.broker.port), String(proxy.port)), exchange, confirmMs: 500 });
+    const sink = sinkOf({
+      url: url.replace(String(rabbit.broker.port), String(proxy.port)),
+      exchange,
+      confirmMs: 2_000,
+    });
     await sink.deliver(message(), signal);
     proxy.isSilent = true;
     // Not one of them is confirmed: one after the other they would take as many times as long, and not fail together.
@@ -106,13 +110,17 @@ describe('RabbitMQ as a sink', function () {
     const { exchange, queue, url } = await rabbit.declare();
     const proxy = await Proxy.to(rabbit.broker.port);
     open.push(proxy);
-    const sink = sinkOf({ url: url.replace(String(rabbit.broker.port), String(proxy.port)), exchange, confirmMs: 300 });
+    const sink = sinkOf({
+      url: url.replace(String(rabbit.broker.port), String(proxy.port)),
+      exchange,
+      confirmMs: 2_000,
+    });
     const messages = chain(5);
     await sink.deliver(nth(messages, 0), signal);
     proxy.isSilent = true;
     await assert.rejects(sink.deliver(nth(messages, 1), signal), (error: Error) => {
       assert.ok(error instanceof SinkUnavailable);
-      assert.match(error.message, /did not confirm message '.*' within 300 ms/);
+      assert.match(error.message, /did not confirm message '.*' within 2000 ms/);
       return true;
     });
     await until(async () => (await rabbit.waiting(queue)) === 2);

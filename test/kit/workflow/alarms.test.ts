@@ -43,7 +43,7 @@ describe('alarms of transactions', function () {
   });
 
   it('arrive in the end, however the receiver fails: 500, hanging, a dropped connection, too many', async () => {
-    const world = await environment.world();
+    const world = await environment.world({}, { timeoutMs: 500 });
     world.receiver.behave(answer(500), hang, drop, answer(503), answer(429), ok);
     await world.raise(alarm('1'));
     await world.pass('10 minutes');

@@ -114,10 +114,14 @@ describe('a relay', () => {
 
   it('delivers what is due later when it is due, though it was stopped meanwhile, outside the order of its key', async () => {
     const sink = new Recorder();
-    await stage.send({ topic: 'a', key: 'k', payload: 'later', deliverAfter: Date.now() + 150 }, ...keyed('k', 'now'));
+    await stage.send(
+      { topic: 'a', key: 'k', payload: 'later', deliverAfter: Date.now() + 3_600_000 },
+      ...keyed('k', 'now'),
+    );
     const first = stage.start(sink);
     await sink.taken(1);
     await first.stop();
+    await stage.makeDue();
     stage.start(sink, { pollMs: 20 });
     await sink.taken(2);
     assert.deepEqual(sink.payloads, ['now', 'later']);

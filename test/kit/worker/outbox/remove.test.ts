@@ -38,7 +38,7 @@ describe('a message that was added to be delivered later', () => {
       if (isDue && text.includes('due_at <= now()')) looks++;
       return Promise.resolve();
     });
-    await stage.send(later('m-1', 300), later('m-2', 300));
+    await stage.send(later('m-1', 2_000), later('m-2', 2_000));
     await stage.db.transaction(async (sql) => {
       assert.equal(await stage.outbox.remove(sql, 'm-1'), true);
       stage.start(sink, { pollMs: 10 }, { database });

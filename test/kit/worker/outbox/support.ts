@@ -90,6 +90,11 @@ export class RelayStage extends OutboxStage {
     return this.add(this.outbox, ...messages);
   }
 
+  /** What was to be delivered later is due now. */
+  async makeDue(): Promise<void> {
+    await this.pool.query('update backstitch.outbox_lanes set due_at = now() where due_at > now()');
+  }
+
   /** Waits until nothing is left in these tables. */
   async empty(...tables: Parameters<OutboxStage['count']>[0][]): Promise<void> {
     for (const table of tables) await until(async () => (await this.count(table)) === 0);

@@ -8,7 +8,7 @@ import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { isOutOfTime } from '../../../../src/kit/client/server.js';
-import { alarmActivities, webhookSink } from '../../../../src/kit/worker/index.js';
+import { alarmActivities, webhookSink, type AlarmActivitiesOptions } from '../../../../src/kit/worker/index.js';
 import type { Alarm, AlarmRules, AlarmSummary, AlarmsView } from '../../../../src/kit/workflow/index.js';
 import { bundleOf } from '../../../support/bundles.js';
 import { timeSkippingEnvironment } from '../../../support/servers.js';
@@ -21,6 +21,8 @@ const PASS_MS = 10 * 60_000;
 const PASSES = 12;
 /** How long it may take until nothing is on its way, in milliseconds. */
 const REST_MS = 5_000;
+/** How long a delivery waits for its receiver, in milliseconds: longer than a slow machine needs. */
+const TIMEOUT_MS = 4_000;
 
 const secret = `whsec_${randomBytes(32).toString('base64')}`;
 
@@ -45,9 +47,15 @@ export class AlarmsEnvironment {
     return new AlarmsEnvironment(temporal, bundle);
   }
 
-  /** A system of its own: a task queue, a worker, a receiver. */
-  async world(rules: AlarmRules = {}): Promise<AlarmsWorld> {
-    const world = new AlarmsWorld(this.temporal, this.#bundle, await Receiver.open(), rules);
+  /**
+   * A system of its own: a task queue, a worker, a receiver.
+   *
+   * @param timeoutMs how long a delivery waits for the receiver, in milliseconds: short where the receiver hangs
+   */
+  async world(rules: AlarmRules = {}, { timeoutMs = TIMEOUT_MS } = {}): Promise<AlarmsWorld> {
+    const receiver = await Receiver.open();
+    const sink = webhookSink({ url: receiver.url, secret, timeoutMs });
+    const world = new AlarmsWorld(this.temporal, this.#bundle, receiver, { sink, rules });
     this.#opened.push(world);
     await world.startWorker();
     return world;
@@ -69,24 +77,28 @@ export class AlarmsWorld {
   readonly receiver: Receiver;
   readonly taskQueue = `system-${randomUUID()}`;
   readonly #bundle: { code: string };
-  readonly #rules: AlarmRules;
+  readonly #options: AlarmActivitiesOptions;
   #stop: (() => Promise<void>) | undefined;
 
-  constructor(temporal: TestWorkflowEnvironment, bundle: { code: string }, receiver: Receiver, rules: AlarmRules) {
+  constructor(
+    temporal: TestWorkflowEnvironment,
+    bundle: { code: string },
+    receiver: Receiver,
+    options: AlarmActivitiesOptions,
+  ) {
     this.temporal = temporal;
     this.receiver = receiver;
     this.#bundle = bundle;
-    this.#rules = rules;
+    this.#options = options;
   }
 
   /** @param activities false: for workflows alone, so that activities wait */
   async startWorker({ activities = true } = {}): Promise<void> {
-    const sink = webhookSink({ url: this.receiver.url, secret, timeoutMs: 500 });
     const worker = await Worker.create({
       connection: this.temporal.nativeConnection,
       taskQueue: this.taskQueue,
       workflowBundle: this.#bundle,
-      activities: activities ? { ...alarmActivities({ sink, rules: this.#rules }) } : {},
+      activities: activities ? { ...alarmActivities(this.#options) } : {},
       // Every task replays all that came before.
       maxCachedWorkflows: 0,
       shutdownGraceTime: 0,
